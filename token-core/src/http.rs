@@ -1,5 +1,14 @@
 //! The HTTP client as the core sees it: one request in, one bounded response out. Limits travel with the request.
 
+#[cfg_attr(not(feature = "reqwest"), allow(dead_code, reason = "the guard is for the client of ours"))]
+pub(crate) mod address;
+pub(crate) mod freshness;
+#[cfg(feature = "reqwest")]
+mod reqwest;
+
+#[cfg(feature = "reqwest")]
+pub use self::reqwest::{ReqwestClient, ReqwestClientBuilder, ReqwestClientError};
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;

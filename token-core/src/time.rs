@@ -1,5 +1,7 @@
 //! Points in time as tokens spell them (RFC 7519 section 2, NumericDate), and the clock they are held against.
 
+pub(crate) mod text;
+
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,1 +1,51 @@
-fn main() {}
+//! `cargo xtask TASK`: what this workspace does beside compiling. Each task is a list of commands, run in order, stopped at the first failure.
+
+mod install;
+mod step;
+
+use std::process::ExitCode;
+
+use step::{Outcome, cargo, has};
+
+fn main() -> ExitCode {
+    let task = std::env::args().nth(1).unwrap_or_default();
+    let outcome = match task.as_str() {
+        "test" => test(),
+        "lint" => lint(),
+        "backends" => backends(),
+        _ => Err("usage: cargo xtask test | lint | backends".to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("xtask: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Every test there is, with everything that it needs installed first.
+fn test() -> Outcome {
+    install::everything()?;
+    if has("cargo-nextest") {
+        cargo("nextest run --workspace --all-targets --no-fail-fast")?;
+    } else {
+        cargo("test --workspace --all-targets --no-fail-fast")?;
+    }
+    cargo("test --workspace --doc")?;
+    cargo("run --bin quickstart -- --once")
+}
+
+/// Style and docs; warnings are errors.
+fn lint() -> Outcome {
+    cargo("fmt --all --check")?;
+    cargo("clippy --workspace --all-targets -- -D warnings -D clippy::incompatible_msrv")?;
+    step::with_env("RUSTDOCFLAGS", "-D warnings", "doc --workspace --no-deps")
+}
+
+/// The core with each signature backend alone, and with both on at once, as Cargo's feature unification makes of other people's choices.
+fn backends() -> Outcome {
+    let core = "test -p token-core --lib";
+    cargo(&format!("{core} --no-default-features --features rust-crypto"))?;
+    cargo(&format!("{core} --features rust-crypto"))
+}

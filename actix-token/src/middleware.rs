@@ -1,0 +1,113 @@
+//! A request in, the gate asked, the inner service called with the outcome or a refusal out.
+
+use std::future::{Ready, ready};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::{Error as ActixError, HttpMessage};
+use token_core::{Admission, Error, Presented, ResourceServer};
+
+use crate::future::TokenFuture;
+use crate::view::View;
+
+/// Lets requests in that carry a token which the resource server accepts, and answers the others.
+///
+/// It goes around an `App`, a scope or a resource, with `wrap`. A refusal is a response and not an error of the service, so that a CORS
+/// middleware outside adds its fields to it.
+///
+/// ```
+/// use actix_token::{Issuer, ResourceServer, TokenMiddleware};
+///
+/// # fn main() -> Result<(), actix_token::ConfigError> {
+/// let api = ResourceServer::builder("https://api.example.com").trust(Issuer::discover("https://login.example.com/")?).build()?;
+/// let middleware = TokenMiddleware::new(api)
+///     .allow_anonymous()
+///     .rejection(|error| ("application/json", format!(r#"{{"code":"{}"}}"#, error.kind())));
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a middleware does nothing until something is wrapped in it"]
+pub struct TokenMiddleware {
+    admission: Admission,
+}
+
+impl TokenMiddleware {
+    /// A middleware that asks every request for a token which `server` accepts. Every worker makes one; clones of `server` share its keys.
+    pub fn new(server: ResourceServer) -> Self {
+        Self { admission: Admission::new(server) }
+    }
+
+    /// Lets requests without bearer credentials pass as [`Outcome::Anonymous`](crate::Outcome::Anonymous). Credentials that are there
+    /// and bad are refused all the same, and a handler that asks for a token still gets one or is not called.
+    pub fn allow_anonymous(mut self) -> Self {
+        self.admission = self.admission.allow_anonymous();
+        self
+    }
+
+    /// Writes the body of refusals with `body`, which returns its media type and its text.
+    ///
+    /// It is asked for every refusal that leaves through the middleware, so also for those of extractors, of
+    /// [`require`](crate::require), and of handlers that return the error. Status, `WWW-Authenticate` and `Retry-After` stay
+    /// those of the table.
+    ///
+    /// What is written goes to the client: take [`ErrorKind::public_text`](crate::ErrorKind::public_text), not the error's `Display`.
+    pub fn rejection<T: Into<String>>(
+        mut self,
+        body: impl Fn(&Error) -> (&'static str, T) + Send + Sync + 'static,
+    ) -> Self {
+        self.admission = self.admission.rejection(body);
+        self
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for TokenMiddleware
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = ActixError> + 'static,
+    B: MessageBody,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = ActixError;
+    type InitError = ();
+    type Transform = TokenService<S>;
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(TokenService { inner: Rc::new(service), admission: self.admission.clone() }))
+    }
+}
+
+/// The service that a [`TokenMiddleware`] makes.
+#[derive(Debug)]
+pub struct TokenService<S> {
+    inner: Rc<S>,
+    admission: Admission,
+}
+
+impl<S, B> Service<ServiceRequest> for TokenService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = ActixError> + 'static,
+    B: MessageBody,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = ActixError;
+    type Future = TokenFuture<S>;
+
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let admitted = self.admission.admit(Presented::request(&View::from(request.request())));
+        let refusals = self.admission.refusals().clone();
+        match admitted.now() {
+            Ok(Ok(outcome)) => {
+                request.extensions_mut().insert(outcome);
+                TokenFuture::inner(self.inner.call(request), refusals)
+            }
+            Ok(Err(error)) => TokenFuture::refused(error, request, refusals),
+            Err(waiting) => TokenFuture::waiting(waiting, Rc::clone(&self.inner), request, refusals),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! An actix-web request in, the gate's borrowed view of it out. actix-web has HTTP types of its own.
+
+use std::fmt;
+
+use actix_web::HttpRequest;
+use token_core::RequestView;
+
+/// An actix-web request as the gate sees it, for those who ask the gate by hand.
+///
+/// ```
+/// use actix_token::View;
+/// use actix_token::token_core::RequestView;
+///
+/// let request = actix_web::test::TestRequest::with_uri("/users?page=2").to_http_request();
+/// assert_eq!(View::from(&request).path_and_query(), "/users?page=2");
+/// ```
+#[derive(Clone, Copy)]
+pub struct View<'r>(&'r HttpRequest);
+
+impl<'r> From<&'r HttpRequest> for View<'r> {
+    fn from(request: &'r HttpRequest) -> Self {
+        Self(request)
+    }
+}
+
+impl RequestView for View<'_> {
+    fn method(&self) -> &str {
+        self.0.method().as_str()
+    }
+
+    fn path_and_query(&self) -> &str {
+        self.0.uri().path_and_query().map_or("", |target| target.as_str())
+    }
+
+    fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
+        for value in self.0.headers().get_all(name) {
+            each(value.as_bytes());
+        }
+    }
+}
+
+// Header fields hold credentials; the view shows none of them.
+impl fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View").field("method", self.0.method()).field("path", &self.0.path()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::HeaderValue;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn every_value_of_a_field_is_seen_in_its_order_and_as_bytes() {
+        let request = TestRequest::with_uri("/a?b=c")
+            .append_header(("Authorization", "one"))
+            .append_header(("authorization", HeaderValue::from_bytes(b"\xff").unwrap()))
+            .to_http_request();
+        let view = View::from(&request);
+        let mut seen = Vec::new();
+        view.header("authorization", &mut |value| seen.push(value));
+        assert_eq!(seen, [&b"one"[..], b"\xff"]);
+        assert_eq!((view.method(), view.path_and_query()), ("GET", "/a?b=c"));
+        view.header("cookie", &mut |value| panic!("no such field was sent: {value:?}"));
+        assert_eq!(format!("{view:?}"), "View { method: GET, path: \"/a\", .. }");
+    }
+}

@@ -1,0 +1,176 @@
+//! The outcome that the `TokenLayer` has written into a request, as the arguments of a handler.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+use token_core::{Outcome, Required, Verified};
+use tower_token::outcome;
+
+use crate::Rejection;
+
+/// The verified token.
+///
+/// `Option<Authenticated>` is `None` for an anonymous caller and nothing else: where
+/// [`TokenLayer::allow_anonymous`](crate::TokenLayer::allow_anonymous) lets one through. Bad credentials are refused all the same, and so
+/// is a request that no layer has seen.
+///
+/// # Rejections
+/// 401 for an anonymous caller; 500 without a [`TokenLayer`](crate::TokenLayer) around the route, and the log names it.
+///
+/// ```
+/// use axum_token::Authenticated;
+///
+/// async fn whoami(Authenticated(token): Authenticated) -> String {
+///     token.subject().unwrap_or("a client").to_owned()
+/// }
+///
+/// async fn hello(caller: Option<Authenticated>) -> String {
+///     match caller {
+///         Some(Authenticated(token)) => format!("hello {}", token.subject().unwrap_or("client")),
+///         None => "hello stranger".to_owned(),
+///     }
+/// }
+/// # let _ = axum::Router::<()>::new().route("/a", axum::routing::get(whoami)).route("/b", axum::routing::get(hello));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Authenticated(pub Verified);
+
+impl<S: Sync> FromRequestParts<S> for Authenticated {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
+        Ok(Self(verified(parts)?.clone()))
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for Authenticated {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Rejection> {
+        Ok(optional(parts)?.map(|verified| Self(verified.clone())))
+    }
+}
+
+/// The claims of the verified token as the handler's own type. They are parsed once for each token and type, however many
+/// requests the token comes with, and shared: the field is an [`Arc`].
+///
+/// `Option<Claims<T>>` is `None` for an anonymous caller and nothing else, as for [`Authenticated`].
+///
+/// # Rejections
+/// Those of [`Authenticated`]; 401 when the claims do not fit `T`, and the log says where.
+///
+/// ```
+/// use axum_token::Claims;
+///
+/// #[derive(serde::Deserialize)]
+/// struct User { sub: String, email: Option<String> }
+///
+/// async fn me(Claims(user): Claims<User>) -> String {
+///     user.email.clone().unwrap_or_else(|| user.sub.clone())
+/// }
+/// # let _ = axum::Router::<()>::new().route("/me", axum::routing::get(me));
+/// ```
+///
+/// The type outlives the request, so it cannot borrow from it:
+///
+/// ```compile_fail,E0597
+/// #[derive(serde::Deserialize)]
+/// struct User<'a> { sub: &'a str }
+///
+/// async fn me(axum_token::Claims(user): axum_token::Claims<User<'_>>) -> String { user.sub.to_owned() }
+/// let _ = axum::Router::<()>::new().route("/me", axum::routing::get(me));
+/// ```
+pub struct Claims<T>(pub Arc<T>);
+
+impl<T, S> FromRequestParts<S> for Claims<T>
+where
+    T: DeserializeOwned + Send + Sync + 'static,
+    S: Sync,
+{
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
+        Ok(Self(verified(parts)?.claims()?))
+    }
+}
+
+impl<T, S> OptionalFromRequestParts<S> for Claims<T>
+where
+    T: DeserializeOwned + Send + Sync + 'static,
+    S: Sync,
+{
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Rejection> {
+        Ok(optional(parts)?.map(Verified::claims).transpose()?.map(Self))
+    }
+}
+
+impl<T> Clone for Claims<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+// Claims are personal data; their type is not.
+impl<T> fmt::Debug for Claims<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Claims<{}>(..)", std::any::type_name::<T>())
+    }
+}
+
+/// A verified token that satisfies the rule `R`, declared with [`scopes!`](crate::scopes!).
+///
+/// # Rejections
+/// Those of [`Authenticated`]; 403 when the token does not satisfy the rule, with a challenge that names what would.
+///
+/// ```
+/// use axum_token::{Scoped, scopes};
+///
+/// scopes! {
+///     ReadUsers = "read:users",
+///     WriteUsers = any("admin", all("read:users", "write:users")),
+/// }
+///
+/// async fn list(_: Scoped<ReadUsers>) -> &'static str { "…" }
+///
+/// async fn create(Scoped(token, ..): Scoped<WriteUsers>) -> String {
+///     format!("created by {}", token.subject().unwrap_or("a client"))
+/// }
+/// # let _ = axum::Router::<()>::new().route("/", axum::routing::get(list).post(create));
+/// ```
+///
+/// Only a rule will do:
+///
+/// ```compile_fail,E0277
+/// struct ReadUsers;
+///
+/// async fn list(_: axum_token::Scoped<ReadUsers>) -> &'static str { "…" }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Scoped<R: Required>(pub Verified, pub PhantomData<R>);
+
+impl<R: Required, S: Sync> FromRequestParts<S> for Scoped<R> {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
+        let verified = verified(parts)?;
+        verified.require(&R::RULE)?;
+        Ok(Self(verified.clone(), PhantomData))
+    }
+}
+
+fn verified(parts: &Parts) -> Result<&Verified, Rejection> {
+    Ok(outcome(&parts.extensions)?.verified()?)
+}
+
+fn optional(parts: &Parts) -> Result<Option<&Verified>, Rejection> {
+    match outcome(&parts.extensions)? {
+        Outcome::Anonymous(_) => Ok(None),
+        present => Ok(Some(present.verified()?)),
+    }
+}

@@ -1,0 +1,7 @@
+//! Every test that needs more than one crate, in one binary.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "this crate is tests and nothing else")]
+
+mod cases;
+mod grpc;
+mod outages;

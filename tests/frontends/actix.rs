@@ -1,0 +1,57 @@
+//! The API in actix-web.
+
+use actix_token::{Authenticated, Claims, ResourceServer, Scoped, TokenMiddleware};
+use actix_web::{App, test, web};
+
+use super::{Ask, ReadUsers, Reply};
+
+#[derive(serde::Deserialize)]
+struct User {
+    sub: String,
+}
+
+async fn me(Claims(user): Claims<User>) -> String {
+    user.sub.clone()
+}
+
+async fn any(_: Authenticated) -> &'static str {
+    "somebody"
+}
+
+async fn maybe(caller: Option<Authenticated>) -> &'static str {
+    if caller.is_some() { "somebody" } else { "nobody" }
+}
+
+async fn users(_: Scoped<ReadUsers>) -> &'static str {
+    "everybody"
+}
+
+pub(super) async fn ask(api: &ResourceServer, anonymous: bool, ask: &Ask) -> Reply {
+    let mut layer = TokenMiddleware::new(api.clone());
+    if anonymous {
+        layer = layer.allow_anonymous();
+    }
+    let app = App::new()
+        .wrap(layer)
+        .route("/me", web::get().to(me))
+        .route("/any", web::get().to(any))
+        .route("/maybe", web::get().to(maybe))
+        .route("/users", web::get().to(users));
+    let app = test::init_service(app).await;
+    let mut request = test::TestRequest::get().uri(ask.path);
+    for (name, value) in &ask.headers {
+        let value = actix_web::http::header::HeaderValue::from_bytes(value).expect("a value that HTTP can carry");
+        request = request.append_header((name.as_str(), value));
+    }
+    let response = test::call_service(&app, request.to_request()).await;
+    let header =
+        |name: &str| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    Reply {
+        status: response.status().as_u16(),
+        challenge: header("www-authenticate"),
+        retry_after: header("retry-after"),
+        // actix-web names the character set of a plain String, axum does too; only refusals are compared.
+        content_type: header("content-type"),
+        body: String::from_utf8_lossy(&test::read_body(response).await).into_owned(),
+    }
+}

@@ -1,0 +1,223 @@
+//! From what the operator said to a resource server, or to the reason why no safe one can be built from it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::audience::Audience;
+use crate::challenge::Protection;
+use crate::discovery::Discovery;
+use crate::http::HttpClient;
+use crate::issuer::{ConfigError, Issuer, KeysFrom, parse_url};
+use crate::jose::Algorithms;
+use crate::jose::jwk_set::KeySet;
+use crate::keys::{DiscoveryKeySource, HttpKeySource, KeySource, Keys};
+use crate::server::{Inner, ResourceServer};
+use crate::token_cache::{TokenCache, TokenCacheSettings};
+use crate::trusted::{Registry, TrustedIssuer};
+use crate::{Clock, SystemClock};
+
+/// Collects what a [`ResourceServer`] is made of. What must exist is an argument; the rest has a safe default.
+#[derive(Debug)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct ResourceServerBuilder {
+    audience: Audience,
+    issuers: Vec<Issuer>,
+    clock: Arc<dyn Clock>,
+    protection: Protection,
+    max_token: usize,
+    cache: TokenCacheSettings,
+}
+
+/// More than this hides a wrong clock instead of tolerating a skewed one.
+const MOST_LEEWAY: Duration = Duration::from_secs(300);
+
+impl ResourceServerBuilder {
+    pub(crate) fn new(audience: Audience) -> Self {
+        Self {
+            audience,
+            issuers: Vec::new(),
+            clock: Arc::new(SystemClock),
+            protection: Protection::default(),
+            max_token: 16 * 1024,
+            cache: TokenCacheSettings::default(),
+        }
+    }
+
+    /// Trusts this issuer too. Two issuers may not share an identifier.
+    pub fn trust(mut self, issuer: Issuer) -> Self {
+        self.issuers.push(issuer);
+        self
+    }
+
+    /// The `realm` that challenges name (RFC 9110 section 11.5).
+    pub fn realm(mut self, realm: impl Into<String>) -> Self {
+        self.protection.realm = Some(realm.into());
+        self
+    }
+
+    /// Where the metadata document of this resource lies; challenges point clients there (RFC 9728 section 5.1).
+    pub fn resource_metadata(mut self, url: impl Into<String>) -> Self {
+        self.protection.resource_metadata = Some(url.into());
+        self
+    }
+
+    /// Another clock: for tests, or to look at a token as of another time.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The longest token that is looked at, in bytes. Default 16 KiB.
+    pub fn max_token_bytes(mut self, bytes: usize) -> Self {
+        self.max_token = bytes;
+        self
+    }
+
+    /// Other bounds for the cache of verified tokens, or none at all: `TokenCacheSettings::default().entries(0)`.
+    pub fn token_cache(mut self, settings: TokenCacheSettings) -> Self {
+        self.cache = settings;
+        self
+    }
+
+    /// Builds the server. Inside a tokio runtime the keys are fetched at once, in the background; else with the first request. Until they
+    /// are there requests get 503; an issuer that is down neither stops a start nor hides: ask [`ResourceServer::ready`] or
+    /// [`ResourceServer::health`].
+    ///
+    /// # Errors
+    /// [`ConfigError`] when no issuer is trusted, no audience is named, an issuer is named twice, an algorithm does not fit the
+    /// kind of keys, the leeway is over 5 min, or an address is plain http without the opt-in.
+    pub fn build(self) -> Result<ResourceServer, ConfigError> {
+        if self.issuers.is_empty() {
+            return Err(ConfigError::new("no issuer is trusted: call trust(Issuer::discover(..)?)"));
+        }
+        let mut identifiers = HashSet::new();
+        let mut clients = Clients::default();
+        let mut trusted = Vec::with_capacity(self.issuers.len());
+        for issuer in self.issuers {
+            if !identifiers.insert(issuer.identifier.clone()) {
+                return Err(ConfigError::new(format!("issuer {} is trusted twice", issuer.identifier)));
+            }
+            trusted.push(Arc::new(compile(issuer, &self.audience, &self.clock, &mut clients)?));
+        }
+        // Only once nothing can go wrong any more: a refused configuration must not have talked to anybody.
+        trusted.iter().for_each(|issuer| issuer.keys.start());
+        Ok(ResourceServer::new(Inner {
+            registry: Registry::new(trusted),
+            clock: self.clock,
+            protection: Arc::new(self.protection),
+            max_token: self.max_token,
+            keep_tokens: !self.cache.are_digests(),
+            cache: TokenCache::new(self.cache),
+        }))
+    }
+}
+
+fn compile(
+    issuer: Issuer,
+    audience: &Audience,
+    clock: &Arc<dyn Clock>,
+    clients: &mut Clients,
+) -> Result<TrustedIssuer, ConfigError> {
+    let name = &issuer.identifier;
+    let refuse = |why: String| Err(ConfigError::new(format!("issuer {name}: {why}")));
+    let audience = issuer.audience.clone().unwrap_or_else(|| audience.clone());
+    if audience.is_empty() {
+        return refuse("no audience is named, so no token could be for this server".into());
+    }
+    if issuer.leeway > MOST_LEEWAY {
+        return refuse(format!(
+            "a leeway of {} s hides a wrong clock, expected at most 300 s",
+            issuer.leeway.as_secs()
+        ));
+    }
+    let algorithms = match (&issuer.keys, issuer.algorithms) {
+        (_, Some(algorithms)) if algorithms.is_empty() => return refuse("no algorithm is allowed".into()),
+        (KeysFrom::Static(keys), None) => keys.algorithms,
+        (KeysFrom::Static(keys), Some(algorithms)) => algorithms.intersection(keys.algorithms),
+        (_, None) => Algorithms::DEFAULT,
+        (_, Some(algorithms)) if algorithms.intersection(Algorithms::HMAC).is_empty() => algorithms,
+        (_, Some(_)) => return refuse("HS256, HS384 and HS512 need a secret, fetched keys are public".into()),
+    };
+    if algorithms.is_empty() {
+        return refuse("none of the allowed algorithms fits the keys".into());
+    }
+    let keys = compile_keys(&issuer, clock, clients)?;
+    Ok(TrustedIssuer {
+        identifier: issuer.identifier.into_boxed_str(),
+        audience,
+        algorithms,
+        leeway: issuer.leeway,
+        strict: issuer.strict,
+        expiry_required: issuer.expiry_required,
+        keys,
+    })
+}
+
+fn compile_keys(issuer: &Issuer, clock: &Arc<dyn Clock>, clients: &mut Clients) -> Result<Keys, ConfigError> {
+    let name = &issuer.identifier;
+    let refuse = |why: &dyn std::fmt::Display| ConfigError::new(format!("issuer {name}: {why}"));
+    issuer.settings.check().map_err(|error| refuse(&error))?;
+    let source: Arc<dyn KeySource> = match &issuer.keys {
+        KeysFrom::Static(keys) => return Ok(Keys::fixed(KeySet::from_keys(keys.keys.clone()))),
+        KeysFrom::Source(source) => Arc::clone(source),
+        KeysFrom::Discovery => {
+            secure(issuer, "issuer", name)?;
+            let discovery = Discovery::new(name, clients.client(issuer)?).map_err(|error| refuse(&error))?;
+            Arc::new(DiscoveryKeySource::new(Arc::new(discovery)))
+        }
+        KeysFrom::JwksUri(uri) => {
+            secure(issuer, "JWK Set", uri)?;
+            Arc::new(HttpKeySource::new(uri, clients.client(issuer)?).map_err(|error| refuse(&error))?)
+        }
+    };
+    Ok(Keys::remote(source, issuer.settings.clone(), Arc::clone(clock), name))
+}
+
+/// https, unless the operator opted for this machine's own http or brought a client with guards of its own.
+fn secure(issuer: &Issuer, what: &str, text: &str) -> Result<(), ConfigError> {
+    let url = parse_url(what, text)?;
+    if url.scheme() != "https" && !issuer.loopback_http && issuer.client.is_none() {
+        return Err(ConfigError::new(format!(
+            "{what} {text}: expected https; for a development issuer on this machine call allow_loopback_http()"
+        )));
+    }
+    Ok(())
+}
+
+/// One HTTP client for all issuers that allow the same.
+#[derive(Default)]
+struct Clients(Vec<((bool, bool), Arc<dyn HttpClient>)>);
+
+impl Clients {
+    fn client(&mut self, issuer: &Issuer) -> Result<Arc<dyn HttpClient>, ConfigError> {
+        if let Some(client) = &issuer.client {
+            return Ok(Arc::clone(client));
+        }
+        let wanted = (issuer.loopback_http, issuer.private_addresses);
+        if let Some((_, client)) = self.0.iter().find(|(allows, _)| *allows == wanted) {
+            return Ok(Arc::clone(client));
+        }
+        let client = default_client(wanted)?;
+        self.0.push((wanted, Arc::clone(&client)));
+        Ok(client)
+    }
+}
+
+#[cfg(feature = "reqwest")]
+fn default_client((loopback, private): (bool, bool)) -> Result<Arc<dyn HttpClient>, ConfigError> {
+    let mut builder = crate::http::ReqwestClient::builder();
+    if loopback {
+        builder = builder.allow_loopback_http();
+    }
+    if private {
+        builder = builder.allow_private_addresses();
+    }
+    let client = builder.build().map_err(|error| ConfigError::new(error.to_string()))?;
+    Ok(Arc::new(client))
+}
+
+#[cfg(not(feature = "reqwest"))]
+fn default_client(_: (bool, bool)) -> Result<Arc<dyn HttpClient>, ConfigError> {
+    Err(ConfigError::new("no HTTP client: turn on the feature `reqwest` or hand one over with http_client()"))
+}

@@ -1,0 +1,438 @@
+//! One pass over the members of a claims set: names checked for duplicates, registered claims for their types (RFC 7519 section 4).
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::number::NumericDate;
+use super::spans::{List, Span, Spans, Text};
+use crate::Timestamp;
+
+/// The registered claims of one claims set, as spans of its text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Claims {
+    pub(crate) issuer: Option<Span>,
+    pub(crate) subject: Option<Span>,
+    pub(crate) audience: List,
+    pub(crate) expires: Option<Timestamp>,
+    pub(crate) not_before: Option<Timestamp>,
+    pub(crate) issued: Option<Timestamp>,
+    pub(crate) token_id: Option<Span>,
+    /// `client_id` (RFC 9068, RFC 8693).
+    pub(crate) client_id: Option<Span>,
+    /// `azp` (OpenID Connect Core section 2).
+    pub(crate) authorized_party: Option<Span>,
+    /// `sid` (OpenID Connect front- and back-channel logout).
+    pub(crate) session_id: Option<Span>,
+    pub(crate) scope: List,
+    /// `scp`: what some issuers write in place of `scope`.
+    pub(crate) scp: List,
+    pub(crate) permissions: List,
+    pub(crate) roles: List,
+    pub(crate) groups: List,
+    /// Whether `cnf` (RFC 7800) is there, whatever it says.
+    pub(crate) confirmation: bool,
+    /// Whether `events` (RFC 8417) is there: a security event or logout token, not an access token.
+    pub(crate) events: bool,
+    /// Whether `nonce`, `at_hash` or `c_hash` is there: an ID token (OpenID Connect Core section 2).
+    pub(crate) id_token_marks: bool,
+    /// `token_use` (Cognito) and payload `typ` (Keycloak): the issuer's own word for the kind of token.
+    pub(crate) token_use: Option<Span>,
+    pub(crate) payload_typ: Option<Span>,
+}
+
+/// Why a claims set is refused. Names claims, never their values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ClaimsError {
+    /// Not one JSON object, or something after it.
+    NotAnObject,
+    /// A member occurs twice.
+    Duplicate,
+    /// A registered claim is of the wrong type.
+    WrongType(&'static str, &'static str),
+}
+
+impl fmt::Display for ClaimsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAnObject => f.write_str("the claims are not one JSON object"),
+            Self::Duplicate => f.write_str("a claim occurs twice"),
+            Self::WrongType(claim, expected) => write!(f, "claim {claim} is not {expected}"),
+        }
+    }
+}
+
+/// Reads the registered claims of `json` and keeps the text.
+pub(crate) fn parse(json: String) -> Result<(Text, Claims), ClaimsError> {
+    let mut pass = Pass { spans: Spans::of(&json), failure: None };
+    let mut deserializer = serde_json::Deserializer::from_str(&json);
+    let claims = (&mut pass).deserialize(&mut deserializer).and_then(|claims| deserializer.end().map(|()| claims));
+    match claims {
+        Ok(claims) => {
+            let unescaped = pass.spans.unescaped;
+            Ok((Text::new(json, &unescaped), claims))
+        }
+        Err(_) => Err(pass.failure.unwrap_or(ClaimsError::NotAnObject)),
+    }
+}
+
+struct Pass<'a> {
+    spans: Spans<'a>,
+    failure: Option<ClaimsError>,
+}
+
+impl<'a> DeserializeSeed<'a> for &mut Pass<'a> {
+    type Value = Claims;
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Claims, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'a> Visitor<'a> for &mut Pass<'a> {
+    type Value = Claims;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Claims, A::Error> {
+        let mut claims = Claims::default();
+        let mut seen = Seen::default();
+        while let Some(Name(name)) = map.next_key()? {
+            let known = name.as_ref();
+            match known {
+                "iss" => claims.issuer = Some(self.string(&mut map, "iss")?),
+                "sub" => claims.subject = Some(self.string(&mut map, "sub")?),
+                "aud" => claims.audience = self.list(&mut map, "aud", false)?,
+                "exp" => claims.expires = Some(self.date(&mut map, "exp")?),
+                "nbf" => claims.not_before = Some(self.date(&mut map, "nbf")?),
+                "iat" => claims.issued = Some(self.date(&mut map, "iat")?),
+                "jti" => claims.token_id = Some(self.string(&mut map, "jti")?),
+                "client_id" => claims.client_id = Some(self.string(&mut map, "client_id")?),
+                "azp" => claims.authorized_party = Some(self.string(&mut map, "azp")?),
+                "sid" => claims.session_id = Some(self.string(&mut map, "sid")?),
+                "scope" => claims.scope = self.list(&mut map, "scope", true)?,
+                "scp" => claims.scp = self.list(&mut map, "scp", true)?,
+                "permissions" => claims.permissions = self.lenient(&mut map)?,
+                "roles" => claims.roles = self.lenient(&mut map)?,
+                "groups" => claims.groups = self.lenient(&mut map)?,
+                "token_use" => claims.token_use = self.lenient_string(&mut map)?,
+                "typ" => claims.payload_typ = self.lenient_string(&mut map)?,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    match known {
+                        "cnf" => claims.confirmation = true,
+                        "events" => claims.events = true,
+                        "nonce" | "at_hash" | "c_hash" => claims.id_token_marks = true,
+                        _ => {}
+                    }
+                }
+            }
+            if !seen.insert(name) {
+                self.failure = Some(ClaimsError::Duplicate);
+                return Err(A::Error::custom(""));
+            }
+        }
+        Ok(claims)
+    }
+}
+
+impl<'a> Pass<'a> {
+    fn string<A: MapAccess<'a>>(&mut self, map: &mut A, claim: &'static str) -> Result<Span, A::Error> {
+        match map.next_value::<Name<'a>>() {
+            Ok(Name(value)) => Ok(self.spans.span(&value)),
+            Err(error) => Err(self.wrong(error, claim, "a string")),
+        }
+    }
+
+    fn date<A: MapAccess<'a>>(&mut self, map: &mut A, claim: &'static str) -> Result<Timestamp, A::Error> {
+        map.next_value_seed(DateSeed)
+            .map_err(|error| self.wrong(error, claim, "a number of seconds between 1970 and 9999"))
+    }
+
+    fn list<A: MapAccess<'a>>(&mut self, map: &mut A, claim: &'static str, split: bool) -> Result<List, A::Error> {
+        match map.next_value_seed(ListSeed { spans: &mut self.spans, split, strict: true }) {
+            Ok(list) => Ok(list),
+            Err(error) => Err(self.wrong(error, claim, "a string or an array of strings")),
+        }
+    }
+
+    /// For claims that no RFC registers in this shape: anything but names grants nothing, and is no reason to refuse.
+    fn lenient<A: MapAccess<'a>>(&mut self, map: &mut A) -> Result<List, A::Error> {
+        map.next_value_seed(ListSeed { spans: &mut self.spans, split: true, strict: false })
+    }
+
+    fn lenient_string<A: MapAccess<'a>>(&mut self, map: &mut A) -> Result<Option<Span>, A::Error> {
+        let Lenient(text) = map.next_value()?;
+        Ok(text.map(|text| self.spans.span(&text)))
+    }
+
+    fn wrong<E>(&mut self, error: E, claim: &'static str, expected: &'static str) -> E {
+        self.failure.get_or_insert(ClaimsError::WrongType(claim, expected));
+        error
+    }
+}
+
+/// A string, borrowed where it was written without escapes. (`Cow` alone would always copy.)
+struct Name<'a>(Cow<'a, str>);
+
+impl<'a> serde::Deserialize<'a> for Name<'a> {
+    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'a> Visitor<'a> for Text {
+            type Value = Name<'a>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E>(self, text: &'a str) -> Result<Name<'a>, E> {
+                Ok(Name(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Name<'a>, E> {
+                Ok(Name(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// A string, or something else that is skipped.
+struct Lenient<'a>(Option<Cow<'a, str>>);
+
+impl<'a> serde::Deserialize<'a> for Lenient<'a> {
+    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'a> Visitor<'a> for Any {
+            type Value = Lenient<'a>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("any JSON value")
+            }
+            fn visit_borrowed_str<E>(self, text: &'a str) -> Result<Lenient<'a>, E> {
+                Ok(Lenient(Some(Cow::Borrowed(text))))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Lenient<'a>, E> {
+                Ok(Lenient(Some(Cow::Owned(text.to_owned()))))
+            }
+            fn visit_map<A: MapAccess<'a>>(self, map: A) -> Result<Lenient<'a>, A::Error> {
+                IgnoredAny.visit_map(map).map(|_| Lenient(None))
+            }
+            fn visit_seq<A: SeqAccess<'a>>(self, sequence: A) -> Result<Lenient<'a>, A::Error> {
+                IgnoredAny.visit_seq(sequence).map(|_| Lenient(None))
+            }
+            fn visit_unit<E>(self) -> Result<Lenient<'a>, E> {
+                Ok(Lenient(None))
+            }
+            fn visit_bool<E>(self, _: bool) -> Result<Lenient<'a>, E> {
+                Ok(Lenient(None))
+            }
+            fn visit_u64<E>(self, _: u64) -> Result<Lenient<'a>, E> {
+                Ok(Lenient(None))
+            }
+            fn visit_i64<E>(self, _: i64) -> Result<Lenient<'a>, E> {
+                Ok(Lenient(None))
+            }
+            fn visit_f64<E>(self, _: f64) -> Result<Lenient<'a>, E> {
+                Ok(Lenient(None))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+struct DateSeed;
+impl<'a> DeserializeSeed<'a> for DateSeed {
+    type Value = Timestamp;
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Timestamp, D::Error> {
+        deserializer.deserialize_any(NumericDate)
+    }
+}
+
+struct ListSeed<'s, 'a> {
+    spans: &'s mut Spans<'a>,
+    /// Whether a lone string is a list separated by blanks (`scope`) or one name (`aud`).
+    split: bool,
+    strict: bool,
+}
+
+impl<'a> DeserializeSeed<'a> for ListSeed<'_, 'a> {
+    type Value = List;
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<List, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'a> Visitor<'a> for ListSeed<'_, 'a> {
+    type Value = List;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or an array of strings")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'a str) -> Result<List, E> {
+        let span = self.spans.span(text);
+        Ok(if self.split { List::Spaced(span) } else { List::Listed(Box::new([span])) })
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<List, E> {
+        let span = self.spans.span(text);
+        Ok(if self.split { List::Spaced(span) } else { List::Listed(Box::new([span])) })
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut sequence: A) -> Result<List, A::Error> {
+        let mut spans = Vec::new();
+        if self.strict {
+            while let Some(Name(name)) = sequence.next_element()? {
+                spans.push(self.spans.span(&name));
+            }
+            return Ok(List::Listed(spans.into_boxed_slice()));
+        }
+        let mut names_only = true;
+        while let Some(Lenient(name)) = sequence.next_element()? {
+            match name {
+                Some(name) => spans.push(self.spans.span(&name)),
+                None => names_only = false,
+            }
+        }
+        Ok(if names_only { List::Listed(spans.into_boxed_slice()) } else { List::Absent })
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, map: A) -> Result<List, A::Error> {
+        IgnoredAny.visit_map(map)?;
+        self.no_names()
+    }
+    fn visit_unit<E: serde::de::Error>(self) -> Result<List, E> {
+        self.no_names()
+    }
+    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<List, E> {
+        self.no_names()
+    }
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<List, E> {
+        self.no_names()
+    }
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<List, E> {
+        self.no_names()
+    }
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<List, E> {
+        self.no_names()
+    }
+}
+
+impl ListSeed<'_, '_> {
+    fn no_names<E: serde::de::Error>(self) -> Result<List, E> {
+        if self.strict { Err(E::custom("")) } else { Ok(List::Absent) }
+    }
+}
+
+/// How many names are compared one by one.
+const FEW: usize = 32;
+
+/// The names met so far. Claims sets are small: comparing beats hashing, up to a point.
+#[derive(Default)]
+struct Seen<'a> {
+    few: [&'a str; FEW],
+    count: usize,
+    many: HashSet<Cow<'a, str>>,
+}
+
+impl<'a> Seen<'a> {
+    /// Whether the name is new.
+    fn insert(&mut self, name: Cow<'a, str>) -> bool {
+        if self.few[..self.count].contains(&name.as_ref()) {
+            return false;
+        }
+        match name {
+            Cow::Borrowed(name) if self.count < FEW && !self.many.contains(name) => {
+                self.few[self.count] = name;
+                self.count += 1;
+                true
+            }
+            name => self.many.insert(name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(json: &str) -> Result<(Text, Claims), ClaimsError> {
+        parse(json.to_owned())
+    }
+
+    #[test]
+    fn registered_claims_are_read_as_they_were_written() {
+        let json = r#"{"iss":"https://a/","sub":"a\"b","aud":["x","y\u00e9"],"exp":1.5,"nbf":1,"scope":"a  b","z":{"iss":[]}}"#;
+        let (text, claims) = verdict(json).unwrap();
+        assert_eq!(text.json(), json);
+        assert_eq!(claims.issuer.map(|span| text.get(span)), Some("https://a/"));
+        assert_eq!(claims.subject.map(|span| text.get(span)), Some("a\"b"));
+        let audience: Vec<_> = super::super::Names::new(&text, &claims.audience).iter().collect();
+        assert_eq!(audience, ["x", "y\u{e9}"]);
+        let scope: Vec<_> = super::super::Names::new(&text, &claims.scope).iter().collect();
+        assert_eq!(scope, ["a", "b"]);
+        assert_eq!(claims.expires, Some(Timestamp::from_millis(1500)));
+    }
+
+    #[test]
+    fn a_lone_audience_is_one_name_even_with_a_blank_in_it() {
+        let (text, claims) = verdict(r#"{"aud":"a b"}"#).unwrap();
+        assert_eq!(super::super::Names::new(&text, &claims.audience).iter().collect::<Vec<_>>(), ["a b"]);
+    }
+
+    #[test]
+    fn what_is_not_a_claims_set_is_refused() {
+        const DATE: &str = "a number of seconds between 1970 and 9999";
+        const LIST: &str = "a string or an array of strings";
+        let table = [
+            ("", ClaimsError::NotAnObject),
+            ("[]", ClaimsError::NotAnObject),
+            ("{} {}", ClaimsError::NotAnObject),
+            (r#"{"a":1,}"#, ClaimsError::NotAnObject),
+            (r#"{"a":1,"a":1}"#, ClaimsError::Duplicate),
+            (r#"{"iss":"a","iss":"a"}"#, ClaimsError::Duplicate),
+            (r#"{"iss":"a","\u0069ss":"a"}"#, ClaimsError::Duplicate),
+            (r#"{"iss":["a"]}"#, ClaimsError::WrongType("iss", "a string")),
+            (r#"{"iss":null}"#, ClaimsError::WrongType("iss", "a string")),
+            (r#"{"sub":1}"#, ClaimsError::WrongType("sub", "a string")),
+            (r#"{"aud":1}"#, ClaimsError::WrongType("aud", LIST)),
+            (r#"{"aud":["a",1]}"#, ClaimsError::WrongType("aud", LIST)),
+            (r#"{"aud":{"a":1}}"#, ClaimsError::WrongType("aud", LIST)),
+            (r#"{"scope":{"a":1}}"#, ClaimsError::WrongType("scope", LIST)),
+            (r#"{"exp":"1"}"#, ClaimsError::WrongType("exp", DATE)),
+            (r#"{"exp":null}"#, ClaimsError::WrongType("exp", DATE)),
+            (r#"{"exp":-1}"#, ClaimsError::WrongType("exp", DATE)),
+            (r#"{"exp":-0.5}"#, ClaimsError::WrongType("exp", DATE)),
+            (r#"{"exp":1e300}"#, ClaimsError::WrongType("exp", DATE)),
+            (r#"{"exp":253402300800}"#, ClaimsError::WrongType("exp", DATE)),
+            (r#"{"exp":18446744073709551616}"#, ClaimsError::WrongType("exp", DATE)),
+            (r#"{"nbf":true}"#, ClaimsError::WrongType("nbf", DATE)),
+            (r#"{"iat":[1]}"#, ClaimsError::WrongType("iat", DATE)),
+        ];
+        for (json, expected) in table {
+            assert_eq!(verdict(json).err(), Some(expected), "{json}");
+        }
+        // An infinity is not JSON; serde_json refuses a number that overflows to one.
+        assert!(verdict(r#"{"exp":1e999}"#).is_err());
+    }
+
+    #[test]
+    fn claims_without_a_registered_shape_grant_nothing_when_they_are_odd() {
+        for json in [r#"{"roles":{"a":{}}}"#, r#"{"roles":["a",1]}"#, r#"{"groups":3}"#, r#"{"permissions":null}"#] {
+            let (_, claims) = verdict(json).unwrap();
+            assert_eq!((claims.roles, claims.groups, claims.permissions), Default::default(), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_duplicate_is_found_among_many_names() {
+        let many: Vec<String> = (0..200).map(|n| format!("\"n{n}\":0")).collect();
+        let good = format!("{{{}}}", many.join(","));
+        assert!(verdict(&good).is_ok());
+        for again in [0, 31, 32, 199] {
+            let bad = format!("{{{},\"n{again}\":0}}", many.join(","));
+            assert_eq!(verdict(&bad).err(), Some(ClaimsError::Duplicate), "{again}");
+        }
+    }
+}

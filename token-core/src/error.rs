@@ -1,0 +1,358 @@
+//! Every answer but "verified": one table from kind to status, code and public sentence (RFC 6750 section 3.1, RFC 9110 15).
+//!
+//! Two readers, two texts: the operator reads [`Error`]'s `Display`, which says which check failed and what it expected;
+//! the client gets the one fixed sentence of the kind. Neither ever holds a token, a secret or the value of a claim.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::challenge::{Challenge, Protection};
+
+macro_rules! table {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal, $status:literal, $code:expr, $grpc:literal, $text:literal;)*) => {
+        /// What went wrong, as a kind; new kinds may be added.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum ErrorKind { $($(#[$doc])* $kind,)* }
+
+        impl ErrorKind {
+            /// Every kind there is, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
+
+            const fn row(self) -> Row {
+                match self { $(Self::$kind => Row { name: $name, status: $status, code: $code, grpc: $grpc, text: $text },)* }
+            }
+        }
+    };
+}
+
+struct Row {
+    name: &'static str,
+    status: u16,
+    code: Option<&'static str>,
+    grpc: u8,
+    text: &'static str,
+}
+
+const INVALID_TOKEN: Option<&str> = Some("invalid_token");
+
+table! {
+    /// No credentials were sent. 401 with a bare challenge: RFC 6750 wants no error code when nothing was sent.
+    MissingToken = "missing_token", 401, None, 16, "this resource needs an access token";
+    /// Broken grammar, two credentials, two `Authorization` headers.
+    InvalidRequest = "invalid_request", 400, Some("invalid_request"), 3, "the credentials are not well formed or were sent more than once";
+    /// Not a token of any kind that is accepted here: size, encoding, JSON, or the type of a registered claim.
+    Malformed = "malformed", 401, INVALID_TOKEN, 16, "the access token is malformed";
+    /// The issuer is not in the registry.
+    UnknownIssuer = "unknown_issuer", 401, INVALID_TOKEN, 16, "the issuer of the access token is not trusted here";
+    /// The token was issued for somebody else.
+    WrongAudience = "wrong_audience", 401, INVALID_TOKEN, 16, "the access token is for another audience";
+    /// A token of another kind: an ID token, a logout token, a refresh token.
+    WrongType = "wrong_type", 401, INVALID_TOKEN, 16, "this type of token is not accepted here";
+    /// The signature algorithm is not one of those agreed with the issuer.
+    AlgorithmNotAllowed = "algorithm_not_allowed", 401, INVALID_TOKEN, 16, "the signature algorithm is not allowed";
+    /// The issuer publishes no such key.
+    UnknownKey = "unknown_key", 401, INVALID_TOKEN, 16, "the access token is signed with an unknown key";
+    /// The signature does not belong to this token and key.
+    BadSignature = "bad_signature", 401, INVALID_TOKEN, 16, "the signature of the access token is invalid";
+    /// `exp` has passed.
+    Expired = "expired", 401, INVALID_TOKEN, 16, "the access token expired";
+    /// `nbf` has not come yet.
+    NotYetValid = "not_yet_valid", 401, INVALID_TOKEN, 16, "the access token is not valid yet";
+    /// Revoked, or its issuer says that it is not active.
+    Inactive = "inactive", 401, INVALID_TOKEN, 16, "the access token is not active";
+    /// A claim that is required is missing or not what is required.
+    ClaimsMismatch = "claims_mismatch", 401, INVALID_TOKEN, 16, "the claims of the access token are not what is required here";
+    /// The token is bound to a key of its sender (`cnf`) and no proof of it was checked.
+    SenderConstrained = "sender_constrained", 401, INVALID_TOKEN, 16, "the access token needs a proof of possession";
+    /// Verified, but not allowed to do this.
+    InsufficientScope = "insufficient_scope", 403, Some("insufficient_scope"), 7, "the access token lacks a scope that is needed here";
+    /// Keys or introspection are out of reach: our trouble, not the caller's fault.
+    Unavailable = "unavailable", 503, None, 14, "the token cannot be verified right now";
+    /// A layer is missing, or the server is put together wrongly.
+    Misconfigured = "misconfigured", 500, None, 13, "the server is misconfigured";
+}
+
+impl ErrorKind {
+    /// The kind's stable name in snake case, for logs, metrics and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The HTTP status that answers it.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        self.row().status
+    }
+
+    /// The `error` code of RFC 6750 section 3.1, where one applies.
+    #[must_use]
+    pub const fn code(self) -> Option<&'static str> {
+        self.row().code
+    }
+
+    /// The gRPC status code that answers it: 16 unauthenticated, 7 permission denied, 3 invalid argument, 14 unavailable, 13 internal.
+    #[must_use]
+    pub const fn grpc_status(self) -> u8 {
+        self.row().grpc
+    }
+
+    /// The one sentence that the client reads.
+    #[must_use]
+    pub const fn public_text(self) -> &'static str {
+        self.row().text
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why a request did not pass. Cheap to clone: one `Arc`.
+///
+/// `Display` is for the operator's log; [`Error::answer`] is what the client gets.
+///
+/// ```
+/// use token_core::{Error, ErrorKind};
+///
+/// let error = Error::new(ErrorKind::Expired, "expired 3 min ago");
+/// assert_eq!(error.to_string(), "expired: expired 3 min ago");
+/// assert_eq!(error.answer().status, 401);
+/// ```
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    detail: Cow<'static, str>,
+    retry_after: Option<Duration>,
+    scope: Option<Box<str>>,
+    protection: Option<Arc<Protection>>,
+    logged: AtomicBool,
+}
+
+// A copy that is edited is an error of its own, which nobody has logged yet.
+impl Clone for Inner {
+    fn clone(&self) -> Self {
+        Self {
+            kind: self.kind,
+            detail: self.detail.clone(),
+            retry_after: self.retry_after,
+            scope: self.scope.clone(),
+            protection: self.protection.clone(),
+            logged: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Error {
+    /// An error of this kind; `detail` is for the operator: lower case, expected values, nothing taken from a token.
+    #[must_use]
+    pub fn new(kind: ErrorKind, detail: impl Into<Cow<'static, str>>) -> Self {
+        let (detail, logged) = (detail.into(), AtomicBool::new(false));
+        Self(Arc::new(Inner { kind, detail, retry_after: None, scope: None, protection: None, logged }))
+    }
+
+    /// Keys or an endpoint of the issuer are out of reach; the client may ask again after `retry_after`.
+    #[must_use]
+    pub fn unavailable(detail: impl Into<Cow<'static, str>>, retry_after: Duration) -> Self {
+        let mut error = Self::new(ErrorKind::Unavailable, detail);
+        error.edit().retry_after = Some(retry_after);
+        error
+    }
+
+    /// The token is good, but a rule asks for more; `scope` is what would satisfy it (RFC 6750 section 3).
+    #[must_use]
+    pub fn insufficient_scope(scope: impl Into<Box<str>>) -> Self {
+        let mut error = Self::new(ErrorKind::InsufficientScope, "the token's scopes do not satisfy the rule");
+        error.edit().scope = Some(scope.into());
+        error
+    }
+
+    /// An extractor ran without the layer that feeds it.
+    #[must_use]
+    pub fn missing_layer(layer: &'static str) -> Self {
+        Self::new(
+            ErrorKind::Misconfigured,
+            format!("no verified token in this request: is {layer} missing around this route?"),
+        )
+    }
+
+    /// The same error, answered in the name of this resource server.
+    #[must_use]
+    pub(crate) fn within(mut self, protection: &Arc<Protection>) -> Self {
+        self.edit().protection = Some(Arc::clone(protection));
+        self
+    }
+
+    fn edit(&mut self) -> &mut Inner {
+        Arc::make_mut(&mut self.0)
+    }
+
+    /// The kind of error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What the operator should know beside the kind: which check, what was expected.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    /// The scopes that would satisfy the rule that failed, separated by blanks.
+    #[must_use]
+    pub fn scope(&self) -> Option<&str> {
+        self.0.scope.as_deref()
+    }
+
+    /// When to try again, for [`ErrorKind::Unavailable`].
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The `WWW-Authenticate` field that goes with a 400, 401 or 403.
+    #[must_use]
+    pub fn challenge(&self) -> Option<String> {
+        let kind = self.kind();
+        if !matches!(kind.status(), 400 | 401 | 403) {
+            return None;
+        }
+        let mut challenge = Challenge::bearer(self.0.protection.as_deref());
+        if let Some(code) = kind.code() {
+            challenge = challenge.param("error", code).param("error_description", kind.public_text());
+        }
+        if let Some(scope) = self.scope() {
+            challenge = challenge.param("scope", scope);
+        }
+        Some(challenge.finish())
+    }
+
+    /// What the client gets, in the words every adapter can convert.
+    #[must_use]
+    pub fn answer(&self) -> Answer {
+        let kind = self.kind();
+        Answer {
+            status: kind.status(),
+            www_authenticate: self.challenge(),
+            retry_after: self.retry_after().map(|after| after.as_secs().max(1)),
+            content_type: Answer::CONTENT_TYPE,
+            body: problem(kind),
+        }
+    }
+
+    /// Writes the error to the operator's log through `tracing`, once however many layers it passes: `kind` and `detail` as fields, at
+    /// the level of the one who has to act. The caller's own mistakes are `DEBUG`, an issuer out of reach is `WARN`, a server
+    /// put together wrongly is `ERROR`.
+    pub fn log(&self) {
+        if self.0.logged.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (kind, detail) = (self.kind().name(), self.detail());
+        match self.kind().status() {
+            500 => tracing::error!(kind, detail, "request refused"),
+            503 => tracing::warn!(kind, detail, "request refused"),
+            _ => tracing::debug!(kind, detail, "request refused"),
+        }
+    }
+}
+
+/// A refusal as plain values: an adapter copies them into its own response type and adds nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Value of `WWW-Authenticate`, where one belongs.
+    pub www_authenticate: Option<String>,
+    /// Value of `Retry-After` in whole seconds, at least one.
+    pub retry_after: Option<u64>,
+    /// The media type of [`Answer::body`].
+    pub content_type: &'static str,
+    /// The body: a problem document (RFC 9457), unless the operator has another one written.
+    pub body: String,
+}
+
+impl Answer {
+    /// The media type of a body that nobody changed.
+    pub const CONTENT_TYPE: &'static str = "application/problem+json";
+}
+
+fn problem(kind: ErrorKind) -> String {
+    let title = match kind.status() {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        503 => "Service Unavailable",
+        _ => "Internal Server Error",
+    };
+    // Every part is one of our own constants without a character that JSON would escape.
+    let code = kind.code().map(|code| format!(",\"error\":\"{code}\"")).unwrap_or_default();
+    format!("{{\"title\":\"{title}\",\"status\":{},\"detail\":\"{}\"{code}}}", kind.status(), kind.public_text())
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind().name(), self.detail())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error").field("kind", &self.kind()).field("detail", &self.detail()).finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_the_one_that_is_promised() {
+        let rows: Vec<_> = ErrorKind::ALL.iter().map(|kind| (kind.status(), kind.code())).collect();
+        for (row, kind) in rows.iter().zip(ErrorKind::ALL) {
+            let expected = match kind {
+                ErrorKind::MissingToken => (401, None),
+                ErrorKind::InvalidRequest => (400, Some("invalid_request")),
+                ErrorKind::InsufficientScope => (403, Some("insufficient_scope")),
+                ErrorKind::Unavailable => (503, None),
+                ErrorKind::Misconfigured => (500, None),
+                _ => (401, Some("invalid_token")),
+            };
+            assert_eq!(*row, expected, "{kind}");
+        }
+    }
+
+    #[test]
+    fn every_body_is_json_with_the_status_inside() {
+        for kind in ErrorKind::ALL {
+            let body: serde_json::Value = serde_json::from_str(&problem(*kind)).unwrap();
+            assert_eq!(body["status"], kind.status());
+            assert_eq!(body["error"].as_str(), kind.code());
+        }
+    }
+
+    #[test]
+    fn a_missing_token_gets_a_bare_challenge_and_a_bad_one_a_code() {
+        let missing = Error::new(ErrorKind::MissingToken, "no credentials").challenge();
+        assert_eq!(missing.as_deref(), Some("Bearer"));
+        let expired = Error::new(ErrorKind::Expired, "expired").challenge().unwrap();
+        assert_eq!(expired, "Bearer error=\"invalid_token\", error_description=\"the access token expired\"");
+    }
+
+    #[test]
+    fn our_trouble_is_answered_without_a_challenge_and_with_a_time_to_come_back() {
+        let answer = Error::unavailable("no key set yet", Duration::from_millis(10)).answer();
+        assert_eq!((answer.status, answer.www_authenticate, answer.retry_after), (503, None, Some(1)));
+    }
+}

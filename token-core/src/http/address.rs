@@ -1,0 +1,263 @@
+//! Which addresses may be talked to: a URL or a resolved IP address in, allowed or the reason it is not out (RFC 6890).
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use url::{Host, Url};
+
+/// The rule a client follows for every address, whether it was written in a URL or came out of the DNS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AddressGuard {
+    /// Plain http to loopback, and loopback addresses at all.
+    pub(crate) loopback_http: bool,
+    /// Private networks: RFC 1918, carrier-grade NAT, unique-local.
+    pub(crate) private: bool,
+}
+
+/// Why an address may not be talked to. Names the host and the rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AddressRefused(pub(crate) String);
+
+impl fmt::Display for AddressRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for AddressRefused {}
+
+/// How far an address reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// The public internet.
+    Global,
+    /// This machine.
+    Loopback,
+    /// A network behind a router or a provider.
+    Private(&'static str),
+    /// Nothing that serves keys: link-local (where clouds keep their metadata service), unspecified, multicast, reserved.
+    Never(&'static str),
+}
+
+impl AddressGuard {
+    /// Looks at everything a URL says by itself: scheme, credentials and an IP address in place of a name.
+    pub(crate) fn check_url(self, url: &Url) -> Result<(), AddressRefused> {
+        self.check_scheme(url)?;
+        match url.host() {
+            Some(Host::Ipv4(ip)) => self.check_ip(&ip.to_string(), ip.into()),
+            Some(Host::Ipv6(ip)) => self.check_ip(&ip.to_string(), ip.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_scheme(self, url: &Url) -> Result<(), AddressRefused> {
+        let refuse = |why: &str| Err(AddressRefused(why.to_owned()));
+        if !url.username().is_empty() || url.password().is_some() {
+            return refuse("credentials in a url");
+        }
+        let Some(host) = url.host() else { return refuse("a url without a host") };
+        match url.scheme() {
+            "https" => Ok(()),
+            "http" if !is_loopback(&host) => refuse("plain http; only https is allowed"),
+            "http" if !self.loopback_http => refuse("plain http to loopback, which was not opted into"),
+            "http" => Ok(()),
+            _ => refuse("a scheme other than https"),
+        }
+    }
+
+    /// Looks at the address a name was resolved to. Called for each of them, at the moment of connecting, so that
+    /// a name cannot show one address when it is checked and another one when it is used.
+    pub(crate) fn check_resolved(self, name: &str, ip: IpAddr) -> Result<(), AddressRefused> {
+        if is_localhost(name) && classify(ip) != Reach::Loopback {
+            return Err(AddressRefused(format!("{name} does not resolve to loopback")));
+        }
+        self.check_ip(name, ip)
+    }
+
+    fn check_ip(self, host: &str, ip: IpAddr) -> Result<(), AddressRefused> {
+        match classify(ip) {
+            Reach::Global => Ok(()),
+            Reach::Loopback if self.loopback_http => Ok(()),
+            Reach::Loopback => Err(AddressRefused(format!("{host} is a loopback address, which was not opted into"))),
+            Reach::Private(_) if self.private => Ok(()),
+            Reach::Private(kind) => Err(AddressRefused(format!("{host} is {kind}, which was not opted into"))),
+            Reach::Never(kind) => Err(AddressRefused(format!("{host} is {kind}"))),
+        }
+    }
+}
+
+/// Reads the URL of an issuer or of one of its endpoints: absolute, https, without credentials or fragment; plain http
+/// only to loopback, and only where `loopback_http` says so. Which addresses the name leads to is not looked at here.
+pub(crate) fn endpoint(text: &str, loopback_http: bool) -> Result<Url, AddressRefused> {
+    let url = Url::parse(text).map_err(|_| AddressRefused("not an absolute url".to_owned()))?;
+    if url.fragment().is_some() {
+        return Err(AddressRefused("a url with a fragment".to_owned()));
+    }
+    AddressGuard { loopback_http, private: true }.check_scheme(&url)?;
+    Ok(url)
+}
+
+/// Whether a host is this machine by its spelling: `localhost`, a name under it (RFC 6761 section 6.3), or a loopback address.
+pub(crate) fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => is_localhost(name),
+        Host::Ipv4(ip) => ip.is_loopback(),
+        Host::Ipv6(ip) => ip.is_loopback(),
+    }
+}
+
+fn is_localhost(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+/// How far `ip` reaches; an IPv4 address inside an IPv6 one counts as what it is.
+pub(crate) fn classify(ip: IpAddr) -> Reach {
+    match ip {
+        IpAddr::V4(ip) => classify_v4(ip),
+        IpAddr::V6(ip) => classify_v6(ip),
+    }
+}
+
+fn classify_v4(ip: Ipv4Addr) -> Reach {
+    match ip.octets() {
+        [127, ..] => Reach::Loopback,
+        [10, ..] | [172, 16..=31, ..] | [192, 168, ..] => Reach::Private("a private address"),
+        [100, 64..=127, ..] => Reach::Private("a carrier-grade NAT address"),
+        [0, ..] => Reach::Never("an unspecified address"),
+        [169, 254, ..] => Reach::Never("a link-local address"),
+        [224..=239, ..] => Reach::Never("a multicast address"),
+        [192, 0, 0 | 2, _]
+        | [192, 88, 99, _]
+        | [198, 18..=19, ..]
+        | [198, 51, 100, _]
+        | [203, 0, 113, _]
+        | [240..=255, ..] => Reach::Never("a reserved address"),
+        _ => Reach::Global,
+    }
+}
+
+fn classify_v6(ip: Ipv6Addr) -> Reach {
+    let embedded = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        classify_v4(Ipv4Addr::new(a, b, c, d))
+    };
+    match ip.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 0] => Reach::Never("an unspecified address"),
+        [0, 0, 0, 0, 0, 0, 0, 1] => Reach::Loopback,
+        // No resolver of ours asks for mapped addresses: whoever sends one wants to slip past a check on IPv4.
+        [0, 0, 0, 0, 0, 0xffff, high, low] => match embedded(high, low) {
+            Reach::Global => Reach::Private("an IPv4-mapped address"),
+            other => other,
+        },
+        // NAT64 (RFC 6052): how a machine without IPv4 reaches every issuer that has nothing else.
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
+        [0x64, 0xff9b, 1, ..] => Reach::Private("a local NAT64 address"),
+        [0x2002, high, low, ..] => embedded(high, low),
+        [0xfc00..=0xfdff, ..] => Reach::Private("a unique-local address"),
+        [0xfe80..=0xfebf, ..] => Reach::Never("a link-local address"),
+        [0xff00..=0xffff, ..] => Reach::Never("a multicast address"),
+        [0x2001, 0..=0x01ff | 0x0db8, ..] => Reach::Never("a reserved address"),
+        [0x3fff, 0..=0x0fff, ..] => Reach::Never("a reserved address"),
+        [0x2000..=0x3fff, ..] => Reach::Global,
+        _ => Reach::Never("a reserved address"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLOSED: AddressGuard = AddressGuard { loopback_http: false, private: false };
+    const LOOPBACK: AddressGuard = AddressGuard { loopback_http: true, private: false };
+    const PRIVATE: AddressGuard = AddressGuard { loopback_http: false, private: true };
+
+    #[test]
+    fn every_address_class_is_refused_unless_opted_in() {
+        // address, closed, loopback opted in, private opted in
+        for (ip, closed, loopback, private) in [
+            ("93.184.216.34", true, true, true),
+            ("2606:2800:220:1::1", true, true, true),
+            ("64:ff9b::5db8:d822", true, true, true), // NAT64 of a global address
+            ("127.0.0.1", false, true, false),
+            ("127.255.255.254", false, true, false),
+            ("::1", false, true, false),
+            ("::ffff:127.0.0.1", false, true, false),
+            ("64:ff9b::7f00:1", false, true, false),
+            ("10.0.0.1", false, false, true),
+            ("172.16.0.1", false, false, true),
+            ("172.31.255.255", false, false, true),
+            ("192.168.1.1", false, false, true),
+            ("100.64.0.1", false, false, true),
+            ("fd00::1", false, false, true),
+            ("::ffff:10.0.0.1", false, false, true),
+            ("::ffff:93.184.216.34", false, false, true),
+            ("2002:0a00:0001::1", false, false, true), // 6to4 of 10.0.0.1
+            ("64:ff9b:1::1", false, false, true),
+            ("0.0.0.0", false, false, false),
+            ("0.1.2.3", false, false, false),
+            ("169.254.169.254", false, false, false),
+            ("::ffff:169.254.169.254", false, false, false),
+            ("224.0.0.1", false, false, false),
+            ("240.0.0.1", false, false, false),
+            ("255.255.255.255", false, false, false),
+            ("192.0.2.1", false, false, false),
+            ("198.18.0.1", false, false, false),
+            ("::", false, false, false),
+            ("::7f00:1", false, false, false), // the old IPv4-compatible form of 127.0.0.1
+            ("fe80::1", false, false, false),
+            ("fec0::1", false, false, false),
+            ("ff02::1", false, false, false),
+            ("2001:db8::1", false, false, false),
+            ("2001::1", false, false, false), // Teredo
+            ("100::1", false, false, false),
+        ] {
+            let address: IpAddr = ip.parse().unwrap();
+            let verdict = |guard: AddressGuard| guard.check_resolved("issuer.example", address).is_ok();
+            assert_eq!((verdict(CLOSED), verdict(LOOPBACK), verdict(PRIVATE)), (closed, loopback, private), "{ip}");
+        }
+    }
+
+    #[test]
+    fn the_edges_of_private_ranges_are_exact() {
+        for ip in ["172.15.255.255", "172.32.0.0", "100.63.255.255", "100.128.0.0", "11.0.0.0", "192.167.255.255"] {
+            assert_eq!(classify(ip.parse().unwrap()), Reach::Global, "{ip}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_judged_by_scheme_credentials_and_literal_address() {
+        // url, closed, loopback opted in
+        for (url, closed, loopback) in [
+            ("https://issuer.example/keys", true, true),
+            ("http://issuer.example/keys", false, false),
+            ("http://localhost:8080/keys", false, true),
+            ("http://a.localhost./keys", false, true),
+            ("http://127.0.0.1/keys", false, true),
+            ("http://[::1]/keys", false, true),
+            ("http://2130706433/keys", false, true), // 127.0.0.1 as one number
+            ("https://0x7f.1/keys", false, true),
+            ("http://10.0.0.1/keys", false, false),
+            ("https://10.0.0.1/keys", false, false),
+            ("https://[::ffff:169.254.169.254]/keys", false, false),
+            ("https://0/keys", false, false),
+            ("http://localhost.example/keys", false, false),
+            ("http://notlocalhost/keys", false, false),
+            ("https://user@issuer.example/keys", false, false),
+            ("https://:secret@issuer.example/keys", false, false),
+            ("file:///etc/passwd", false, false),
+            ("ftp://issuer.example/keys", false, false),
+        ] {
+            let parsed = Url::parse(url).unwrap();
+            assert_eq!(CLOSED.check_url(&parsed).is_ok(), closed, "{url}");
+            assert_eq!(LOOPBACK.check_url(&parsed).is_ok(), loopback, "{url} with loopback opted in");
+        }
+    }
+
+    #[test]
+    fn localhost_that_resolves_elsewhere_is_refused() {
+        let elsewhere = "93.184.216.34".parse().unwrap();
+        assert!(LOOPBACK.check_resolved("localhost", elsewhere).is_err());
+        assert!(LOOPBACK.check_resolved("localhost", "127.0.0.1".parse().unwrap()).is_ok());
+    }
+}

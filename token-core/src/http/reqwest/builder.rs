@@ -1,0 +1,196 @@
+//! Sets up the reqwest client: options in, a client with explicit TLS and nothing taken from the process or environment out.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::client::WantsClientCert;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+use rustls_platform_verifier::Verifier;
+
+use super::{AddressGuard, ReqwestClient, resolver::GuardedResolver};
+
+/// Connecting, which includes resolving the name and the TLS handshake.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// Options of a [`ReqwestClient`]; made by [`ReqwestClient::builder`].
+#[derive(Clone, Default)]
+pub struct ReqwestClientBuilder {
+    guard: AddressGuard,
+    roots: Vec<Vec<u8>>,
+    only_given_roots: bool,
+    identity: Option<Vec<u8>>,
+    user_agent: Option<String>,
+    system_proxy: bool,
+}
+
+impl fmt::Debug for ReqwestClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReqwestClientBuilder")
+            .field("guard", &self.guard)
+            .field("given_roots", &self.roots.len())
+            .field("only_given_roots", &self.only_given_roots)
+            .field("identity", &self.identity.is_some())
+            .field("user_agent", &self.user_agent)
+            .field("system_proxy", &self.system_proxy)
+            .finish()
+    }
+}
+
+/// Why a [`ReqwestClient`] could not be set up. The text never holds key material.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReqwestClientError(String);
+
+impl fmt::Display for ReqwestClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http client cannot be set up: {}", self.0)
+    }
+}
+
+impl std::error::Error for ReqwestClientError {}
+
+impl ReqwestClientBuilder {
+    /// Allows loopback addresses, and plain http to them: for tests and for an issuer on the same machine.
+    ///
+    /// Plain http to any other host stays refused.
+    #[must_use]
+    pub fn allow_loopback_http(mut self) -> Self {
+        self.guard.loopback_http = true;
+        self
+    }
+
+    /// Allows private networks: RFC 1918, carrier-grade NAT (RFC 6598), unique-local IPv6, and IPv4 addresses mapped
+    /// into IPv6. For an issuer inside the same cluster or company.
+    ///
+    /// Link-local addresses, where clouds keep their metadata service, stay refused.
+    #[must_use]
+    pub fn allow_private_addresses(mut self) -> Self {
+        self.guard.private = true;
+        self
+    }
+
+    /// Trusts the certificates in this PEM text as roots, beside the operating system's. May be called again.
+    #[must_use]
+    pub fn root_certificate_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.roots.push(pem.as_ref().to_vec());
+        self
+    }
+
+    /// Trusts no root but those of [`root_certificate_pem`](Self::root_certificate_pem).
+    #[must_use]
+    pub fn only_given_roots(mut self) -> Self {
+        self.only_given_roots = true;
+        self
+    }
+
+    /// Shows this certificate to servers that ask for one (mutual TLS): a PEM text with the certificate, what
+    /// links it to its root, and the private key.
+    #[must_use]
+    pub fn client_identity_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.identity = Some(pem.as_ref().to_vec());
+        self
+    }
+
+    /// The `User-Agent` field; by default the name and version of this crate.
+    #[must_use]
+    pub fn user_agent(mut self, text: impl Into<String>) -> Self {
+        self.user_agent = Some(text.into());
+        self
+    }
+
+    /// Sends requests through the proxy that the environment names (`HTTPS_PROXY`, `NO_PROXY` and so on).
+    ///
+    /// **The address check is blind behind a proxy**: the proxy resolves the names, so a name that points into a private
+    /// network is only stopped by the proxy itself. Whoever controls the environment of the process then chooses where
+    /// requests go. The proxy's own name is checked like any other; one in a private network needs
+    /// [`allow_private_addresses`](Self::allow_private_addresses).
+    #[must_use]
+    pub fn system_proxy(mut self) -> Self {
+        self.system_proxy = true;
+        self
+    }
+
+    /// Builds the client. Reads the operating system's root certificates, which takes some milliseconds.
+    ///
+    /// # Errors
+    /// [`ReqwestClientError`]: a PEM text without the expected content, a key that does not fit its certificate, a
+    /// user agent that is no header value, only given roots and none given, or no readable system roots. (With
+    /// [`allow_loopback_http`](Self::allow_loopback_http) the last is no error, as plain http needs none: every https
+    /// connection then fails.)
+    pub fn build(self) -> Result<ReqwestClient, ReqwestClientError> {
+        let tls = self.tls()?;
+        let user_agent = self.user_agent.as_deref().unwrap_or(concat!("token-core/", env!("CARGO_PKG_VERSION")));
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .dns_resolver(GuardedResolver(self.guard))
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .connect_timeout(CONNECT)
+            .http1_only()
+            .user_agent(user_agent)
+            // Features of one crate are switched on for all: what reqwest would do by itself is switched off here.
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate();
+        if !self.system_proxy {
+            builder = builder.no_proxy();
+        }
+        let client = builder.build().map_err(|error| ReqwestClientError(super::explain(error).to_string()))?;
+        Ok(ReqwestClient { client, guard: self.guard })
+    }
+
+    fn tls(&self) -> Result<ClientConfig, ReqwestClientError> {
+        let builder = self.trust()?;
+        let Some(identity) = &self.identity else { return Ok(builder.with_no_client_auth()) };
+        let chain = certificates(identity, "client identity")?;
+        let key = PrivateKeyDer::from_pem_slice(identity)
+            .map_err(|_| ReqwestClientError("no private key in the client identity".to_owned()))?;
+        builder
+            .with_client_auth_cert(chain, key)
+            .map_err(|error| ReqwestClientError(format!("client identity not usable: {error}")))
+    }
+
+    fn trust(&self) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, ReqwestClientError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| ReqwestClientError(format!("no usable tls version: {error}")))?;
+        let mut given = Vec::new();
+        for pem in &self.roots {
+            given.extend(certificates(pem, "root certificates")?);
+        }
+        if self.only_given_roots {
+            if given.is_empty() {
+                return Err(ReqwestClientError(
+                    "only given root certificates are to be trusted, and none is given".to_owned(),
+                ));
+            }
+            let mut store = RootCertStore::empty();
+            for root in given {
+                store.add(root).map_err(|error| ReqwestClientError(format!("root certificate not usable: {error}")))?;
+            }
+            return Ok(builder.with_root_certificates(store));
+        }
+        match Verifier::new_with_extra_roots(given, provider) {
+            Ok(verifier) => Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))),
+            Err(error) if self.guard.loopback_http && self.roots.is_empty() => {
+                tracing::warn!(name: "token.http.no_roots", %error, "no root certificates: every https connection will fail");
+                Ok(builder.with_root_certificates(RootCertStore::empty()))
+            }
+            Err(error) => Err(ReqwestClientError(format!("root certificates not usable: {error}"))),
+        }
+    }
+}
+
+fn certificates(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>, ReqwestClientError> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(ReqwestClientError(format!("no certificate in the {what}"))),
+        Err(_) => Err(ReqwestClientError(format!("the {what} cannot be read as pem"))),
+    }
+}

@@ -1,0 +1,101 @@
+//! One member of a JWK Set in, a key bound to its algorithms out, or the reason why not (RFC 7517 section 4).
+
+#[cfg(test)]
+mod tests;
+
+use serde_json::{Map, Value};
+
+use super::algorithm::{Algorithm, Algorithms, Curve};
+use super::base64url;
+use super::header::LONGEST_KID;
+use super::jwk_set::Origin;
+use super::material::{Material, UnusableKey};
+use super::verification_key::VerificationKey;
+
+/// The members that only a private key has (RFC 7518 sections 6.2.2 and 6.3.2).
+const PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
+
+impl VerificationKey {
+    /// A key from a JWK. `operator` is the algorithm the operator named for it, where the JWK need not name one.
+    pub(crate) fn from_jwk(jwk: &Value, origin: Origin, operator: Option<Algorithm>) -> Result<Self, UnusableKey> {
+        let jwk = Jwk(jwk.as_object().ok_or(UnusableKey::because("the key is not a JSON object"))?);
+        let kid = jwk.text("kid", "kid is not a string")?;
+        if kid.is_some_and(|kid| kid.len() > LONGEST_KID) {
+            return Err(UnusableKey::because("kid is longer than 512 bytes"));
+        }
+        let issuer = jwk.text("issuer", "issuer is not a string")?;
+        jwk.check_use()?;
+        let algorithm = jwk.algorithm(operator)?;
+        if PRIVATE.iter().any(|member| jwk.0.contains_key(*member)) {
+            return Err(UnusableKey::because("the key is published with its private half"));
+        }
+        let material = jwk.material(origin, algorithm)?;
+        let algorithms = algorithm.map_or(Algorithms::ASYMMETRIC, Algorithms::from);
+        Self::new(material, algorithms, kid, issuer)
+    }
+}
+
+struct Jwk<'a>(&'a Map<String, Value>);
+
+impl<'a> Jwk<'a> {
+    /// A member that is a string if it is there.
+    fn text(&self, member: &str, otherwise: &'static str) -> Result<Option<&'a str>, UnusableKey> {
+        self.0.get(member).map(|value| value.as_str().ok_or(UnusableKey::because(otherwise))).transpose()
+    }
+
+    /// A member that is there and is base64url.
+    fn bytes(&self, member: &str) -> Result<Vec<u8>, UnusableKey> {
+        let text = self.0.get(member).and_then(Value::as_str);
+        text.and_then(|text| base64url::decode(text.as_bytes()))
+            .ok_or(UnusableKey::because("a number of the key is missing or not base64url"))
+    }
+
+    /// RFC 7517 sections 4.2 and 4.3. `jwt-svid` is how SPIFFE marks keys for tokens.
+    fn check_use(&self) -> Result<(), UnusableKey> {
+        if !matches!(self.text("use", "use is not a string")?, None | Some("sig" | "jwt-svid")) {
+            return Err(UnusableKey::because("the key is not for signatures: use"));
+        }
+        match self.0.get("key_ops") {
+            None => Ok(()),
+            Some(Value::Array(uses)) if uses.iter().any(|one| one == "verify") => Ok(()),
+            Some(_) => Err(UnusableKey::because("the key is not for verifying: key_ops")),
+        }
+    }
+
+    /// The one algorithm the key is bound to: by itself, by the operator, or by both alike.
+    fn algorithm(&self, operator: Option<Algorithm>) -> Result<Option<Algorithm>, UnusableKey> {
+        let Some(name) = self.text("alg", "alg is not a string")? else { return Ok(operator) };
+        let algorithm = Algorithm::from_name(name)
+            .ok_or(UnusableKey::because("alg is not the name of a signature algorithm we know"))?;
+        if operator.is_some_and(|operator| operator != algorithm) {
+            return Err(UnusableKey::because("alg is not the algorithm that was configured"));
+        }
+        Ok(Some(algorithm))
+    }
+
+    fn material(&self, origin: Origin, algorithm: Option<Algorithm>) -> Result<Material, UnusableKey> {
+        match self.text("kty", "kty is not a string")? {
+            Some("RSA") => Material::rsa(&self.bytes("n")?, &self.bytes("e")?),
+            Some("EC") => {
+                let name = self.text("crv", "crv is not a string")?;
+                let curve = Curve::ALL.into_iter().find(|curve| Some(curve.name()) == name);
+                let curve = curve.ok_or(UnusableKey::because("the curve is none of P-256, P-384 and P-521"))?;
+                Material::ec_coordinates(curve, &self.bytes("x")?, &self.bytes("y")?)
+            }
+            Some("OKP") if self.text("crv", "crv is not a string")? == Some("Ed25519") => {
+                Material::ed25519(&self.bytes("x")?)
+            }
+            Some("OKP") => Err(UnusableKey::because("the curve is not Ed25519")),
+            Some("oct") if origin == Origin::Fetched => {
+                // what everyone can fetch is no secret: whoever reads it could sign
+                Err(UnusableKey::because("a fetched set holds no shared secrets"))
+            }
+            Some("oct") => {
+                let algorithm = algorithm.ok_or(UnusableKey::because("a shared secret has to name its alg"))?;
+                Material::secret(algorithm, &self.bytes("k")?)
+            }
+            Some(_) => Err(UnusableKey::because("kty is none of RSA, EC, OKP and oct")),
+            None => Err(UnusableKey::because("kty is missing")),
+        }
+    }
+}

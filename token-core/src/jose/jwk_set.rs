@@ -1,0 +1,235 @@
+//! A JWK Set in, exactly one key for a token out (RFC 7517 section 5), and what is remembered of good headers.
+
+mod memo;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+pub(crate) use memo::Remembered;
+
+use super::algorithm::Algorithm;
+use super::header::Header;
+use super::material::UnusableKey;
+use super::verification_key::VerificationKey;
+use memo::Memos;
+
+/// How many members of a set are looked at; those behind are skipped. Issuers publish two to five.
+pub(crate) const MOST_KEYS: usize = 100;
+/// Up to here a scan is faster than hashing.
+const SCANNED: usize = 16;
+/// The longest `kid` that is repeated to operators.
+const LONGEST_SHOWN: usize = 64;
+
+/// Where a set comes from, and so what may be in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// From the network: a shared secret in it is never used. A token that names a key must find that name.
+    Fetched,
+    /// From the operator: shared secrets are allowed, and a key without a name serves tokens that name one.
+    Given,
+}
+
+/// An immutable set of keys. A refresh makes a new one that succeeds it.
+pub(crate) struct KeySet {
+    origin: Origin,
+    keys: Vec<Arc<VerificationKey>>,
+    /// Only for more keys than are scanned.
+    by_kid: Option<HashMap<Box<str>, Vec<usize>>>,
+    skipped: Vec<SkippedKey>,
+    memos: Memos,
+}
+
+/// A member of a set that is not used, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedKey {
+    kid: Option<Box<str>>,
+    reason: UnusableKey,
+}
+
+impl SkippedKey {
+    /// The key's name, if it has one that is printable ASCII of at most 64 characters.
+    #[must_use]
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// Why the key is not used.
+    #[must_use]
+    pub fn reason(&self) -> UnusableKey {
+        self.reason
+    }
+
+    fn new(jwk: &Value, reason: UnusableKey) -> Self {
+        let kid = jwk.get("kid").and_then(Value::as_str);
+        let shown = kid.filter(|kid| kid.len() <= LONGEST_SHOWN && kid.bytes().all(|byte| byte.is_ascii_graphic()));
+        Self { kid: shown.map(Into::into), reason }
+    }
+}
+
+/// The document is no JWK Set at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeySetError {
+    NotJson,
+    NoKeys,
+}
+
+impl fmt::Display for KeySetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotJson => "the document is not JSON",
+            Self::NoKeys => "the document has no list called keys",
+        })
+    }
+}
+
+impl std::error::Error for KeySetError {}
+
+/// No key, or not exactly one, is the one a token was signed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoKey {
+    /// No key has the name, or none without one does the algorithm: a newer set may have it.
+    Unknown,
+    /// Several keys could be meant, and none is tried on the off chance.
+    Ambiguous,
+    /// The named key is for another algorithm.
+    WrongAlgorithm,
+}
+
+impl KeySet {
+    /// Reads a set key by key: what cannot be used is skipped with a reason and never costs the others. A set of which
+    /// nothing is usable is empty, and it is the caller who decides what that means. The caller caps the document's length.
+    pub(crate) fn parse(json: &[u8], origin: Origin) -> Result<Self, KeySetError> {
+        let document: Value = serde_json::from_slice(json).map_err(|_| KeySetError::NotJson)?;
+        let jwks = document.get("keys").and_then(Value::as_array).ok_or(KeySetError::NoKeys)?;
+        let (mut keys, mut skipped) = (Vec::new(), Vec::new());
+        for jwk in jwks.iter().take(MOST_KEYS) {
+            match VerificationKey::from_jwk(jwk, origin, None) {
+                Ok(key) => keys.push(Arc::new(key)),
+                Err(reason) => skipped.push(SkippedKey::new(jwk, reason)),
+            }
+        }
+        if jwks.len() > MOST_KEYS {
+            skipped.push(SkippedKey { kid: None, reason: UnusableKey::because("all keys behind the hundredth") });
+        }
+        Ok(Self::new(origin, keys, skipped))
+    }
+
+    /// A set of the operator's own keys.
+    pub(crate) fn from_keys(keys: Vec<Arc<VerificationKey>>) -> Self {
+        Self::new(Origin::Given, keys, Vec::new())
+    }
+
+    fn new(origin: Origin, candidates: Vec<Arc<VerificationKey>>, skipped: Vec<SkippedKey>) -> Self {
+        let mut keys: Vec<Arc<VerificationKey>> = Vec::with_capacity(candidates.len());
+        for key in candidates {
+            // the same key twice is one key, and not an ambiguity
+            if !keys.iter().any(|earlier| earlier.identity() == key.identity()) {
+                keys.push(key);
+            }
+        }
+        let by_kid = (keys.len() > SCANNED).then(|| {
+            let mut map: HashMap<Box<str>, Vec<usize>> = HashMap::new();
+            for (at, key) in keys.iter().enumerate() {
+                if let Some(kid) = key.kid() {
+                    map.entry(kid.into()).or_default().push(at);
+                }
+            }
+            map
+        });
+        let memos = Memos::new(if keys.len() > SCANNED { 0 } else { keys.len() });
+        Self { origin, keys, by_kid, skipped, memos }
+    }
+
+    /// The one key for a token with this header. A name is compared exactly; without a name the key has to be the only one
+    /// for the algorithm. Keys are never tried in turn.
+    pub(crate) fn choose(&self, alg: Algorithm, kid: Option<&str>) -> Result<&Arc<VerificationKey>, NoKey> {
+        let Some(kid) = kid else {
+            // a newer set may have a key for the algorithm
+            return only(self.keys.iter().filter(|key| key.can(alg)), alg);
+        };
+        let named = match &self.by_kid {
+            Some(map) => only(map.get(kid).into_iter().flatten().map(|at| &self.keys[*at]), alg),
+            None => only(self.keys.iter().filter(|key| key.kid() == Some(kid)), alg),
+        };
+        match (named, self.origin) {
+            (Err(NoKey::Unknown), Origin::Given) => only(self.keys.iter().filter(|key| key.kid().is_none()), alg),
+            (named, _) => named,
+        }
+    }
+
+    /// This set in the place of `previous`. Keys that are the same in both are carried over, with all that hangs on them;
+    /// keys that are gone are retired.
+    #[must_use]
+    pub(crate) fn succeed(mut self, previous: &Self) -> Self {
+        for earlier in &previous.keys {
+            match self.keys.iter_mut().find(|key| key.identity() == earlier.identity()) {
+                Some(key) if !earlier.is_retired() => *key = Arc::clone(earlier),
+                // one that was retired stays so: what was verified by it does not come back to life
+                Some(_) => {}
+                None => earlier.retire(),
+            }
+        }
+        self
+    }
+
+    /// What was learnt of exactly these bytes from a token of good signature.
+    #[inline]
+    pub(crate) fn remembered(&self, encoded_header: &[u8]) -> Option<Remembered<'_>> {
+        self.memos.find(encoded_header, &self.keys)
+    }
+
+    /// Remembers the header of a token that `key` has verified. It is for the caller to have verified it.
+    ///
+    /// Two headers are kept for each key, of at most 256 bytes; more are not. Never waits.
+    pub(crate) fn remember(&self, key: &Arc<VerificationKey>, encoded_header: &[u8], header: &Header<'_>) {
+        if let Some(at) = self.keys.iter().position(|one| Arc::ptr_eq(one, key)) {
+            self.memos.keep(at, encoded_header, header);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    pub(crate) fn keys(&self) -> &[Arc<VerificationKey>] {
+        &self.keys
+    }
+
+    pub(crate) fn skipped(&self) -> &[SkippedKey] {
+        &self.skipped
+    }
+}
+
+/// The only one of `candidates` that can do `alg`.
+fn only<'a>(
+    candidates: impl Iterator<Item = &'a Arc<VerificationKey>>,
+    alg: Algorithm,
+) -> Result<&'a Arc<VerificationKey>, NoKey> {
+    let (mut found, mut otherwise) = (None, NoKey::Unknown);
+    for key in candidates {
+        otherwise = NoKey::WrongAlgorithm;
+        if key.can(alg) && found.replace(key).is_some() {
+            return Err(NoKey::Ambiguous);
+        }
+    }
+    found.ok_or(otherwise)
+}
+
+impl fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeySet")
+            .field("origin", &self.origin)
+            .field("keys", &self.keys)
+            .field("skipped", &self.skipped)
+            .finish_non_exhaustive()
+    }
+}

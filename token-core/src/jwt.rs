@@ -1,0 +1,187 @@
+//! From the text of a JWT to the facts its issuer signed (RFC 7519 section 7.2, RFC 8725, RFC 9068 section 4).
+//!
+//! Everything that can be refused on unverified data is refused before a key is looked for; nothing is accepted before the
+//! signature is.
+
+use std::sync::Arc;
+
+use crate::claims::{self, Claims, Text};
+use crate::jose::base64url::{self, HeaderBuffer, SignatureBuffer};
+use crate::jose::header::{self, Header, HeaderError, TokenType};
+use crate::jose::jwk_set::{KeySet, NoKey};
+use crate::jose::{Algorithm, VerificationKey};
+use crate::trusted::{Registry, TrustedIssuer};
+use crate::{Error, ErrorKind, Timestamp};
+
+/// A JWT whose every check passed.
+pub(crate) struct Accepted {
+    pub(crate) text: Text,
+    pub(crate) claims: Claims,
+    pub(crate) key: Arc<VerificationKey>,
+    pub(crate) issuer: Arc<TrustedIssuer>,
+}
+
+/// What stands between a JWT and its acceptance.
+pub(crate) enum Hurdle {
+    /// Refused, for good.
+    Refused(Error),
+    /// All that can be checked without a key passed; the key is not at hand.
+    Key { issuer: Arc<TrustedIssuer>, lacking: Lacking },
+}
+
+/// The key that is not at hand.
+pub(crate) enum Lacking {
+    /// There are no keys of this issuer at all.
+    Set,
+    /// No key of this name.
+    Kid(Box<str>),
+    /// The token names no key and no single one fits.
+    NoKid,
+    /// The key of this name does not fit the signature: a new key may stand under an old name.
+    SameKid(Box<str>),
+}
+
+impl From<Error> for Hurdle {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// The three parts of a compact JWS, and what the signature covers.
+struct Parts<'a> {
+    header: &'a [u8],
+    claims: &'a [u8],
+    signature: &'a [u8],
+    signed: &'a [u8],
+}
+
+/// Verifies `token`. The caller has capped its length.
+pub(crate) fn verify(token: &str, registry: &Registry, now: Timestamp) -> Result<Accepted, Hurdle> {
+    // RFC 7519 7.2, steps 1 to 6: three parts, strict base64url, one JSON object each.
+    let parts = split(token)?;
+    let untrusted_json = base64url::decode(parts.claims)
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(|| malformed("the claims are not UTF-8 in strict base64url"))?;
+    let (text, untrusted) = claims::parse(untrusted_json).map_err(|error| malformed(error.to_string()))?;
+
+    // RFC 8725 3.8: the issuer picks its own rules and keys out of the closed registry.
+    let issuer = match untrusted.issuer {
+        Some(span) => registry.find(text.get(span)),
+        None => return Err(Error::new(ErrorKind::ClaimsMismatch, "the token has no iss, and one is required").into()),
+    };
+    let issuer = issuer.ok_or_else(|| Error::new(ErrorKind::UnknownIssuer, "iss is not in the registry"))?;
+
+    let Some(keys) = issuer.keys.current(now) else {
+        // Still read the header: a token that no key could save must not start a fetch.
+        let mut buffer = HeaderBuffer::new();
+        let header = read_header(parts.header, &mut buffer)?;
+        issuer.check_header(header.alg, header.typ)?;
+        issuer.check_claims(&text, &untrusted, now)?;
+        return Err(Hurdle::Key { issuer: Arc::clone(issuer), lacking: Lacking::Set });
+    };
+
+    let key = signed_by(&parts, &keys, |algorithm, token_type| {
+        issuer.check_header(algorithm, token_type)?;
+        issuer.check_claims(&text, &untrusted, now)
+    });
+    match key {
+        Ok(key) => Ok(Accepted { text, claims: untrusted, key, issuer: Arc::clone(issuer) }),
+        Err(Unsigned::Refused(error)) => Err(Hurdle::Refused(error)),
+        Err(Unsigned::Lacking(lacking)) => Err(Hurdle::Key { issuer: Arc::clone(issuer), lacking }),
+    }
+}
+
+enum Unsigned {
+    Refused(Error),
+    Lacking(Lacking),
+}
+
+impl From<Error> for Unsigned {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// RFC 7515 5.2: the header names algorithm and key, the key checks the signature over the token's own bytes. `precheck` is asked
+/// between the header and the key.
+fn signed_by(
+    parts: &Parts<'_>,
+    keys: &KeySet,
+    precheck: impl FnOnce(Algorithm, TokenType) -> Result<(), Error>,
+) -> Result<Arc<VerificationKey>, Unsigned> {
+    let mut signature = SignatureBuffer::new();
+    let signature =
+        signature.decode(parts.signature).ok_or_else(|| malformed("the signature is not strict base64url"))?;
+
+    // The very header of a token that was well signed: everything judged from it holds.
+    if let Some(remembered) = keys.remembered(parts.header) {
+        precheck(remembered.alg, remembered.typ)?;
+        if remembered.key.verify(remembered.alg, parts.signed, signature) {
+            return Ok(Arc::clone(remembered.key));
+        }
+        return Err(unsigned(remembered.key.kid()));
+    }
+
+    let mut buffer = HeaderBuffer::new();
+    let header = read_header(parts.header, &mut buffer)?;
+    precheck(header.alg, header.typ)?;
+    let key = match keys.choose(header.alg, header.kid.as_deref()) {
+        Ok(key) => key,
+        Err(NoKey::WrongAlgorithm) => {
+            let detail = format!("the key that the token names is not one for {}", header.alg);
+            return Err(Error::new(ErrorKind::AlgorithmNotAllowed, detail).into());
+        }
+        Err(NoKey::Unknown | NoKey::Ambiguous) => {
+            return Err(Unsigned::Lacking(match header.kid {
+                Some(kid) => Lacking::Kid(kid.into()),
+                None => Lacking::NoKid,
+            }));
+        }
+    };
+    if !key.verify(header.alg, parts.signed, signature) {
+        return Err(unsigned(key.kid()));
+    }
+    keys.remember(key, parts.header, &header);
+    Ok(Arc::clone(key))
+}
+
+fn unsigned(kid: Option<&str>) -> Unsigned {
+    match kid {
+        Some(kid) => Unsigned::Lacking(Lacking::SameKid(kid.into())),
+        None => Unsigned::Refused(bad_signature()),
+    }
+}
+
+pub(crate) fn bad_signature() -> Error {
+    Error::new(ErrorKind::BadSignature, "the signature does not verify with the issuer's key")
+}
+
+fn read_header<'b>(encoded: &[u8], buffer: &'b mut HeaderBuffer) -> Result<Header<'b>, Error> {
+    header::parse(encoded, buffer).map_err(|error| match error {
+        HeaderError::Malformed(why) => malformed(why),
+        HeaderError::AlgorithmNotAllowed(why) => Error::new(ErrorKind::AlgorithmNotAllowed, why),
+        HeaderError::Encrypted => Error::new(ErrorKind::WrongType, "encrypted tokens (JWE) are not accepted"),
+        HeaderError::Critical => malformed("the header demands an extension (crit), and none is implemented"),
+    })
+}
+
+fn split(token: &str) -> Result<Parts<'_>, Error> {
+    let bytes = token.as_bytes();
+    let mut dots = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(at, _)| at);
+    match (dots.next(), dots.next(), dots.next(), dots.next()) {
+        (Some(first), Some(second), None, _) => Ok(Parts {
+            header: &bytes[..first],
+            claims: &bytes[first + 1..second],
+            signature: &bytes[second + 1..],
+            signed: &bytes[..second],
+        }),
+        (Some(_), Some(_), Some(_), Some(_)) if dots.next().is_none() => {
+            Err(Error::new(ErrorKind::WrongType, "encrypted tokens (JWE) are not accepted"))
+        }
+        _ => Err(malformed("not a JWT: expected three parts")),
+    }
+}
+
+fn malformed(why: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::Malformed, why)
+}

@@ -1,0 +1,380 @@
+//! The cache of a fetched JWK Set: requests read it without a lock, a detached task refreshes it as `refresh.rs` decides.
+
+mod flight;
+#[cfg(test)]
+mod tests;
+
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use arc_swap::{ArcSwapOption, Guard};
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use super::refresh::{Decision, FlightId, Landing, Question, State, Why, decide};
+use super::settings::JwksSettings;
+use super::source::{FetchError, FetchedKeys, KeySource};
+use super::state::{KeyState, KeyStatus, KeysUnavailable};
+use super::{Answer, Fetched, KeyFetch, Missing};
+use crate::jose::jwk_set::{KeySet, KeySetError, Origin};
+use crate::{Clock, Timestamp};
+use flight::{Flight, Progress};
+
+/// The largest document that is read, wherever a source has it from.
+const LARGEST: usize = 512 * 1024;
+/// What a client is told to wait when nothing better is known.
+const SOON: Duration = Duration::from_secs(1);
+
+/// The keys of one issuer as they were last fetched.
+///
+/// The lock guards the pure state and the books, is held for microseconds and never across an await. Requests with a known
+/// key do not touch it, but for the one that finds a refresh due.
+pub(crate) struct JwksCache {
+    issuer: Box<str>,
+    source: Arc<dyn KeySource>,
+    settings: JwksSettings,
+    clock: Arc<dyn Clock>,
+    set: ArcSwapOption<KeySet>,
+    // The fences of the state, in milliseconds: between floor and due a request has nothing to ask.
+    floor: AtomicI64,
+    due: AtomicI64,
+    dead: AtomicI64,
+    /// Names of keys are remembered and logged as hashes under a secret of this process.
+    secret: RandomState,
+    inner: Mutex<Inner>,
+    this: Weak<Self>,
+}
+
+struct Inner {
+    state: State,
+    /// How the fetch under way goes on.
+    progress: Option<watch::Receiver<Progress>>,
+    task: Option<(FlightId, AbortHandle)>,
+    /// The document the set was made of, to know whether the next one is another.
+    document: Bytes,
+    last_error: Option<FetchError>,
+    fetches_ok: u64,
+    fetches_failed: u64,
+    issuer_clock_ahead: Option<i64>,
+}
+
+/// A good answer, read.
+enum Read {
+    Unchanged,
+    Changed(KeySet, Bytes),
+}
+
+impl JwksCache {
+    pub(super) fn new(
+        source: Arc<dyn KeySource>,
+        settings: JwksSettings,
+        clock: Arc<dyn Clock>,
+        name: &str,
+    ) -> Arc<Self> {
+        let inner = Inner {
+            state: State::new(&settings),
+            progress: None,
+            task: None,
+            document: Bytes::new(),
+            last_error: None,
+            fetches_ok: 0,
+            fetches_failed: 0,
+            issuer_clock_ahead: None,
+        };
+        let fences = inner.state.fences(&settings);
+        Arc::new_cyclic(|this| Self {
+            issuer: name.into(),
+            source,
+            settings,
+            clock,
+            set: ArcSwapOption::empty(),
+            floor: AtomicI64::new(fences.floor.as_millis()),
+            due: AtomicI64::new(fences.due.as_millis()),
+            dead: AtomicI64::new(fences.dead.as_millis()),
+            secret: RandomState::new(),
+            inner: Mutex::new(inner),
+            this: Weak::clone(this),
+        })
+    }
+
+    #[inline]
+    pub(super) fn current(&self, now: Timestamp) -> Option<Guard<Option<Arc<KeySet>>>> {
+        // The end is read before the set and written after it: a later end is never seen with an earlier set.
+        self.alive(now).then(|| self.set.load()).filter(|set| set.is_some())
+    }
+
+    #[inline]
+    pub(super) fn alive(&self, now: Timestamp) -> bool {
+        let at = now.as_millis();
+        let alive = at < self.dead.load(Ordering::Acquire);
+        if at >= self.due.load(Ordering::Relaxed) || at < self.floor.load(Ordering::Relaxed) {
+            self.refresh(now);
+        }
+        alive
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refresh(&self, now: Timestamp) {
+        self.ask(now, Question::Use);
+    }
+
+    pub(super) fn missing(&self, what: Missing<'_>, now: Timestamp) -> Answer {
+        let (question, key) = match what {
+            Missing::Set => (Question::MissingSet, 0),
+            Missing::Kid(kid) => keyed(Question::MissingKey, self.secret.hash_one(("kid", kid))),
+            Missing::NoKid => keyed(Question::MissingKey, self.secret.hash_one("no kid")),
+            Missing::SameKid(kid) => keyed(Question::MissingNewerKey, self.secret.hash_one(("same kid", kid))),
+        };
+        let (decision, progress) = self.ask(now, question);
+        if !matches!(what, Missing::Set) {
+            let outcome = match decision {
+                Decision::Start(_) => "fetch_started",
+                Decision::Join => "fetch_joined",
+                Decision::Unknown(Why::Remembered) => "remembered",
+                Decision::Unknown(Why::BucketEmpty) => "bucket_empty",
+                Decision::Unknown(Why::Trouble) | Decision::Unavailable(_) => "unavailable",
+                Decision::Look | Decision::Rest | Decision::RetryIn(_) => "set_newer_than_request",
+            };
+            tracing::debug!(name: "token.keys.missing", issuer = &*self.issuer, outcome, key_hash = key, "a token needs a key that is not held");
+        }
+        // With a key of that name at hand a failed fetch changes nothing: the signature is as bad as before.
+        let known = matches!(what, Missing::SameKid(_)) && now.as_millis() < self.dead.load(Ordering::Acquire);
+        match decision {
+            Decision::Start(_) | Decision::Join => match progress {
+                Some(progress) if known => Answer::Wait(KeyFetch(Box::pin(async move {
+                    flight::wait(progress).await;
+                    Fetched::Updated
+                }))),
+                Some(progress) => Answer::Wait(KeyFetch(Box::pin(flight::wait(progress)))),
+                None => Answer::Unavailable { retry_after: SOON },
+            },
+            Decision::Unknown(_) => Answer::UnknownKey,
+            Decision::Unavailable(left) | Decision::RetryIn(left) => Answer::Unavailable { retry_after: left },
+            Decision::Look | Decision::Rest => Answer::Wait(KeyFetch(Box::pin(std::future::ready(Fetched::Updated)))),
+        }
+    }
+
+    /// Puts a question to the state and starts the fetch it may decide on. Whoever asks does not wait here.
+    fn ask(&self, now: Timestamp, question: Question) -> (Decision, Option<watch::Receiver<Progress>>) {
+        let runtime = Handle::try_current().ok();
+        let mut inner = self.lock();
+        // A fetch that nobody can carry out is not begun.
+        let before = runtime.is_none().then(|| inner.state.clone());
+        let decision = decide(&mut inner.state, &self.settings, now, question);
+        let (Decision::Start(id), Some(runtime)) = (decision, runtime) else {
+            let without_runtime = matches!(decision, Decision::Start(_));
+            if let (true, Some(before)) = (without_runtime, before) {
+                inner.state = before;
+            }
+            self.store_fences(&inner);
+            return if without_runtime {
+                (Decision::Unavailable(SOON), None)
+            } else {
+                (decision, inner.progress.clone())
+            };
+        };
+        let (flight, progress) = self.take_off(&mut inner, id);
+        drop(inner);
+        // Outside the lock: a runtime that is shutting down drops the task on the spot, and its drop takes the lock.
+        let task = runtime.spawn(flight.carry_out(Arc::clone(&self.source), self.settings.clone()));
+        let mut inner = self.lock();
+        if inner.task.as_ref().is_none_or(|(earlier, _)| *earlier < id) {
+            inner.task = Some((id, task.abort_handle()));
+        }
+        (decision, Some(progress))
+    }
+
+    fn take_off(&self, inner: &mut Inner, id: FlightId) -> (Flight, watch::Receiver<Progress>) {
+        let (sender, progress) = watch::channel(Progress::UnderWay);
+        inner.progress = Some(progress.clone());
+        self.store_fences(inner);
+        (Flight::new(Weak::clone(&self.this), id, sender), progress)
+    }
+
+    /// The pause after the fetch `id` is over.
+    fn woke(&self, id: FlightId) -> Option<Flight> {
+        let mut inner = self.lock();
+        match decide(&mut inner.state, &self.settings, self.clock.now(), Question::Woke(id)) {
+            Decision::Start(next) => Some(self.take_off(&mut inner, next).0),
+            _ => None,
+        }
+    }
+
+    fn slow(&self, id: FlightId) {
+        let mut inner = self.lock();
+        decide(&mut inner.state, &self.settings, self.clock.now(), Question::Slow(id));
+        drop(inner);
+        tracing::warn!(name: "token.keys.slow", issuer = &*self.issuer, "fetching keys takes longer than requests wait");
+    }
+
+    /// Makes a key set of what was fetched.
+    fn read(&self, fetched: &FetchedKeys) -> Result<Read, FetchError> {
+        let document = &fetched.jwk_set;
+        if document.len() > LARGEST {
+            return Err(FetchError::Unparsable("it is larger than 512 KiB"));
+        }
+        if self.set.load().is_some() && self.lock().document == document {
+            return Ok(Read::Unchanged);
+        }
+        let set = KeySet::parse(document, Origin::Fetched).map_err(|error| {
+            FetchError::Unparsable(match error {
+                KeySetError::NotJson => "it is not JSON",
+                KeySetError::NoKeys => "it has no list of keys",
+            })
+        })?;
+        if set.is_empty() { Err(FetchError::NoUsableKey) } else { Ok(Read::Changed(set, document.clone())) }
+    }
+
+    /// Books the end of a fetch; `None` when it was lost. Says what those who waited are told, and after which pause to
+    /// try again although nobody asks.
+    fn land(&self, id: FlightId, end: Option<Result<(Read, FetchedKeys), FetchError>>) -> (Fetched, Option<Duration>) {
+        let now = self.clock.now();
+        let jitter = flight::chance();
+        let mut inner = self.lock();
+        let (landing, event) = match end {
+            _ if !inner.state.is_under_way(id) => return (Fetched::Unavailable { retry_after: SOON }, None),
+            Some(Ok((read, fetched))) => {
+                let changed = matches!(read, Read::Changed(..));
+                if let Read::Changed(set, document) = read {
+                    let set = match &*self.set.load() {
+                        Some(previous) => set.succeed(previous),
+                        None => set,
+                    };
+                    self.set.store(Some(Arc::new(set)));
+                    inner.document = document;
+                }
+                inner.fetches_ok += 1;
+                inner.last_error = None;
+                let ahead = |there: Timestamp| there.as_secs().saturating_sub(now.as_secs());
+                inner.issuer_clock_ahead = fetched.server_time.map(ahead);
+                (Landing::Good { max_age: fetched.max_age, changed }, Ok(changed))
+            }
+            Some(Err(error)) => {
+                inner.fetches_failed += 1;
+                inner.last_error = Some(error.clone());
+                (Landing::Bad { excused: error.is_outage(), retry_after: error.retry_after() }, Err(Some(error)))
+            }
+            None => (Landing::Lost, Err(None)),
+        };
+        let decision = decide(&mut inner.state, &self.settings, now, Question::Landed { flight: id, landing, jitter });
+        inner.progress = None;
+        self.store_fences(&inner);
+        let (usable, due) = (inner.state.usable(now), inner.state.due());
+        drop(inner);
+
+        let until_due = due.map_or(SOON, |due| due.since(now));
+        match event {
+            Ok(changed) => self.report_good(changed),
+            Err(error) => self.report_bad(error.as_ref(), usable, until_due),
+        }
+        let fetched = match landing {
+            Landing::Good { .. } => Fetched::Updated,
+            _ => Fetched::Unavailable { retry_after: until_due.max(SOON) },
+        };
+        let pause = if let Decision::RetryIn(pause) = decision { Some(pause) } else { None };
+        (fetched, pause)
+    }
+
+    fn report_good(&self, changed: bool) {
+        let set = self.set.load();
+        let Some(set) = &*set else { return };
+        let outcome = if changed { "changed" } else { "unchanged" };
+        let (keys, skipped) = (set.len(), set.skipped().len());
+        tracing::info!(name: "token.keys.fetched", issuer = &*self.issuer, outcome, keys, skipped, "fetched keys");
+        for key in set.skipped().iter().filter(|_| changed) {
+            tracing::warn!(name: "token.keys.skipped", issuer = &*self.issuer, reason = %key.reason(), "a published key cannot be used");
+        }
+    }
+
+    fn report_bad(&self, error: Option<&FetchError>, usable: bool, pause: Duration) {
+        let outcome = error.map_or("lost", FetchError::outcome);
+        let error = error.map(ToString::to_string).unwrap_or_default();
+        let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!(name: "token.keys.fetch_failed", issuer = &*self.issuer, outcome, error, usable, pause_ms, "keys could not be fetched");
+    }
+
+    pub(super) fn state(&self, now: Timestamp) -> KeyState {
+        let set = self.set.load_full();
+        let inner = self.lock();
+        let held = inner.state.held();
+        let usable = set.filter(|_| inner.state.usable(now));
+        let status = match (&usable, held) {
+            (Some(_), Some(held)) if now < held.fresh_until => KeyStatus::Fresh,
+            (Some(_), _) => KeyStatus::Stale,
+            (None, _) => KeyStatus::Empty,
+        };
+        KeyState {
+            status,
+            age: held.map(|held| now.since(held.fetched_at)),
+            keys: usable.as_ref().map_or(0, |set| set.len()),
+            skipped: usable.as_ref().map_or_else(Vec::new, |set| set.skipped().to_vec()),
+            last_error: inner.last_error.as_ref().map(ToString::to_string),
+            next_refresh: inner.state.due().map(|due| due.since(now)),
+            fetching: inner.state.in_flight(),
+            fetches_ok: inner.fetches_ok,
+            fetches_failed: inner.fetches_failed,
+            issuer_clock_ahead: inner.issuer_clock_ahead,
+        }
+    }
+
+    pub(super) async fn ready(&self) -> Result<(), KeysUnavailable> {
+        let now = self.now();
+        let end = match self.missing(Missing::Set, now) {
+            Answer::Wait(fetch) => fetch.await,
+            Answer::Unavailable { retry_after } => Fetched::Unavailable { retry_after },
+            Answer::UnknownKey => Fetched::Updated,
+        };
+        match end {
+            Fetched::Updated => Ok(()),
+            Fetched::Unavailable { retry_after } => {
+                let why = self.lock().last_error.as_ref().map(ToString::to_string);
+                Err(KeysUnavailable { issuer: self.issuer.to_string(), why, retry_after })
+            }
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn store_fences(&self, inner: &Inner) {
+        let fences = inner.state.fences(&self.settings);
+        self.floor.store(fences.floor.as_millis(), Ordering::Relaxed);
+        self.due.store(fences.due.as_millis(), Ordering::Relaxed);
+        self.dead.store(fences.dead.as_millis(), Ordering::Release);
+    }
+
+    /// Nothing panics while the lock is held, and if it did the state would still be whole.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn keyed(question: fn(u64) -> Question, hash: u64) -> (Question, u64) {
+    (question(hash), hash)
+}
+
+impl Drop for JwksCache {
+    fn drop(&mut self) {
+        if let Some((_, task)) = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner).task.take() {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for JwksCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwksCache")
+            .field("issuer", &self.issuer)
+            .field("source", &self.source)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

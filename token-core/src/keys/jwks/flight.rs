@@ -1,0 +1,122 @@
+//! One fetch under way: carried out in a detached task, watched by requests, booked exactly once however it ends.
+
+use std::collections::hash_map::RandomState;
+use std::future::poll_fn;
+use std::hash::BuildHasher;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::{Arc, Weak};
+use std::task::Poll;
+
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use super::{FetchError, Fetched, FetchedKeys, FlightId, JwksCache, JwksSettings, KeySource, Read, SOON};
+
+/// How a fetch goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    UnderWay,
+    /// For longer than requests wait.
+    Slow,
+    Ended(Fetched),
+}
+
+/// Waits until a fetch has ended or has become slow. The bound on the wait is kept by the one who carries the fetch out, so
+/// that a thousand who wait need no timer, and one who joins late waits no longer than those before.
+pub(super) async fn wait(mut progress: watch::Receiver<Progress>) -> Fetched {
+    match progress.wait_for(|progress| *progress != Progress::UnderWay).await.as_deref() {
+        Ok(Progress::Ended(fetched)) => *fetched,
+        // The sender is gone: so is the runtime the fetch was running on.
+        Ok(_) | Err(_) => Fetched::Unavailable { retry_after: SOON },
+    }
+}
+
+/// The right to carry out one fetch, and the duty to book its end: dropped in between, it books the fetch as lost.
+pub(super) struct Flight {
+    cache: Weak<JwksCache>,
+    id: FlightId,
+    progress: watch::Sender<Progress>,
+    booked: bool,
+}
+
+impl Flight {
+    pub(super) fn new(cache: Weak<JwksCache>, id: FlightId, progress: watch::Sender<Progress>) -> Self {
+        Self { cache, id, progress, booked: false }
+    }
+
+    /// Fetches; while there is no set to serve with, again after each pause, until there is one or the cache is gone.
+    pub(super) async fn carry_out(mut self, source: Arc<dyn KeySource>, settings: JwksSettings) {
+        loop {
+            let end = self.fetch(&*source, &settings).await;
+            let Some(cache) = self.cache.upgrade() else { return };
+            let pause = self.book(&cache, Some(end));
+            // No strong reference across the pause: it must not keep the cache alive.
+            drop(cache);
+            let Some(pause) = pause else { return };
+            sleep(pause).await;
+            let Some(next) = self.cache.upgrade().and_then(|cache| cache.woke(self.id)) else { return };
+            self = next;
+        }
+    }
+
+    async fn fetch(&self, source: &dyn KeySource, settings: &JwksSettings) -> Result<(Read, FetchedKeys), FetchError> {
+        let mut fetching = pin!(unpanicking(async {
+            let fetched = source.fetch().await?;
+            let cache = self.cache.upgrade().ok_or(FetchError::Timeout)?;
+            match cache.read(&fetched) {
+                Ok(read) => Ok((read, fetched)),
+                Err(error) => {
+                    source.rejected();
+                    Err(error)
+                }
+            }
+        }));
+        if let Ok(end) = timeout(settings.wait, &mut fetching).await {
+            return end;
+        }
+        if let Some(cache) = self.cache.upgrade() {
+            cache.slow(self.id);
+        }
+        self.progress.send_replace(Progress::Slow);
+        let rest = settings.fetch_timeout.saturating_sub(settings.wait);
+        timeout(rest, fetching).await.unwrap_or(Err(FetchError::Timeout))
+    }
+
+    fn book(
+        &mut self,
+        cache: &JwksCache,
+        end: Option<Result<(Read, FetchedKeys), FetchError>>,
+    ) -> Option<std::time::Duration> {
+        self.booked = true;
+        let (fetched, pause) = cache.land(self.id, end);
+        self.progress.send_replace(Progress::Ended(fetched));
+        pause
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        if !self.booked
+            && let Some(cache) = self.cache.upgrade()
+        {
+            let end = std::thread::panicking().then_some(Err(FetchError::Panicked));
+            self.book(&cache, end);
+        }
+    }
+}
+
+/// The same future, with a panic in a source as an error: one bad source must not end the healing of its cache.
+async fn unpanicking<T>(future: impl Future<Output = Result<T, FetchError>>) -> Result<T, FetchError> {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))).unwrap_or(Poll::Ready(Err(FetchError::Panicked)))
+    })
+    .await
+}
+
+/// A number from 0 to 1, different in each process and each time. For jitter, not for secrets.
+pub(super) fn chance() -> f64 {
+    // 53 bits, as many as a float keeps.
+    (RandomState::new().hash_one(0u8) >> 11) as f64 / (1u64 << 53) as f64
+}

@@ -1,0 +1,129 @@
+//! What every adapter does alike: from a request to an [`Outcome`] it carries on, from an [`Error`] to the [`Answer`] of RFC 6750 section 3.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::Answer;
+use crate::maybe_ready::MaybeReady;
+use crate::presented::Presented;
+use crate::server::ResourceServer;
+use crate::verified::Verified;
+use crate::{Error, ErrorKind};
+
+/// Whom a layer has let through: the one value it writes into the request, for extractors and handlers to read.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The bearer of this token.
+    Verified(Verified),
+    /// A caller without credentials, let through because the layer allows it. The server is there to answer in its name.
+    Anonymous(ResourceServer),
+}
+
+impl Outcome {
+    /// The verified token.
+    ///
+    /// # Errors
+    /// [`ErrorKind::MissingToken`] when the caller is anonymous.
+    pub fn verified(&self) -> Result<&Verified, Error> {
+        match self {
+            Self::Verified(verified) => Ok(verified),
+            Self::Anonymous(server) => Err(server.refusal(Error::new(
+                ErrorKind::MissingToken,
+                "the layer lets anonymous callers through, this handler asks for a token",
+            ))),
+        }
+    }
+}
+
+/// What a layer asks of its requests and how it answers those that do not pass. Each adapter's layer is one of these in the
+/// words of its framework; applications use the layers.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    server: ResourceServer,
+    anonymous: bool,
+    refusals: Refusals,
+}
+
+impl Admission {
+    /// Every request must carry a token that `server` accepts.
+    #[must_use]
+    pub fn new(server: ResourceServer) -> Self {
+        Self { server, anonymous: false, refusals: Refusals::default() }
+    }
+
+    /// Lets requests without credentials pass as [`Outcome::Anonymous`]. Credentials that are there and bad are refused all the same.
+    #[must_use]
+    pub fn allow_anonymous(mut self) -> Self {
+        self.anonymous = true;
+        self
+    }
+
+    /// Writes the body of refusals with `body`: its media type and its text. Status and header fields stay those of the table.
+    #[must_use]
+    pub fn rejection<T: Into<String>>(
+        mut self,
+        body: impl Fn(&Error) -> (&'static str, T) + Send + Sync + 'static,
+    ) -> Self {
+        self.refusals.body = Some(Arc::new(move |error| {
+            let (content_type, text) = body(error);
+            (content_type, text.into())
+        }));
+        self
+    }
+
+    /// Asks the gate. Usually done at once; see [`MaybeReady::now`].
+    ///
+    /// # Errors
+    /// As [`ResourceServer::authenticate`].
+    pub fn admit(&self, presented: Presented<'_>) -> MaybeReady<Outcome> {
+        match self.server.authenticate(presented).now() {
+            Ok(Ok(verified)) => MaybeReady::ready(Ok(Outcome::Verified(verified))),
+            Ok(Err(error)) if self.anonymous && error.kind() == ErrorKind::MissingToken => {
+                MaybeReady::ready(Ok(Outcome::Anonymous(self.server.clone())))
+            }
+            Ok(Err(error)) => MaybeReady::ready(Err(error)),
+            // Where there is something to wait for there were credentials, so this is nobody anonymous.
+            Err(waiting) => MaybeReady::waiting(async { waiting.await.map(Outcome::Verified) }),
+        }
+    }
+
+    /// How refusals are written.
+    #[must_use]
+    pub fn refusals(&self) -> &Refusals {
+        &self.refusals
+    }
+}
+
+type Body = dyn Fn(&Error) -> (&'static str, String) + Send + Sync;
+
+/// How refusals are written. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Refusals {
+    body: Option<Arc<Body>>,
+}
+
+impl Refusals {
+    /// The answer to `error`: the table's, with the operator's body if there is one.
+    #[must_use]
+    pub fn answer(&self, error: &Error) -> Answer {
+        let mut answer = error.answer();
+        if let Some((content_type, body)) = self.body(error) {
+            answer.content_type = content_type;
+            answer.body = body;
+        }
+        answer
+    }
+
+    /// The operator's media type and body for `error`; `None` where the default body is wanted.
+    #[must_use]
+    pub fn body(&self, error: &Error) -> Option<(&'static str, String)> {
+        self.body.as_ref().map(|body| body(error))
+    }
+}
+
+impl fmt::Debug for Refusals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.body.is_some() { "Refusals(custom)" } else { "Refusals(default)" })
+    }
+}

@@ -1,0 +1,229 @@
+//! The gate: credentials of a request go in once, a `Verified` or an `Error` comes out once.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::audience::Audience;
+use crate::bearer;
+use crate::builder::ResourceServerBuilder;
+use crate::challenge::Protection;
+use crate::issuer::ConfigError;
+use crate::jwt::{self, Accepted, Hurdle, Lacking};
+use crate::keys::{Answer, Fetched, KeyFetch, KeyState, Missing};
+use crate::maybe_ready::MaybeReady;
+use crate::presented::Presented;
+use crate::token_cache::TokenCache;
+use crate::trusted::{Registry, TrustedIssuer};
+use crate::typed::Typed;
+use crate::verified::{Facts, Verified};
+use crate::{Clock, Error, ErrorKind, Timestamp};
+
+/// A resource server (RFC 6749 section 1.1): whom it believes, who it is, and the keys to check it by. Cloning it clones one `Arc`.
+///
+/// # What is checked
+/// Size, encoding and JSON; duplicate members; `crit`; the issuer against a closed registry; type, algorithm, audience, `exp`, `nbf`;
+/// `cnf` (refused, since no proof is checked); the signature with a key bound to its own algorithm.
+///
+/// # What is not checked
+/// Whether a JWT was revoked before its `exp`; whether a bearer token was sent by the one it was issued to.
+///
+/// ```
+/// use token_core::{Issuer, ResourceServer};
+///
+/// # fn main() -> Result<(), token_core::ConfigError> {
+/// let api = ResourceServer::builder("https://api.example.com")       // who we are
+///     .trust(Issuer::discover("https://login.example.com/")?)        // whom we believe
+///     .build()?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct ResourceServer(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) registry: Registry,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) protection: Arc<Protection>,
+    pub(crate) max_token: usize,
+    pub(crate) keep_tokens: bool,
+    pub(crate) cache: Option<TokenCache>,
+}
+
+impl ResourceServer {
+    /// Starts from the audience: the name that issuers write into `aud` of tokens for this server.
+    pub fn builder(audience: impl Into<Audience>) -> ResourceServerBuilder {
+        ResourceServerBuilder::new(audience.into())
+    }
+
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    /// Verifies what was presented. Usually done at once; a network is awaited only for a key that is not at hand.
+    ///
+    /// # Errors
+    /// Every kind of [`ErrorKind`] but [`ErrorKind::InsufficientScope`] and [`ErrorKind::Misconfigured`].
+    pub fn authenticate(&self, presented: Presented<'_>) -> MaybeReady<Verified> {
+        let token = match bearer::token(presented) {
+            Ok(token) => token,
+            Err(error) => return MaybeReady::ready(Err(self.refusal(error))),
+        };
+        match self.0.verify(token, self.0.clock.now()) {
+            Ok(verified) => MaybeReady::ready(Ok(verified)),
+            Err(Step::Refused(error)) => MaybeReady::ready(Err(self.refusal(error))),
+            Err(Step::Wait(fetch, why)) => {
+                let (server, token) = (self.clone(), Box::<str>::from(token));
+                MaybeReady::waiting(async move { server.after(fetch, why, &token).await })
+            }
+        }
+    }
+
+    /// The second and last look, with the keys that a fetch has brought.
+    async fn after(&self, fetch: KeyFetch, why: ErrorKind, token: &str) -> Result<Verified, Error> {
+        if let Fetched::Unavailable { retry_after } = fetch.await {
+            return Err(self.refusal(no_keys(retry_after)));
+        }
+        self.0.verify(token, self.0.clock.now()).map_err(|step| {
+            self.refusal(match step {
+                Step::Refused(error) => error,
+                Step::Wait(..) => no_such_key(why),
+            })
+        })
+    }
+
+    /// The error in this server's name: its challenge carries realm and metadata.
+    #[must_use]
+    pub fn refusal(&self, error: Error) -> Error {
+        error.within(&self.0.protection)
+    }
+
+    /// Waits until the keys of every issuer are at hand: for a start that fails fast, or a probe.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] naming the first issuer whose keys cannot be had; all are tried.
+    pub fn ready(&self) -> impl Future<Output = Result<(), Error>> + Send + 'static {
+        let waiting: Vec<_> =
+            self.0.registry.iter().map(|issuer| (issuer.identifier.clone(), issuer.keys.ready())).collect();
+        async move {
+            let mut outcome = Ok(());
+            for (issuer, ready) in waiting {
+                if let Err(unavailable) = ready.await {
+                    let detail = format!("issuer {issuer}: {unavailable}");
+                    outcome = outcome.and(Err(Error::unavailable(detail, unavailable.retry_after())));
+                }
+            }
+            outcome
+        }
+    }
+
+    /// The state of each issuer's keys, in the order of their identifiers: what a readiness endpoint shows.
+    #[must_use]
+    pub fn health(&self) -> Vec<(String, KeyState)> {
+        let now = self.0.clock.now();
+        let mut states: Vec<_> =
+            self.0.registry.iter().map(|issuer| (issuer.identifier.to_string(), issuer.keys.state(now))).collect();
+        states.sort_by(|a, b| a.0.cmp(&b.0));
+        states
+    }
+}
+
+/// Where one look at a token ends when it does not end in acceptance.
+enum Step {
+    Refused(Error),
+    /// A fetch may bring the key; the kind says what the token is if it does not.
+    Wait(KeyFetch, ErrorKind),
+}
+
+impl From<Error> for Step {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl Inner {
+    fn verify(&self, token: &str, now: Timestamp) -> Result<Verified, Step> {
+        if token.len() > self.max_token {
+            let detail = format!("the token is longer than {} bytes", self.max_token);
+            return Err(Error::new(ErrorKind::Malformed, detail).into());
+        }
+        let Some(cache) = &self.cache else { return self.verify_jwt(token, now) };
+        let key = cache.key(token);
+        if let Some(verified) = cache.find(&key, token, now, |facts| still_good(facts, now)) {
+            return Ok(verified);
+        }
+        let verified = self.verify_jwt(token, now)?;
+        cache.insert(key, &verified, now);
+        Ok(verified)
+    }
+
+    fn verify_jwt(&self, token: &str, now: Timestamp) -> Result<Verified, Step> {
+        match jwt::verify(token, &self.registry, now) {
+            Ok(accepted) => Ok(self.vouch(token, accepted)),
+            Err(Hurdle::Refused(error)) => Err(error.into()),
+            Err(Hurdle::Key { issuer, lacking }) => Err(missing_key(&issuer, &lacking, now)),
+        }
+    }
+
+    fn vouch(&self, token: &str, accepted: Accepted) -> Verified {
+        Verified::new(Arc::new(Facts {
+            text: accepted.text,
+            claims: accepted.claims,
+            token: self.keep_tokens.then(|| token.into()),
+            key: Some(accepted.key),
+            issuer: accepted.issuer,
+            protection: Arc::clone(&self.protection),
+            typed: Typed::default(),
+        }))
+    }
+}
+
+/// The decision that a cached fact does not spare: may this token be used now? Where the answer is no, the long way says why.
+fn still_good(facts: &Facts, now: Timestamp) -> bool {
+    facts.key.as_ref().is_some_and(|key| !key.is_retired())
+        && facts.issuer.keys.alive(now)
+        && facts.issuer.check_claims(&facts.text, &facts.claims, now).is_ok()
+}
+
+fn missing_key(issuer: &TrustedIssuer, lacking: &Lacking, now: Timestamp) -> Step {
+    let (what, kind) = match lacking {
+        Lacking::Set => (Missing::Set, ErrorKind::UnknownKey),
+        Lacking::Kid(kid) => (Missing::Kid(kid), ErrorKind::UnknownKey),
+        Lacking::NoKid => (Missing::NoKid, ErrorKind::UnknownKey),
+        Lacking::SameKid(kid) => (Missing::SameKid(kid), ErrorKind::BadSignature),
+    };
+    match issuer.keys.missing(what, now) {
+        Answer::UnknownKey => Step::Refused(no_such_key(kind)),
+        Answer::Unavailable { retry_after } => Step::Refused(no_keys(retry_after)),
+        Answer::Wait(fetch) => Step::Wait(fetch, kind),
+    }
+}
+
+fn no_such_key(kind: ErrorKind) -> Error {
+    match kind {
+        ErrorKind::BadSignature => jwt::bad_signature(),
+        _ => Error::new(ErrorKind::UnknownKey, "the issuer publishes no key that fits the token's header"),
+    }
+}
+
+fn no_keys(retry_after: std::time::Duration) -> Error {
+    Error::unavailable("the issuer's keys are out of reach", retry_after)
+}
+
+impl fmt::Debug for ResourceServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let issuers: Vec<_> = self.0.registry.iter().map(|issuer| &*issuer.identifier).collect();
+        f.debug_struct("ResourceServer").field("issuers", &issuers).finish_non_exhaustive()
+    }
+}
+
+// Keep the compiler's own proof that a gate can be shared by all threads of a server.
+const _: fn() = || {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<ResourceServer>();
+    shared::<Verified>();
+    shared::<Error>();
+    let _: Option<ConfigError> = None;
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,271 @@
+//! Verified tokens, remembered: from the text of a token to the facts it was verified to hold. Facts only; whoever asks re-makes the decision.
+//!
+//! A fixed table of four-way sets. The hash (keyed per process) picks the set, never the verdict: the whole token is compared, or
+//! its SHA-256. Readers take no lock and, on a hot token, do not even share a reference count: each entry hands out one of several
+//! handles, by thread. Only tokens whose signature verified come in, so nobody floods it without the issuer's key.
+
+use std::cell::Cell;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+
+use crate::Timestamp;
+use crate::jose::signature::sha256;
+use crate::verified::{Facts, Verified};
+
+/// Bounds of the verified-token cache.
+///
+/// ```
+/// use std::time::Duration;
+/// use token_core::TokenCacheSettings;
+///
+/// let small = TokenCacheSettings::default().entries(256).life(Duration::from_secs(30)).keep_digests();
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenCacheSettings {
+    entries: usize,
+    bytes: usize,
+    life: Duration,
+    digests: bool,
+}
+
+impl Default for TokenCacheSettings {
+    fn default() -> Self {
+        Self { entries: 4096, bytes: 8 * 1024 * 1024, life: Duration::from_secs(300), digests: false }
+    }
+}
+
+impl TokenCacheSettings {
+    /// How many tokens at most, rounded up to a power of two. Default 4,096; 0 turns the cache off.
+    #[must_use]
+    pub fn entries(mut self, entries: usize) -> Self {
+        self.entries = entries;
+        self
+    }
+
+    /// How many bytes at most. Default 8 MiB; a token of 1 KiB takes about 2 KiB.
+    #[must_use]
+    pub fn bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
+    /// How long at most, in any case not past `exp`. Default 5 min.
+    #[must_use]
+    pub fn life(mut self, life: Duration) -> Self {
+        self.life = life;
+        self
+    }
+
+    /// Keeps SHA-256 digests in place of tokens: no token stays in memory, half the space, half a microsecond more per request.
+    /// [`Verified::token`] is then `None`.
+    #[must_use]
+    pub fn keep_digests(mut self) -> Self {
+        self.digests = true;
+        self
+    }
+
+    pub(crate) fn are_digests(self) -> bool {
+        self.digests
+    }
+}
+
+const WAYS: usize = 4;
+/// Handles per entry: as many threads as can use one hot token without sharing a reference count.
+const SHARDS: usize = 8;
+/// The end of a JWT is its signature: as good as random, and enough to pick a set.
+const TAIL: usize = 64;
+
+pub(crate) struct TokenCache {
+    sets: Box<[Set]>,
+    seed: RandomState,
+    settings: TokenCacheSettings,
+    bytes: AtomicUsize,
+    entries: AtomicUsize,
+}
+
+/// One cache line of tags and pointers: a miss touches nothing else.
+#[derive(Default)]
+struct Set {
+    tags: [AtomicU64; WAYS],
+    ways: [ArcSwapOption<Entry>; WAYS],
+}
+
+struct Entry {
+    digest: Option<Box<[u8; 32]>>,
+    facts: Arc<Facts>,
+    until: Timestamp,
+    size: usize,
+    handles: [OnceLock<Verified>; SHARDS],
+}
+
+/// What a token is looked up by; computed once per request.
+pub(crate) struct Key {
+    hash: u64,
+    digest: Option<[u8; 32]>,
+}
+
+impl TokenCache {
+    /// `None` when the settings leave no room.
+    pub(crate) fn new(settings: TokenCacheSettings) -> Option<Self> {
+        let sets = settings.entries.div_ceil(WAYS);
+        if sets == 0 || settings.bytes == 0 || settings.life.is_zero() {
+            return None;
+        }
+        Some(Self {
+            sets: (0..sets.next_power_of_two()).map(|_| Set::default()).collect(),
+            seed: RandomState::new(),
+            settings,
+            bytes: AtomicUsize::new(0),
+            entries: AtomicUsize::new(0),
+        })
+    }
+
+    pub(crate) fn key(&self, token: &str) -> Key {
+        if self.settings.digests {
+            let digest = sha256(token.as_bytes());
+            let mut start = [0; 8];
+            start.copy_from_slice(&digest[..8]);
+            return Key { hash: u64::from_le_bytes(start) | 1, digest: Some(digest) };
+        }
+        let bytes = token.as_bytes();
+        let tail = &bytes[bytes.len().saturating_sub(TAIL)..];
+        // The lowest bit marks a tag as taken, so that an empty way never looks like a match.
+        Key { hash: self.seed.hash_one((tail, bytes.len())) | 1, digest: None }
+    }
+
+    /// The facts of this very token, if it is here and its time here is not over and `still_good` says so.
+    pub(crate) fn find(
+        &self,
+        key: &Key,
+        token: &str,
+        now: Timestamp,
+        still_good: impl FnOnce(&Facts) -> bool,
+    ) -> Option<Verified> {
+        let set = self.set(key.hash);
+        for (tag, way) in set.tags.iter().zip(&set.ways) {
+            if tag.load(Ordering::Relaxed) != key.hash {
+                continue;
+            }
+            let entry = way.load();
+            let Some(entry) = entry.as_deref().filter(|entry| entry.is(key, token)) else { continue };
+            if now >= entry.until || !still_good(&entry.facts) {
+                return None;
+            }
+            return Some(entry.handles[shard()].get_or_init(|| Verified::new(Arc::clone(&entry.facts))).clone());
+        }
+        None
+    }
+
+    /// Remembers a token that was just verified.
+    pub(crate) fn insert(&self, key: Key, verified: &Verified, now: Timestamp) {
+        let facts = verified.shared_facts();
+        let until = now.saturating_add(self.settings.life).min(facts.claims.expires.unwrap_or(Timestamp::MAX));
+        let size = size_of::<Entry>() + facts.size() + key.digest.map_or(0, |_| 32);
+        let set = self.set(key.hash);
+        let Some(way) = self.victim(set, now, size) else { return };
+        let entry = Entry {
+            digest: key.digest.map(Box::new),
+            facts: Arc::clone(facts),
+            until,
+            size,
+            handles: Default::default(),
+        };
+        let _ = entry.handles[shard()].set(verified.clone());
+        // The tag first: a reader in between compares the old entry with its token, and misses.
+        set.tags[way].store(key.hash, Ordering::Relaxed);
+        self.bytes.fetch_add(size, Ordering::Relaxed);
+        self.entries.fetch_add(1, Ordering::Relaxed);
+        self.forget(set.ways[way].swap(Some(Arc::new(entry))));
+    }
+
+    /// An empty way, else one whose time is over, else the one that ends first. `None` when there is no room for `size` bytes.
+    fn victim(&self, set: &Set, now: Timestamp, size: usize) -> Option<usize> {
+        #[derive(PartialEq, Eq, PartialOrd, Ord)]
+        enum Loss {
+            Nothing,
+            Ended,
+            Ends(Timestamp),
+        }
+        let cost = |way: &ArcSwapOption<Entry>| match way.load().as_deref() {
+            None => (Loss::Nothing, 0),
+            Some(entry) if entry.until <= now => (Loss::Ended, entry.size),
+            Some(entry) => (Loss::Ends(entry.until), entry.size),
+        };
+        let full = |freed| self.bytes.load(Ordering::Relaxed) + size > self.settings.bytes + freed;
+        let ways = set.ways.iter().map(cost).enumerate();
+        // Where bytes are short an empty way is no use: something has to go.
+        let fitting = ways.filter(|(_, (_, freed))| !full(*freed));
+        fitting.min_by(|(_, (a, _)), (_, (b, _))| a.cmp(b)).map(|(way, _)| way)
+    }
+
+    #[allow(dead_code, reason = "what revocation events call")]
+    /// Drops every token that `gone` says it of. Returns how many.
+    pub(crate) fn evict(&self, gone: impl Fn(&Facts) -> bool) -> usize {
+        let mut count = 0;
+        for way in self.sets.iter().flat_map(|set| &set.ways) {
+            let found = way.load();
+            if found.as_deref().is_some_and(|entry| gone(&entry.facts)) {
+                // Only the very entry that was looked at; a newer one in its place was verified meanwhile.
+                let previous = way.compare_and_swap(&found, None);
+                if let (Some(before), Some(seen)) = (previous.as_ref(), found.as_ref())
+                    && Arc::ptr_eq(before, seen)
+                {
+                    self.forget(Some(Arc::clone(before)));
+                    count += 1;
+                }
+            }
+        }
+        count
+    }
+
+    fn forget(&self, entry: Option<Arc<Entry>>) {
+        if let Some(entry) = entry {
+            self.bytes.fetch_sub(entry.size, Ordering::Relaxed);
+            self.entries.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn set(&self, hash: u64) -> &Set {
+        // The number of sets is a power of two; the lowest bit is always one and says nothing.
+        &self.sets[(hash >> 1) as usize & (self.sets.len() - 1)]
+    }
+
+    /// Entries and bytes held now.
+    pub(crate) fn usage(&self) -> (usize, usize) {
+        (self.entries.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
+}
+
+impl Entry {
+    fn is(&self, key: &Key, token: &str) -> bool {
+        match (&self.digest, &key.digest) {
+            (Some(mine), Some(theirs)) => **mine == *theirs,
+            (None, None) => self.facts.token.as_deref() == Some(token),
+            _ => false,
+        }
+    }
+}
+
+/// A small number of the calling thread's own.
+fn shard() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local!(static MINE: Cell<usize> = const { Cell::new(usize::MAX) });
+    MINE.with(|mine| {
+        if mine.get() == usize::MAX {
+            mine.set(NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS);
+        }
+        mine.get()
+    })
+}
+
+impl fmt::Debug for TokenCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (entries, bytes) = self.usage();
+        f.debug_struct("TokenCache").field("entries", &entries).field("bytes", &bytes).finish_non_exhaustive()
+    }
+}

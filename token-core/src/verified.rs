@@ -1,0 +1,184 @@
+//! What comes out of the gate: the facts of one token that its issuer vouches for, behind one `Arc`.
+
+use std::any::Any;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use crate::challenge::Protection;
+use crate::claims::{Claims, List, Names, Text};
+use crate::jose::VerificationKey;
+use crate::scopes::{Rule, Scopes};
+use crate::trusted::TrustedIssuer;
+use crate::typed::Typed;
+use crate::{Error, ErrorKind, Timestamp};
+
+/// A verified token. Cloning it clones one `Arc`.
+///
+/// Only the gate makes one, so having one *is* the proof that every check passed. What was checked, and by which rules, is
+/// written at [`ResourceServer`](crate::ResourceServer).
+// Two `Arc`s deep, since a hot token is shared by all threads: each thread clones an outer one of its own (see `token_cache`), and no
+// two of them fight over one reference count.
+#[derive(Clone)]
+pub struct Verified(Arc<Handle>);
+
+/// One thread's handle on facts that all threads share.
+struct Handle(Arc<Facts>);
+
+impl Deref for Handle {
+    type Target = Facts;
+
+    fn deref(&self) -> &Facts {
+        &self.0
+    }
+}
+
+/// The facts behind a [`Verified`]. They hold for as long as the token does; whether it may be used *now* is asked again
+/// on each request.
+pub(crate) struct Facts {
+    pub(crate) text: Text,
+    pub(crate) claims: Claims,
+    pub(crate) token: Option<Box<str>>,
+    /// The key whose signature vouches for the claims; `None` where an endpoint of the issuer did.
+    pub(crate) key: Option<Arc<VerificationKey>>,
+    pub(crate) issuer: Arc<TrustedIssuer>,
+    pub(crate) protection: Arc<Protection>,
+    pub(crate) typed: Typed,
+}
+
+impl Facts {
+    /// Bytes that the facts take, without what a handler's own types add.
+    pub(crate) fn size(&self) -> usize {
+        let lists = [&self.claims.audience, &self.claims.scope, &self.claims.scp, &self.claims.permissions];
+        size_of::<Self>()
+            + self.text.size()
+            + self.token.as_ref().map_or(0, |token| token.len())
+            + lists.iter().map(|list| list.size()).sum::<usize>()
+    }
+}
+
+impl Verified {
+    pub(crate) fn new(facts: Arc<Facts>) -> Self {
+        Self(Arc::new(Handle(facts)))
+    }
+
+    pub(crate) fn shared_facts(&self) -> &Arc<Facts> {
+        &self.0.0
+    }
+
+    /// The issuer, as it stands in the registry.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.0.issuer.identifier
+    }
+
+    /// `sub`: whom the token speaks of. Unique only together with [`Verified::issuer`].
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.0.claims.subject.map(|span| self.0.text.get(span))
+    }
+
+    /// `client_id`, or `azp` where the issuer writes that: who asked for the token.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&str> {
+        self.0.claims.client_id.or(self.0.claims.authorized_party).map(|span| self.0.text.get(span))
+    }
+
+    /// `jti`: the token's own identifier.
+    #[must_use]
+    pub fn token_id(&self) -> Option<&str> {
+        self.0.claims.token_id.map(|span| self.0.text.get(span))
+    }
+
+    /// `sid`: the session at the issuer.
+    #[must_use]
+    pub fn session_id(&self) -> Option<&str> {
+        self.0.claims.session_id.map(|span| self.0.text.get(span))
+    }
+
+    /// `aud`: whom the token is for, this resource server and perhaps others.
+    pub fn audience(&self) -> impl Iterator<Item = &str> {
+        self.names(&self.0.claims.audience).iter()
+    }
+
+    /// What the bearer may do: `scope`, or `scp` where the issuer writes that.
+    #[must_use]
+    pub fn scopes(&self) -> Scopes<'_> {
+        let claims = &self.0.claims;
+        Scopes(self.names(if claims.scope == List::Absent { &claims.scp } else { &claims.scope }))
+    }
+
+    /// `exp`: when the token ends.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.0.claims.expires
+    }
+
+    /// `iat`: when the token was issued.
+    #[must_use]
+    pub fn issued_at(&self) -> Option<Timestamp> {
+        self.0.claims.issued
+    }
+
+    /// The claims as a type of the caller's. Parsed at most once per token and type, and shared after that.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ClaimsMismatch`] when the claims do not fit the type; the text says where, not what.
+    pub fn claims<T>(&self) -> Result<Arc<T>, Error>
+    where
+        T: DeserializeOwned + Any + Send + Sync,
+    {
+        self.0.typed.get(|| {
+            serde_json::from_str(self.0.text.json()).map_err(|error| {
+                // serde_json's own text may quote the claim's value; place and category do not.
+                let detail = format!(
+                    "the claims do not fit {}: {:?} error at column {}",
+                    std::any::type_name::<T>(),
+                    error.classify(),
+                    error.column()
+                );
+                self.error(Error::new(ErrorKind::ClaimsMismatch, detail))
+            })
+        })
+    }
+
+    /// The claims set as the issuer signed it: one JSON object.
+    #[must_use]
+    pub fn claims_json(&self) -> &str {
+        self.0.text.json()
+    }
+
+    /// The token itself, for calls on behalf of its bearer. `None` where the server was told to keep no tokens.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.0.token.as_deref()
+    }
+
+    /// Asks for what a rule demands.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InsufficientScope`]; its challenge names what would satisfy the rule.
+    pub fn require(&self, rule: &Rule) -> Result<(), Error> {
+        let scopes = self.scopes();
+        if rule.satisfied_by(|scope| scopes.contains(scope)) {
+            return Ok(());
+        }
+        Err(self.error(Error::insufficient_scope(rule.would_satisfy())))
+    }
+
+    fn names<'a>(&'a self, list: &'a List) -> Names<'a> {
+        Names::new(&self.0.text, list)
+    }
+
+    fn error(&self, error: Error) -> Error {
+        error.within(&self.0.protection)
+    }
+}
+
+impl fmt::Debug for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified").field("issuer", &self.issuer()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,105 @@
+//! Settings go in, a running issuer comes out.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use token_core::{Algorithm, Clock, SystemClock};
+use tokio::net::TcpListener;
+
+use crate::issuer::TestIssuer;
+use crate::tenant::{Documents, Plan};
+
+/// The settings of a [`TestIssuer`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing runs until `start` is called"]
+pub struct IssuerBuilder {
+    bind: SocketAddr,
+    plan: Plan,
+}
+
+impl Default for IssuerBuilder {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            plan: Plan {
+                path: String::new(),
+                trailing_slash: false,
+                audience: "https://api.example.com".to_owned(),
+                algorithms: Vec::new(),
+                clock: Arc::new(SystemClock),
+                documents: Documents::Both,
+            },
+        }
+    }
+}
+
+impl IssuerBuilder {
+    /// What tokens are signed with; called again, a further algorithm that a key is published for. The first is the one
+    /// that tokens get by default. Default RS256.
+    pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
+        self.plan.algorithms.push(algorithm);
+        self
+    }
+
+    /// The path of the issuer identifier, such as `/realms/x`. Default: none.
+    pub fn path(mut self, path: &str) -> Self {
+        self.plan.path = format!("/{}", path.trim_matches('/'));
+        self
+    }
+
+    /// Whether the issuer identifier ends with a slash. Default: it does not.
+    pub fn trailing_slash(mut self, slash: bool) -> Self {
+        self.plan.trailing_slash = slash;
+        self
+    }
+
+    /// Where to listen. The address is also what the issuer identifier names. Default 127.0.0.1 and any free port.
+    pub fn bind(mut self, address: impl Into<SocketAddr>) -> Self {
+        self.bind = address.into();
+        self
+    }
+
+    /// The audience that tokens are for by default. Default `https://api.example.com`.
+    pub fn audience(mut self, audience: &str) -> Self {
+        audience.clone_into(&mut self.plan.audience);
+        self
+    }
+
+    /// The clock for `iat`, `nbf` and `exp`, for example a [`ManualClock`](crate::ManualClock). Default: the system's.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.plan.clock = Arc::new(clock);
+        self
+    }
+
+    /// Serves RFC 8414 metadata and no OpenID Connect document.
+    pub fn rfc8414_only(mut self) -> Self {
+        self.plan.documents = Documents::Rfc8414Only;
+        self
+    }
+
+    /// Serves the OpenID Connect document and no RFC 8414 metadata.
+    pub fn openid_only(mut self) -> Self {
+        self.plan.documents = Documents::OpenIdOnly;
+        self
+    }
+
+    /// Starts the issuer on the current tokio runtime.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, or when the address cannot be had; see [`try_start`](Self::try_start).
+    pub async fn start(self) -> TestIssuer {
+        self.try_start().await.expect("an address to listen on")
+    }
+
+    /// Starts the issuer on the current tokio runtime.
+    ///
+    /// # Errors
+    /// If the address cannot be had.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn try_start(self) -> io::Result<TestIssuer> {
+        TestIssuer::serve(TcpListener::bind(self.bind).await?, self.plan)
+    }
+}

@@ -1,0 +1,47 @@
+//! A tenant goes in, the router with all its endpoints comes out. One file each: its route, its metadata, its answers.
+
+mod discovery;
+mod form;
+mod jwks;
+mod oauth_error;
+mod token;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
+use http::{StatusCode, header};
+use serde_json::{Map, Value};
+
+use crate::faults::{self, Endpoint};
+use crate::tenant::Tenant;
+
+pub(crate) use jwks::PATH as JWKS_PATH;
+pub(crate) use token::PATH as TOKEN_PATH;
+
+type Routes = Vec<(Endpoint, String, MethodRouter<Arc<Tenant>>)>;
+
+/// Every endpoint of the tenant behind the middleware that applies its faults and counts its hits.
+pub(crate) fn router(tenant: &Arc<Tenant>) -> Router {
+    let all = [discovery::routes(tenant), jwks::routes(tenant), token::routes(tenant)];
+    let mut router = Router::new();
+    for (endpoint, path, methods) in all.into_iter().flatten() {
+        let faults = middleware::from_fn_with_state((Arc::clone(tenant), endpoint), faults::apply);
+        router = router.route(&path, methods.layer(faults));
+    }
+    router.with_state(Arc::clone(tenant))
+}
+
+/// What the endpoints say about themselves in the discovery documents.
+fn metadata(tenant: &Tenant) -> Map<String, Value> {
+    let mut document = Map::new();
+    jwks::describe(tenant, &mut document);
+    token::describe(tenant, &mut document);
+    document
+}
+
+fn json(status: StatusCode, value: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
+}

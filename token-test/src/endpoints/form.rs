@@ -1,0 +1,75 @@
+//! Headers and body of a form post go in, its parameters and the authenticated client come out (RFC 6749 2.3.1, 3.2).
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, header};
+use url::form_urlencoded;
+
+use super::oauth_error::OAuthError;
+use crate::client::Client;
+use crate::tenant::Tenant;
+
+/// The parameters of one request; those without a value count as absent.
+#[derive(Debug)]
+pub(super) struct Form(Vec<(String, String)>);
+
+impl Form {
+    pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Self, OAuthError> {
+        let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let essence = media_type.split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return Err(OAuthError::invalid_request("the body must be application/x-www-form-urlencoded"));
+        }
+        let pairs = form_urlencoded::parse(body).into_owned().filter(|(_, value)| !value.is_empty());
+        Ok(Self(pairs.collect()))
+    }
+
+    /// A parameter that may be sent once.
+    pub(super) fn one(&self, name: &str) -> Result<Option<&str>, OAuthError> {
+        let mut values = self.all(name);
+        let first = values.next();
+        match values.next() {
+            None => Ok(first),
+            Some(_) => Err(OAuthError::invalid_request("a parameter was sent more than once")),
+        }
+    }
+
+    /// A parameter that may be sent several times, as `audience` and `resource` may (RFC 8693 2.1, RFC 8707 2).
+    pub(super) fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The client, by `client_secret_basic` or `client_secret_post`; both at once are refused.
+    pub(super) fn client(&self, tenant: &Tenant, headers: &HeaderMap) -> Result<Client, OAuthError> {
+        let posted = match (self.one("client_id")?, self.one("client_secret")?) {
+            (Some(id), Some(secret)) => Some((id.to_owned(), secret.to_owned())),
+            _ => None,
+        };
+        let (id, secret) = match (basic(headers)?, posted) {
+            (Some(_), Some(_)) => return Err(OAuthError::invalid_request("more than one way to authenticate")),
+            (Some(sent), None) | (None, Some(sent)) => sent,
+            (None, None) => return Err(OAuthError::invalid_client()),
+        };
+        match tenant.clients().get(&id) {
+            Some(client) if client.secret == secret => Ok(client.clone()),
+            _ => Err(OAuthError::invalid_client()),
+        }
+    }
+}
+
+/// The credentials of `Authorization: Basic`, form-encoded before they were joined as RFC 6749 2.3.1 has it.
+fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, OAuthError> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    let read = || {
+        let (scheme, encoded) = value.to_str().ok()?.split_once(' ')?;
+        let joined = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+        let (id, secret) = joined.split_once(':')?;
+        scheme.eq_ignore_ascii_case("basic").then(|| (form_decode(id), form_decode(secret)))
+    };
+    read().map(Some).ok_or(OAuthError::invalid_client())
+}
+
+fn form_decode(text: &str) -> String {
+    // One name without `=` or `&` (they are encoded) reads as one pair with an empty value.
+    form_urlencoded::parse(text.as_bytes()).next().map(|(name, _)| name.into_owned()).unwrap_or_default()
+}

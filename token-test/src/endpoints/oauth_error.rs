@@ -1,0 +1,47 @@
+//! A refusal of the token endpoint: status, error code and description (RFC 6749 section 5.2).
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::json;
+
+/// Why a request to the token endpoint (or one like it) got nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OAuthError {
+    status: StatusCode,
+    error: &'static str,
+    description: &'static str,
+}
+
+impl OAuthError {
+    pub(super) const fn invalid_request(description: &'static str) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, error: "invalid_request", description }
+    }
+
+    pub(super) const fn invalid_client() -> Self {
+        let description = "unknown client or wrong secret";
+        Self { status: StatusCode::UNAUTHORIZED, error: "invalid_client", description }
+    }
+
+    pub(super) const fn invalid_scope() -> Self {
+        let description = "the scope is malformed or not for this client";
+        Self { status: StatusCode::BAD_REQUEST, error: "invalid_scope", description }
+    }
+
+    pub(super) const fn unsupported_grant_type() -> Self {
+        let description = "this grant type is not served here";
+        Self { status: StatusCode::BAD_REQUEST, error: "unsupported_grant_type", description }
+    }
+}
+
+impl IntoResponse for OAuthError {
+    fn into_response(self) -> Response {
+        let mut response =
+            super::json(self.status, &json!({ "error": self.error, "error_description": self.description }));
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"token endpoint\""));
+        }
+        response
+    }
+}

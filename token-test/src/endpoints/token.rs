@@ -1,0 +1,82 @@
+//! The token endpoint: a grant goes in, an access token or an error comes out (RFC 6749 sections 3.2, 4.4 and 5).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::post;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::{Map, Value, json};
+
+use super::Routes;
+use super::form::Form;
+use super::oauth_error::OAuthError;
+use crate::client::Client;
+use crate::faults::Endpoint;
+use crate::mint::TokenBuilder;
+use crate::tenant::Tenant;
+
+pub(crate) const PATH: &str = "/token";
+
+const LIFE: Duration = Duration::from_secs(3600);
+
+pub(super) fn routes(tenant: &Tenant) -> Routes {
+    vec![(Endpoint::Token, format!("{}{PATH}", tenant.path), post(token))]
+}
+
+pub(super) fn describe(tenant: &Tenant, document: &mut Map<String, Value>) {
+    document.insert("token_endpoint".to_owned(), json!(tenant.endpoint(PATH)));
+    document.insert("grant_types_supported".to_owned(), json!(["client_credentials"]));
+    let methods = json!(["client_secret_basic", "client_secret_post"]);
+    document.insert("token_endpoint_auth_methods_supported".to_owned(), methods);
+}
+
+async fn token(State(tenant): State<Arc<Tenant>>, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
+    let form = Form::parse(&headers, &body)?;
+    let client = form.client(&tenant, &headers)?;
+    let answer = match form.one("grant_type")? {
+        Some("client_credentials") => client_credentials(&tenant, &client, &form)?,
+        Some(_) => return Err(OAuthError::unsupported_grant_type()),
+        None => return Err(OAuthError::invalid_request("grant_type is missing")),
+    };
+    let mut response = super::json(StatusCode::OK, &answer);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    Ok(response)
+}
+
+/// RFC 6749 section 4.4. The audience is what the request names, by `audience` or `resource`, or the issuer's own.
+fn client_credentials(tenant: &Arc<Tenant>, client: &Client, form: &Form) -> Result<Value, OAuthError> {
+    let scope = granted(client, form.one("scope")?)?;
+    let audiences: Vec<&str> = form.all("audience").chain(form.all("resource")).collect();
+    let mut token = TokenBuilder::access(Arc::clone(tenant)).subject(&client.id).client_id(&client.id).expires_in(LIFE);
+    if !audiences.is_empty() {
+        token = token.audiences(audiences);
+    }
+    let mut answer = json!({ "token_type": "Bearer", "expires_in": LIFE.as_secs() });
+    if !scope.is_empty() {
+        token = token.scope(&scope);
+        answer["scope"] = json!(scope);
+    }
+    answer["access_token"] = json!(token.mint());
+    Ok(answer)
+}
+
+/// The scope that the client gets: what it asks for, when it may; all that it may have, when it asks for nothing.
+fn granted(client: &Client, asked: Option<&str>) -> Result<String, OAuthError> {
+    let Some(asked) = asked else {
+        return Ok(client.scopes.as_ref().map(|scopes| scopes.join(" ")).unwrap_or_default());
+    };
+    // RFC 6749 section 3.3: printable ASCII but for the quote and the backslash.
+    let well_formed =
+        |scope: &str| !scope.is_empty() && scope.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+    let may_have =
+        |scope: &str| client.scopes.as_ref().is_none_or(|scopes| scopes.iter().any(|allowed| allowed == scope));
+    if asked.split(' ').all(|scope| well_formed(scope) && may_have(scope)) {
+        Ok(asked.to_owned())
+    } else {
+        Err(OAuthError::invalid_scope())
+    }
+}

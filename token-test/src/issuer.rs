@@ -1,0 +1,217 @@
+//! The embedded issuer as a test holds it: start it, mint with it, rotate its keys, break it, mend it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use serde_json::Value;
+use token_core::Algorithm;
+use tokio::net::TcpListener;
+
+use crate::builder::IssuerBuilder;
+use crate::client::RegisteredClient;
+use crate::endpoints;
+use crate::faults::{Endpoint, Faults};
+use crate::keys::TestKey;
+use crate::mint::TokenBuilder;
+use crate::serve::Server;
+use crate::tenant::{Plan, Tenant};
+
+/// An authorization server on the loopback interface, for as long as this value lives.
+///
+/// It serves OpenID Connect Discovery, RFC 8414 metadata, a JWK Set and a token endpoint over real HTTP, and mints
+/// tokens directly. One client is known from the start: `test-client` with the secret `test-secret`.
+///
+/// Plain HTTP: whoever fetches from it must be allowed to talk to loopback addresses without TLS.
+#[derive(Debug)]
+pub struct TestIssuer {
+    tenant: Arc<Tenant>,
+    router: Router,
+    address: SocketAddr,
+    server: Mutex<Option<Server>>,
+}
+
+impl TestIssuer {
+    /// An issuer with every default: RS256, a free port on 127.0.0.1, the time of the system.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, or when there is no free port.
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    /// An issuer with settings of its own.
+    pub fn builder() -> IssuerBuilder {
+        IssuerBuilder::default()
+    }
+
+    pub(crate) fn serve(listener: TcpListener, plan: Plan) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let tenant = Arc::new(Tenant::new(format!("http://{address}"), plan));
+        let router = endpoints::router(&tenant);
+        let server = Mutex::new(Some(Server::spawn(listener, router.clone())));
+        Ok(Self { tenant, router, address, server })
+    }
+
+    /// The issuer identifier, to the letter: what `iss` says and what a verifier is configured with.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.tenant.issuer
+    }
+
+    /// Where the JWK Set is.
+    #[must_use]
+    pub fn jwks_uri(&self) -> String {
+        self.tenant.endpoint(endpoints::JWKS_PATH)
+    }
+
+    /// Where client credentials are turned into tokens.
+    #[must_use]
+    pub fn token_endpoint(&self) -> String {
+        self.tenant.endpoint(endpoints::TOKEN_PATH)
+    }
+
+    /// The audience that tokens are for unless they are told otherwise: `https://api.example.com`.
+    #[must_use]
+    pub fn audience(&self) -> &str {
+        &self.tenant.audience
+    }
+
+    /// An access token (RFC 9068): good, until one of the calls makes it bad.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # let issuer = token_test::TestIssuer::start().await;
+    /// let good = issuer.token().subject("ada").scope("read:users").mint();
+    /// let bad = issuer.token().subject("ada").without("exp").mint();
+    /// # assert_ne!(good, bad);
+    /// # }
+    /// ```
+    pub fn token(&self) -> TokenBuilder {
+        TokenBuilder::access(Arc::clone(&self.tenant))
+    }
+
+    /// An ID token (OpenID Connect Core section 2), issued to `test-client`: what an API must not take for an access token.
+    pub fn id_token(&self) -> TokenBuilder {
+        TokenBuilder::id(Arc::clone(&self.tenant))
+    }
+
+    /// Registers a client, or replaces the one of this id. It may ask for any scope until
+    /// [`scopes`](RegisteredClient::scopes) says otherwise.
+    pub fn client(&self, id: &str, secret: &str) -> RegisteredClient {
+        RegisteredClient::register(Arc::clone(&self.tenant), id, secret)
+    }
+
+    /// Signs with a new key from now on. The old one stays published, its tokens stay good.
+    pub fn rotate(&self) -> TestKey {
+        let mut keys = self.tenant.keys();
+        let key = keys.make(self.tenant.algorithm);
+        keys.sign_with(key.clone());
+        key
+    }
+
+    /// Signs with a new key from now on, and withdraws every other key, as after a compromise.
+    pub fn rotate_hard(&self) -> TestKey {
+        self.tenant.keys().withdraw_all();
+        self.rotate()
+    }
+
+    /// The key that signs now, of the issuer's first algorithm.
+    #[must_use]
+    pub fn signing_key(&self) -> TestKey {
+        self.tenant.keys().signing(self.tenant.algorithm)
+    }
+
+    /// A fresh key with a `kid` of its own, neither published nor used: for rotations in several steps.
+    /// Its material repeats after the pre-made pairs have had their turn (five for RSA, three otherwise).
+    #[must_use]
+    pub fn new_key(&self, algorithm: Algorithm) -> TestKey {
+        self.tenant.keys().make(algorithm)
+    }
+
+    /// Publishes the key beside the others; it does not sign yet.
+    pub fn publish(&self, key: &TestKey) {
+        self.tenant.keys().publish(key.clone());
+    }
+
+    /// Publishes any JSON value as a key: an unknown `kty`, a numeric `kid`, a weak key.
+    pub fn publish_jwk(&self, jwk: Value) {
+        self.tenant.keys().publish_jwk(jwk);
+    }
+
+    /// Signs with this key from now on whatever is minted for its algorithm, and publishes it.
+    pub fn sign_with(&self, key: &TestKey) {
+        self.tenant.keys().sign_with(key.clone());
+    }
+
+    /// Takes every key of this `kid` out of the JWK Set. If it is the key that signs, it goes on signing.
+    pub fn withdraw(&self, kid: &str) {
+        self.tenant.keys().withdraw(kid);
+    }
+
+    /// Puts a value in place of a member of the discovery documents, lies included; null takes the member out.
+    pub fn set_metadata(&self, name: &str, value: impl Into<Value>) {
+        self.tenant.metadata().insert(name.to_owned(), value.into());
+    }
+
+    /// Faults to switch on: at every endpoint, or at one.
+    ///
+    /// ```
+    /// use token_test::Endpoint;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # let issuer = token_test::TestIssuer::start().await;
+    /// issuer.faults().at(Endpoint::Jwks).status(503);
+    /// issuer.faults().at(Endpoint::Discovery).down();
+    /// issuer.heal();
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn faults(&self) -> Faults {
+        Faults::everywhere(Arc::clone(&self.tenant))
+    }
+
+    /// Ends every fault at every endpoint. What was done to keys and metadata stays.
+    pub fn heal(&self) {
+        self.faults().heal();
+    }
+
+    /// How many requests have reached the endpoint, whatever they were answered.
+    #[must_use]
+    pub fn hits(&self, endpoint: Endpoint) -> usize {
+        self.tenant.traffic.hits(endpoint)
+    }
+
+    /// Counts from zero again, at every endpoint.
+    pub fn forget_hits(&self) {
+        self.tenant.traffic.forget_hits();
+    }
+
+    /// Ends once at least this many requests have reached the endpoint; with [`Faults::hold`] a test can act while
+    /// they are under way. It waits for ever if they never come.
+    pub async fn wait_for_hits(&self, endpoint: Endpoint, at_least: usize) {
+        self.tenant.traffic.wait_for_hits(endpoint, at_least).await;
+    }
+
+    /// Closes the port and every connection: further ones are refused. Keys, clients and faults are kept.
+    pub async fn stop_listening(&self) {
+        let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(server) = server {
+            server.stop().await;
+        }
+    }
+
+    /// Opens the port again after [`stop_listening`](Self::stop_listening).
+    ///
+    /// # Errors
+    /// If another program took the port in between.
+    pub async fn resume(&self) -> io::Result<()> {
+        if self.server.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            return Ok(());
+        }
+        let listener = TcpListener::bind(self.address).await?;
+        let server = Server::spawn(listener, self.router.clone());
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
+        Ok(())
+    }
+}

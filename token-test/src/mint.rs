@@ -1,0 +1,275 @@
+//! What a test wants of a token goes in, its text comes out: good (RFC 9068, OpenID Connect Core 2) or bad in one way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use token_core::Algorithm;
+
+use crate::compact::{compact, with_claims};
+use crate::keys::TestKey;
+use crate::parts::Parts;
+use crate::tenant::Tenant;
+
+/// A token to be minted. Got from [`TestIssuer::token`](crate::TestIssuer::token) or
+/// [`TestIssuer::id_token`](crate::TestIssuer::id_token).
+///
+/// Left alone it mints a good token; each call changes one thing, and of two calls that contradict each other the later wins.
+/// Nothing is checked: a token can be as wrong as you like.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is minted until `mint` is called"]
+pub struct TokenBuilder {
+    tenant: Arc<Tenant>,
+    header: Parts,
+    claims: Parts,
+    raw_header: Option<String>,
+    raw_claims: Option<String>,
+    /// Seconds from now, negative for the past.
+    issued: i64,
+    expires: i64,
+    algorithm: Option<Algorithm>,
+    signer: Signer,
+    tampered: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Signer {
+    Issuer,
+    Key(TestKey),
+    Forger,
+    Nobody,
+}
+
+impl TokenBuilder {
+    /// `iss`, `aud`, `sub`, `client_id`, `iat`, `exp` and `jti`, type `at+jwt` (RFC 9068 section 2.2).
+    pub(crate) fn access(tenant: Arc<Tenant>) -> Self {
+        let claims = json!({
+            "iss": tenant.issuer,
+            "aud": tenant.audience,
+            "sub": "test-user",
+            "client_id": "test-client",
+            "jti": tenant.unique(),
+        });
+        Self::new(tenant, "at+jwt", claims)
+    }
+
+    /// `iss`, `aud` (the client), `sub`, `iat` and `exp`, type `JWT` (OpenID Connect Core section 2).
+    pub(crate) fn id(tenant: Arc<Tenant>) -> Self {
+        let claims = json!({ "iss": tenant.issuer, "aud": "test-client", "sub": "test-user" });
+        Self::new(tenant, "JWT", claims)
+    }
+
+    fn new(tenant: Arc<Tenant>, typ: &str, claims: Value) -> Self {
+        Self {
+            tenant,
+            header: Parts::default(),
+            claims: Parts::of(claims),
+            raw_header: None,
+            raw_claims: None,
+            issued: 0,
+            expires: 3600,
+            algorithm: None,
+            signer: Signer::Issuer,
+            tampered: false,
+        }
+        .header("typ", typ)
+    }
+
+    /// The `sub` claim: whom the token speaks of. Default `test-user`.
+    pub fn subject(self, subject: &str) -> Self {
+        self.claim("sub", subject)
+    }
+
+    /// The `scope` claim: scopes separated by spaces. Default: no such claim.
+    pub fn scope(self, scope: &str) -> Self {
+        self.claim("scope", scope)
+    }
+
+    /// The `aud` claim, as one string. Default: the issuer's audience; for an ID token `test-client`.
+    pub fn audience(self, audience: &str) -> Self {
+        self.claim("aud", audience)
+    }
+
+    /// The `aud` claim: one string for one audience, an array for any other number.
+    pub fn audiences<'a>(self, audiences: impl IntoIterator<Item = &'a str>) -> Self {
+        let audiences: Vec<&str> = audiences.into_iter().collect();
+        match audiences.as_slice() {
+            [one] => self.claim("aud", *one),
+            _ => self.claim("aud", audiences),
+        }
+    }
+
+    /// The `client_id` claim (RFC 9068 section 2.2). Default `test-client`.
+    pub fn client_id(self, client_id: &str) -> Self {
+        self.claim("client_id", client_id)
+    }
+
+    /// The `iss` claim: to speak in another issuer's name. Default: this issuer.
+    pub fn issuer(self, issuer: &str) -> Self {
+        self.claim("iss", issuer)
+    }
+
+    /// How long the token lives, counted from now in whole seconds. Default one hour.
+    pub fn expires_in(mut self, life: Duration) -> Self {
+        self.expires = seconds(life);
+        self.computed("exp")
+    }
+
+    /// A token that was issued two hours ago and expired one hour ago.
+    pub fn expired(mut self) -> Self {
+        (self.issued, self.expires) = (-7200, -3600);
+        self.computed("exp")
+    }
+
+    /// A token that expired this long ago, in whole seconds: to try out the leeway of a verifier.
+    pub fn expired_ago(mut self, ago: Duration) -> Self {
+        let ago = seconds(ago);
+        (self.issued, self.expires) = (ago.saturating_neg().saturating_sub(3600), ago.saturating_neg());
+        self.computed("exp")
+    }
+
+    /// A token with an `nbf` claim this far ahead, in whole seconds.
+    pub fn not_before_in(self, ahead: Duration) -> Self {
+        let not_before = self.tenant.now_secs().saturating_add(seconds(ahead));
+        self.claim("nbf", not_before)
+    }
+
+    /// A token whose `iat` is this far ahead, in whole seconds.
+    pub fn issued_in(mut self, ahead: Duration) -> Self {
+        self.issued = seconds(ahead);
+        self.computed("iat")
+    }
+
+    /// Any claim with any value.
+    pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.claims.set(name, value.into());
+        self
+    }
+
+    /// Leaves this claim out.
+    pub fn without(mut self, claim: &str) -> Self {
+        self.claims.remove(claim);
+        self
+    }
+
+    /// Any member of the header (RFC 7515 section 4), `alg` and `kid` too: what the header says need not be true.
+    pub fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.header.set(name, value.into());
+        self
+    }
+
+    /// Leaves this member of the header out.
+    pub fn without_header(mut self, name: &str) -> Self {
+        self.header.remove(name);
+        self
+    }
+
+    /// The `kid` in the header, whatever key signs.
+    pub fn kid(self, kid: &str) -> Self {
+        self.header("kid", kid)
+    }
+
+    /// Signs with the issuer's key for this algorithm, which is published at this moment if there was none.
+    pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
+        self.algorithm = Some(algorithm);
+        self
+    }
+
+    /// Signs with this key, and says so in the header; the issuer need not have published it.
+    pub fn signed_by(mut self, key: &TestKey) -> Self {
+        self.signer = Signer::Key(key.clone());
+        self
+    }
+
+    /// Signs with a key that the issuer never published, under the `kid` of the one that it did.
+    pub fn forged(mut self) -> Self {
+        self.signer = Signer::Forger;
+        self
+    }
+
+    /// Changes the claims after they were signed.
+    pub fn tampered(mut self) -> Self {
+        self.tampered = true;
+        self
+    }
+
+    /// An unsecured token: `alg` is `none` and the signature empty (RFC 7519 section 6).
+    pub fn alg_none(mut self) -> Self {
+        self.signer = Signer::Nobody;
+        self
+    }
+
+    /// This text as the header, signed as it stands; nothing else that was said of the header counts.
+    pub fn raw_header(mut self, json: impl Into<String>) -> Self {
+        self.raw_header = Some(json.into());
+        self
+    }
+
+    /// This text as the claims, signed as it stands; nothing else that was said of claims counts.
+    pub fn raw_claims(mut self, json: impl Into<String>) -> Self {
+        self.raw_claims = Some(json.into());
+        self
+    }
+
+    /// The token in its compact form.
+    ///
+    /// # Panics
+    /// If no key was ever made for the algorithm.
+    #[must_use]
+    pub fn mint(&self) -> String {
+        let signer = self.key();
+        let header = self.raw_header.clone().unwrap_or_else(|| self.header_json(signer.as_ref()));
+        let claims = self.raw_claims.clone().unwrap_or_else(|| self.claims_json());
+        let token = compact(&header, &claims, |message| signer.map(|key| key.sign(message)).unwrap_or_default());
+        if self.tampered { with_claims(&token, &tamper(&claims)) } else { token }
+    }
+
+    fn key(&self) -> Option<TestKey> {
+        let of_issuer = || self.tenant.keys().signing(self.algorithm.unwrap_or(self.tenant.algorithm));
+        match &self.signer {
+            Signer::Nobody => None,
+            Signer::Key(key) => Some(key.clone()),
+            Signer::Issuer => Some(of_issuer()),
+            Signer::Forger => {
+                let published = of_issuer();
+                Some(TestKey::forger(published.algorithm(), published.kid()))
+            }
+        }
+    }
+
+    fn header_json(&self, signer: Option<&TestKey>) -> String {
+        let mut header = self.header.clone();
+        header.set_default("alg", signer.map_or("none", |key| key.algorithm().name()));
+        if let Some(kid) = signer.and_then(TestKey::kid) {
+            header.set_default("kid", kid);
+        }
+        header.to_json()
+    }
+
+    fn claims_json(&self) -> String {
+        let now = self.tenant.now_secs();
+        let mut claims = self.claims.clone();
+        claims.set_default("iat", now.saturating_add(self.issued));
+        claims.set_default("exp", now.saturating_add(self.expires));
+        claims.to_json()
+    }
+
+    /// A time that is computed takes the place of one that was set as a claim before.
+    fn computed(mut self, name: &str) -> Self {
+        self.claims.forget(name);
+        self
+    }
+}
+
+/// Other claims than were signed; still JSON if it was an object.
+fn tamper(claims: &str) -> String {
+    match claims.trim_end().strip_suffix('}') {
+        Some("{") => r#"{"tampered":true}"#.to_owned(),
+        Some(open) => format!(r#"{open},"tampered":true}}"#),
+        None => format!("{claims} "),
+    }
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,117 @@
+//! Everything one issuer knows: its name, time, keys, clients, and what is wrong with it today.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Map, Value};
+use token_core::{Algorithm, Clock};
+
+use crate::client::Client;
+use crate::faults::Traffic;
+use crate::keys::KeyRing;
+
+/// The state behind every endpoint. Locks are held for a look, never across an await.
+#[derive(Debug)]
+pub(crate) struct Tenant {
+    /// Scheme, host and port: what the paths of the endpoints are appended to.
+    pub(crate) origin: String,
+    /// The path of the issuer without a slash at its end: empty, or `/realms/x`.
+    pub(crate) path: String,
+    /// The issuer identifier, exactly as tokens and documents spell it.
+    pub(crate) issuer: String,
+    pub(crate) audience: String,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) documents: Documents,
+    pub(crate) traffic: Traffic,
+    keys: Mutex<KeyRing>,
+    clients: Mutex<HashMap<String, Client>>,
+    metadata: Mutex<Map<String, Value>>,
+    random: RandomState,
+    counter: AtomicU64,
+}
+
+/// Which well-known documents are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Documents {
+    Both,
+    OpenIdOnly,
+    Rfc8414Only,
+}
+
+/// What a tenant is made of; the builder fills it.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) path: String,
+    pub(crate) trailing_slash: bool,
+    pub(crate) audience: String,
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) documents: Documents,
+}
+
+impl Tenant {
+    pub(crate) fn new(origin: String, plan: Plan) -> Self {
+        let path = plan.path.trim_end_matches('/').to_owned();
+        let issuer = format!("{origin}{path}{}", if plan.trailing_slash { "/" } else { "" });
+        let mut keys = KeyRing::default();
+        let algorithm = plan.algorithms.first().copied().unwrap_or(Algorithm::RS256);
+        keys.signing(algorithm);
+        for algorithm in plan.algorithms {
+            keys.signing(algorithm);
+        }
+        let tenant = Self {
+            origin,
+            path,
+            issuer,
+            audience: plan.audience,
+            algorithm,
+            clock: plan.clock,
+            documents: plan.documents,
+            traffic: Traffic::new(),
+            keys: Mutex::new(keys),
+            clients: Mutex::default(),
+            metadata: Mutex::default(),
+            random: RandomState::new(),
+            counter: AtomicU64::new(0),
+        };
+        tenant.clients().insert("test-client".to_owned(), Client::new("test-client", "test-secret"));
+        tenant
+    }
+
+    /// The absolute address of an endpoint, whose path starts with a slash.
+    pub(crate) fn endpoint(&self, path: &str) -> String {
+        format!("{}{}{path}", self.origin, self.path)
+    }
+
+    pub(crate) fn now_secs(&self) -> i64 {
+        self.clock.now().as_secs()
+    }
+
+    /// 128 bits as hexadecimal text, never the same twice. For test tokens only: not from a cryptographic source.
+    pub(crate) fn unique(&self) -> String {
+        let count = self.counter.fetch_add(1, Ordering::Relaxed);
+        let half = |salt: u8| {
+            let mut hasher = self.random.build_hasher();
+            hasher.write_u8(salt);
+            hasher.write_u64(count);
+            hasher.finish()
+        };
+        format!("{:016x}{:016x}", half(0), half(1))
+    }
+
+    pub(crate) fn keys(&self) -> MutexGuard<'_, KeyRing> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn clients(&self) -> MutexGuard<'_, HashMap<String, Client>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a test put in place of members of the discovery document; null removes.
+    pub(crate) fn metadata(&self) -> MutexGuard<'_, Map<String, Value>> {
+        self.metadata.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,64 @@
+//! What the operator says of a layer, and the services it makes.
+
+use token_core::{Admission, Error, ResourceServer};
+use tower_layer::Layer;
+
+use crate::service::Token;
+
+/// Lets requests in that carry a token which the resource server accepts, and answers the others.
+///
+/// The [`Outcome`](crate::Outcome) is written into the request's extensions; see [`outcome`](crate::outcome) for reading it.
+///
+/// ```
+/// use token_core::{Issuer, ResourceServer};
+/// use tower_token::TokenLayer;
+///
+/// # fn main() -> Result<(), token_core::ConfigError> {
+/// let api = ResourceServer::builder("https://api.example.com").trust(Issuer::discover("https://login.example.com/")?).build()?;
+/// let layer = TokenLayer::new(api)
+///     .allow_anonymous()
+///     .rejection(|error| ("application/json", format!(r#"{{"code":"{}"}}"#, error.kind())));
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a layer does nothing until it is put around a service"]
+pub struct TokenLayer {
+    admission: Admission,
+}
+
+impl TokenLayer {
+    /// A layer that asks every request for a token which `server` accepts.
+    pub fn new(server: ResourceServer) -> Self {
+        Self { admission: Admission::new(server) }
+    }
+
+    /// Lets requests without bearer credentials pass as [`Outcome::Anonymous`](crate::Outcome::Anonymous). Credentials that are there
+    /// and bad are refused all the same, and a handler that asks for a token still gets one or is not called.
+    pub fn allow_anonymous(mut self) -> Self {
+        self.admission = self.admission.allow_anonymous();
+        self
+    }
+
+    /// Writes the body of refusals with `body`, which returns its media type and its text.
+    ///
+    /// It is asked for every refusal that leaves through the layer, so also for those of extractors, of
+    /// [`ScopeLayer`](crate::ScopeLayer), and of handlers that return the error. Status, `WWW-Authenticate` and
+    /// `Retry-After` stay those of the table. gRPC clients get no body and so see none of it.
+    ///
+    /// What is written goes to the client: take [`ErrorKind::public_text`](token_core::ErrorKind::public_text), not the error's `Display`.
+    pub fn rejection<T: Into<String>>(
+        mut self,
+        body: impl Fn(&Error) -> (&'static str, T) + Send + Sync + 'static,
+    ) -> Self {
+        self.admission = self.admission.rejection(body);
+        self
+    }
+}
+
+impl<S> Layer<S> for TokenLayer {
+    type Service = Token<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Token::new(inner, self.admission.clone())
+    }
+}

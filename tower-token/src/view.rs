@@ -1,0 +1,80 @@
+//! A request of the `http` crate in, the gate's borrowed view of it out.
+
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Uri};
+use token_core::RequestView;
+
+/// A request of the `http` crate as the gate sees it, for those who ask the gate by hand.
+///
+/// ```
+/// use token_core::RequestView;
+/// use tower_token::View;
+///
+/// let request = http::Request::get("/users?page=2").body(())?;
+/// assert_eq!(View::from(&request).path_and_query(), "/users?page=2");
+/// # Ok::<(), http::Error>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct View<'r> {
+    method: &'r Method,
+    uri: &'r Uri,
+    headers: &'r HeaderMap,
+}
+
+impl<'r, B> From<&'r Request<B>> for View<'r> {
+    fn from(request: &'r Request<B>) -> Self {
+        Self { method: request.method(), uri: request.uri(), headers: request.headers() }
+    }
+}
+
+impl<'r> From<&'r Parts> for View<'r> {
+    fn from(parts: &'r Parts) -> Self {
+        Self { method: &parts.method, uri: &parts.uri, headers: &parts.headers }
+    }
+}
+
+impl RequestView for View<'_> {
+    fn method(&self) -> &str {
+        self.method.as_str()
+    }
+
+    fn path_and_query(&self) -> &str {
+        self.uri.path_and_query().map_or("", |target| target.as_str())
+    }
+
+    fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
+        for value in self.headers.get_all(name) {
+            each(value.as_bytes());
+        }
+    }
+}
+
+// Header fields hold credentials; the view shows none of them.
+impl std::fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("View").field("method", self.method).field("path", &self.uri.path()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_of_a_field_is_seen_in_its_order_and_as_bytes() {
+        let request =
+            Request::get("/").header("Authorization", "one").header("authorization", &b"\xff"[..]).body(()).unwrap();
+        let view = View::from(&request);
+        let mut seen = Vec::new();
+        view.header("authorization", &mut |value| seen.push(value));
+        assert_eq!(seen, [&b"one"[..], b"\xff"]);
+        assert_eq!(view.method(), "GET");
+        view.header("cookie", &mut |value| panic!("no such field was sent: {value:?}"));
+    }
+
+    #[test]
+    fn debug_shows_no_field() {
+        let request = Request::get("/a?b=c").header("authorization", "Bearer canary").body(()).unwrap();
+        assert_eq!(format!("{:?}", View::from(&request)), "View { method: GET, path: \"/a\", .. }");
+    }
+}
