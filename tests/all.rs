@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "this crate is tests and nothing else")]
 
+mod canary;
 mod cases;
 mod grpc;
 mod outages;

@@ -7,12 +7,12 @@ use token_test::TestIssuer;
 use token_tests::{Ask, Reply, Via, ask};
 
 /// What no answer may ever hold.
-const CANARY: &str = "canary-3141592653589793";
+pub(crate) const CANARY: &str = "canary-3141592653589793";
 
-struct Case {
-    name: &'static str,
-    ask: Ask,
-    anonymous: bool,
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) ask: Ask,
+    pub(crate) anonymous: bool,
     /// The expected refusal, or the body of the handler.
     expect: Result<&'static str, ErrorKind>,
 }
@@ -22,7 +22,7 @@ fn case(name: &'static str, ask: Ask, expect: Result<&'static str, ErrorKind>) -
 }
 
 /// The table. Every token carries the canary in a claim.
-fn table(issuer: &TestIssuer) -> Vec<Case> {
+pub(crate) fn table(issuer: &TestIssuer) -> Vec<Case> {
     use ErrorKind::*;
     let token = || issuer.token().subject("ada").scope("read:users profile").claim("note", CANARY);
     let me = |token: &str| Ask::of("/me").bearer(token);

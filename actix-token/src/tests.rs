@@ -69,9 +69,8 @@ async fn ask(
     route: Route,
     request: TestRequest,
 ) -> ServiceResponse<EitherBody<BoxBody>> {
-    let wrapped = actix_web::middleware::Condition::new(middleware.is_some(), {
-        middleware.unwrap_or_else(self::middleware)
-    });
+    let wrapped =
+        actix_web::middleware::Condition::new(middleware.is_some(), { middleware.unwrap_or_else(self::middleware) });
     let app = init_service(App::new().wrap(wrapped).route("/", route)).await;
     call_service(&app, request.to_request()).await.map_body(|_, body| match body {
         EitherBody::Left { body } => body,
