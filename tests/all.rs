@@ -4,5 +4,6 @@
 
 mod canary;
 mod cases;
+mod faults;
 mod grpc;
 mod outages;

@@ -13,6 +13,9 @@ use crate::jose::{Algorithm, VerificationKey};
 use crate::trusted::{Registry, TrustedIssuer};
 use crate::{Error, ErrorKind, Timestamp};
 
+#[cfg(test)]
+mod vectors;
+
 /// A JWT whose every check passed.
 pub(crate) struct Accepted {
     pub(crate) text: Text,
