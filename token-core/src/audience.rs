@@ -50,6 +50,27 @@ impl Audience {
         }
     }
 
+    /// Whether any name at all is taken.
+    pub(crate) fn is_unchecked(&self) -> bool {
+        matches!(&self.0, Rule::Unchecked)
+    }
+
+    /// Whether this one name is ours.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        match &self.0 {
+            Rule::OneOf(names) => names.contains(name),
+            Rule::Unchecked => true,
+        }
+    }
+
+    /// Whether one token could be for both.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Rule::OneOf(ours), Rule::OneOf(theirs)) => !ours.is_disjoint(theirs),
+            _ => true,
+        }
+    }
+
     /// The names, for an operator's log.
     pub(crate) fn describe(&self) -> String {
         match &self.0 {

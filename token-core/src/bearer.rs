@@ -10,7 +10,7 @@ use crate::{Error, ErrorKind};
 /// fields, or the text after the scheme is not a `b64token`.
 pub(crate) fn token<'a>(presented: Presented<'a>) -> Result<&'a str, Error> {
     let request = match presented.0 {
-        Source::Token(token) => return b64token(token.as_bytes()),
+        Source::Token(token) => return padded_b64token(token.as_bytes()),
         Source::Request(request) => request,
     };
     let mut found: Option<&'a [u8]> = None;
@@ -49,6 +49,20 @@ fn b64token(bytes: &[u8]) -> Result<&str, Error> {
         Ok(token) if well_formed => Ok(token),
         _ => Err(Error::new(ErrorKind::InvalidRequest, "the bearer token holds characters that no token has, or none")),
     }
+}
+
+/// The same, where each part between dots may be padded, as some load balancers write JWTs. Whether that is taken is for
+/// the rules of the token's issuer to say.
+fn padded_b64token(bytes: &[u8]) -> Result<&str, Error> {
+    if bytes.contains(&b'=') {
+        for part in bytes.split(|byte| *byte == b'.').filter(|part| !part.is_empty()) {
+            b64token(part)?;
+        }
+        if let Ok(token) = std::str::from_utf8(bytes) {
+            return Ok(token);
+        }
+    }
+    b64token(bytes)
 }
 
 const B64TOKEN: [bool; 256] = {

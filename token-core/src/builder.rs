@@ -1,20 +1,25 @@
 //! From what the operator said to a resource server, or to the reason why no safe one can be built from it.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use arc_swap::ArcSwap;
 
 use crate::audience::Audience;
 use crate::challenge::Protection;
+use crate::claim_rule::ClaimRule;
 use crate::discovery::Discovery;
 use crate::http::HttpClient;
 use crate::issuer::{ConfigError, Issuer, KeysFrom, parse_url};
 use crate::jose::Algorithms;
 use crate::jose::jwk_set::KeySet;
 use crate::keys::{DiscoveryKeySource, HttpKeySource, KeySource, Keys};
+use crate::mapping::Mapping;
+use crate::registry::{Naming, Registry};
 use crate::server::{Inner, ResourceServer};
 use crate::token_cache::{TokenCache, TokenCacheSettings};
-use crate::trusted::{Registry, TrustedIssuer};
+use crate::trusted::{Accepts, TrustedIssuer};
 use crate::{Clock, SystemClock};
 
 /// Collects what a [`ResourceServer`] is made of. What must exist is an argument; the rest has a safe default.
@@ -22,6 +27,7 @@ use crate::{Clock, SystemClock};
 #[must_use = "a builder does nothing until it is built"]
 pub struct ResourceServerBuilder {
     audience: Audience,
+    purpose: Purpose,
     issuers: Vec<Issuer>,
     clock: Arc<dyn Clock>,
     protection: Protection,
@@ -36,6 +42,7 @@ impl ResourceServerBuilder {
     pub(crate) fn new(audience: Audience) -> Self {
         Self {
             audience,
+            purpose: Purpose::Api,
             issuers: Vec::new(),
             clock: Arc::new(SystemClock),
             protection: Protection::default(),
@@ -44,7 +51,25 @@ impl ResourceServerBuilder {
         }
     }
 
-    /// Trusts this issuer too. Two issuers may not share an identifier.
+    /// For a verifier of other tokens than an API's.
+    pub(crate) fn purpose(mut self, purpose: Purpose) -> Self {
+        self.purpose = purpose;
+        self
+    }
+
+    /// What some scopes imply: `write:users` is also good for `read:users`. Holds through several steps, and for every issuer.
+    ///
+    /// ```
+    /// # use token_core::ResourceServer;
+    /// let api = ResourceServer::builder("https://api.example.com").implies("write:users", ["read:users"]);
+    /// ```
+    pub fn implies<S: Into<String>>(mut self, scope: &str, implied: impl IntoIterator<Item = S>) -> Self {
+        self.protection.implications.add(scope, implied);
+        self
+    }
+
+    /// Trusts this issuer too. Two entries may share an identifier if they differ in audience, or have no
+    /// algorithm in common: an issuer that signs with a secret for one API and with a published key for another.
     pub fn trust(mut self, issuer: Issuer) -> Self {
         self.issuers.push(issuer);
         self
@@ -91,20 +116,18 @@ impl ResourceServerBuilder {
         if self.issuers.is_empty() {
             return Err(ConfigError::new("no issuer is trusted: call trust(Issuer::discover(..)?)"));
         }
-        let mut identifiers = HashSet::new();
-        let mut clients = Clients::default();
-        let mut trusted = Vec::with_capacity(self.issuers.len());
+        let compiler =
+            Compiler { audience: self.audience, purpose: self.purpose, clock: self.clock, clients: Clients::default() };
+        let mut registry = Registry::default();
         for issuer in self.issuers {
-            if !identifiers.insert(issuer.identifier.clone()) {
-                return Err(ConfigError::new(format!("issuer {} is trusted twice", issuer.identifier)));
-            }
-            trusted.push(Arc::new(compile(issuer, &self.audience, &self.clock, &mut clients)?));
+            registry.add(Arc::new(compiler.compile(issuer)?))?;
         }
         // Only once nothing can go wrong any more: a refused configuration must not have talked to anybody.
-        trusted.iter().for_each(|issuer| issuer.keys.start());
+        registry.iter().for_each(|issuer| issuer.keys.start());
         Ok(ResourceServer::new(Inner {
-            registry: Registry::new(trusted),
-            clock: self.clock,
+            registry: ArcSwap::from_pointee(registry),
+            clock: Arc::clone(&compiler.clock),
+            compiler,
             protection: Arc::new(self.protection),
             max_token: self.max_token,
             keep_tokens: !self.cache.are_digests(),
@@ -113,48 +136,82 @@ impl ResourceServerBuilder {
     }
 }
 
-fn compile(
-    issuer: Issuer,
-    audience: &Audience,
-    clock: &Arc<dyn Clock>,
-    clients: &mut Clients,
-) -> Result<TrustedIssuer, ConfigError> {
-    let name = &issuer.identifier;
-    let refuse = |why: String| Err(ConfigError::new(format!("issuer {name}: {why}")));
-    let audience = issuer.audience.clone().unwrap_or_else(|| audience.clone());
-    if audience.is_empty() {
-        return refuse("no audience is named, so no token could be for this server".into());
-    }
-    if issuer.leeway > MOST_LEEWAY {
-        return refuse(format!(
-            "a leeway of {} s hides a wrong clock, expected at most 300 s",
-            issuer.leeway.as_secs()
-        ));
-    }
-    let algorithms = match (&issuer.keys, issuer.algorithms) {
-        (_, Some(algorithms)) if algorithms.is_empty() => return refuse("no algorithm is allowed".into()),
-        (KeysFrom::Static(keys), None) => keys.algorithms,
-        (KeysFrom::Static(keys), Some(algorithms)) => algorithms.intersection(keys.algorithms),
-        (_, None) => Algorithms::DEFAULT,
-        (_, Some(algorithms)) if algorithms.intersection(Algorithms::HMAC).is_empty() => algorithms,
-        (_, Some(_)) => return refuse("HS256, HS384 and HS512 need a secret, fetched keys are public".into()),
-    };
-    if algorithms.is_empty() {
-        return refuse("none of the allowed algorithms fits the keys".into());
-    }
-    let keys = compile_keys(&issuer, clock, clients)?;
-    Ok(TrustedIssuer {
-        identifier: issuer.identifier.into_boxed_str(),
-        audience,
-        algorithms,
-        leeway: issuer.leeway,
-        strict: issuer.strict,
-        expiry_required: issuer.expiry_required,
-        keys,
-    })
+/// What a verifier is for, and so which kinds of token it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// An API: access tokens, and ID tokens where an issuer's settings say so.
+    Api,
+    /// A client that logs people in: ID tokens for it.
+    Client,
+    /// A client's logout endpoint: logout tokens for it.
+    Logout,
 }
 
-fn compile_keys(issuer: &Issuer, clock: &Arc<dyn Clock>, clients: &mut Clients) -> Result<Keys, ConfigError> {
+/// Turns what an operator says of an issuer into what the gate holds, at the start and whenever one is added.
+#[derive(Debug)]
+pub(crate) struct Compiler {
+    audience: Audience,
+    purpose: Purpose,
+    clock: Arc<dyn Clock>,
+    clients: Clients,
+}
+
+impl Compiler {
+    pub(crate) fn compile(&self, issuer: Issuer) -> Result<TrustedIssuer, ConfigError> {
+        let name = &issuer.identifier;
+        let refuse = |why: String| Err(ConfigError::new(format!("issuer {name}: {why}")));
+        let audience = issuer.audience.clone().unwrap_or_else(|| self.audience.clone());
+        if audience.is_empty() || issuer.id_tokens_for.as_ref().is_some_and(Audience::is_empty) {
+            return refuse("no audience is named, so no token could be for this server".into());
+        }
+        if issuer.naming == Naming::Nameless && audience.is_unchecked() {
+            return refuse("its tokens are known by their audience alone, so the audience has to be checked".into());
+        }
+        if issuer.leeway > MOST_LEEWAY {
+            return refuse(format!(
+                "a leeway of {} s hides a wrong clock, expected at most 300 s",
+                issuer.leeway.as_secs()
+            ));
+        }
+        if let Some(flaw) = issuer.rules.iter().find_map(ClaimRule::flaw) {
+            return refuse(flaw.into());
+        }
+        let algorithms = match (&issuer.keys, issuer.algorithms) {
+            (_, Some(algorithms)) if algorithms.is_empty() => return refuse("no algorithm is allowed".into()),
+            (KeysFrom::Static(keys), None) => keys.algorithms,
+            (KeysFrom::Static(keys), Some(algorithms)) => algorithms.intersection(keys.algorithms),
+            (_, None) => Algorithms::DEFAULT,
+            (_, Some(algorithms)) if algorithms.intersection(Algorithms::HMAC).is_empty() => algorithms,
+            (_, Some(_)) => return refuse("HS256, HS384 and HS512 need a secret, fetched keys are public".into()),
+        };
+        if algorithms.is_empty() {
+            return refuse("none of the allowed algorithms fits the keys".into());
+        }
+        let accepts = match self.purpose {
+            Purpose::Api => Accepts { access: Some(audience), id: issuer.id_tokens_for.clone(), logout: None },
+            Purpose::Client => Accepts { id: Some(audience), ..Accepts::default() },
+            Purpose::Logout => Accepts { logout: Some(audience), ..Accepts::default() },
+        };
+        let keys = compile_keys(&issuer, &self.clock, &self.clients)?;
+        Ok(TrustedIssuer {
+            identifier: issuer.identifier.into_boxed_str(),
+            naming: issuer.naming,
+            accepts,
+            algorithms,
+            leeway: issuer.leeway,
+            strict: issuer.strict,
+            expiry_required: issuer.expiry_required,
+            mapping: Mapping::new(&issuer.mapping),
+            rules: issuer.rules.into_boxed_slice(),
+            keys_name_issuer: issuer.keys_name_issuer,
+            padded: issuer.padded,
+            removed: AtomicBool::new(false),
+            keys,
+        })
+    }
+}
+
+fn compile_keys(issuer: &Issuer, clock: &Arc<dyn Clock>, clients: &Clients) -> Result<Keys, ConfigError> {
     let name = &issuer.identifier;
     let refuse = |why: &dyn std::fmt::Display| ConfigError::new(format!("issuer {name}: {why}"));
     issuer.settings.check().map_err(|error| refuse(&error))?;
@@ -186,20 +243,21 @@ fn secure(issuer: &Issuer, what: &str, text: &str) -> Result<(), ConfigError> {
 }
 
 /// One HTTP client for all issuers that allow the same.
-#[derive(Default)]
-struct Clients(Vec<((bool, bool), Arc<dyn HttpClient>)>);
+#[derive(Debug, Default)]
+struct Clients(Mutex<Vec<((bool, bool), Arc<dyn HttpClient>)>>);
 
 impl Clients {
-    fn client(&mut self, issuer: &Issuer) -> Result<Arc<dyn HttpClient>, ConfigError> {
+    fn client(&self, issuer: &Issuer) -> Result<Arc<dyn HttpClient>, ConfigError> {
         if let Some(client) = &issuer.client {
             return Ok(Arc::clone(client));
         }
         let wanted = (issuer.loopback_http, issuer.private_addresses);
-        if let Some((_, client)) = self.0.iter().find(|(allows, _)| *allows == wanted) {
+        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, client)) = clients.iter().find(|(allows, _)| *allows == wanted) {
             return Ok(Arc::clone(client));
         }
         let client = default_client(wanted)?;
-        self.0.push((wanted, Arc::clone(&client)));
+        clients.push((wanted, Arc::clone(&client)));
         Ok(client)
     }
 }

@@ -1,12 +1,16 @@
 //! Writes the `WWW-Authenticate` field from a realm and parameters (RFC 6750 section 3, RFC 9110 section 11.6.1, RFC 9728 section 5.1).
 
-/// What a resource server says of itself in every challenge.
+use crate::implications::Implications;
+
+/// What a resource server says of itself in every challenge, and by which it judges what a token may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Protection {
     /// `realm`, where the operator named one.
     pub(crate) realm: Option<String>,
     /// `resource_metadata`: where the protected resource's metadata document lies (RFC 9728).
     pub(crate) resource_metadata: Option<String>,
+    /// Which scopes imply which.
+    pub(crate) implications: Implications,
 }
 
 /// A challenge under construction. Parameters are separated by commas, quoted and escaped.
@@ -61,8 +65,11 @@ mod tests {
 
     #[test]
     fn parameters_are_separated_by_commas_quoted_and_escaped() {
-        let protection =
-            Protection { realm: Some("the \"api\"".into()), resource_metadata: Some("https://a.example/meta".into()) };
+        let protection = Protection {
+            realm: Some("the \"api\"".into()),
+            resource_metadata: Some("https://a.example/meta".into()),
+            ..Protection::default()
+        };
         let text = Challenge::bearer(Some(&protection)).param("error", "invalid_token").finish();
         assert_eq!(
             text,

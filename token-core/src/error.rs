@@ -167,11 +167,12 @@ impl Error {
         error
     }
 
-    /// The token is good, but a rule asks for more; `scope` is what would satisfy it (RFC 6750 section 3).
+    /// The token is good, but a rule asks for more; `scope` is what would satisfy it (RFC 6750 section 3);
+    /// empty where no scope would.
     #[must_use]
     pub fn insufficient_scope(scope: impl Into<Box<str>>) -> Self {
         let mut error = Self::new(ErrorKind::InsufficientScope, "the token's scopes do not satisfy the rule");
-        error.edit().scope = Some(scope.into());
+        error.edit().scope = Some(scope.into()).filter(|scope: &Box<str>| !scope.is_empty());
         error
     }
 

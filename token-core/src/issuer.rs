@@ -8,10 +8,13 @@ use std::time::Duration;
 use url::Url;
 
 use crate::audience::Audience;
+use crate::claim_rule::ClaimRule;
 use crate::http::HttpClient;
 use crate::jose::jwk_set::{KeySet, Origin};
 use crate::jose::{Algorithm, Algorithms, VerificationKey};
 use crate::keys::{JwksSettings, KeySource};
+use crate::mapping::ClaimMapping;
+use crate::registry::{Naming, Template};
 
 /// An issuer to trust, with its rules. Give it to [`ResourceServerBuilder::trust`](crate::ResourceServerBuilder::trust).
 ///
@@ -31,7 +34,13 @@ use crate::keys::{JwksSettings, KeySource};
 #[derive(Clone, Debug)]
 pub struct Issuer {
     pub(crate) identifier: String,
+    pub(crate) naming: Naming,
     pub(crate) keys: KeysFrom,
+    pub(crate) id_tokens_for: Option<Audience>,
+    pub(crate) mapping: ClaimMapping,
+    pub(crate) rules: Vec<ClaimRule>,
+    pub(crate) keys_name_issuer: bool,
+    pub(crate) padded: bool,
     pub(crate) audience: Option<Audience>,
     pub(crate) algorithms: Option<Algorithms>,
     pub(crate) leeway: Duration,
@@ -93,6 +102,78 @@ impl Issuer {
         Self::named(identifier.into(), KeysFrom::Source(source))
     }
 
+    /// A multi-tenant issuer: one identifier for each tenant, made by one pattern, and one JWK Set for all of them. `{tenantid}`
+    /// stands for the tenant's GUID and for nothing else. Every tenant of the pattern is trusted unless
+    /// [`tenants`](Self::tenants) says which: the application then has to tell them apart by [`Verified::issuer`](crate::Verified::issuer).
+    ///
+    /// A key that names its issuer vouches for that one only.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), token_core::ConfigError> {
+    /// use token_core::Issuer;
+    ///
+    /// let entra = Issuer::template(
+    ///     "https://login.microsoftonline.com/{tenantid}/v2.0",
+    ///     "https://login.microsoftonline.com/common/discovery/v2.0/keys",
+    /// )?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// When the pattern does not hold `{tenantid}` once, as a whole segment of its path, or `jwks_uri` is not an absolute URL.
+    pub fn template(pattern: impl Into<String>, jwks_uri: impl Into<String>) -> Result<Self, ConfigError> {
+        let pattern = pattern.into();
+        let naming = Naming::Template(Template::new(&pattern, &[])?);
+        let issuer = Self::with_jwks_uri(pattern, jwks_uri)?;
+        Ok(Self { naming, keys_name_issuer: true, ..issuer })
+    }
+
+    /// Lets in these tenants of a [`template`](Self::template) and no others: their GUIDs.
+    ///
+    /// # Errors
+    /// When the issuer is no template, or a tenant is no GUID.
+    pub fn tenants<T: Into<String>>(mut self, tenants: impl IntoIterator<Item = T>) -> Result<Self, ConfigError> {
+        let Naming::Template(_) = self.naming else {
+            return Err(ConfigError::new(format!("issuer {}: only a template has tenants", self.identifier)));
+        };
+        let tenants: Vec<String> = tenants.into_iter().map(Into::into).collect();
+        if tenants.is_empty() {
+            return Err(ConfigError::new(format!("issuer {}: no tenant is let in", self.identifier)));
+        }
+        self.naming = Naming::Template(Template::new(&self.identifier, &tenants)?);
+        Ok(self)
+    }
+
+    /// A maker of tokens without `iss`, recognised by their audience: management tokens as Auth0 once had them, signed by whoever
+    /// holds the API's secret. `name` is what [`Verified::issuer`](crate::Verified::issuer) says.
+    ///
+    /// Tokens without `iss` are looked at only where such an entry exists.
+    ///
+    /// # Errors
+    /// When `name` is empty.
+    pub fn nameless(
+        name: impl Into<String>,
+        audience: impl Into<Audience>,
+        keys: StaticKeys,
+    ) -> Result<Self, ConfigError> {
+        let issuer = Self::named(name.into(), KeysFrom::Static(keys))?;
+        Ok(Self { naming: Naming::Nameless, ..issuer }.audience(audience))
+    }
+
+    /// A SPIFFE trust domain, `example.org`: its JWT-SVIDs have no `iss` and name it in `sub`. The keys are those of its bundle
+    /// (SPIFFE JWT-SVID section 3, SPIFFE Trust Domain and Bundle section 4).
+    ///
+    /// # Errors
+    /// When `trust_domain` holds anything but lower-case letters, digits, dots, dashes and underscores.
+    pub fn spiffe(trust_domain: &str, bundle: Arc<dyn KeySource>) -> Result<Self, ConfigError> {
+        let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_');
+        if trust_domain.is_empty() || !trust_domain.bytes().all(fits) {
+            return Err(ConfigError::new("the SPIFFE trust domain is not a trust domain: expected example.org"));
+        }
+        let issuer = Self::named(format!("spiffe://{trust_domain}"), KeysFrom::Source(bundle))?;
+        Ok(Self { naming: Naming::TrustDomain, ..issuer })
+    }
+
     fn named(identifier: String, keys: KeysFrom) -> Result<Self, ConfigError> {
         if identifier.is_empty() {
             return Err(ConfigError::new("the issuer's identifier is empty"));
@@ -103,7 +184,13 @@ impl Issuer {
     fn new(identifier: String, keys: KeysFrom) -> Self {
         Self {
             identifier,
+            naming: Naming::Exact,
             keys,
+            id_tokens_for: None,
+            mapping: ClaimMapping::default(),
+            rules: Vec::new(),
+            keys_name_issuer: false,
+            padded: false,
             audience: None,
             algorithms: None,
             leeway: Duration::from_secs(30),
@@ -120,6 +207,46 @@ impl Issuer {
     #[must_use]
     pub fn audience(mut self, audience: impl Into<Audience>) -> Self {
         self.audience = Some(audience.into());
+        self
+    }
+
+    /// Takes ID tokens of this issuer as well, if they were issued to one of these clients. They come out as
+    /// [`TokenKind::Id`](crate::TokenKind::Id), for handlers that ask for ID tokens; to those that ask for access tokens they are refused.
+    ///
+    /// An ID token tells a client who logged in. It is no permission: whoever gets hold of it at the client can send it here.
+    /// `nonce` is not checked, since only the client knows it; see [`IdTokenVerifier`](crate::IdTokenVerifier) for a client's own checks.
+    #[must_use]
+    pub fn accept_id_tokens(mut self, clients: impl Into<Audience>) -> Self {
+        self.id_tokens_for = Some(clients.into());
+        self
+    }
+
+    /// Where this issuer writes scopes and roles. Default: `scope`, `scp` and `roles`.
+    #[must_use]
+    pub fn mapping(mut self, mapping: ClaimMapping) -> Self {
+        self.mapping = mapping;
+        self
+    }
+
+    /// Demands more of a claim than that it is of the right type. Called again, all rules have to hold.
+    #[must_use]
+    pub fn require_claim(mut self, rule: ClaimRule) -> Self {
+        self.rules.push(rule);
+        self
+    }
+
+    /// Refuses a key of the set that is published in the name of another issuer: for key sets that several issuers share.
+    /// Always on for a [`template`](Self::template).
+    #[must_use]
+    pub fn match_key_issuer(mut self) -> Self {
+        self.keys_name_issuer = true;
+        self
+    }
+
+    /// Takes tokens whose parts are padded with `=`, as AWS load balancers write them against RFC 7515 section 2.
+    #[must_use]
+    pub fn accept_padding(mut self) -> Self {
+        self.padded = true;
         self
     }
 
@@ -249,6 +376,17 @@ impl StaticKeys {
         let key = VerificationKey::from_secret(algorithm, None, secret)
             .map_err(|error| ConfigError::new(format!("secret for {algorithm}: {error}")))?;
         Ok(Self::of(vec![Arc::new(key)]))
+    }
+
+    /// A secret that the issuer hands out as base64url text of its bytes, as Auth0 does for clients and APIs of its first years. Whether
+    /// a secret is one is a setting at the issuer; it cannot be told from the text and is never guessed here.
+    ///
+    /// # Errors
+    /// When the text is not base64url (with or without padding), and as [`StaticKeys::secret`].
+    pub fn base64url_secret(algorithm: Algorithm, text: &str) -> Result<Self, ConfigError> {
+        let secret = crate::jose::base64url::decode(text.trim_end_matches('=').as_bytes())
+            .ok_or_else(|| ConfigError::new(format!("secret for {algorithm}: not base64url text")))?;
+        Self::secret(algorithm, &secret)
     }
 
     /// These keys and those.

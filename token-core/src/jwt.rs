@@ -10,7 +10,9 @@ use crate::jose::base64url::{self, HeaderBuffer, SignatureBuffer};
 use crate::jose::header::{self, Header, HeaderError, TokenType};
 use crate::jose::jwk_set::{KeySet, NoKey};
 use crate::jose::{Algorithm, VerificationKey};
-use crate::trusted::{Registry, TrustedIssuer};
+use crate::kind::{self, TokenKind};
+use crate::registry::{Naming, Registry};
+use crate::trusted::{Extra, TrustedIssuer};
 use crate::{Error, ErrorKind, Timestamp};
 
 #[cfg(test)]
@@ -22,6 +24,8 @@ pub(crate) struct Accepted {
     pub(crate) claims: Claims,
     pub(crate) key: Arc<VerificationKey>,
     pub(crate) issuer: Arc<TrustedIssuer>,
+    pub(crate) kind: TokenKind,
+    pub(crate) extra: Option<Box<Extra>>,
 }
 
 /// What stands between a JWT and its acceptance.
@@ -30,6 +34,8 @@ pub(crate) enum Hurdle {
     Refused(Error),
     /// All that can be checked without a key passed; the key is not at hand.
     Key { issuer: Arc<TrustedIssuer>, lacking: Lacking },
+    /// Nobody in the registry has this name, and nothing else is wrong so far.
+    Stranger,
 }
 
 /// The key that is not at hand.
@@ -62,36 +68,117 @@ struct Parts<'a> {
 pub(crate) fn verify(token: &str, registry: &Registry, now: Timestamp) -> Result<Accepted, Hurdle> {
     // RFC 7519 7.2, steps 1 to 6: three parts, strict base64url, one JSON object each.
     let parts = split(token)?;
-    let untrusted_json = base64url::decode(parts.claims)
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| malformed("the claims are not UTF-8 in strict base64url"))?;
+    let (untrusted_json, padded) =
+        decode_claims(&parts, registry).map_err(|error| match kind::untrusted_prefix(token) {
+            Some(_) => foreign(token),
+            None => error,
+        })?;
+    let parts = if padded { parts.without_padding() } else { parts };
     let (text, untrusted) = claims::parse(untrusted_json).map_err(|error| malformed(error.to_string()))?;
 
     // RFC 8725 3.8: the issuer picks its own rules and keys out of the closed registry.
-    let issuer = match untrusted.issuer {
-        Some(span) => registry.find(text.get(span)),
-        None => return Err(Error::new(ErrorKind::ClaimsMismatch, "the token has no iss, and one is required").into()),
+    let issuer = match registry.candidates(&text, &untrusted) {
+        [one] => one,
+        [] => return Err(stranger(registry, &untrusted)),
+        several => choose(several, &parts, &text, &untrusted)?,
     };
-    let issuer = issuer.ok_or_else(|| Error::new(ErrorKind::UnknownIssuer, "iss is not in the registry"))?;
+    if padded && !issuer.padded {
+        return Err(malformed("a part of the token is padded: base64url in a JWT is not").into());
+    }
 
     let Some(keys) = issuer.keys.current(now) else {
         // Still read the header: a token that no key could save must not start a fetch.
         let mut buffer = HeaderBuffer::new();
         let header = read_header(parts.header, &mut buffer)?;
-        issuer.check_header(header.alg, header.typ)?;
-        issuer.check_claims(&text, &untrusted, now)?;
+        let kind = issuer.check_header(header.alg, header.typ, &text, &untrusted)?;
+        issuer.check_claims(kind, &text, &untrusted, now)?;
         return Err(Hurdle::Key { issuer: Arc::clone(issuer), lacking: Lacking::Set });
     };
 
+    let mut kind = TokenKind::Access;
     let key = signed_by(&parts, &keys, |algorithm, token_type| {
-        issuer.check_header(algorithm, token_type)?;
-        issuer.check_claims(&text, &untrusted, now)
+        kind = issuer.check_header(algorithm, token_type, &text, &untrusted)?;
+        issuer.check_claims(kind, &text, &untrusted, now)
     });
-    match key {
-        Ok(key) => Ok(Accepted { text, claims: untrusted, key, issuer: Arc::clone(issuer) }),
-        Err(Unsigned::Refused(error)) => Err(Hurdle::Refused(error)),
-        Err(Unsigned::Lacking(lacking)) => Err(Hurdle::Key { issuer: Arc::clone(issuer), lacking }),
+    let key = match key {
+        Ok(key) => key,
+        Err(Unsigned::Refused(error)) => return Err(Hurdle::Refused(error)),
+        Err(Unsigned::Lacking(lacking)) => return Err(Hurdle::Key { issuer: Arc::clone(issuer), lacking }),
+    };
+
+    // Only now, on signed data, what an issuer's own rules ask for.
+    let header_json = || {
+        let mut buffer = HeaderBuffer::new();
+        buffer.decode(parts.header).and_then(|json| serde_json::from_slice(json).ok()).unwrap_or_default()
+    };
+    let extra = issuer.examine(Some(&key), header_json, &text, &untrusted)?;
+    let kind = match (kind, &extra) {
+        (TokenKind::Access, Some(extra)) if extra.delegation.actor.is_some() => TokenKind::Delegation,
+        (TokenKind::Access, _) if issuer.naming == Naming::Nameless => TokenKind::Management,
+        (kind, _) => kind,
+    };
+    Ok(Accepted { text, claims: untrusted, key, issuer: Arc::clone(issuer), kind, extra })
+}
+
+/// The claims as JSON text, and whether they had to be read with padding: only where some issuer is known to send it.
+fn decode_claims(parts: &Parts<'_>, registry: &Registry) -> Result<(String, bool), Error> {
+    let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    if let Some(json) = text(base64url::decode(parts.claims)) {
+        // The claims may have come out even where the header did not.
+        return Ok((json, parts.has_padding() && registry.allows_padding()));
     }
+    if parts.has_padding()
+        && registry.allows_padding()
+        && let Some(json) = text(base64url::decode(trim(parts.claims)))
+    {
+        return Ok((json, true));
+    }
+    Err(malformed("the claims are not UTF-8 in strict base64url"))
+}
+
+fn stranger(registry: &Registry, claims: &Claims) -> Hurdle {
+    match claims.issuer {
+        Some(_) => Hurdle::Stranger,
+        None if registry.knows_nameless() => Hurdle::Refused(Error::new(
+            ErrorKind::UnknownIssuer,
+            "the token has no iss, and none of those who write none is trusted for its aud or sub",
+        )),
+        None => Hurdle::Refused(Error::new(ErrorKind::ClaimsMismatch, "the token has no iss, and one is required")),
+    }
+}
+
+/// One of several entries of the same name: by audience, and among those of the same audience by algorithm. A key is
+/// bound to its own algorithms, so the header cannot turn one entry's key into another's.
+fn choose<'r>(
+    several: &'r [Arc<TrustedIssuer>],
+    parts: &Parts<'_>,
+    text: &Text,
+    claims: &Claims,
+) -> Result<&'r Arc<TrustedIssuer>, Error> {
+    let mut buffer = HeaderBuffer::new();
+    let algorithm = read_header(parts.header, &mut buffer)?.alg;
+    let fitting = several.iter().max_by_key(|issuer| {
+        let (audience, able) = issuer.fits(algorithm, text, claims);
+        u8::from(audience) * 2 + u8::from(able)
+    });
+    Ok(fitting.expect("called with several entries"))
+}
+
+impl<'a> Parts<'a> {
+    fn has_padding(&self) -> bool {
+        [self.header, self.claims, self.signature].iter().any(|part| part.last() == Some(&b'='))
+    }
+
+    /// The same to decode; what is signed stays as it was sent.
+    fn without_padding(self) -> Self {
+        Self { header: trim(self.header), claims: trim(self.claims), signature: trim(self.signature), ..self }
+    }
+}
+
+/// Without the padding that base64 (RFC 4648 section 4) asks for and JWS forbids.
+fn trim(part: &[u8]) -> &[u8] {
+    let end = part.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
+    if part.len() % 4 == 0 && part.len() - end <= 2 { &part[..end] } else { part }
 }
 
 enum Unsigned {
@@ -168,6 +255,12 @@ fn read_header<'b>(encoded: &[u8], buffer: &'b mut HeaderBuffer) -> Result<Heade
     })
 }
 
+/// The algorithm of a token that was verified: for the hashes in its claims.
+pub(crate) fn algorithm(token: &str) -> Option<Algorithm> {
+    let mut buffer = HeaderBuffer::new();
+    read_header(token.split('.').next()?.as_bytes(), &mut buffer).ok().map(|header| header.alg)
+}
+
 fn split(token: &str) -> Result<Parts<'_>, Error> {
     let bytes = token.as_bytes();
     let mut dots = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(at, _)| at);
@@ -181,7 +274,18 @@ fn split(token: &str) -> Result<Parts<'_>, Error> {
         (Some(_), Some(_), Some(_), Some(_)) if dots.next().is_none() => {
             Err(Error::new(ErrorKind::WrongType, "encrypted tokens (JWE) are not accepted"))
         }
-        _ => Err(malformed("not a JWT: expected three parts")),
+        _ => Err(foreign(token)),
+    }
+}
+
+/// What is no JWT may still be known by its beginning; the operator is told what was sent here by mistake.
+fn foreign(token: &str) -> Error {
+    match kind::untrusted_prefix(token) {
+        Some((kind, whose)) => {
+            let detail = format!("it begins like {kind} of {whose}, expected an access token for this server");
+            Error::new(ErrorKind::WrongType, detail)
+        }
+        None => malformed("not a JWT: expected three parts"),
     }
 }
 

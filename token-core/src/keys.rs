@@ -163,7 +163,7 @@ impl Keys {
     }
 
     /// Fetches now if there is no usable set; ends when there is one, or when that fetch failed. Lazy, like every future.
-    pub(crate) fn ready(&self) -> impl Future<Output = Result<(), KeysUnavailable>> + Send + 'static {
+    pub(crate) fn ready(&self) -> impl Future<Output = Result<(), KeysUnavailable>> + Send + use<> {
         let keys = self.clone();
         async move {
             match keys {

@@ -1,20 +1,28 @@
 //! Verifies OAuth 2.0 and OpenID Connect tokens.
 
+mod actor;
 mod audience;
 mod bearer;
 mod builder;
 mod challenge;
+mod claim_rule;
 mod claims;
 pub mod discovery;
 mod error;
 pub mod http;
+mod id_token;
+mod implications;
 mod issuer;
 mod jose;
 mod jwt;
 mod keys;
+mod kind;
+mod logout;
+mod mapping;
 mod maybe_ready;
 mod outcome;
 mod presented;
+mod registry;
 mod scopes;
 mod server;
 mod time;
@@ -23,15 +31,22 @@ mod trusted;
 mod typed;
 mod verified;
 
+pub use actor::Actor;
 pub use audience::Audience;
 pub use builder::ResourceServerBuilder;
+pub use claim_rule::ClaimRule;
 pub use error::{Answer, Error, ErrorKind};
+pub use id_token::{IdTokenVerifier, Login, StandardClaims};
+pub use implications::Implications;
 pub use issuer::{ConfigError, Issuer, StaticKeys};
 pub use jose::{Algorithm, Algorithms, SkippedKey, UnknownAlgorithm, UnusableKey, signing};
 pub use keys::{
     DiscoveryKeySource, FetchError, FetchedKeys, HttpKeySource, JwksSettings, JwksSettingsError, KeySource, KeyState,
     KeyStatus, KeysUnavailable,
 };
+pub use kind::TokenKind;
+pub use logout::{Logout, LogoutVerifier};
+pub use mapping::{ClaimMapping, ClaimPath, GrantShape, GrantSource};
 pub use maybe_ready::MaybeReady;
 pub use outcome::{Admission, Outcome, Refusals};
 pub use presented::{Presented, RequestView};

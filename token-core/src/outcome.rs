@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::Answer;
+use crate::kind::TokenKind;
 use crate::maybe_ready::MaybeReady;
 use crate::presented::Presented;
 use crate::server::ResourceServer;
@@ -21,11 +22,29 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The verified token.
+    /// The verified access token. An ID token, where the server takes those too, is not one: it is no permission.
     ///
     /// # Errors
-    /// [`ErrorKind::MissingToken`] when the caller is anonymous.
+    /// [`ErrorKind::MissingToken`] when the caller is anonymous, [`ErrorKind::WrongType`] when there is an ID token instead.
     pub fn verified(&self) -> Result<&Verified, Error> {
+        match self.any()? {
+            token if token.kind() == TokenKind::Id => Err(token.wrong_kind(TokenKind::Access)),
+            token => Ok(token),
+        }
+    }
+
+    /// The verified ID token.
+    ///
+    /// # Errors
+    /// [`ErrorKind::MissingToken`] when the caller is anonymous, [`ErrorKind::WrongType`] when there is an access token instead.
+    pub fn id_token(&self) -> Result<&Verified, Error> {
+        match self.any()? {
+            token if token.kind() == TokenKind::Id => Ok(token),
+            token => Err(token.wrong_kind(TokenKind::Id)),
+        }
+    }
+
+    fn any(&self) -> Result<&Verified, Error> {
         match self {
             Self::Verified(verified) => Ok(verified),
             Self::Anonymous(server) => Err(server.refusal(Error::new(

@@ -3,18 +3,22 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arc_swap::ArcSwap;
 
 use crate::audience::Audience;
 use crate::bearer;
-use crate::builder::ResourceServerBuilder;
+use crate::builder::{Compiler, ResourceServerBuilder};
 use crate::challenge::Protection;
-use crate::issuer::ConfigError;
+use crate::issuer::{ConfigError, Issuer};
 use crate::jwt::{self, Accepted, Hurdle, Lacking};
 use crate::keys::{Answer, Fetched, KeyFetch, KeyState, Missing};
 use crate::maybe_ready::MaybeReady;
 use crate::presented::Presented;
+use crate::registry::Registry;
 use crate::token_cache::TokenCache;
-use crate::trusted::{Registry, TrustedIssuer};
+use crate::trusted::TrustedIssuer;
 use crate::typed::Typed;
 use crate::verified::{Facts, Verified};
 use crate::{Clock, Error, ErrorKind, Timestamp};
@@ -41,7 +45,8 @@ use crate::{Clock, Error, ErrorKind, Timestamp};
 pub struct ResourceServer(Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) registry: Registry,
+    pub(crate) registry: ArcSwap<Registry>,
+    pub(crate) compiler: Compiler,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) protection: Arc<Protection>,
     pub(crate) max_token: usize,
@@ -97,13 +102,46 @@ impl ResourceServer {
         error.within(&self.0.protection)
     }
 
+    /// Trusts one more issuer from now on; its keys are fetched in the background, or with its first token. Requests under way
+    /// go on with the registry they began with.
+    ///
+    /// # Errors
+    /// As [`ResourceServerBuilder::build`], for this issuer.
+    pub fn trust(&self, issuer: Issuer) -> Result<(), ConfigError> {
+        let issuer = Arc::new(self.0.compiler.compile(issuer)?);
+        let mut outcome = Ok(());
+        self.0.registry.rcu(|registry| {
+            let mut changed = Registry::clone(registry);
+            outcome = changed.add(Arc::clone(&issuer));
+            changed
+        });
+        outcome.map(|()| issuer.keys.start())
+    }
+
+    /// Trusts an issuer no more: its tokens are refused from now on, those in the cache too. `identifier` is what it was trusted
+    /// under. Returns whether it was there.
+    pub fn distrust(&self, identifier: &str) -> bool {
+        let mut gone = Vec::new();
+        self.0.registry.rcu(|registry| {
+            let mut changed = Registry::clone(registry);
+            gone = changed.remove(identifier);
+            changed
+        });
+        // Cached verdicts ask their entry on each use; the memory they take is given back at once.
+        gone.iter().for_each(|issuer| issuer.removed.store(true, Ordering::Relaxed));
+        if let Some(cache) = self.0.cache.as_ref().filter(|_| !gone.is_empty()) {
+            cache.evict(|facts| facts.issuer.is_removed());
+        }
+        !gone.is_empty()
+    }
+
     /// Waits until the keys of every issuer are at hand: for a start that fails fast, or a probe.
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`] naming the first issuer whose keys cannot be had; all are tried.
     pub fn ready(&self) -> impl Future<Output = Result<(), Error>> + Send + 'static {
-        let waiting: Vec<_> =
-            self.0.registry.iter().map(|issuer| (issuer.identifier.clone(), issuer.keys.ready())).collect();
+        let registry = self.0.registry.load();
+        let waiting: Vec<_> = registry.iter().map(|issuer| (issuer.identifier.clone(), issuer.keys.ready())).collect();
         async move {
             let mut outcome = Ok(());
             for (issuer, ready) in waiting {
@@ -120,8 +158,9 @@ impl ResourceServer {
     #[must_use]
     pub fn health(&self) -> Vec<(String, KeyState)> {
         let now = self.0.clock.now();
+        let registry = self.0.registry.load();
         let mut states: Vec<_> =
-            self.0.registry.iter().map(|issuer| (issuer.identifier.to_string(), issuer.keys.state(now))).collect();
+            registry.iter().map(|issuer| (issuer.identifier.to_string(), issuer.keys.state(now))).collect();
         states.sort_by(|a, b| a.0.cmp(&b.0));
         states
     }
@@ -157,9 +196,10 @@ impl Inner {
     }
 
     fn verify_jwt(&self, token: &str, now: Timestamp) -> Result<Verified, Step> {
-        match jwt::verify(token, &self.registry, now) {
+        match jwt::verify(token, &self.registry.load(), now) {
             Ok(accepted) => Ok(self.vouch(token, accepted)),
             Err(Hurdle::Refused(error)) => Err(error.into()),
+            Err(Hurdle::Stranger) => Err(no_such_issuer().into()),
             Err(Hurdle::Key { issuer, lacking }) => Err(missing_key(&issuer, &lacking, now)),
         }
     }
@@ -171,6 +211,8 @@ impl Inner {
             token: self.keep_tokens.then(|| token.into()),
             key: Some(accepted.key),
             issuer: accepted.issuer,
+            kind: accepted.kind,
+            extra: accepted.extra,
             protection: Arc::clone(&self.protection),
             typed: Typed::default(),
         }))
@@ -180,8 +222,9 @@ impl Inner {
 /// The decision that a cached fact does not spare: may this token be used now? Where the answer is no, the long way says why.
 fn still_good(facts: &Facts, now: Timestamp) -> bool {
     facts.key.as_ref().is_some_and(|key| !key.is_retired())
+        && !facts.issuer.is_removed()
         && facts.issuer.keys.alive(now)
-        && facts.issuer.check_claims(&facts.text, &facts.claims, now).is_ok()
+        && facts.issuer.check_claims(facts.kind, &facts.text, &facts.claims, now).is_ok()
 }
 
 fn missing_key(issuer: &TrustedIssuer, lacking: &Lacking, now: Timestamp) -> Step {
@@ -198,6 +241,10 @@ fn missing_key(issuer: &TrustedIssuer, lacking: &Lacking, now: Timestamp) -> Ste
     }
 }
 
+fn no_such_issuer() -> Error {
+    Error::new(ErrorKind::UnknownIssuer, "iss is not in the registry")
+}
+
 fn no_such_key(kind: ErrorKind) -> Error {
     match kind {
         ErrorKind::BadSignature => jwt::bad_signature(),
@@ -211,7 +258,8 @@ fn no_keys(retry_after: std::time::Duration) -> Error {
 
 impl fmt::Debug for ResourceServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let issuers: Vec<_> = self.0.registry.iter().map(|issuer| &*issuer.identifier).collect();
+        let registry = self.0.registry.load();
+        let issuers: Vec<_> = registry.iter().map(|issuer| &*issuer.identifier).collect();
         f.debug_struct("ResourceServer").field("issuers", &issuers).finish_non_exhaustive()
     }
 }
@@ -225,5 +273,7 @@ const _: fn() = || {
     let _: Option<ConfigError> = None;
 };
 
+#[cfg(test)]
+mod kinds;
 #[cfg(test)]
 mod tests;

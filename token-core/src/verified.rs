@@ -7,11 +7,14 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
+use crate::actor::Actor;
 use crate::challenge::Protection;
 use crate::claims::{Claims, List, Names, Text};
 use crate::jose::VerificationKey;
+use crate::kind::TokenKind;
+use crate::registry::Naming;
 use crate::scopes::{Rule, Scopes};
-use crate::trusted::TrustedIssuer;
+use crate::trusted::{Extra, TrustedIssuer};
 use crate::typed::Typed;
 use crate::{Error, ErrorKind, Timestamp};
 
@@ -44,6 +47,9 @@ pub(crate) struct Facts {
     /// The key whose signature vouches for the claims; `None` where an endpoint of the issuer did.
     pub(crate) key: Option<Arc<VerificationKey>>,
     pub(crate) issuer: Arc<TrustedIssuer>,
+    pub(crate) kind: TokenKind,
+    /// What the issuer's rules or the claims asked to be read besides; hardly ever there.
+    pub(crate) extra: Option<Box<Extra>>,
     pub(crate) protection: Arc<Protection>,
     pub(crate) typed: Typed,
 }
@@ -56,6 +62,8 @@ impl Facts {
             + self.text.size()
             + self.token.as_ref().map_or(0, |token| token.len())
             + lists.iter().map(|list| list.size()).sum::<usize>()
+            // Names and actors are copies out of the text, so never more than it.
+            + self.extra.as_ref().map_or(0, |_| size_of::<Extra>() + self.text.size())
     }
 }
 
@@ -68,10 +76,33 @@ impl Verified {
         &self.0.0
     }
 
-    /// The issuer, as it stands in the registry.
+    /// The issuer: `iss`, which is what the registry says it is. For those who write no `iss`, the name they are trusted under.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.0.issuer.identifier
+        match (&self.0.issuer.naming, self.0.claims.issuer) {
+            // One entry stands for many tenants; which one is in the token.
+            (Naming::Template(_), Some(span)) => self.0.text.get(span),
+            _ => &self.0.issuer.identifier,
+        }
+    }
+
+    /// Which kind of token it is.
+    #[must_use]
+    pub fn kind(&self) -> TokenKind {
+        self.0.kind
+    }
+
+    /// `act`: who acts on behalf of the subject (RFC 8693 section 4.1). This is the outermost actor, the one that counts.
+    #[must_use]
+    pub fn actor(&self) -> Option<&Actor> {
+        self.0.extra.as_ref()?.delegation.actor.as_ref()
+    }
+
+    /// `may_act`: who may act on behalf of the subject (RFC 8693 section 4.4). For the one who exchanges tokens; it does not make
+    /// anybody the actor of this one.
+    #[must_use]
+    pub fn may_act(&self) -> Option<&Actor> {
+        self.0.extra.as_ref()?.delegation.may_act.as_ref()
     }
 
     /// `sub`: whom the token speaks of. Unique only together with [`Verified::issuer`].
@@ -103,11 +134,18 @@ impl Verified {
         self.names(&self.0.claims.audience).iter()
     }
 
-    /// What the bearer may do: `scope`, or `scp` where the issuer writes that.
+    /// What the bearer may do: `scope` and `scp`, or what the issuer's [`ClaimMapping`](crate::ClaimMapping) says.
     #[must_use]
     pub fn scopes(&self) -> Scopes<'_> {
-        let claims = &self.0.claims;
-        Scopes(self.names(if claims.scope == List::Absent { &claims.scp } else { &claims.scope }))
+        let further = self.0.extra.as_ref().map_or(&[][..], |extra| &extra.scopes);
+        Scopes::new(&self.0.text, &self.0.claims, &self.0.issuer.mapping.scopes, further)
+    }
+
+    /// What the bearer is: `roles`, or what the issuer's [`ClaimMapping`](crate::ClaimMapping) says.
+    #[must_use]
+    pub fn roles(&self) -> Scopes<'_> {
+        let further = self.0.extra.as_ref().map_or(&[][..], |extra| &extra.roles);
+        Scopes::new(&self.0.text, &self.0.claims, &self.0.issuer.mapping.roles, further)
     }
 
     /// `exp`: when the token ends.
@@ -161,11 +199,20 @@ impl Verified {
     /// # Errors
     /// [`ErrorKind::InsufficientScope`]; its challenge names what would satisfy the rule.
     pub fn require(&self, rule: &Rule) -> Result<(), Error> {
-        let scopes = self.scopes();
-        if rule.satisfied_by(|scope| scopes.contains(scope)) {
+        let (scopes, roles) = (self.scopes(), self.roles());
+        let granted = |scope: &str| self.0.protection.implications.grants(scope, |one| scopes.contains(one));
+        if rule.satisfied_by_grants(granted, |role| roles.contains(role)) {
             return Ok(());
         }
         Err(self.error(Error::insufficient_scope(rule.would_satisfy())))
+    }
+
+    /// A good token of the wrong kind for a handler.
+    pub(crate) fn wrong_kind(&self, expected: TokenKind) -> Error {
+        self.error(Error::new(
+            ErrorKind::WrongType,
+            format!("this handler asks for {expected}, the token is {}", self.kind()),
+        ))
     }
 
     fn names<'a>(&'a self, list: &'a List) -> Names<'a> {

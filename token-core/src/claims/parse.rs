@@ -37,6 +37,8 @@ pub(crate) struct Claims {
     pub(crate) confirmation: bool,
     /// Whether `events` (RFC 8417) is there: a security event or logout token, not an access token.
     pub(crate) events: bool,
+    /// Whether `act` or `may_act` (RFC 8693) is there, whatever they say.
+    pub(crate) delegation: bool,
     /// Whether `nonce`, `at_hash` or `c_hash` is there: an ID token (OpenID Connect Core section 2).
     pub(crate) id_token_marks: bool,
     /// `token_use` (Cognito) and payload `typ` (Keycloak): the issuer's own word for the kind of token.
@@ -126,6 +128,7 @@ impl<'a> Visitor<'a> for &mut Pass<'a> {
                     match known {
                         "cnf" => claims.confirmation = true,
                         "events" => claims.events = true,
+                        "act" | "may_act" => claims.delegation = true,
                         "nonce" | "at_hash" | "c_hash" => claims.id_token_marks = true,
                         _ => {}
                     }

@@ -138,6 +138,17 @@ impl Algorithm {
         matches!(self.scheme(), Scheme::Hmac(_))
     }
 
+    /// The hash that goes with the algorithm: where a claim holds a hash of something, it is made with this one (OpenID Connect
+    /// Core section 3.1.3.6). Ed25519 hashes with SHA-512.
+    pub(crate) fn hash(self) -> Hash {
+        match self.scheme() {
+            Scheme::RsaPkcs1(hash) | Scheme::RsaPss(hash) | Scheme::Hmac(hash) => hash,
+            Scheme::Ecdsa(Curve::P256) => Hash::Sha256,
+            Scheme::Ecdsa(Curve::P384) => Hash::Sha384,
+            Scheme::Ecdsa(Curve::P521) | Scheme::Ed25519 => Hash::Sha512,
+        }
+    }
+
     pub(crate) fn scheme(self) -> Scheme {
         self.row().scheme
     }

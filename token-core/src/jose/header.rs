@@ -8,7 +8,7 @@ mod token_type;
 
 use std::borrow::Cow;
 
-pub(crate) use token_type::TokenType;
+pub(crate) use token_type::{OtherType, TokenType};
 
 use super::algorithm::Algorithm;
 use super::base64url::Buffer;

@@ -10,13 +10,18 @@ use crate::{
     TokenCacheSettings, Verified,
 };
 
-const SECRET: &[u8] = b"a secret of more than sixty-four bytes, long enough for HS512 as well";
-const ISSUER: &str = "https://issuer.example";
-const AUDIENCE: &str = "https://api.example";
-const NOW: i64 = 1_800_000_000;
+pub(super) const SECRET: &[u8] = b"a secret of more than sixty-four bytes, long enough for HS512 as well";
+pub(super) const ISSUER: &str = "https://issuer.example";
+pub(super) const AUDIENCE: &str = "https://api.example";
+pub(super) const NOW: i64 = 1_800_000_000;
 
 #[derive(Debug, Clone)]
-struct Hands(Arc<AtomicI64>);
+pub(super) struct Hands(Arc<AtomicI64>);
+impl Hands {
+    pub(super) fn at(seconds: i64) -> Self {
+        Self(Arc::new(AtomicI64::new(seconds)))
+    }
+}
 impl Clock for Hands {
     fn now(&self) -> Timestamp {
         Timestamp::from_secs(self.0.load(Ordering::Relaxed))
@@ -48,11 +53,11 @@ impl Gate {
     }
 }
 
-fn issuer() -> Issuer {
+pub(super) fn issuer() -> Issuer {
     Issuer::with_keys(ISSUER, StaticKeys::secret(Algorithm::HS256, SECRET).unwrap()).unwrap()
 }
 
-fn claims(more: Value) -> Value {
+pub(super) fn claims(more: Value) -> Value {
     let mut claims = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "exp": NOW + 600, "scope": "a b"});
     for (name, value) in more.as_object().unwrap() {
         claims[name] = value.clone();

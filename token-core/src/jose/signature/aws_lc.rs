@@ -171,6 +171,11 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     out
 }
 
+/// The digest of `bytes`.
+pub(crate) fn digest_of(hash: Hash, bytes: &[u8]) -> Vec<u8> {
+    digest(hasher(hash), bytes).as_ref().to_vec()
+}
+
 fn hasher(hash: Hash) -> &'static digest::Algorithm {
     match hash {
         Hash::Sha256 => &digest::SHA256,

@@ -8,7 +8,7 @@ use jsonwebtoken::jwk::{EllipticCurve, ThumbprintHash};
 use jsonwebtoken::signature::{Signer as _, Verifier as _};
 use jsonwebtoken::{Algorithm as Name, DecodingKey, EncodingKey};
 
-use crate::jose::algorithm::{Algorithm, Curve, Scheme};
+use crate::jose::algorithm::{Algorithm, Curve, Hash, Scheme};
 use crate::jose::der::{self, PrivateKind};
 use crate::jose::material::{Material, UnusableKey};
 
@@ -105,6 +105,16 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let digest = (PROVIDER.key_utils.compute_digest)(bytes, ThumbprintHash::SHA256)
         .expect("hashing bytes in memory has no way to fail");
     digest.try_into().expect("a SHA-256 digest has 32 bytes")
+}
+
+/// The digest of `bytes`.
+pub(crate) fn digest_of(hash: Hash, bytes: &[u8]) -> Vec<u8> {
+    let hash = match hash {
+        Hash::Sha256 => ThumbprintHash::SHA256,
+        Hash::Sha384 => ThumbprintHash::SHA384,
+        Hash::Sha512 => ThumbprintHash::SHA512,
+    };
+    (PROVIDER.key_utils.compute_digest)(bytes, hash).expect("hashing bytes in memory has no way to fail")
 }
 
 /// The library's word for the algorithm: the names are those of RFC 7518 on both sides.

@@ -1,0 +1,190 @@
+//! What a token says of itself in, which kind of token it is out (RFC 8725 section 3.11): one table, so that no kind passes for another.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::claims::{Claims, Text};
+use crate::jose::header::{OtherType, TokenType};
+
+/// A kind of token. Each has rules of its own, and none is taken for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum TokenKind {
+    /// An access token for an API (RFC 6749 section 1.4, RFC 9068).
+    Access,
+    /// An access token that somebody uses on behalf of somebody else: it has `act` (RFC 8693 section 4.1).
+    Delegation,
+    /// A token for a management API whose maker is known by its audience alone: it has no `iss`.
+    Management,
+    /// An ID token: for the client that asked for it, about a login (OpenID Connect Core section 2).
+    Id,
+    /// A logout token (OpenID Connect Back-Channel Logout section 2.4).
+    Logout,
+    /// A refresh token: for the authorization server alone (RFC 6749 section 1.5).
+    Refresh,
+    /// An access token of an identity provider behind the issuer, for that provider's own API.
+    IdentityProvider,
+    /// A security event, a proof, an assertion: signed, but nothing that opens a door.
+    Other,
+}
+
+impl TokenKind {
+    /// What operators read, with its article: `an ID token`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Access => "an access token",
+            Self::Delegation => "a delegation token",
+            Self::Management => "a management token",
+            Self::Id => "an ID token",
+            Self::Logout => "a logout token",
+            Self::Refresh => "a refresh token",
+            Self::IdentityProvider => "an identity provider's own token",
+            Self::Other => "a token of another type",
+        }
+    }
+}
+
+impl fmt::Display for TokenKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A mark by which a token tells its kind, and where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) kind: TokenKind,
+    pub(crate) place: &'static str,
+}
+
+/// The marks of header and claims, the strongest first. A token that carries marks of two kinds says two things of itself; both
+/// are returned, and nobody believes either.
+pub(crate) fn untrusted_marks(typ: Option<TokenType>, text: &Text, claims: &Claims) -> (Option<Mark>, Option<Mark>) {
+    let marks = [
+        claims.events.then_some(Mark { kind: TokenKind::Logout, place: "the claim events" }),
+        claims.token_use.map(|span| token_use(text.get(span))),
+        claims.payload_typ.and_then(|span| payload_typ(text.get(span))),
+        claims.id_token_marks.then_some(Mark { kind: TokenKind::Id, place: "a claim nonce, at_hash or c_hash" }),
+        typ.and_then(header_typ),
+    ];
+    let mut found = marks.into_iter().flatten();
+    let first = found.next();
+    (first, found.find(|other| Some(other.kind) != first.map(|mark| mark.kind)))
+}
+
+/// RFC 8725 section 3.11: explicit typing.
+fn header_typ(typ: TokenType) -> Option<Mark> {
+    let kind = match typ {
+        TokenType::Absent | TokenType::Jwt => return None,
+        TokenType::AccessToken => TokenKind::Access,
+        TokenType::Other(OtherType::IdToken) => TokenKind::Id,
+        TokenType::Other(OtherType::Logout) => TokenKind::Logout,
+        TokenType::Other(_) => TokenKind::Other,
+    };
+    Some(Mark { kind, place: typ.name() })
+}
+
+/// Cognito's word for the kind.
+fn token_use(value: &str) -> Mark {
+    let kind = match value {
+        "access" => TokenKind::Access,
+        "id" => TokenKind::Id,
+        "refresh" => TokenKind::Refresh,
+        _ => TokenKind::Other,
+    };
+    Mark { kind, place: "the claim token_use" }
+}
+
+/// Keycloak's word for the kind. Others write their own things into a claim `typ`; a word that is not Keycloak's says nothing.
+fn payload_typ(value: &str) -> Option<Mark> {
+    let kind = match value {
+        "Bearer" | "DPoP" => TokenKind::Access,
+        "ID" => TokenKind::Id,
+        "Refresh" | "Offline" => TokenKind::Refresh,
+        "Logout" => TokenKind::Logout,
+        "Serialized-ID" => TokenKind::Other,
+        _ => return None,
+    };
+    Some(Mark { kind, place: "the claim typ" })
+}
+
+/// A token that is no JWT and by its beginning somebody else's: what it is, and whose. Beginnings as their makers document them.
+pub(crate) fn untrusted_prefix(token: &str) -> Option<(TokenKind, &'static str)> {
+    use TokenKind::{IdentityProvider, Refresh};
+    const PREFIXES: &[(&str, TokenKind, &str)] = &[
+        ("ya29.", IdentityProvider, "Google"),
+        ("1//", Refresh, "Google"),
+        ("ghr_", Refresh, "GitHub"),
+        ("gho_", IdentityProvider, "GitHub"),
+        ("ghp_", IdentityProvider, "GitHub"),
+        ("ghu_", IdentityProvider, "GitHub"),
+        ("ghs_", IdentityProvider, "GitHub"),
+        ("github_pat_", IdentityProvider, "GitHub"),
+        ("glpat-", IdentityProvider, "GitLab"),
+        ("EAA", IdentityProvider, "Facebook"),
+        ("xoxb-", IdentityProvider, "Slack"),
+        ("xoxp-", IdentityProvider, "Slack"),
+        ("xoxe-", Refresh, "Slack"),
+        ("ory_rt_", Refresh, "Ory"),
+        ("v1.M", Refresh, "Auth0"),
+    ];
+    PREFIXES.iter().find(|(prefix, ..)| token.starts_with(prefix)).map(|(_, kind, whose)| (*kind, *whose))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marks(typ: TokenType, json: &str) -> (Option<TokenKind>, Option<TokenKind>) {
+        let (text, claims) = crate::claims::parse(json.to_owned()).unwrap();
+        let (first, second) = untrusted_marks(Some(typ), &text, &claims);
+        (first.map(|mark| mark.kind), second.map(|mark| mark.kind))
+    }
+
+    #[test]
+    fn each_mark_names_its_kind() {
+        use TokenKind::*;
+        for (typ, json, expected) in [
+            (TokenType::Jwt, "{}", None),
+            (TokenType::Absent, r#"{"typ":"JWT"}"#, None),
+            (TokenType::AccessToken, "{}", Some(Access)),
+            (TokenType::Jwt, r#"{"typ":"Bearer"}"#, Some(Access)),
+            (TokenType::Jwt, r#"{"token_use":"access"}"#, Some(Access)),
+            (TokenType::Jwt, r#"{"token_use":"id"}"#, Some(Id)),
+            (TokenType::Jwt, r#"{"typ":"ID"}"#, Some(Id)),
+            (TokenType::Jwt, r#"{"at_hash":"x"}"#, Some(Id)),
+            (TokenType::Jwt, r#"{"typ":"Refresh"}"#, Some(Refresh)),
+            (TokenType::Jwt, r#"{"typ":"Offline"}"#, Some(Refresh)),
+            (TokenType::Jwt, r#"{"events":{}}"#, Some(Logout)),
+            (TokenType::Other(OtherType::Logout), "{}", Some(Logout)),
+            (TokenType::Other(OtherType::DpopProof), "{}", Some(Other)),
+        ] {
+            assert_eq!(marks(typ, json), (expected, None), "{typ:?} {json}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_says_two_things_is_caught() {
+        let (first, second) = marks(TokenType::AccessToken, r#"{"nonce":"n"}"#);
+        assert_eq!((first, second), (Some(TokenKind::Id), Some(TokenKind::Access)));
+        let (first, second) = marks(TokenType::Jwt, r#"{"events":{},"typ":"Bearer"}"#);
+        assert_eq!((first, second), (Some(TokenKind::Logout), Some(TokenKind::Access)));
+    }
+
+    #[test]
+    fn foreign_tokens_are_known_by_their_beginning() {
+        for (token, expected) in [
+            ("ya29.a0AfH6SMB", Some((TokenKind::IdentityProvider, "Google"))),
+            ("gho_16C7e42F292c", Some((TokenKind::IdentityProvider, "GitHub"))),
+            ("EAACEdEose0cBA", Some((TokenKind::IdentityProvider, "Facebook"))),
+            ("1//0gxyz", Some((TokenKind::Refresh, "Google"))),
+            ("eyJhbGciOiJIUzI1NiJ9.e30.AA", None),
+            ("Ya29.a", None),
+        ] {
+            assert_eq!(untrusted_prefix(token), expected, "{token}");
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! A logout token in, who is logged out out (OpenID Connect Back-Channel Logout sections 2.4 to 2.6).
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::builder::Purpose;
+use crate::issuer::{ConfigError, Issuer};
+use crate::maybe_ready::MaybeReady;
+use crate::presented::Presented;
+use crate::server::ResourceServer;
+use crate::verified::Verified;
+use crate::{Clock, Error, ErrorKind, SystemClock, Timestamp, TokenCacheSettings};
+
+/// Verifies the logout tokens that an issuer sends to one client when a person's session ends.
+///
+/// # What is checked
+/// The numbers are the steps of section 2.6. 2 and 3: signature, with an algorithm agreed beforehand. 4: `iss`, `aud`, `iat`, `exp`. 5: `sub` or
+/// `sid` is there. 6: `events` holds the logout event, as an object. 7: there is no `nonce`. 8: no token of this issuer with this `jti` came
+/// before. The header says `logout+jwt`, `JWT` or nothing (section 2.4).
+///
+/// # What is not checked
+/// Encrypted tokens (step 1) are refused. Whether there is such a session (steps 9 to 11) is the application's to know. What came before
+/// is remembered in this process only, 10,000 tokens at most; past that tokens are answered with 503 until the oldest ends.
+///
+/// ```
+/// # async fn receive(body: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+/// use token_core::{Issuer, LogoutVerifier};
+///
+/// let verifier = LogoutVerifier::new("my-client-id", Issuer::discover("https://login.example.com/")?)?;
+/// let logout = verifier.receive(body).await?;
+/// println!("session {:?} of {:?} ended", logout.session_id(), logout.subject());
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct LogoutVerifier {
+    server: ResourceServer,
+    seen: Arc<Seen>,
+    clock: Arc<dyn Clock>,
+}
+
+impl LogoutVerifier {
+    /// A verifier for the client of this id at this issuer. An audience set on the issuer is not used: it is the client.
+    ///
+    /// # Errors
+    /// As [`ResourceServerBuilder::build`](crate::ResourceServerBuilder::build).
+    pub fn new(client_id: impl Into<String>, issuer: Issuer) -> Result<Self, ConfigError> {
+        Self::with_clock(client_id, issuer, SystemClock)
+    }
+
+    /// The same with another clock.
+    ///
+    /// # Errors
+    /// As [`LogoutVerifier::new`].
+    pub fn with_clock(
+        client_id: impl Into<String>,
+        issuer: Issuer,
+        clock: impl Clock + Clone,
+    ) -> Result<Self, ConfigError> {
+        let client_id = client_id.into();
+        let issuer = issuer.audience(client_id.as_str());
+        let builder = ResourceServer::builder(client_id)
+            .purpose(Purpose::Logout)
+            .token_cache(TokenCacheSettings::default().entries(0))
+            .clock(clock.clone());
+        Ok(Self { server: builder.trust(issuer).build()?, seen: Arc::default(), clock: Arc::new(clock) })
+    }
+
+    /// Verifies a logout request: a form with the field `logout_token` (section 2.5).
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] when the field is not there exactly once; as [`LogoutVerifier::verify`].
+    pub fn receive(&self, form: &[u8]) -> MaybeReady<Logout> {
+        let mut tokens = url::form_urlencoded::parse(form).filter(|(name, _)| name == "logout_token");
+        match (tokens.next(), tokens.next()) {
+            (Some((_, token)), None) => self.verify(&token),
+            _ => MaybeReady::ready(Err(Error::new(
+                ErrorKind::InvalidRequest,
+                "expected a form with the field logout_token, once",
+            ))),
+        }
+    }
+
+    /// Verifies a logout token.
+    ///
+    /// # Errors
+    /// As [`ResourceServer::authenticate`]; [`ErrorKind::ClaimsMismatch`] when a claim is not what a logout token has,
+    /// [`ErrorKind::Inactive`] when it came before.
+    pub fn verify(&self, token: &str) -> MaybeReady<Logout> {
+        let this = self.clone();
+        let check = move |verified: Verified| this.check(verified);
+        match self.server.authenticate(Presented::token(token)).now() {
+            Ok(outcome) => MaybeReady::ready(outcome.and_then(check)),
+            Err(waiting) => MaybeReady::waiting(async move { check(waiting.await?) }),
+        }
+    }
+
+    fn check(&self, verified: Verified) -> Result<Logout, Error> {
+        let refuse = |why: &'static str| Err(Error::new(ErrorKind::ClaimsMismatch, why));
+        let now = self.clock.now();
+        let claims = verified.claims::<LogoutClaims>()?;
+        // 4, as far as the gate does not ask it of every token.
+        match verified.issued_at() {
+            None => return refuse("a logout token has iat, this one does not"),
+            Some(issued) if now.saturating_add(LEEWAY) < issued => {
+                return Err(Error::new(ErrorKind::NotYetValid, "iat is ahead"));
+            }
+            Some(_) => {}
+        }
+        // 5
+        if verified.subject().is_none() && verified.session_id().is_none() {
+            return refuse("a logout token has sub or sid, this one has neither");
+        }
+        // 6
+        if !claims.events.get(EVENT).is_some_and(serde_json::Value::is_object) {
+            return refuse("events does not hold the back-channel logout event as an object");
+        }
+        // 7: the kind of a token that has both events and nonce is refused before it comes here.
+        // 8
+        let Some(token_id) = verified.token_id() else {
+            return refuse("a logout token has jti, this one does not");
+        };
+        let until = verified.expires_at().unwrap_or(now).saturating_add(LEEWAY);
+        self.seen.first_time((verified.issuer(), token_id), until, now)?;
+        Ok(Logout(verified))
+    }
+}
+
+impl fmt::Debug for LogoutVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LogoutVerifier").field(&self.server).finish()
+    }
+}
+
+const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+/// At least what an issuer's own leeway may be, so that a token is never forgotten while it is still good.
+const LEEWAY: Duration = Duration::from_secs(300);
+
+#[derive(Deserialize)]
+struct LogoutClaims {
+    events: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A verified request to log somebody out. Only a [`LogoutVerifier`] makes one.
+#[derive(Clone)]
+pub struct Logout(Verified);
+
+impl Logout {
+    /// The issuer at which the session was.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.0.issuer()
+    }
+
+    /// `sub`: whose sessions end. Without [`Logout::session_id`], all of them.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.0.subject()
+    }
+
+    /// `sid`: the session that ends.
+    #[must_use]
+    pub fn session_id(&self) -> Option<&str> {
+        self.0.session_id()
+    }
+
+    /// When the issuer said so.
+    #[must_use]
+    pub fn issued_at(&self) -> Timestamp {
+        self.0.issued_at().expect("the verifier refuses a logout token without iat")
+    }
+}
+
+// Who logs out is nobody's business but the application's.
+impl fmt::Debug for Logout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logout").field("issuer", &self.issuer()).finish_non_exhaustive()
+    }
+}
+
+/// The tokens that came, until they end.
+#[derive(Default)]
+struct Seen {
+    secret: RandomState,
+    until: Mutex<HashMap<(u64, u64), Timestamp>>,
+}
+
+impl Seen {
+    const MOST: usize = 10_000;
+
+    /// # Errors
+    /// [`ErrorKind::Inactive`] the second time, [`ErrorKind::Unavailable`] when there is no room to remember it: forgetting a token that
+    /// is still good would let it in twice.
+    fn first_time(&self, token: (&str, &str), until: Timestamp, now: Timestamp) -> Result<(), Error> {
+        let key = (self.secret.hash_one(token), self.secret.hash_one((token.1, token.0)));
+        let mut seen = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.get(&key).is_some_and(|until| now < *until) {
+            return Err(Error::new(ErrorKind::Inactive, "a logout token with this jti came before"));
+        }
+        if seen.len() >= Self::MOST {
+            seen.retain(|_, until| now < *until);
+        }
+        if seen.len() >= Self::MOST {
+            return Err(Error::unavailable("too many logout tokens to remember", Duration::from_secs(60)));
+        }
+        seen.insert(key, until);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::signing::SigningKey;
+    use crate::{Algorithm, StaticKeys};
+
+    const SECRET: &[u8] = b"a secret of more than thirty-two bytes";
+    const NOW: i64 = 1_800_000_000;
+
+    #[derive(Clone, Debug)]
+    struct Still;
+    impl Clock for Still {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_secs(NOW)
+        }
+    }
+
+    fn verifier() -> LogoutVerifier {
+        let issuer = Issuer::with_keys("https://i/", StaticKeys::secret(Algorithm::HS256, SECRET).unwrap()).unwrap();
+        LogoutVerifier::with_clock("app", issuer, Still).unwrap()
+    }
+
+    fn token(typ: Option<&str>, more: Value) -> String {
+        let mut claims = json!({
+            "iss": "https://i/", "aud": "app", "sub": "ada", "sid": "s1", "iat": NOW, "exp": NOW + 120, "jti": "1",
+            "events": {EVENT: {}},
+        });
+        for (name, value) in more.as_object().unwrap() {
+            claims[name] = value.clone();
+            if value.is_null() {
+                claims.as_object_mut().unwrap().remove(name);
+            }
+        }
+        let mut header = json!({"alg": "HS256"});
+        if let Some(typ) = typ {
+            header["typ"] = typ.into();
+        }
+        let key = SigningKey::from_secret(Algorithm::HS256, None, SECRET).unwrap();
+        key.sign_jwt(&header.to_string(), &claims.to_string()).unwrap()
+    }
+
+    fn ask(verifier: &LogoutVerifier, token: &str) -> Result<Logout, Error> {
+        let form = format!("state=x&logout_token={token}");
+        verifier.receive(form.as_bytes()).now().expect("nothing to wait for")
+    }
+
+    #[test]
+    fn each_step_of_the_specification_refuses_on_its_own() {
+        use ErrorKind::*;
+        for (step, typ, more, expected) in [
+            ("good", Some("logout+jwt"), json!({}), None),
+            ("good", Some("JWT"), json!({}), None),
+            ("good", None, json!({"sub": null}), None),
+            ("good", None, json!({"sid": null, "typ": "Logout"}), None),
+            ("typ", Some("at+jwt"), json!({}), Some(WrongType)),
+            ("typ", Some("secevent+jwt"), json!({}), Some(WrongType)),
+            ("4", None, json!({"iss": "https://j/"}), Some(UnknownIssuer)),
+            ("4", None, json!({"aud": "other"}), Some(WrongAudience)),
+            ("4", None, json!({"iat": null}), Some(ClaimsMismatch)),
+            ("4", None, json!({"iat": NOW + 600}), Some(NotYetValid)),
+            ("4", None, json!({"exp": NOW - 60}), Some(Expired)),
+            ("4", None, json!({"exp": null}), Some(ClaimsMismatch)),
+            ("5", None, json!({"sub": null, "sid": null}), Some(ClaimsMismatch)),
+            ("6", None, json!({"events": {}}), Some(ClaimsMismatch)),
+            ("6", None, json!({"events": {EVENT: true}}), Some(ClaimsMismatch)),
+            (
+                "6",
+                None,
+                json!({"events": {"https://schemas.openid.net/event/backchannel-logout": {}}}),
+                Some(ClaimsMismatch),
+            ),
+            ("6", None, json!({"events": []}), Some(ClaimsMismatch)),
+            ("6", None, json!({"events": null}), Some(WrongType)),
+            ("7", None, json!({"nonce": "n"}), Some(WrongType)),
+            ("8", None, json!({"jti": null}), Some(ClaimsMismatch)),
+        ] {
+            let outcome = ask(&verifier(), &token(typ, more.clone()));
+            assert_eq!(outcome.err().map(|error| error.kind()), expected, "step {step}: {typ:?} {more}");
+        }
+    }
+
+    #[test]
+    fn a_logout_token_is_good_once() {
+        let verifier = verifier();
+        let logout = ask(&verifier, &token(None, json!({}))).unwrap();
+        assert_eq!((logout.issuer(), logout.subject(), logout.session_id()), ("https://i/", Some("ada"), Some("s1")));
+        let again = token(Some("logout+jwt"), json!({"iat": NOW - 1}));
+        assert_eq!(ask(&verifier, &again).unwrap_err().kind(), ErrorKind::Inactive, "the same jti in another token");
+        assert!(ask(&verifier, &token(None, json!({"jti": "2"}))).is_ok());
+    }
+
+    #[test]
+    fn a_request_without_one_token_is_a_bad_request() {
+        let good = token(None, json!({}));
+        for form in ["", "token=x", &format!("logout_token={good}&logout_token={good}")] {
+            let error = verifier().receive(form.as_bytes()).now().unwrap().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+        }
+    }
+
+    #[test]
+    fn what_is_still_good_is_never_forgotten() {
+        let seen = Seen::default();
+        let (now, later) = (Timestamp::from_secs(NOW), Timestamp::from_secs(NOW + 60));
+        for n in 0..Seen::MOST {
+            seen.first_time(("i", &n.to_string()), later, now).unwrap();
+        }
+        assert_eq!(seen.first_time(("i", "x"), later, now).unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(seen.first_time(("i", "0"), later, now).unwrap_err().kind(), ErrorKind::Inactive);
+        assert!(seen.first_time(("i", "x"), later, later).is_ok(), "those that ended make room");
+    }
+}
