@@ -117,6 +117,49 @@ impl<T> fmt::Debug for Claims<T> {
     }
 }
 
+/// The claims of a verified ID token as the handler's own type, [`StandardClaims`](crate::StandardClaims) say: for servers whose operator
+/// takes ID tokens by [`Issuer::accept_id_tokens`](crate::Issuer::accept_id_tokens). An access token will not do, and to
+/// [`Authenticated`], [`Claims`] and [`Scoped`] an ID token will not.
+///
+/// # Rejections
+/// Those of [`Claims`]; 401 for a token of another kind.
+///
+/// ```
+/// use actix_token::{IdToken, StandardClaims};
+///
+/// #[actix_web::get("/")]
+/// async fn hello(IdToken(person): IdToken<StandardClaims>) -> String {
+///     format!("hello {}", person.name.as_deref().unwrap_or("stranger"))
+/// }
+/// ```
+pub struct IdToken<T>(pub Arc<T>);
+
+impl<T> FromRequest for IdToken<T>
+where
+    T: DeserializeOwned + Send + Sync + 'static,
+{
+    type Error = Rejection;
+    type Future = Ready<Result<Self, Rejection>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let claims = outcome(request).and_then(|outcome| outcome.id_token()?.claims());
+        ready(claims.map(Self).map_err(Rejection::from))
+    }
+}
+
+impl<T> Clone for IdToken<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+// Claims are personal data; their type is not.
+impl<T> fmt::Debug for IdToken<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IdToken<{}>(..)", std::any::type_name::<T>())
+    }
+}
+
 /// A verified token that satisfies the rule `R`, declared with [`scopes!`](crate::scopes!).
 ///
 /// # Rejections

@@ -19,7 +19,7 @@
 //!
 //! ```
 //! # use actix_web::{App, get, test};
-//! # use actix_token::{Algorithm, Claims, Issuer, ResourceServer, StaticKeys, TokenMiddleware};
+//! # use actix_token::{Algorithm, Claims, Issuer, ResourceServer, StandardClaims, StaticKeys, TokenMiddleware};
 //! # #[derive(serde::Deserialize)] struct User { sub: String }
 //! # #[get("/me")] async fn me(Claims(user): Claims<User>) -> String { user.sub.clone() }
 //! # #[actix_web::main]
@@ -78,11 +78,11 @@ mod view;
 pub use token_core;
 #[doc(no_inline)]
 pub use token_core::{
-    Algorithm, Audience, ConfigError, Error, ErrorKind, Issuer, Outcome, Required, ResourceServer, Rule, StaticKeys,
-    Verified, scopes,
+    Algorithm, Audience, ConfigError, Error, ErrorKind, Issuer, Outcome, Required, ResourceServer, Rule,
+    StandardClaims, StaticKeys, Verified, scopes,
 };
 
-pub use extract::{Authenticated, Claims, MaybeAuthenticated, Scoped, outcome};
+pub use extract::{Authenticated, Claims, IdToken, MaybeAuthenticated, Scoped, outcome};
 pub use future::TokenFuture;
 pub use middleware::{TokenMiddleware, TokenService};
 pub use rejection::Rejection;

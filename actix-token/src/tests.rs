@@ -70,7 +70,7 @@ async fn ask(
     request: TestRequest,
 ) -> ServiceResponse<EitherBody<BoxBody>> {
     let wrapped =
-        actix_web::middleware::Condition::new(middleware.is_some(), { middleware.unwrap_or_else(self::middleware) });
+        actix_web::middleware::Condition::new(middleware.is_some(), middleware.unwrap_or_else(self::middleware));
     let app = init_service(App::new().wrap(wrapped).route("/", route)).await;
     call_service(&app, request.to_request()).await.map_body(|_, body| match body {
         EitherBody::Left { body } => body,

@@ -123,6 +123,65 @@ impl<T> fmt::Debug for Claims<T> {
     }
 }
 
+/// The claims of a verified ID token as the handler's own type, [`StandardClaims`](crate::StandardClaims) say: for servers whose operator
+/// takes ID tokens by [`Issuer::accept_id_tokens`](crate::Issuer::accept_id_tokens). An access token will not do, and to
+/// [`Authenticated`], [`Claims`] and [`Scoped`] an ID token will not.
+///
+/// `Option<IdToken<T>>` is `None` for an anonymous caller and nothing else, as for [`Authenticated`].
+///
+/// # Rejections
+/// Those of [`Claims`]; 401 for a token of another kind.
+///
+/// ```
+/// use axum_token::{IdToken, StandardClaims};
+///
+/// async fn hello(IdToken(person): IdToken<StandardClaims>) -> String {
+///     format!("hello {}", person.name.as_deref().unwrap_or("stranger"))
+/// }
+/// # let _ = axum::Router::<()>::new().route("/", axum::routing::get(hello));
+/// ```
+pub struct IdToken<T>(pub Arc<T>);
+
+impl<T, S> FromRequestParts<S> for IdToken<T>
+where
+    T: DeserializeOwned + Send + Sync + 'static,
+    S: Sync,
+{
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
+        Ok(Self(outcome(&parts.extensions)?.id_token()?.claims()?))
+    }
+}
+
+impl<T, S> OptionalFromRequestParts<S> for IdToken<T>
+where
+    T: DeserializeOwned + Send + Sync + 'static,
+    S: Sync,
+{
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Rejection> {
+        match outcome(&parts.extensions)? {
+            Outcome::Anonymous(_) => Ok(None),
+            present => Ok(Some(Self(present.id_token()?.claims()?))),
+        }
+    }
+}
+
+impl<T> Clone for IdToken<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+// Claims are personal data; their type is not.
+impl<T> fmt::Debug for IdToken<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IdToken<{}>(..)", std::any::type_name::<T>())
+    }
+}
+
 /// A verified token that satisfies the rule `R`, declared with [`scopes!`](crate::scopes!).
 ///
 /// # Rejections

@@ -24,7 +24,7 @@
 //!
 //! ```
 //! # use axum::{Router, body::Body, http::Request, routing::get};
-//! # use axum_token::{Algorithm, Issuer, ResourceServer, Scoped, StaticKeys, TokenLayer, scopes};
+//! # use axum_token::{Algorithm, Issuer, ResourceServer, Scoped, StandardClaims, StaticKeys, TokenLayer, scopes};
 //! # use tower::ServiceExt;
 //! # scopes!(ReadUsers = "read:users");
 //! # async fn list(_: Scoped<ReadUsers>) -> &'static str { "…" }
@@ -74,13 +74,13 @@ mod tests;
 pub use token_core;
 #[doc(no_inline)]
 pub use token_core::{
-    Algorithm, Audience, ConfigError, Error, ErrorKind, Issuer, Outcome, Required, ResourceServer, Rule, StaticKeys,
-    Verified, scopes,
+    Algorithm, Audience, ConfigError, Error, ErrorKind, Issuer, Outcome, Required, ResourceServer, Rule,
+    StandardClaims, StaticKeys, Verified, scopes,
 };
 #[doc(inline)]
 pub use tower_token::{ScopeLayer, TokenLayer};
 
-pub use extract::{Authenticated, Claims, Scoped};
+pub use extract::{Authenticated, Claims, IdToken, Scoped};
 pub use rejection::Rejection;
 
 /// Guards a whole route or router with a rule: for `route_layer` and `MethodRouter::layer`, inside the [`TokenLayer`].

@@ -244,7 +244,10 @@ fn secure(issuer: &Issuer, what: &str, text: &str) -> Result<(), ConfigError> {
 
 /// One HTTP client for all issuers that allow the same.
 #[derive(Debug, Default)]
-struct Clients(Mutex<Vec<((bool, bool), Arc<dyn HttpClient>)>>);
+struct Clients(Mutex<Vec<Allowing>>);
+
+/// What a client allows, loopback http and private addresses, and the client.
+type Allowing = ((bool, bool), Arc<dyn HttpClient>);
 
 impl Clients {
     fn client(&self, issuer: &Issuer) -> Result<Arc<dyn HttpClient>, ConfigError> {

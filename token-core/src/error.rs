@@ -172,7 +172,8 @@ impl Error {
     #[must_use]
     pub fn insufficient_scope(scope: impl Into<Box<str>>) -> Self {
         let mut error = Self::new(ErrorKind::InsufficientScope, "the token's scopes do not satisfy the rule");
-        error.edit().scope = Some(scope.into()).filter(|scope: &Box<str>| !scope.is_empty());
+        let scope = scope.into();
+        error.edit().scope = (!scope.is_empty()).then_some(scope);
         error
     }
 

@@ -178,7 +178,7 @@ impl<'a> Parts<'a> {
 /// Without the padding that base64 (RFC 4648 section 4) asks for and JWS forbids.
 fn trim(part: &[u8]) -> &[u8] {
     let end = part.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
-    if part.len() % 4 == 0 && part.len() - end <= 2 { &part[..end] } else { part }
+    if part.len().is_multiple_of(4) && part.len() - end <= 2 { &part[..end] } else { part }
 }
 
 enum Unsigned {
