@@ -4,6 +4,5 @@
 
 mod canary;
 mod cases;
-mod faults;
 mod grpc;
 mod outages;

@@ -1,1 +1,0 @@
-//! Clients that nobody here wrote, driving the embedded issuer of `token-test`.

@@ -1,0 +1,231 @@
+//! The token of a request's caller goes in, a token for the next service comes out (RFC 8693, RFC 7523), cached for as long as both are good.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use token_core::http::BoxFuture;
+use token_core::{Timestamp, Verified};
+
+use crate::acquire::Acquire;
+use crate::cells::Cells;
+use crate::client::{TokenClient, misconfigured};
+use crate::error::TokenError;
+use crate::flight::{Cell, Fetch};
+use crate::grant::{TokenRequest, TokenType};
+use crate::secret::Assertion;
+use crate::source::TokenSource;
+use crate::token::Token;
+
+/// A service that is called on behalf of users, as a type, so that a handler's signature says whom it calls.
+///
+/// ```
+/// struct Billing;
+/// impl token_client::Downstream for Billing {
+///     const AUDIENCE: &'static str = "https://billing.example.com";
+///     const SCOPE: &'static str = "read:invoices";
+/// }
+/// ```
+pub trait Downstream: Send + Sync + 'static {
+    /// The audience that is asked for. Empty: none, as Entra wants it, where the scopes name the service.
+    const AUDIENCE: &'static str;
+    /// The scopes that are asked for, separated by blanks. Empty: what the server gives by default.
+    const SCOPE: &'static str = "";
+}
+
+/// Exchanges callers' tokens for tokens of the service `D`. Cheap to clone; clones share the cache.
+///
+/// One exchange is made for each caller's token, however many requests come with it, and its outcome is never good for longer
+/// than that token. At most 10 000 are kept.
+///
+/// ```no_run
+/// # use token_client::{Delegation, Downstream, TokenClient, TokenRequest};
+/// # struct Billing;
+/// # impl Downstream for Billing { const AUDIENCE: &'static str = "https://billing.example.com"; }
+/// # fn example(client: TokenClient) {
+/// let ourselves = client.source(TokenRequest::client_credentials());
+/// let billing = Delegation::<Billing>::exchange(client).actor(ourselves);
+/// # }
+/// ```
+pub struct Delegation<D>(Arc<Inner>, PhantomData<fn() -> D>);
+
+#[derive(Clone, Debug)]
+struct Inner {
+    client: TokenClient,
+    style: Style,
+    shape: fn(TokenRequest) -> TokenRequest,
+    actor: Option<Arc<dyn TokenSource>>,
+    cells: Arc<Cells>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Style {
+    Exchange,
+    OnBehalfOf,
+}
+
+impl<D: Downstream> Delegation<D> {
+    /// By token exchange (RFC 8693): the caller's access token is the subject.
+    #[must_use]
+    pub fn exchange(client: TokenClient) -> Self {
+        Self::new(client, Style::Exchange)
+    }
+
+    /// By Entra's on-behalf-of (RFC 7523 with `requested_token_use`).
+    #[must_use]
+    pub fn on_behalf_of(client: TokenClient) -> Self {
+        Self::new(client, Style::OnBehalfOf)
+    }
+
+    fn new(client: TokenClient, style: Style) -> Self {
+        let cells = Arc::new(Cells::new());
+        Self(Arc::new(Inner { client, style, shape: |request| request, actor: None, cells }), PhantomData)
+    }
+
+    /// Names us as the actor of the exchange, with our own token: the downstream service sees user and actor.
+    /// Has no meaning for [`on_behalf_of`](Self::on_behalf_of).
+    #[must_use]
+    pub fn actor(self, source: impl TokenSource) -> Self {
+        self.change(|inner| inner.actor = Some(Arc::new(source)))
+    }
+
+    /// Changes each request before it is sent: a resource, a requested type, a tenant.
+    #[must_use]
+    pub fn shape(self, shape: fn(TokenRequest) -> TokenRequest) -> Self {
+        self.change(|inner| inner.shape = shape)
+    }
+
+    fn change(self, change: impl FnOnce(&mut Inner)) -> Self {
+        let mut inner = (*self.0).clone();
+        // Other settings, other tokens.
+        inner.cells = Arc::new(Cells::new());
+        change(&mut inner);
+        Self(Arc::new(inner), PhantomData)
+    }
+
+    /// A token for `D` on behalf of a verified caller.
+    ///
+    /// # Errors
+    /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured) when the resource server keeps no tokens; else whatever the token
+    /// endpoint answers, remembered for a short back-off.
+    pub async fn for_caller(&self, caller: &Verified) -> Result<Delegated<D>, TokenError> {
+        let Some(text) = caller.token() else {
+            return Err(misconfigured(
+                "the resource server keeps no tokens, and one is needed to call on behalf of its bearer",
+            ));
+        };
+        self.for_token(text, caller.expires_at()).await
+    }
+
+    /// The same for a caller's token that was verified elsewhere, good until `expires_at`.
+    ///
+    /// # Errors
+    /// As for [`for_caller`](Self::for_caller).
+    pub async fn for_token(&self, text: &str, expires_at: Option<Timestamp>) -> Result<Delegated<D>, TokenError> {
+        self.cell(text, expires_at).ask().await.map(|token| Delegated(token, PhantomData))
+    }
+
+    /// A source of tokens for `D` on behalf of one caller, for a [`BearerLayer`](crate::BearerLayer).
+    #[must_use]
+    pub fn source(&self, text: &str, expires_at: Option<Timestamp>) -> DelegatedSource {
+        DelegatedSource(self.cell(text, expires_at))
+    }
+
+    fn cell(&self, text: &str, expires_at: Option<Timestamp>) -> Arc<Cell> {
+        let inner = &self.0;
+        let subject = Assertion::new(text);
+        let mut request = match inner.style {
+            Style::Exchange => TokenRequest::exchange(subject, TokenType::ACCESS_TOKEN),
+            Style::OnBehalfOf => TokenRequest::on_behalf_of(subject),
+        };
+        if !D::AUDIENCE.is_empty() {
+            request = request.audience(D::AUDIENCE);
+        }
+        let request = (inner.shape)(request.scope(D::SCOPE));
+        // The actor is the same for all of them, whatever its token is today: it needs no place in the key.
+        inner.cells.get(inner.client.cache_key(&request), || {
+            let exchange =
+                Exchange { client: inner.client.clone(), request, actor: inner.actor.clone(), cap: expires_at };
+            Cell::new(exchange, Arc::clone(inner.client.clock()), inner.client.renewal().clone())
+        })
+    }
+}
+
+impl<D> Clone for Delegation<D> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0), PhantomData)
+    }
+}
+
+impl<D> fmt::Debug for Delegation<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Delegation<{}>({:?})", std::any::type_name::<D>(), self.0)
+    }
+}
+
+/// A token for the service `D` on behalf of a caller.
+pub struct Delegated<D>(Token, PhantomData<fn() -> D>);
+
+impl<D> Delegated<D> {
+    /// The token.
+    #[must_use]
+    pub fn into_token(self) -> Token {
+        self.0
+    }
+}
+
+impl<D> Deref for Delegated<D> {
+    type Target = Token;
+
+    fn deref(&self) -> &Token {
+        &self.0
+    }
+}
+
+impl<D> Clone for Delegated<D> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone(), PhantomData)
+    }
+}
+
+impl<D> fmt::Debug for Delegated<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Delegated<{}>({:?})", std::any::type_name::<D>(), self.0)
+    }
+}
+
+/// The tokens of one service on behalf of one caller.
+#[derive(Clone, Debug)]
+pub struct DelegatedSource(Arc<Cell>);
+
+impl TokenSource for DelegatedSource {
+    fn token(&self) -> Acquire<'_> {
+        self.0.ask()
+    }
+
+    fn renew(&self, refused: &Token) -> Acquire<'_> {
+        self.0.ask_again(refused)
+    }
+}
+
+#[derive(Debug)]
+struct Exchange {
+    client: TokenClient,
+    request: TokenRequest,
+    actor: Option<Arc<dyn TokenSource>>,
+    cap: Option<Timestamp>,
+}
+
+impl Fetch for Exchange {
+    fn fetch(&self, _: Option<Token>) -> BoxFuture<'_, Result<Token, TokenError>> {
+        Box::pin(async {
+            let mut request = self.request.clone();
+            if let Some(actor) = &self.actor {
+                let token = actor.token().await?;
+                request = request.actor(token.access_token().clone(), TokenType::ACCESS_TOKEN);
+            }
+            Token::issued(self.client.obtain(&request).await?, self.cap)
+        })
+    }
+}

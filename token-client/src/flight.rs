@@ -1,0 +1,162 @@
+//! One token and the one request that renews it: many callers ask, one task of its own asks the server, none of them can stop it.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use token_core::http::BoxFuture;
+use token_core::{Clock, Timestamp};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use crate::acquire::Acquire;
+use crate::client::misconfigured;
+use crate::error::TokenError;
+use crate::random;
+use crate::renewal::{self, Failed, Held, Next, RenewalSettings};
+use crate::token::Token;
+
+/// A token that is refused by whom it was sent to is renewed at most this often.
+const BETWEEN_FORCED: Duration = Duration::from_secs(10);
+
+/// Gets a token from wherever it comes. Runs in a task of its own.
+pub(crate) trait Fetch: fmt::Debug + Send + Sync + 'static {
+    /// `refused`: a token of this source that its receiver did not take; the outcome has to be another one.
+    fn fetch(&self, refused: Option<Token>) -> BoxFuture<'_, Result<Token, TokenError>>;
+}
+
+type Outcome = Option<Result<Token, TokenError>>;
+
+/// One cached token. Warm, asking is one atomic load; no lock is ever held across an await.
+pub(crate) struct Cell {
+    fetch: Box<dyn Fetch>,
+    clock: Arc<dyn Clock>,
+    settings: RenewalSettings,
+    held: ArcSwapOption<Held>,
+    slot: Mutex<Slot>,
+}
+
+#[derive(Default)]
+struct Slot {
+    failed: Option<Failed>,
+    flight: Option<watch::Receiver<Outcome>>,
+}
+
+impl Cell {
+    pub(crate) fn new(fetch: impl Fetch, clock: Arc<dyn Clock>, settings: RenewalSettings) -> Arc<Self> {
+        Arc::new(Self { fetch: Box::new(fetch), clock, settings, held: ArcSwapOption::empty(), slot: Mutex::default() })
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn ask(self: &Arc<Self>) -> Acquire<'static> {
+        let now = self.clock.now();
+        if let Some(held) = &*self.held.load()
+            && now < held.renew_at
+        {
+            return Acquire::ready(Ok(held.token.clone()));
+        }
+        let mut slot = self.slot();
+        self.decide(&mut slot, None, now)
+    }
+
+    /// The next token, where `refused` is the current one; the current one, where it is newer than that.
+    pub(crate) fn ask_again(self: &Arc<Self>, refused: &Token) -> Acquire<'static> {
+        let now = self.clock.now();
+        let mut slot = self.slot();
+        let held = self.held.load_full();
+        let current = held.filter(|held| held.token == *refused);
+        match current {
+            // A receiver that refuses everything must not turn each request into one to the token endpoint.
+            Some(held) if now.since(held.obtained) < BETWEEN_FORCED => Acquire::ready(Ok(held.token.clone())),
+            Some(_) => {
+                self.held.store(None);
+                self.decide(&mut slot, Some(refused.clone()), now)
+            }
+            None => self.decide(&mut slot, None, now),
+        }
+    }
+
+    fn decide(self: &Arc<Self>, slot: &mut Slot, refused: Option<Token>, now: Timestamp) -> Acquire<'static> {
+        let held = self.held.load_full();
+        let next = renewal::next(held.as_deref(), slot.failed.as_ref(), now);
+        match (next, held, &slot.failed) {
+            (Next::Serve, Some(held), _) => Acquire::ready(Ok(held.token.clone())),
+            (Next::ServeAndRenew, Some(held), _) => {
+                // Outside of a runtime there is nobody to renew it; the token is good all the same.
+                let _ = self.fly(slot, refused);
+                Acquire::ready(Ok(held.token.clone()))
+            }
+            (Next::Refuse, _, Some(failed)) => {
+                let wait = failed.until.since(now);
+                Acquire::ready(Err(failed.error.clone().retry_after(wait)))
+            }
+            _ => match self.fly(slot, refused) {
+                Ok(flight) => Acquire::waiting(land(flight)),
+                Err(error) => Acquire::ready(Err(error)),
+            },
+        }
+    }
+
+    /// Joins the request that is under way, or starts one.
+    fn fly(self: &Arc<Self>, slot: &mut Slot, refused: Option<Token>) -> Result<watch::Receiver<Outcome>, TokenError> {
+        // A flight whose task is gone without an outcome (its runtime was shut down) is no flight.
+        if let Some(flight) = slot.flight.as_ref().filter(|flight| flight.has_changed().is_ok()) {
+            return Ok(flight.clone());
+        }
+        let runtime = Handle::try_current().map_err(|_| misconfigured("tokens are obtained inside a tokio runtime"))?;
+        let (report, flight) = watch::channel(None);
+        slot.flight = Some(flight.clone());
+        let cell = Arc::clone(self);
+        runtime.spawn(async move {
+            let outcome = cell.fetch.fetch(refused).await;
+            cell.settle(&outcome);
+            // Nobody may be waiting any more.
+            let _ = report.send(Some(outcome));
+        });
+        Ok(flight)
+    }
+
+    fn settle(&self, outcome: &Result<Token, TokenError>) {
+        let now = self.clock.now();
+        let jitter = random::fraction();
+        let mut slot = self.slot();
+        slot.flight = None;
+        match outcome {
+            Ok(token) => {
+                slot.failed = None;
+                self.held.store(Some(Arc::new(renewal::hold(token.clone(), now, &self.settings, jitter))));
+            }
+            Err(error) => {
+                tracing::warn!(kind = error.kind().name(), detail = error.detail(), "no token could be obtained");
+                slot.failed = Some(renewal::fail(slot.failed.as_ref(), error.clone(), now, &self.settings, jitter));
+            }
+        }
+    }
+
+    /// Forgets the token and what failed: whoever asks next asks the server.
+    pub(crate) fn clear(&self) {
+        let mut slot = self.slot();
+        slot.failed = None;
+        self.held.store(None);
+    }
+}
+
+async fn land(mut flight: watch::Receiver<Outcome>) -> Result<Token, TokenError> {
+    match flight.wait_for(Option::is_some).await {
+        Ok(outcome) => outcome.clone().expect("waited for an outcome"),
+        Err(_) => Err(misconfigured("the task that was asking for the token ended without an outcome")),
+    }
+}
+
+impl fmt::Debug for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cell").field("fetch", &self.fetch).field("held", &self.held.load()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

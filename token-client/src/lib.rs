@@ -1,0 +1,97 @@
+//! The tokens a server obtains: for itself, for its users, on behalf of a request's caller.
+//!
+//! ```
+//! use token_client::{TokenClient, TokenRequest, TokenSource};
+//! use token_core::http::ReqwestClient;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let issuer = token_test::TestIssuer::start().await;
+//! # let token_endpoint = issuer.token_endpoint();
+//! let client = TokenClient::builder(token_endpoint, "test-client")
+//!     .secret("test-secret")
+//!     .http(ReqwestClient::builder().allow_loopback_http().build()?) // in production: ReqwestClient::new(), the default
+//!     .build()?;
+//! let billing = client.source(TokenRequest::client_credentials().audience("https://billing.example.com"));
+//!
+//! let token = billing.token().await?;                  // asks the server
+//! assert_eq!(billing.token().await?, token);           // remembers
+//! # assert_eq!(issuer.hits(token_test::Endpoint::Token), 1);
+//! assert!(!format!("{token:?} {billing:?}").contains(token.expose()));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is here
+//!
+//! | to have | use |
+//! | --- | --- |
+//! | a token for ourselves | [`TokenClient::source`] with [`TokenRequest::client_credentials`] |
+//! | a user's tokens, for as long as the refresh token lives | [`RefreshSource`] over a [`SwapStore`] |
+//! | a token for the next service, on behalf of our caller | [`Delegation`] |
+//! | the user's token at Google, GitHub … | [`FederatedSource`] over one of three [`FederatedTokens`] |
+//! | any of them on each outgoing request | [`BearerLayer`] for tower and tonic, `BearerClient` for `reqwest-middleware` |
+//! | one request to a token endpoint and nothing else | [`TokenClient::obtain`]; apart from sending, [`process_token_response`] |
+//! | what Auth0 has beside OAuth | [`auth0`] |
+//!
+//! # What every source promises
+//!
+//! * While a token is good, asking costs one atomic load. It is renewed in the background 60 s before its end, or a tenth of its life if that is
+//!   less, with jitter.
+//! * However many ask while there is none, one request is made, by a task that belongs to none of them: a caller that goes away
+//!   neither stops nor repeats it.
+//! * A failure is remembered for 1 s, doubling up to 30 s, or for what `Retry-After` says up to a minute; while a token is still good it is served.
+//! * Errors say [who has to act](Fault). None holds a token, a secret or what the server wrote.
+//!
+//! # What is not checked
+//!
+//! What is inside the tokens: that is for those who get them, and for `token-core` where an ID token comes back. Whether the scopes that were granted
+//! are those that were asked for. DPoP (RFC 9449) is not spoken: a token of that type is refused.
+//!
+//! This crate holds secrets that mint. A server that only verifies has no need of it.
+
+mod acquire;
+pub mod auth0;
+mod authentication;
+mod cells;
+mod client;
+mod delegation;
+mod error;
+mod federated;
+mod fetch;
+mod flight;
+mod grant;
+mod pkce;
+mod random;
+mod record;
+mod refresh;
+mod renewal;
+mod response;
+mod secret;
+mod send;
+mod source;
+mod store;
+mod token;
+
+pub use acquire::Acquire;
+pub use authentication::ClientAuthentication;
+pub use client::{Revoke, TokenClient, TokenClientBuilder};
+pub use delegation::{Delegated, DelegatedSource, Delegation, Downstream};
+pub use error::{Fault, TokenError, TokenErrorKind};
+pub use federated::{
+    Auth0Identities, Auth0TokenVault, Facebook, Federated, FederatedSource, FederatedTokens, FederatedUser, GitHub,
+    Google, KeycloakBroker, Microsoft, Provider,
+};
+pub use grant::{TokenRequest, TokenType};
+pub use pkce::PkceVerifier;
+pub use refresh::{OnRotate, RefreshSource, RefreshSourceBuilder};
+pub use renewal::RenewalSettings;
+pub use response::{Expected, TokenResponse, process_token_response};
+pub use secret::{AccessToken, Assertion, AuthorizationCode, ClientSecret, IdToken, RefreshToken};
+pub use send::bearer::{Bearer, BearerFuture, BearerLayer, BoxError};
+pub use send::origins::Origins;
+#[cfg(feature = "reqwest-middleware")]
+pub use send::reqwest_middleware::BearerClient;
+pub use source::{CachedSource, FixedSource, TokenSource};
+pub use store::{MemoryStore, StoreError, SwapStore};
+pub use token::Token;

@@ -1,0 +1,102 @@
+//! One user's grant as it stands in a store: the refresh token, the last access token, and who is renewing it (JSON text).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use token_core::Timestamp;
+
+use crate::error::{TokenError, TokenErrorKind};
+use crate::response::TokenResponse;
+
+/// The record. `serial` makes every version another text, so that a swap never takes an old version for the present one.
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct Record {
+    pub(crate) serial: u64,
+    pub(crate) refresh_token: String,
+    /// The server has said that the refresh token is good for nothing any more. It is never sent again.
+    #[serde(default)]
+    pub(crate) spent: bool,
+    #[serde(default)]
+    pub(crate) access: Option<Access>,
+    #[serde(default)]
+    pub(crate) claim: Option<Claim>,
+}
+
+/// The access token that the last refresh brought, for the replicas that did not make it.
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct Access {
+    pub(crate) token: String,
+    /// Milliseconds since the epoch.
+    pub(crate) expires_at: Option<i64>,
+    pub(crate) obtained_at: i64,
+    pub(crate) scope: Option<String>,
+    pub(crate) id_token: Option<String>,
+    /// Which request it answers: one refresh token may serve several audiences.
+    pub(crate) shape: String,
+}
+
+/// One process is renewing. Until then nobody else sends the refresh token.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct Claim {
+    pub(crate) by: String,
+    /// Milliseconds since the epoch.
+    pub(crate) until: i64,
+}
+
+impl Record {
+    pub(crate) fn first(refresh_token: &str) -> Self {
+        Self { serial: 0, refresh_token: refresh_token.to_owned(), spent: false, access: None, claim: None }
+    }
+
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, TokenError> {
+        serde_json::from_slice(bytes)
+            .map_err(|_| TokenError::new(TokenErrorKind::Store, "the stored record is not one of this crate's"))
+    }
+
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("texts and numbers are JSON")
+    }
+
+    fn next(&self) -> Self {
+        Self { serial: self.serial.wrapping_add(1), claim: None, ..self.clone() }
+    }
+
+    pub(crate) fn claimed(&self, by: &str, until: Timestamp) -> Self {
+        Self { claim: Some(Claim { by: by.to_owned(), until: until.as_millis() }), ..self.next() }
+    }
+
+    pub(crate) fn released(&self) -> Self {
+        self.next()
+    }
+
+    pub(crate) fn spent(&self) -> Self {
+        Self { spent: true, access: None, ..self.next() }
+    }
+
+    /// After a refresh: the new refresh token where there is one, the old one where the server does not rotate.
+    pub(crate) fn renewed(&self, response: &TokenResponse, shape: &str, now: Timestamp) -> Self {
+        let access = Access {
+            token: response.access_token.expose().to_owned(),
+            expires_at: response.expires_at.map(Timestamp::as_millis),
+            obtained_at: now.as_millis(),
+            scope: response.scope.clone(),
+            id_token: response.id_token.as_ref().map(|token| token.expose().to_owned()),
+            shape: shape.to_owned(),
+        };
+        let refresh_token = match &response.refresh_token {
+            Some(token) => token.expose().to_owned(),
+            None => self.refresh_token.clone(),
+        };
+        Self { refresh_token, access: Some(access), ..self.next() }
+    }
+
+    pub(crate) fn claimed_at(&self, now: Timestamp) -> bool {
+        self.claim.as_ref().is_some_and(|claim| now < Timestamp::from_millis(claim.until))
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record").field("serial", &self.serial).field("claim", &self.claim).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,366 @@
+//! A refresh token in a store goes in, access tokens come out, by one process at a time (RFC 6749 section 6, RFC 9700 4.14.2).
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use token_core::Clock;
+use token_core::Timestamp;
+use token_core::http::BoxFuture;
+use tokio::time::Instant;
+
+use crate::acquire::Acquire;
+use crate::client::{TokenClient, misconfigured};
+use crate::error::{Fault, TokenError, TokenErrorKind};
+use crate::flight::{Cell, Fetch};
+use crate::grant::TokenRequest;
+use crate::random;
+use crate::record::{Access, Record};
+use crate::response::TokenResponse;
+use crate::secret::{AccessToken, IdToken, RefreshToken};
+use crate::source::TokenSource;
+use crate::store::{StoreError, SwapStore};
+use crate::token::Token;
+
+/// How long one process may keep a record to itself; three times what a request may take, where that is more.
+const CLAIM: Duration = Duration::from_secs(30);
+
+/// Told of every rotation, before anybody gets the access token that came with it.
+pub trait OnRotate: fmt::Debug + Send + Sync + 'static {
+    /// `old` is spent, `new` takes its place. Until this has succeeded nobody gets the new access token, and it is tried again.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the new token could not be put where it belongs.
+    fn rotated<'a>(&'a self, old: &'a RefreshToken, new: &'a RefreshToken) -> BoxFuture<'a, Result<(), StoreError>>;
+}
+
+/// The access tokens of one user's grant, renewed with a refresh token that lives in a [`SwapStore`].
+///
+/// Any number of processes may hold a source on the same record. One claims it, asks, and writes what came; the others wait
+/// for that and take the access token from the record, so that a refresh token that was spent is never sent again.
+///
+/// ```no_run
+/// # use std::sync::Arc;
+/// # use token_client::{MemoryStore, RefreshSource, TokenClient, TokenResponse, TokenSource};
+/// # async fn example(client: TokenClient, signed_in: TokenResponse) -> Result<(), Box<dyn std::error::Error>> {
+/// let store = Arc::new(MemoryStore::new());
+/// let source = RefreshSource::builder(client, store, "session 17").build();
+/// source.sign_in(&signed_in).await?;
+/// let token = source.token().await?;
+/// # let _ = token; Ok(()) }
+/// ```
+///
+/// # Errors
+/// `invalid_grant` is [terminal](Fault::Terminal): the record is marked as spent and only a new
+/// [`sign_in`](Self::sign_in) mends it. After a network error it is unknown whether the server took the token; it is sent again.
+#[derive(Clone, Debug)]
+pub struct RefreshSource {
+    cell: Arc<Cell>,
+    renewer: Arc<Renewer>,
+}
+
+impl RefreshSource {
+    /// A source on the record of this name.
+    pub fn builder(client: TokenClient, store: Arc<dyn SwapStore>, name: impl Into<String>) -> RefreshSourceBuilder {
+        RefreshSourceBuilder { client, store, name: name.into(), shape: TokenRequest::refresh(""), on_rotate: None }
+    }
+
+    /// Keeps the tokens of a new sign-in, in the place of whatever was there.
+    ///
+    /// # Errors
+    /// [`TokenErrorKind::Misconfigured`] when there is no refresh token among them; [`TokenErrorKind::Store`].
+    pub async fn sign_in(&self, tokens: &TokenResponse) -> Result<(), TokenError> {
+        let Some(refresh_token) = &tokens.refresh_token else {
+            return Err(misconfigured("the sign-in brought no refresh token; was offline_access among its scopes?"));
+        };
+        self.keep(refresh_token).await
+    }
+
+    /// Keeps a refresh token that came by some other way.
+    ///
+    /// # Errors
+    /// [`TokenErrorKind::Store`].
+    pub async fn keep(&self, refresh_token: &RefreshToken) -> Result<(), TokenError> {
+        self.renewer.replace(Some(refresh_token)).await?;
+        self.cell.clear();
+        Ok(())
+    }
+
+    /// Takes the record out of the store, as at a sign-out. The server does not hear of it: see [`TokenClient::revoke`].
+    ///
+    /// # Errors
+    /// [`TokenErrorKind::Store`].
+    pub async fn forget(&self) -> Result<(), TokenError> {
+        self.renewer.replace(None).await?;
+        self.cell.clear();
+        Ok(())
+    }
+}
+
+impl TokenSource for RefreshSource {
+    fn token(&self) -> Acquire<'_> {
+        self.cell.ask()
+    }
+
+    fn renew(&self, refused: &Token) -> Acquire<'_> {
+        self.cell.ask_again(refused)
+    }
+}
+
+/// The settings of a [`RefreshSource`].
+#[derive(Debug)]
+#[must_use]
+pub struct RefreshSourceBuilder {
+    client: TokenClient,
+    store: Arc<dyn SwapStore>,
+    name: String,
+    shape: TokenRequest,
+    on_rotate: Option<Arc<dyn OnRotate>>,
+}
+
+impl RefreshSourceBuilder {
+    /// What the refresh asks for beside the grant: scopes, an audience, a resource.
+    pub fn shape(mut self, shape: impl FnOnce(TokenRequest) -> TokenRequest) -> Self {
+        self.shape = shape(self.shape);
+        self
+    }
+
+    /// Tells somebody of every rotation, after the store and before the waiters.
+    pub fn on_rotate(mut self, hook: impl OnRotate) -> Self {
+        self.on_rotate = Some(Arc::new(hook));
+        self
+    }
+
+    /// The source. Reads nothing yet.
+    pub fn build(self) -> RefreshSource {
+        let (clock, settings) = (Arc::clone(self.client.clock()), self.client.renewal().clone());
+        let key = self.client.cache_key(&self.shape);
+        let renewer = Arc::new(Renewer {
+            shape_name: key.iter().take(16).map(|byte| format!("{byte:02x}")).collect(),
+            claim: CLAIM.max(self.client.timeout() * 3),
+            client: self.client,
+            store: self.store,
+            name: self.name,
+            shape: self.shape,
+            on_rotate: self.on_rotate,
+            unwritten: Mutex::default(),
+            unreported: Mutex::default(),
+        });
+        RefreshSource { cell: Cell::new(Arc::clone(&renewer), clock, settings), renewer }
+    }
+}
+
+struct Renewer {
+    client: TokenClient,
+    store: Arc<dyn SwapStore>,
+    name: String,
+    shape: TokenRequest,
+    shape_name: String,
+    claim: Duration,
+    on_rotate: Option<Arc<dyn OnRotate>>,
+    /// What a refresh brought and the store did not take yet. Written first thing next time.
+    unwritten: Mutex<Option<Unwritten>>,
+    /// A rotation that the hook did not take yet.
+    unreported: Mutex<Option<(RefreshToken, RefreshToken)>>,
+}
+
+#[derive(Clone)]
+struct Unwritten {
+    claimed: Record,
+    renewed: Record,
+}
+
+/// One step on the way to a token.
+enum Step {
+    Done(Token),
+    Again,
+    Wait,
+}
+
+impl Renewer {
+    async fn renew(&self, refused: Option<&Token>) -> Result<Token, TokenError> {
+        let deadline = Instant::now() + self.claim + Duration::from_secs(5);
+        let mut pause = Duration::from_millis(20);
+        loop {
+            match self.step(refused).await? {
+                Step::Done(token) => {
+                    self.report().await?;
+                    return Ok(token);
+                }
+                Step::Again => {}
+                Step::Wait => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_millis(320));
+                }
+            }
+            if Instant::now() > deadline {
+                let detail = "another process keeps the refresh token claimed";
+                return Err(TokenError::new(TokenErrorKind::Store, detail));
+            }
+        }
+    }
+
+    async fn step(&self, refused: Option<&Token>) -> Result<Step, TokenError> {
+        self.write_what_is_unwritten().await?;
+        let Some((bytes, record)) = self.load().await? else {
+            return Err(gone("there is no refresh token in the store; the user has to sign in"));
+        };
+        if record.spent {
+            return Err(gone("the refresh token was refused before; the user has to sign in"));
+        }
+        let now = self.clock().now();
+        if let Some(access) = &record.access
+            && access.shape == self.shape_name
+            && is_fresh(access, now)
+            && refused.is_none_or(|refused| refused.expose() != access.token)
+        {
+            return token(access).map(Step::Done);
+        }
+        if record.claimed_at(now) {
+            return Ok(Step::Wait);
+        }
+        let until = now.saturating_add(self.claim);
+        let claimed = record.claimed(&random::text::<12>()?, until);
+        if !self.swap(Some(&bytes), Some(&claimed.to_bytes())).await? {
+            return Ok(Step::Again);
+        }
+        // A process that was stopped in between must not use a claim that has become somebody else's.
+        if self.clock().now() >= now.saturating_add(self.claim / 2) {
+            self.swap(Some(&claimed.to_bytes()), Some(&claimed.released().to_bytes())).await?;
+            return Ok(Step::Again);
+        }
+        self.refresh(claimed).await.map(Step::Done)
+    }
+
+    /// With the claim held: asks, writes, and only then answers.
+    async fn refresh(&self, claimed: Record) -> Result<Token, TokenError> {
+        let request = self.shape.with_refresh_token(&claimed.refresh_token);
+        match self.client.obtain(&request).await {
+            Ok(response) => {
+                let renewed = claimed.renewed(&response, &self.shape_name, self.clock().now());
+                *self.unwritten() = Some(Unwritten { claimed, renewed });
+                self.write_what_is_unwritten().await?;
+                Token::issued(response, None)
+            }
+            Err(error) => {
+                let next = match error.fault() {
+                    Fault::Terminal => claimed.spent(),
+                    _ => claimed.released(),
+                };
+                // If the store does not take it, the claim ends by itself.
+                if let Err(trouble) = self.swap(Some(&claimed.to_bytes()), Some(&next.to_bytes())).await {
+                    tracing::warn!(detail = trouble.detail(), "a claim could not be given back");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Puts the outcome of a refresh into the store. Nobody gets an access token before that has happened.
+    async fn write_what_is_unwritten(&self) -> Result<(), TokenError> {
+        let Some(Unwritten { claimed, renewed }) = self.unwritten().clone() else { return Ok(()) };
+        let (mut expected, next) = (claimed.to_bytes(), renewed.to_bytes());
+        // Our own claim, or that of a process that took over and still holds the token we have spent.
+        while !self.swap(Some(&expected), Some(&next)).await? {
+            match self.load().await? {
+                Some((bytes, _)) if bytes == next => break,
+                Some((bytes, record)) if record.refresh_token == claimed.refresh_token => expected = bytes,
+                // Somebody signed in anew, or out: that is later than what we have.
+                _ => break,
+            }
+        }
+        *self.unwritten() = None;
+        if claimed.refresh_token != renewed.refresh_token && self.on_rotate.is_some() {
+            let new = RefreshToken::new(renewed.refresh_token);
+            let mut unreported = self.unreported.lock().unwrap_or_else(PoisonError::into_inner);
+            // A rotation that the hook has not taken is still the one it knows.
+            let old = unreported.take().map_or_else(|| RefreshToken::new(claimed.refresh_token), |(old, _)| old);
+            *unreported = Some((old, new));
+        }
+        Ok(())
+    }
+
+    async fn report(&self) -> Result<(), TokenError> {
+        let Some(hook) = &self.on_rotate else { return Ok(()) };
+        let waiting = self.unreported.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((old, new)) = waiting {
+            hook.rotated(&old, &new).await.map_err(trouble)?;
+            *self.unreported.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        Ok(())
+    }
+
+    async fn replace(&self, refresh_token: Option<&RefreshToken>) -> Result<(), TokenError> {
+        *self.unwritten() = None;
+        loop {
+            let present = self.load().await?;
+            let next = refresh_token.map(|token| {
+                let serial = present.as_ref().map_or(0, |(_, record)| record.serial.wrapping_add(1));
+                Record { serial, ..Record::first(token.expose()) }.to_bytes()
+            });
+            if self.swap(present.as_ref().map(|(bytes, _)| bytes.as_slice()), next.as_deref()).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn load(&self) -> Result<Option<(Vec<u8>, Record)>, TokenError> {
+        let Some(bytes) = self.store.load(&self.name).await.map_err(trouble)? else { return Ok(None) };
+        Ok(Some((bytes.to_vec(), Record::parse(&bytes)?)))
+    }
+
+    async fn swap(&self, expected: Option<&[u8]>, next: Option<&[u8]>) -> Result<bool, TokenError> {
+        self.store.swap(&self.name, expected, next).await.map_err(trouble)
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &**self.client.clock()
+    }
+
+    fn unwritten(&self) -> std::sync::MutexGuard<'_, Option<Unwritten>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Fetch for Arc<Renewer> {
+    fn fetch(&self, refused: Option<Token>) -> BoxFuture<'_, Result<Token, TokenError>> {
+        Box::pin(async move { self.renew(refused.as_ref()).await })
+    }
+}
+
+/// Good for more than a tenth of its life: what is near its end is renewed and not handed on.
+fn is_fresh(access: &Access, now: Timestamp) -> bool {
+    let Some(expires_at) = access.expires_at.map(Timestamp::from_millis) else { return false };
+    let life = expires_at.since(Timestamp::from_millis(access.obtained_at));
+    let ahead = Duration::from_secs(60).min(life.mul_f64(0.1)).mul_f64(1.2);
+    now < expires_at.saturating_sub(ahead)
+}
+
+fn token(access: &Access) -> Result<Token, TokenError> {
+    let response = TokenResponse {
+        access_token: AccessToken::new(access.token.as_str()),
+        expires_at: access.expires_at.map(Timestamp::from_millis),
+        scope: access.scope.clone(),
+        refresh_token: None,
+        id_token: access.id_token.as_deref().map(IdToken::new),
+        issued_token_type: None,
+    };
+    Token::issued(response, None)
+}
+
+fn gone(detail: &'static str) -> TokenError {
+    TokenError::new(TokenErrorKind::InvalidGrant, detail)
+}
+
+fn trouble(error: StoreError) -> TokenError {
+    TokenError::new(TokenErrorKind::Store, error.to_string())
+}
+
+impl fmt::Debug for Renewer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Renewer").field("client", &self.client).field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
