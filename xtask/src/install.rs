@@ -8,7 +8,7 @@ use crate::step::{Outcome, has, run};
 const PROGRAMS: &[(&str, &str)] = &[("cc", "gcc")];
 
 /// Installs what is missing, or says what to install where that cannot be done.
-pub fn everything() -> Outcome {
+pub(crate) fn everything() -> Outcome {
     let missing: Vec<&str> =
         PROGRAMS.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect();
     if missing.is_empty() {

@@ -5,25 +5,25 @@ use std::process::Command;
 use std::time::Instant;
 
 /// Done, or the sentence that says what was not.
-pub type Outcome = Result<(), String>;
+pub(crate) type Outcome = Result<(), String>;
 
 /// The root of the workspace.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
 /// Runs `cargo` with these words.
-pub fn cargo(words: &str) -> Outcome {
+pub(crate) fn cargo(words: &str) -> Outcome {
     run(Command::new("cargo").args(words.split_whitespace()))
 }
 
 /// Runs `cargo` with these words and one more environment variable.
-pub fn with_env(name: &str, value: &str, words: &str) -> Outcome {
+pub(crate) fn with_env(name: &str, value: &str, words: &str) -> Outcome {
     run(Command::new("cargo").args(words.split_whitespace()).env(name, value))
 }
 
 /// Runs a command in the root of the workspace.
-pub fn run(command: &mut Command) -> Outcome {
+pub(crate) fn run(command: &mut Command) -> Outcome {
     let words: Vec<_> = std::iter::once(command.get_program())
         .chain(command.get_args())
         .map(|word| word.to_string_lossy().into_owned())
@@ -37,7 +37,7 @@ pub fn run(command: &mut Command) -> Outcome {
 }
 
 /// Whether a program is on the path.
-pub fn has(program: &str) -> bool {
+pub(crate) fn has(program: &str) -> bool {
     std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
