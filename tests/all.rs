@@ -2,7 +2,9 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "this crate is tests and nothing else")]
 
+mod advisories;
 mod canary;
 mod cases;
+mod faults;
 mod grpc;
 mod outages;

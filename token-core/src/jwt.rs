@@ -15,6 +15,9 @@ use crate::registry::{Naming, Registry};
 use crate::trusted::{Extra, TrustedIssuer};
 use crate::{Error, ErrorKind, Timestamp};
 
+#[cfg(test)]
+mod vectors;
+
 /// A JWT whose every check passed.
 pub(crate) struct Accepted {
     pub(crate) text: Text,

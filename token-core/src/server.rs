@@ -76,22 +76,22 @@ impl ResourceServer {
         match self.0.verify(token, self.0.clock.now()) {
             Ok(verified) => MaybeReady::ready(Ok(verified)),
             Err(Step::Refused(error)) => MaybeReady::ready(Err(self.refusal(error))),
-            Err(Step::Wait(fetch, why)) => {
+            Err(Step::Wait(fetch, _)) => {
                 let (server, token) = (self.clone(), Box::<str>::from(token));
-                MaybeReady::waiting(async move { server.after(fetch, why, &token).await })
+                MaybeReady::waiting(async move { server.after(fetch, &token).await })
             }
         }
     }
 
     /// The second and last look, with the keys that a fetch has brought.
-    async fn after(&self, fetch: KeyFetch, why: ErrorKind, token: &str) -> Result<Verified, Error> {
+    async fn after(&self, fetch: KeyFetch, token: &str) -> Result<Verified, Error> {
         if let Fetched::Unavailable { retry_after } = fetch.await {
             return Err(self.refusal(no_keys(retry_after)));
         }
         self.0.verify(token, self.0.clock.now()).map_err(|step| {
             self.refusal(match step {
                 Step::Refused(error) => error,
-                Step::Wait(..) => no_such_key(why),
+                Step::Wait(_, why) => no_such_key(why),
             })
         })
     }

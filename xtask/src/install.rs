@@ -1,22 +1,63 @@
 //! What the tests need beside Rust and a C compiler, installed from public registries by name where it is missing.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::step::{Outcome, has, run};
+use crate::step::{Outcome, has, root, run};
 
 /// A program that tests run, and the Debian package that brings it.
-const PROGRAMS: &[(&str, &str)] = &[("cc", "gcc")];
+const PROGRAMS: &[(&str, &str)] = &[("cc", "gcc"), ("node", "nodejs"), ("npm", "npm"), ("python3", "python3")];
 
 /// Installs what is missing, or says what to install where that cannot be done.
 pub(crate) fn everything() -> Outcome {
-    let missing: Vec<&str> =
+    let mut missing: Vec<&str> =
         PROGRAMS.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect();
-    if missing.is_empty() {
-        return Ok(());
+    if !has("python3") || !succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"])) {
+        missing.push("python3-venv");
     }
+    if !missing.is_empty() {
+        from_debian(&missing)?;
+    }
+    servers()
+}
+
+fn from_debian(missing: &[&str]) -> Outcome {
     if !has("apt-get") {
         return Err(format!("install these first (Debian's names): {}", missing.join(" ")));
     }
     run(Command::new("apt-get").args(["update", "-qq"]))?;
-    run(Command::new("apt-get").args(["install", "-y", "-qq", "--no-install-recommends"]).args(&missing))
+    run(Command::new("apt-get").args(["install", "-y", "-qq", "--no-install-recommends"]).args(missing))
+}
+
+/// The authorization servers and clients of `tests/servers`, from npm and PyPI, in the versions that its lists pin.
+fn servers() -> Outcome {
+    let lists = root().join("tests/servers");
+    let home = root().join("target/servers");
+    std::fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
+
+    once(&lists.join("package-lock.json"), &home.join("npm.done"), &lists.join("node_modules"), || {
+        run(Command::new("npm").args(["ci", "--prefix"]).arg(&lists))
+    })?;
+    let venv = home.join("venv");
+    once(&lists.join("requirements.txt"), &home.join("pip.done"), &venv, || {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
+        let pip = venv.join("bin/pip");
+        run(Command::new(pip)
+            .args(["install", "-q", "--disable-pip-version-check", "-r"])
+            .arg(lists.join("requirements.txt")))
+    })
+}
+
+/// Does it unless it was done for the very same list before and its result is still there.
+fn once(list: &Path, mark: &PathBuf, result: &Path, act: impl FnOnce() -> Outcome) -> Outcome {
+    let wanted = std::fs::read(list).map_err(|error| format!("{}: {error}", list.display()))?;
+    if result.is_dir() && std::fs::read(mark).is_ok_and(|done| done == wanted) {
+        return Ok(());
+    }
+    act()?;
+    std::fs::write(mark, wanted).map_err(|error| format!("{}: {error}", mark.display()))
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
 }

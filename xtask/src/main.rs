@@ -1,6 +1,7 @@
 //! `cargo xtask TASK`: what this workspace does beside compiling. Each task is a list of commands, run in order, stopped at the first failure.
 
 mod install;
+mod report;
 mod step;
 
 use std::process::ExitCode;
@@ -27,11 +28,12 @@ fn main() -> ExitCode {
 /// Every test there is, with everything that it needs installed first.
 fn test() -> Outcome {
     install::everything()?;
-    if has("cargo-nextest") {
-        cargo("nextest run --workspace --all-targets --no-fail-fast")?;
-    } else {
-        cargo("test --workspace --all-targets --no-fail-fast")?;
-    }
+    report::clear()?;
+    let evidence = report::folder();
+    let runner = if has("cargo-nextest") { "nextest run" } else { "test" };
+    let words = format!("{runner} --workspace --all-targets --no-fail-fast --features token-tests/foreign");
+    step::with_env("TOKEN_EVIDENCE", &evidence.to_string_lossy(), &words)?;
+    report::write()?;
     cargo("test --workspace --doc")?;
     cargo("run --bin quickstart -- --once")
 }

@@ -1,0 +1,220 @@
+//! A server of raw bytes: serves one document over HTTP/1.1, or breaks in the one way it was told to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// A way to break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    None,
+    Refused,
+    ResetAtOnce,
+    ResetInBody,
+    Silent,
+    SlowHeader,
+    SlowBody,
+    EndlessHeader,
+    EndlessBody,
+    HugeLength,
+    LengthTooLong,
+    LengthTooShort,
+    BrokenChunks,
+    TruncatedGzip,
+    NotHttp,
+    /// Status line and further header fields, with an empty body.
+    Status(&'static str),
+    RedirectElsewhere,
+    Body(&'static str),
+    Brackets,
+    Http10,
+    Chunked,
+    Pieces,
+}
+
+/// A port of loopback that serves a JWK Set, more or less.
+pub(super) struct FaultServer {
+    port: u16,
+    fault: watch::Sender<Fault>,
+    in_force: watch::Receiver<Option<Fault>>,
+    elsewhere: Arc<AtomicUsize>,
+}
+
+impl FaultServer {
+    pub(super) async fn start(document: String, fault: Fault) -> Self {
+        let elsewhere = Arc::new(AtomicUsize::new(0));
+        let other = count_connections(Arc::clone(&elsewhere)).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let (tell_fault, fault) = watch::channel(fault);
+        let (tell, in_force) = watch::channel(None);
+        tokio::spawn(listen(listener, port, other, document.into(), fault, tell));
+        let server = Self { port, fault: tell_fault, in_force, elsewhere };
+        server.settled().await;
+        server
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/jwks", self.port)
+    }
+
+    /// Breaks in another way from now on.
+    pub(super) async fn become_(&self, fault: Fault) {
+        self.fault.send_replace(fault);
+        self.settled().await;
+    }
+
+    /// How many connections the host has seen that redirects name.
+    pub(super) fn hits_elsewhere(&self) -> usize {
+        self.elsewhere.load(Ordering::SeqCst)
+    }
+
+    async fn settled(&self) {
+        let wanted = Some(*self.fault.borrow());
+        self.in_force.clone().wait_for(|fault| *fault == wanted).await.expect("the server runs");
+    }
+}
+
+async fn count_connections(count: Arc<AtomicUsize>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        while listener.accept().await.is_ok() {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    port
+}
+
+async fn listen(
+    listener: TcpListener,
+    port: u16,
+    other: u16,
+    document: Arc<str>,
+    mut fault: watch::Receiver<Fault>,
+    tell: watch::Sender<Option<Fault>>,
+) {
+    let mut listener = Some(listener);
+    loop {
+        let now = *fault.borrow_and_update();
+        if now == Fault::Refused {
+            listener = None;
+        } else if listener.is_none() {
+            listener = Some(TcpListener::bind(("127.0.0.1", port)).await.expect("the port again"));
+        }
+        tell.send_replace(Some(now));
+        let Some(open) = &listener else {
+            if fault.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
+        tokio::select! {
+            changed = fault.changed() => if changed.is_err() { return },
+            accepted = open.accept() => {
+                let Ok((stream, _)) = accepted else { continue };
+                let document = Arc::clone(&document);
+                tokio::spawn(async move { drop(answer(stream, now, &document, other).await) });
+            }
+        }
+    }
+}
+
+const DRIP: Duration = Duration::from_millis(200);
+
+async fn answer(mut stream: TcpStream, fault: Fault, document: &str, other: u16) -> std::io::Result<()> {
+    if fault == Fault::ResetAtOnce {
+        return stream.set_zero_linger();
+    }
+    read_request(&mut stream).await?;
+    let length = document.len();
+    let whole = |head: &str, body: &str| {
+        format!("HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    };
+    let claiming = |length: u64| format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+    let text = match fault {
+        Fault::None => whole("200 OK", document),
+        Fault::Status(head) => whole(head, ""),
+        Fault::Body(body) => whole("200 OK", body),
+        Fault::Brackets => whole("200 OK", &"[".repeat(100_000)),
+        Fault::RedirectElsewhere => whole(&format!("302 Found\r\nLocation: http://127.0.0.1:{other}/jwks"), ""),
+        Fault::NotHttp => "SSH-2.0-OpenSSH_9.2\r\n".to_owned(),
+        Fault::LengthTooLong => claiming(length as u64 + 100) + document,
+        Fault::LengthTooShort => claiming(length as u64 - 100) + document,
+        Fault::HugeLength => claiming(10_000_000_000) + document,
+        Fault::TruncatedGzip => {
+            let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Encoding: gzip\r\nContent-Length: 10\r\n\r\n";
+            stream.write_all(head.as_bytes()).await?;
+            stream.write_all(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]).await?;
+            return stream.shutdown().await;
+        }
+        Fault::BrokenChunks => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n{\"keys\"\r\n".to_owned(),
+        Fault::Chunked => {
+            let (a, b) = document.split_at(length / 2);
+            format!(
+                "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{a}\r\n{:x};x=y\r\n{b}\r\n0\r\n\r\n",
+                a.len(),
+                b.len()
+            )
+        }
+        Fault::Http10 => format!("HTTP/1.0 200 OK\r\n\r\n{document}"),
+        Fault::Pieces => {
+            return drip(&mut stream, &whole("200 OK", document), length / 4, Duration::from_millis(20)).await;
+        }
+        Fault::SlowHeader => return drip(&mut stream, &whole("200 OK", document), 1, DRIP).await,
+        Fault::SlowBody => {
+            stream.write_all(claiming(length as u64).as_bytes()).await?;
+            return drip(&mut stream, document, 1, DRIP).await;
+        }
+        Fault::EndlessHeader => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n").await?;
+            return forever(&mut stream, &format!("X-Filler: {}\r\n", "x".repeat(1000))).await;
+        }
+        Fault::EndlessBody => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").await?;
+            return forever(&mut stream, &" ".repeat(4096)).await;
+        }
+        Fault::ResetInBody => {
+            stream.write_all((claiming(length as u64) + &document[..length / 2]).as_bytes()).await?;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            return stream.set_zero_linger();
+        }
+        Fault::Silent => {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            return Ok(());
+        }
+        Fault::Refused | Fault::ResetAtOnce => return Ok(()),
+    };
+    stream.write_all(text.as_bytes()).await?;
+    stream.shutdown().await
+}
+
+async fn read_request(stream: &mut TcpStream) -> std::io::Result<()> {
+    let (mut read, mut chunk) = (Vec::new(), [0; 1024]);
+    while !read.windows(4).any(|four| four == b"\r\n\r\n") {
+        match stream.read(&mut chunk).await? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            n => read.extend_from_slice(&chunk[..n]),
+        }
+    }
+    Ok(())
+}
+
+async fn drip(stream: &mut TcpStream, text: &str, at_once: usize, pause: Duration) -> std::io::Result<()> {
+    for piece in text.as_bytes().chunks(at_once.max(1)) {
+        stream.write_all(piece).await?;
+        tokio::time::sleep(pause).await;
+    }
+    stream.shutdown().await
+}
+
+/// Until the other side has had enough.
+async fn forever(stream: &mut TcpStream, text: &str) -> std::io::Result<()> {
+    loop {
+        stream.write_all(text.as_bytes()).await?;
+    }
+}

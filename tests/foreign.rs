@@ -1,0 +1,7 @@
+//! Against servers and clients that nobody here wrote. `cargo xtask test` installs and runs them; without the feature
+//! `foreign` this binary is not built, so that nothing looks tried that was not.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "this crate is tests and nothing else")]
+
+mod foreign_clients;
+mod real_issuers;

@@ -1,0 +1,1 @@
+//! Clients that nobody here wrote, driving the embedded issuer of `token-test`.

@@ -1,0 +1,154 @@
+// A certified OpenID Provider on loopback, configured for tests: prints `ready URL`, ends when its standard input does.
+
+import { createServer } from 'node:http';
+import { createSecretKey, generateKeyPairSync } from 'node:crypto';
+import Provider from 'oidc-provider';
+import { createLocalJWKSet, jwtVerify } from 'jose';
+
+const AUDIENCE = 'https://api.test';
+const SECRET = createSecretKey(Buffer.from('a shared secret of at least thirty-two bytes, for tests alone'));
+const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'HS256'];
+const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const SCOPES = 'read:users write:users';
+const counts = new Map();
+let generation = 0;
+let provider;
+let previous = [];
+
+function newKeys() {
+  generation += 1;
+  const kinds = [
+    ['rsa', 'rsa', { modulusLength: 2048 }],
+    ['p256', 'ec', { namedCurve: 'P-256' }],
+    ['p384', 'ec', { namedCurve: 'P-384' }],
+    ['p521', 'ec', { namedCurve: 'P-521' }],
+    ['ed25519', 'ed25519', {}],
+  ];
+  return kinds.map(([name, kind, options]) => ({
+    ...generateKeyPairSync(kind, options).privateKey.export({ format: 'jwk' }),
+    kid: `${name}-${generation}`,
+    use: 'sig',
+  }));
+}
+
+function clients() {
+  const common = { client_secret: 'secret-of-the-client', redirect_uris: ['https://client.test/callback'], response_types: ['code'] };
+  const app = (alg) => ({
+    ...common,
+    client_id: `app-${alg}`,
+    grant_types: ['authorization_code', 'refresh_token', 'client_credentials', EXCHANGE],
+    id_token_signed_response_alg: alg,
+    scope: `openid offline_access email profile ${SCOPES}`,
+  });
+  const api = (id, more) => ({ ...common, client_id: id, grant_types: ['client_credentials'], redirect_uris: [], response_types: [], ...more });
+  return [
+    ...ALGORITHMS.map(app),
+    api('api', {}),
+    api('api-signed', { introspection_signed_response_alg: 'ES256' }),
+  ];
+}
+
+function configuration(keys) {
+  return {
+    jwks: { keys },
+    clients: clients(),
+    cookies: { keys: ['cookies of a test'] },
+    scopes: ['openid', 'offline_access', 'email', 'profile', ...SCOPES.split(' ')],
+    claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
+    pkce: { required: () => false },
+    enabledJWA: { idTokenSigningAlgValues: ALGORITHMS, introspectionSigningAlgValues: ALGORITHMS },
+    rotateRefreshToken: true,
+    issueRefreshToken: async () => true,
+    extraTokenClaims: async (ctx) => (ctx.oidc.params?.grant_type === EXCHANGE ? { act: { sub: ctx.oidc.client.clientId } } : undefined),
+    findAccount: async (_, id) => ({
+      accountId: id,
+      claims: async () => ({ sub: id, email: `${id}@example.com`, email_verified: true, name: 'Ada Lovelace' }),
+    }),
+    loadExistingGrant: async (ctx) => {
+      const grant = new ctx.oidc.provider.Grant({ accountId: ctx.oidc.session.accountId, clientId: ctx.oidc.client.clientId });
+      grant.addOIDCScope(`openid offline_access email profile ${SCOPES}`);
+      [].concat(ctx.oidc.params.resource ?? []).forEach((resource) => grant.addResourceScope(resource, SCOPES));
+      await grant.save();
+      return grant;
+    },
+    interactions: { url: (_, interaction) => `/test/login/${interaction.uid}` },
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      introspection: { enabled: true, allowedPolicy: () => true },
+      jwtIntrospection: { enabled: true },
+      revocation: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => undefined,
+        useGrantedResource: () => true,
+        // The last part of the resource's path names the format: an algorithm, or `opaque`.
+        getResourceServerInfo: (_, resource) => {
+          const alg = new URL(resource).pathname.slice(1);
+          const common = { scope: SCOPES, audience: AUDIENCE, accessTokenTTL: 600 };
+          if (alg === 'opaque') return { ...common, accessTokenFormat: 'opaque' };
+          return { ...common, accessTokenFormat: 'jwt', jwt: { sign: { alg, key: alg.startsWith('HS') ? SECRET : undefined } } };
+        },
+      },
+    },
+  };
+}
+
+// RFC 8693: the subject of an access token of ours, opaque or JWT, in a new JWT that names the caller as the actor.
+async function exchange(ctx) {
+  const { provider: op, client, params } = ctx.oidc;
+  const { AccessToken, ClientCredentials } = op;
+  const opaque = (await AccessToken.find(params.subject_token)) ?? (await ClientCredentials.find(params.subject_token));
+  let accountId = opaque?.accountId ?? opaque?.clientId;
+  if (!accountId) {
+    const keys = createLocalJWKSet({ keys: previous.map(({ kty, crv, x, y, n, e, kid, use }) => ({ kty, crv, x, y, n, e, kid, use })) });
+    const { payload } = await jwtVerify(params.subject_token, keys, { issuer: op.issuer, typ: 'at+jwt' }).catch(() => {
+      ctx.throw(400, 'invalid_request', { error: 'invalid_request', expose: true });
+    });
+    accountId = payload.sub;
+  }
+  const token = new AccessToken({ accountId, client, scope: 'read:users', gty: 'token-exchange' });
+  token.resourceServer = new op.ResourceServer(`${AUDIENCE}/ES256`, configuration([]).features.resourceIndicators.getResourceServerInfo(ctx, `${AUDIENCE}/ES256`));
+  ctx.body = {
+    access_token: await token.save(),
+    issued_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+    token_type: 'Bearer',
+    expires_in: token.expiration,
+    scope: 'read:users',
+  };
+}
+
+function start(issuer, keys) {
+  previous = keys;
+  provider = new Provider(issuer, configuration(keys));
+  provider.registerGrantType(EXCHANGE, exchange, ['subject_token', 'subject_token_type', 'requested_token_type', 'audience', 'resource', 'scope']);
+  provider.on('server_error', (_, error) => console.error(error));
+}
+
+async function answer(request, response) {
+  const url = new URL(request.url, 'http://loopback');
+  counts.set(url.pathname, (counts.get(url.pathname) ?? 0) + 1);
+  if (url.pathname === '/test/counts') {
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify(Object.fromEntries(counts)));
+  } else if (url.pathname === '/test/rotate') {
+    start(provider.issuer, [...newKeys(), ...(url.searchParams.has('overlap') ? previous : [])]);
+    response.end('rotated');
+  } else if (url.pathname.startsWith('/test/login/')) {
+    await provider.interactionFinished(request, response, { login: { accountId: 'ada' }, consent: {} }, { mergeWithLastSubmission: true });
+  } else {
+    await provider.callback()(request, response);
+  }
+}
+
+const server = createServer((request, response) => answer(request, response).catch((error) => {
+  console.error(error);
+  response.statusCode = 500;
+  response.end();
+}));
+server.listen(0, '127.0.0.1', () => {
+  const issuer = `http://127.0.0.1:${server.address().port}`;
+  start(issuer, newKeys());
+  console.log(`ready ${issuer}`);
+});
+process.stdin.on('end', () => process.exit(0)).resume();
