@@ -11,15 +11,20 @@ use crate::challenge::Protection;
 use crate::claim_rule::ClaimRule;
 use crate::discovery::Discovery;
 use crate::http::HttpClient;
+use crate::introspection::Introspection;
 use crate::issuer::{ConfigError, Issuer, KeysFrom, parse_url};
 use crate::jose::Algorithms;
 use crate::jose::jwk_set::KeySet;
 use crate::keys::{DiscoveryKeySource, HttpKeySource, KeySource, Keys};
+use crate::kind::TokenKind;
 use crate::mapping::Mapping;
+use crate::opaque::{Exchange, Kind, Opaque, OpaqueVerifier};
 use crate::registry::{Naming, Registry};
 use crate::server::{Inner, ResourceServer};
+use crate::stores::{DenyList, WhenUnreachable};
 use crate::token_cache::{TokenCache, TokenCacheSettings};
 use crate::trusted::{Accepts, TrustedIssuer};
+use crate::userinfo::{Protocol, UserInfo};
 use crate::{Clock, SystemClock};
 
 /// Collects what a [`ResourceServer`] is made of. What must exist is an argument; the rest has a safe default.
@@ -33,6 +38,8 @@ pub struct ResourceServerBuilder {
     protection: Protection,
     max_token: usize,
     cache: TokenCacheSettings,
+    deny_list: Option<Arc<dyn DenyList>>,
+    when_unreachable: WhenUnreachable,
 }
 
 /// More than this hides a wrong clock instead of tolerating a skewed one.
@@ -48,6 +55,8 @@ impl ResourceServerBuilder {
             protection: Protection::default(),
             max_token: 16 * 1024,
             cache: TokenCacheSettings::default(),
+            deny_list: None,
+            when_unreachable: WhenUnreachable::default(),
         }
     }
 
@@ -105,6 +114,19 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Asks this list on every request, warm ones included, whether the token was denied before its time. Without one a JWT is good
+    /// until its `exp`.
+    pub fn deny_list(mut self, list: impl DenyList) -> Self {
+        self.deny_list = Some(Arc::new(list));
+        self
+    }
+
+    /// What becomes of requests while the deny-list is out of reach. Default: [`WhenUnreachable::Refuse`], 503.
+    pub fn when_deny_list_is_unreachable(mut self, choice: WhenUnreachable) -> Self {
+        self.when_unreachable = choice;
+        self
+    }
+
     /// Builds the server. Inside a tokio runtime the keys are fetched at once, in the background; else with the first request. Until they
     /// are there requests get 503; an issuer that is down neither stops a start nor hides: ask [`ResourceServer::ready`] or
     /// [`ResourceServer::health`].
@@ -132,6 +154,8 @@ impl ResourceServerBuilder {
             max_token: self.max_token,
             keep_tokens: !self.cache.are_digests(),
             cache: TokenCache::new(self.cache),
+            deny_list: self.deny_list,
+            when_unreachable: self.when_unreachable,
         }))
     }
 }
@@ -187,12 +211,14 @@ impl Compiler {
         if algorithms.is_empty() {
             return refuse("none of the allowed algorithms fits the keys".into());
         }
+        let opaque = compile_opaque(&issuer, &audience, self.purpose, &self.clients)?;
         let accepts = match self.purpose {
             Purpose::Api => Accepts { access: Some(audience), id: issuer.id_tokens_for.clone(), logout: None },
             Purpose::Client => Accepts { id: Some(audience), ..Accepts::default() },
             Purpose::Logout => Accepts { logout: Some(audience), ..Accepts::default() },
         };
         let keys = compile_keys(&issuer, &self.clock, &self.clients)?;
+        let keyless = matches!(issuer.keys, KeysFrom::Nowhere);
         Ok(TrustedIssuer {
             identifier: issuer.identifier.into_boxed_str(),
             naming: issuer.naming,
@@ -207,6 +233,8 @@ impl Compiler {
             padded: issuer.padded,
             removed: AtomicBool::new(false),
             keys,
+            keyless,
+            opaque,
         })
     }
 }
@@ -216,6 +244,7 @@ fn compile_keys(issuer: &Issuer, clock: &Arc<dyn Clock>, clients: &Clients) -> R
     let refuse = |why: &dyn std::fmt::Display| ConfigError::new(format!("issuer {name}: {why}"));
     issuer.settings.check().map_err(|error| refuse(&error))?;
     let source: Arc<dyn KeySource> = match &issuer.keys {
+        KeysFrom::Nowhere => return Ok(Keys::fixed(KeySet::from_keys(Vec::new()))),
         KeysFrom::Static(keys) => return Ok(Keys::fixed(KeySet::from_keys(keys.keys.clone()))),
         KeysFrom::Source(source) => Arc::clone(source),
         KeysFrom::Discovery => {
@@ -229,6 +258,66 @@ fn compile_keys(issuer: &Issuer, clock: &Arc<dyn Clock>, clients: &Clients) -> R
         }
     };
     Ok(Keys::remote(source, issuer.settings.clone(), Arc::clone(clock), name))
+}
+
+fn compile_opaque(
+    issuer: &Issuer,
+    audience: &Audience,
+    purpose: Purpose,
+    clients: &Clients,
+) -> Result<Option<Arc<Opaque>>, ConfigError> {
+    let Some(tokens) = &issuer.opaque else { return Ok(None) };
+    let name = &issuer.identifier;
+    let refuse = |why: String| Err(ConfigError::new(format!("issuer {name}: {why}")));
+    if issuer.naming != Naming::Exact || purpose != Purpose::Api {
+        return refuse("opaque tokens are those of one issuer, for an API".into());
+    }
+    let is_own = tokens.audience.is_some();
+    if !is_own && matches!(tokens.kind, Kind::UserInfo { .. }) {
+        return refuse("userinfo says nothing about the audience: set the audience of the opaque tokens".into());
+    }
+    let audience = tokens.audience.clone().unwrap_or_else(|| audience.clone());
+    if audience.is_empty() {
+        return refuse("no audience is named for the opaque tokens".into());
+    }
+    if tokens.compiled.timeout.is_zero() {
+        return refuse("nothing can be asked within no time".into());
+    }
+    let exchange = |what: &str, endpoint: &str| {
+        let client = tokens.client.clone().map_or_else(|| clients.client(issuer), Ok)?;
+        if tokens.client.is_none() {
+            secure(issuer, what, endpoint)?;
+        }
+        let uri = endpoint.parse().map_err(|_| ConfigError::new(format!("{what} {endpoint}: expected a URL")))?;
+        Ok::<_, ConfigError>(Exchange { client, uri, timeout: tokens.compiled.timeout })
+    };
+    let signed_only = tokens.signed_only;
+    let mut client_id = None;
+    let verifier: Arc<dyn OpaqueVerifier> = match &tokens.kind {
+        Kind::Introspection { endpoint, client_id: id, authentication } => {
+            client_id = Some(id.as_str().into());
+            let exchange = exchange("introspection endpoint", endpoint)?;
+            Arc::new(Introspection::new(exchange, id.clone(), authentication.clone(), signed_only))
+        }
+        Kind::UserInfo { endpoint } => {
+            Arc::new(UserInfo::new(exchange("userinfo endpoint", endpoint)?, Protocol::UserInfo, signed_only))
+        }
+        Kind::TokenInfo { endpoint } if !signed_only => {
+            Arc::new(UserInfo::new(exchange("tokeninfo endpoint", endpoint)?, Protocol::TokenInfo, false))
+        }
+        Kind::TokenInfo { .. } => return refuse("tokeninfo has no signed answers".into()),
+        Kind::Verifier(verifier) => Arc::clone(verifier),
+    };
+    if signed_only && matches!(issuer.keys, KeysFrom::Nowhere) {
+        return refuse("signed answers need the issuer's keys".into());
+    }
+    let mut opaque = Opaque::new(name, verifier, audience, tokens.compiled.clone());
+    opaque.prefixes = tokens.prefixes.iter().map(|prefix| prefix.as_str().into()).collect();
+    opaque.takes_opaque = !matches!(tokens.kind, Kind::TokenInfo { .. });
+    opaque.kind = if opaque.takes_opaque { TokenKind::Access } else { TokenKind::Id };
+    opaque.jwts_too = tokens.jwts_too;
+    opaque.client_id = client_id;
+    Ok(Some(Arc::new(opaque)))
 }
 
 /// https, unless the operator opted for this machine's own http or brought a client with guards of its own.

@@ -11,4 +11,4 @@ mod spans;
 
 pub(crate) use names::Names;
 pub(crate) use parse::{Claims, parse};
-pub(crate) use spans::{List, Text};
+pub(crate) use spans::{List, Span, Text};

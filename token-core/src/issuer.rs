@@ -14,6 +14,7 @@ use crate::jose::jwk_set::{KeySet, Origin};
 use crate::jose::{Algorithm, Algorithms, VerificationKey};
 use crate::keys::{JwksSettings, KeySource};
 use crate::mapping::ClaimMapping;
+use crate::opaque::OpaqueTokens;
 use crate::registry::{Naming, Template};
 
 /// An issuer to trust, with its rules. Give it to [`ResourceServerBuilder::trust`](crate::ResourceServerBuilder::trust).
@@ -50,6 +51,7 @@ pub struct Issuer {
     pub(crate) private_addresses: bool,
     pub(crate) client: Option<Arc<dyn HttpClient>>,
     pub(crate) settings: JwksSettings,
+    pub(crate) opaque: Option<OpaqueTokens>,
 }
 
 /// Where the keys of an issuer come from.
@@ -59,6 +61,8 @@ pub(crate) enum KeysFrom {
     JwksUri(String),
     Static(StaticKeys),
     Source(Arc<dyn KeySource>),
+    /// There are none: an endpoint is asked.
+    Nowhere,
 }
 
 impl Issuer {
@@ -174,6 +178,14 @@ impl Issuer {
         Ok(Self { naming: Naming::TrustDomain, ..issuer })
     }
 
+    /// An issuer without keys: every token of its is asked about, JWTs in its name too.
+    ///
+    /// # Errors
+    /// When `identifier` is empty.
+    pub fn without_keys(identifier: impl Into<String>, tokens: OpaqueTokens) -> Result<Self, ConfigError> {
+        Ok(Self::named(identifier.into(), KeysFrom::Nowhere)?.opaque_tokens(tokens))
+    }
+
     fn named(identifier: String, keys: KeysFrom) -> Result<Self, ConfigError> {
         if identifier.is_empty() {
             return Err(ConfigError::new("the issuer's identifier is empty"));
@@ -200,6 +212,7 @@ impl Issuer {
             private_addresses: false,
             client: None,
             settings: JwksSettings::default(),
+            opaque: None,
         }
     }
 
@@ -261,6 +274,13 @@ impl Issuer {
     #[must_use]
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
+        self
+    }
+
+    /// Takes this issuer's opaque tokens too, beside its JWTs.
+    #[must_use]
+    pub fn opaque_tokens(mut self, tokens: OpaqueTokens) -> Self {
+        self.opaque = Some(tokens);
         self
     }
 
@@ -416,6 +436,7 @@ impl fmt::Debug for KeysFrom {
             Self::JwksUri(uri) => write!(f, "JwksUri({uri})"),
             Self::Static(keys) => keys.fmt(f),
             Self::Source(source) => source.fmt(f),
+            Self::Nowhere => f.write_str("Nowhere"),
         }
     }
 }

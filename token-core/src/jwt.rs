@@ -32,6 +32,8 @@ pub(crate) struct Accepted {
 pub(crate) enum Hurdle {
     /// Refused, for good.
     Refused(Error),
+    /// Of an issuer without keys: its endpoint decides.
+    Ask { issuer: Arc<TrustedIssuer> },
     /// All that can be checked without a key passed; the key is not at hand.
     Key { issuer: Arc<TrustedIssuer>, lacking: Lacking },
     /// Nobody in the registry has this name, and nothing else is wrong so far.
@@ -86,6 +88,9 @@ pub(crate) fn verify(token: &str, registry: &Registry, now: Timestamp) -> Result
         return Err(malformed("a part of the token is padded: base64url in a JWT is not").into());
     }
 
+    if issuer.keyless {
+        return Err(Hurdle::Ask { issuer: Arc::clone(issuer) });
+    }
     let Some(keys) = issuer.keys.current(now) else {
         // Still read the header: a token that no key could save must not start a fetch.
         let mut buffer = HeaderBuffer::new();
@@ -179,6 +184,37 @@ impl<'a> Parts<'a> {
 fn trim(part: &[u8]) -> &[u8] {
     let end = part.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
     if part.len().is_multiple_of(4) && part.len() - end <= 2 { &part[..end] } else { part }
+}
+
+/// Verifies a JWT of this issuer that is a statement of another kind than an access token: an answer of one of its endpoints.
+/// Checks signature, algorithm and `type_fits`, and nothing of what it says.
+pub(crate) fn verify_statement(
+    token: &str,
+    issuer: &Arc<TrustedIssuer>,
+    now: Timestamp,
+    type_fits: impl FnOnce(TokenType) -> bool,
+) -> Result<(Text, Claims), Hurdle> {
+    let parts = split(token)?;
+    let untrusted_json = base64url::decode(parts.claims)
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(|| malformed("the claims are not UTF-8 in strict base64url"))?;
+    let (text, untrusted) = claims::parse(untrusted_json).map_err(|error| malformed(error.to_string()))?;
+    let lacking = |lacking| Hurdle::Key { issuer: Arc::clone(issuer), lacking };
+    let Some(keys) = issuer.keys.current(now) else { return Err(lacking(Lacking::Set)) };
+    let key = signed_by(&parts, &keys, |algorithm, token_type| {
+        if !issuer.algorithms.contains(algorithm) {
+            return Err(Error::new(ErrorKind::AlgorithmNotAllowed, "the algorithm is not agreed with this issuer"));
+        }
+        if !type_fits(token_type) {
+            return Err(Error::new(ErrorKind::WrongType, "the type is not that of such an answer"));
+        }
+        Ok(())
+    });
+    match key {
+        Ok(_) => Ok((text, untrusted)),
+        Err(Unsigned::Refused(error)) => Err(Hurdle::Refused(error)),
+        Err(Unsigned::Lacking(what)) => Err(lacking(what)),
+    }
 }
 
 enum Unsigned {

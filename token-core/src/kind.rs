@@ -87,12 +87,12 @@ fn header_typ(typ: TokenType) -> Option<Mark> {
     Some(Mark { kind, place: typ.name() })
 }
 
-/// Cognito's word for the kind.
+/// Cognito's and Hydra's word for the kind.
 fn token_use(value: &str) -> Mark {
     let kind = match value {
-        "access" => TokenKind::Access,
+        "access" | "access_token" => TokenKind::Access,
         "id" => TokenKind::Id,
-        "refresh" => TokenKind::Refresh,
+        "refresh" | "refresh_token" => TokenKind::Refresh,
         _ => TokenKind::Other,
     };
     Mark { kind, place: "the claim token_use" }
@@ -111,27 +111,32 @@ fn payload_typ(value: &str) -> Option<Mark> {
     Some(Mark { kind, place: "the claim typ" })
 }
 
+const PREFIXES: &[(&str, TokenKind, &str)] = &[
+    ("ya29.", TokenKind::IdentityProvider, "Google"),
+    ("1//", TokenKind::Refresh, "Google"),
+    ("ghr_", TokenKind::Refresh, "GitHub"),
+    ("gho_", TokenKind::IdentityProvider, "GitHub"),
+    ("ghp_", TokenKind::IdentityProvider, "GitHub"),
+    ("ghu_", TokenKind::IdentityProvider, "GitHub"),
+    ("ghs_", TokenKind::IdentityProvider, "GitHub"),
+    ("github_pat_", TokenKind::IdentityProvider, "GitHub"),
+    ("glpat-", TokenKind::IdentityProvider, "GitLab"),
+    ("EAA", TokenKind::IdentityProvider, "Facebook"),
+    ("xoxb-", TokenKind::IdentityProvider, "Slack"),
+    ("xoxp-", TokenKind::IdentityProvider, "Slack"),
+    ("xoxe-", TokenKind::Refresh, "Slack"),
+    ("ory_rt_", TokenKind::Refresh, "Ory"),
+    ("v1.M", TokenKind::Refresh, "Auth0"),
+];
+
 /// A token that is no JWT and by its beginning somebody else's: what it is, and whose. Beginnings as their makers document them.
 pub(crate) fn untrusted_prefix(token: &str) -> Option<(TokenKind, &'static str)> {
-    use TokenKind::{IdentityProvider, Refresh};
-    const PREFIXES: &[(&str, TokenKind, &str)] = &[
-        ("ya29.", IdentityProvider, "Google"),
-        ("1//", Refresh, "Google"),
-        ("ghr_", Refresh, "GitHub"),
-        ("gho_", IdentityProvider, "GitHub"),
-        ("ghp_", IdentityProvider, "GitHub"),
-        ("ghu_", IdentityProvider, "GitHub"),
-        ("ghs_", IdentityProvider, "GitHub"),
-        ("github_pat_", IdentityProvider, "GitHub"),
-        ("glpat-", IdentityProvider, "GitLab"),
-        ("EAA", IdentityProvider, "Facebook"),
-        ("xoxb-", IdentityProvider, "Slack"),
-        ("xoxp-", IdentityProvider, "Slack"),
-        ("xoxe-", Refresh, "Slack"),
-        ("ory_rt_", Refresh, "Ory"),
-        ("v1.M", Refresh, "Auth0"),
-    ];
     PREFIXES.iter().find(|(prefix, ..)| token.starts_with(prefix)).map(|(_, kind, whose)| (*kind, *whose))
+}
+
+/// Whether it starts as only somebody else's tokens do: a beginning too long to come about by chance.
+pub(crate) fn is_marked_foreign(token: &str) -> bool {
+    PREFIXES.iter().any(|(prefix, ..)| prefix.len() > 3 && token.starts_with(prefix))
 }
 
 #[cfg(test)]

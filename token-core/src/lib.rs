@@ -7,11 +7,13 @@ mod builder;
 mod challenge;
 mod claim_rule;
 mod claims;
+pub mod client_authentication;
 pub mod discovery;
 mod error;
 pub mod http;
 mod id_token;
 mod implications;
+mod introspection;
 mod issuer;
 mod jose;
 mod jwt;
@@ -20,15 +22,18 @@ mod kind;
 mod logout;
 mod mapping;
 mod maybe_ready;
+mod opaque;
 mod outcome;
 mod presented;
 mod registry;
 mod scopes;
 mod server;
+mod stores;
 mod time;
 mod token_cache;
 mod trusted;
 mod typed;
+mod userinfo;
 mod verified;
 
 pub use actor::Actor;
@@ -48,10 +53,15 @@ pub use kind::TokenKind;
 pub use logout::{Logout, LogoutVerifier};
 pub use mapping::{ClaimMapping, ClaimPath, GrantShape, GrantSource};
 pub use maybe_ready::MaybeReady;
+pub use opaque::{OpaqueAnswer, OpaqueError, OpaqueState, OpaqueTokens, OpaqueVerifier};
 pub use outcome::{Admission, Outcome, Refusals};
 pub use presented::{Presented, RequestView};
 pub use scopes::{Required, Rule, Scopes};
 pub use server::ResourceServer;
+pub use stores::{
+    AnswerKey, AnswerStore, AnswerTag, Deny, DenyList, DenyLookup, Evict, Marks, MemoryAnswers, MemoryDenyList,
+    StoreError, StoredAnswer, WhenUnreachable,
+};
 pub use time::{Clock, SystemClock, Timestamp};
 pub use token_cache::TokenCacheSettings;
 pub use verified::Verified;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::claims::{Claims, Text};
 use crate::issuer::ConfigError;
+use crate::opaque::Routes;
 use crate::trusted::TrustedIssuer;
 
 /// How the tokens of an entry are recognised.
@@ -75,6 +76,7 @@ pub(crate) struct Registry {
     exact: HashMap<Box<str>, Vec<Arc<TrustedIssuer>>>,
     templates: Vec<Arc<TrustedIssuer>>,
     without_issuer: Vec<Arc<TrustedIssuer>>,
+    routes: Routes,
 }
 
 impl Registry {
@@ -106,6 +108,7 @@ impl Registry {
                 _ => {}
             }
         }
+        self.routes = Routes::new(self.iter().chain([&issuer]))?;
         match issuer.naming {
             Naming::Exact => self.exact.entry(issuer.identifier.clone()).or_default().push(issuer),
             Naming::Template(_) => self.templates.push(issuer),
@@ -121,7 +124,14 @@ impl Registry {
             gone.extend(list.iter().filter(|issuer| &*issuer.identifier == identifier).cloned());
             list.retain(|issuer| &*issuer.identifier != identifier);
         }
+        // Fewer than were certain before cannot be in doubt.
+        self.routes = Routes::new(self.iter()).unwrap_or_default();
         gone
+    }
+
+    /// Where tokens go that cannot be verified here.
+    pub(crate) fn routes(&self) -> &Routes {
+        &self.routes
     }
 
     /// The entries that may judge a token with these claims; empty for a stranger's.

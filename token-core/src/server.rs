@@ -1,5 +1,8 @@
 //! The gate: credentials of a request go in once, a `Verified` or an `Error` comes out once.
 
+mod asking;
+mod revocation;
+
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -15,8 +18,10 @@ use crate::issuer::{ConfigError, Issuer};
 use crate::jwt::{self, Accepted, Hurdle, Lacking};
 use crate::keys::{Answer, Fetched, KeyFetch, KeyState, Missing};
 use crate::maybe_ready::MaybeReady;
+use crate::opaque::OpaqueState;
 use crate::presented::Presented;
 use crate::registry::Registry;
+use crate::stores::{DenyList, WhenUnreachable};
 use crate::token_cache::TokenCache;
 use crate::trusted::TrustedIssuer;
 use crate::typed::Typed;
@@ -52,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) max_token: usize,
     pub(crate) keep_tokens: bool,
     pub(crate) cache: Option<TokenCache>,
+    pub(crate) deny_list: Option<Arc<dyn DenyList>>,
+    pub(crate) when_unreachable: WhenUnreachable,
 }
 
 impl ResourceServer {
@@ -73,12 +80,17 @@ impl ResourceServer {
             Ok(token) => token,
             Err(error) => return MaybeReady::ready(Err(self.refusal(error))),
         };
-        match self.0.verify(token, self.0.clock.now()) {
-            Ok(verified) => MaybeReady::ready(Ok(verified)),
+        let now = self.0.clock.now();
+        match self.0.verify(token, now) {
+            Ok(verified) => self.admit(verified, now),
             Err(Step::Refused(error)) => MaybeReady::ready(Err(self.refusal(error))),
             Err(Step::Wait(fetch, _)) => {
                 let (server, token) = (self.clone(), Box::<str>::from(token));
                 MaybeReady::waiting(async move { server.after(fetch, &token).await })
+            }
+            Err(Step::Ask(issuer, jwt)) => {
+                let (server, token) = (self.clone(), Box::<str>::from(token));
+                MaybeReady::waiting(async move { server.ask(&issuer, &token, jwt).await })
             }
         }
     }
@@ -88,12 +100,13 @@ impl ResourceServer {
         if let Fetched::Unavailable { retry_after } = fetch.await {
             return Err(self.refusal(no_keys(retry_after)));
         }
-        self.0.verify(token, self.0.clock.now()).map_err(|step| {
-            self.refusal(match step {
-                Step::Refused(error) => error,
-                Step::Wait(_, why) => no_such_key(why),
-            })
-        })
+        let now = self.0.clock.now();
+        match self.0.verify(token, now) {
+            Ok(verified) => self.admit(verified, now).await,
+            Err(Step::Refused(error)) => Err(self.refusal(error)),
+            Err(Step::Wait(_, why)) => Err(self.refusal(no_such_key(why))),
+            Err(Step::Ask(issuer, jwt)) => self.ask(&issuer, token, jwt).await,
+        }
     }
 
     /// The error in this server's name: its challenge carries realm and metadata.
@@ -166,11 +179,28 @@ impl ResourceServer {
     }
 }
 
+impl ResourceServer {
+    /// The state of each endpoint that opaque tokens are asked about, in the order of the issuers' identifiers.
+    #[must_use]
+    pub fn opaque_health(&self) -> Vec<(String, OpaqueState)> {
+        let registry = self.0.registry.load();
+        let states = registry.iter().filter_map(|issuer| {
+            let opaque = issuer.opaque.as_ref()?;
+            Some((issuer.identifier.to_string(), opaque.state()))
+        });
+        let mut states: Vec<_> = states.collect();
+        states.sort_by(|a, b| a.0.cmp(&b.0));
+        states
+    }
+}
+
 /// Where one look at a token ends when it does not end in acceptance.
 enum Step {
     Refused(Error),
     /// A fetch may bring the key; the kind says what the token is if it does not.
     Wait(KeyFetch, ErrorKind),
+    /// An endpoint of the issuer has to say whether it is good; a JWT that was verified first is there already.
+    Ask(Arc<TrustedIssuer>, Option<Verified>),
 }
 
 impl From<Error> for Step {
@@ -185,14 +215,26 @@ impl Inner {
             let detail = format!("the token is longer than {} bytes", self.max_token);
             return Err(Error::new(ErrorKind::Malformed, detail).into());
         }
-        let Some(cache) = &self.cache else { return self.verify_jwt(token, now) };
+        let Some(cache) = &self.cache else { return self.verify_anew(token, now) };
         let key = cache.key(token);
         if let Some(verified) = cache.find(&key, token, now, |facts| still_good(facts, now)) {
             return Ok(verified);
         }
-        let verified = self.verify_jwt(token, now)?;
-        cache.insert(key, &verified, now);
+        let verified = self.verify_anew(token, now)?;
+        cache.insert(key, &verified, now, Timestamp::MAX);
         Ok(verified)
+    }
+
+    fn verify_anew(&self, token: &str, now: Timestamp) -> Result<Verified, Step> {
+        if let Some(issuer) = self.registry.load().routes().find(token) {
+            return Err(Step::Ask(Arc::clone(issuer), None));
+        }
+        let verified = self.verify_jwt(token, now)?;
+        let issuer = &verified.shared_facts().issuer;
+        match &issuer.opaque {
+            Some(opaque) if opaque.jwts_too => Err(Step::Ask(Arc::clone(issuer), Some(verified))),
+            _ => Ok(verified),
+        }
     }
 
     fn verify_jwt(&self, token: &str, now: Timestamp) -> Result<Verified, Step> {
@@ -201,6 +243,7 @@ impl Inner {
             Err(Hurdle::Refused(error)) => Err(error.into()),
             Err(Hurdle::Stranger) => Err(no_such_issuer().into()),
             Err(Hurdle::Key { issuer, lacking }) => Err(missing_key(&issuer, &lacking, now)),
+            Err(Hurdle::Ask { issuer }) => Err(Step::Ask(issuer, None)),
         }
     }
 
@@ -221,10 +264,18 @@ impl Inner {
 
 /// The decision that a cached fact does not spare: may this token be used now? Where the answer is no, the long way says why.
 fn still_good(facts: &Facts, now: Timestamp) -> bool {
-    facts.key.as_ref().is_some_and(|key| !key.is_retired())
-        && !facts.issuer.is_removed()
-        && facts.issuer.keys.alive(now)
-        && facts.issuer.check_claims(facts.kind, &facts.text, &facts.claims, now).is_ok()
+    if facts.issuer.is_removed() {
+        return false;
+    }
+    match (&facts.key, &facts.issuer.opaque) {
+        (Some(key), _) => {
+            !key.is_retired()
+                && facts.issuer.keys.alive(now)
+                && facts.issuer.check_claims(facts.kind, &facts.text, &facts.claims, now).is_ok()
+        }
+        (None, Some(opaque)) => facts.issuer.check_answer(opaque, &facts.text, &facts.claims, now).is_ok(),
+        (None, None) => false,
+    }
 }
 
 fn missing_key(issuer: &TrustedIssuer, lacking: &Lacking, now: Timestamp) -> Step {

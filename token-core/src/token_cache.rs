@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwapOption, Guard};
 
 use crate::Timestamp;
 use crate::jose::signature::sha256;
@@ -161,10 +161,13 @@ impl TokenCache {
         None
     }
 
-    /// Remembers a token that was just verified.
-    pub(crate) fn insert(&self, key: Key, verified: &Verified, now: Timestamp) {
+    /// Remembers a token that was just verified, not past `end`.
+    pub(crate) fn insert(&self, key: Key, verified: &Verified, now: Timestamp, end: Timestamp) {
         let facts = verified.shared_facts();
-        let until = now.saturating_add(self.settings.life).min(facts.claims.expires.unwrap_or(Timestamp::MAX));
+        let until = now.saturating_add(self.settings.life).min(facts.claims.expires.unwrap_or(Timestamp::MAX)).min(end);
+        if until <= now {
+            return;
+        }
         let size = size_of::<Entry>() + facts.size() + key.digest.map_or(0, |_| 32);
         let set = self.set(key.hash);
         let Some(way) = self.victim(set, now, size) else { return };
@@ -203,21 +206,38 @@ impl TokenCache {
         fitting.min_by(|(_, (a, _)), (_, (b, _))| a.cmp(b)).map(|(way, _)| way)
     }
 
-    #[allow(dead_code, reason = "what revocation events call")]
     /// Drops every token that `gone` says it of. Returns how many.
     pub(crate) fn evict(&self, gone: impl Fn(&Facts) -> bool) -> usize {
         let mut count = 0;
         for way in self.sets.iter().flat_map(|set| &set.ways) {
             let found = way.load();
             if found.as_deref().is_some_and(|entry| gone(&entry.facts)) {
-                // Only the very entry that was looked at; a newer one in its place was verified meanwhile.
-                let previous = way.compare_and_swap(&found, None);
-                if let (Some(before), Some(seen)) = (previous.as_ref(), found.as_ref())
-                    && Arc::ptr_eq(before, seen)
-                {
-                    self.forget(Some(Arc::clone(before)));
-                    count += 1;
-                }
+                count += self.drop_entry(way, &found);
+            }
+        }
+        count
+    }
+
+    /// Only the very entry that was looked at; a newer one in its place was verified meanwhile.
+    fn drop_entry(&self, way: &ArcSwapOption<Entry>, found: &Guard<Option<Arc<Entry>>>) -> usize {
+        let previous = way.compare_and_swap(found, None);
+        match (previous.as_ref(), found.as_ref()) {
+            (Some(before), Some(seen)) if Arc::ptr_eq(before, seen) => {
+                self.forget(Some(Arc::clone(before)));
+                1
+            }
+            _ => 0,
+        }
+    }
+
+    /// Drops this one token, if it is here.
+    pub(crate) fn evict_token(&self, token: &str) -> usize {
+        let key = self.key(token);
+        let mut count = 0;
+        for way in &self.set(key.hash).ways {
+            let found = way.load();
+            if found.as_deref().is_some_and(|entry| entry.is(&key, token)) {
+                count += self.drop_entry(way, &found);
             }
         }
         count

@@ -1,5 +1,6 @@
 //! An issuer as the gate holds it: its rules, ready to be applied, and its keys. The rules of RFC 7519 section 4.1 and RFC 9068 section 4.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::jose::{Algorithm, Algorithms, VerificationKey};
 use crate::keys::Keys;
 use crate::kind::{self, TokenKind};
 use crate::mapping::Mapping;
+use crate::opaque::Opaque;
 use crate::registry::{Naming, TENANT};
 use crate::{Error, ErrorKind, Timestamp};
 
@@ -37,6 +39,9 @@ pub(crate) struct TrustedIssuer {
     /// Set once it is trusted no more: cached verdicts die with it.
     pub(crate) removed: AtomicBool,
     pub(crate) keys: Keys,
+    /// Whether it has no keys at all: its tokens are asked about, JWTs too.
+    pub(crate) keyless: bool,
+    pub(crate) opaque: Option<Arc<Opaque>>,
 }
 
 /// The kinds of token that are taken from an issuer, each with whom it has to be for.
@@ -301,6 +306,11 @@ impl TrustedIssuer {
             }
             _ => {}
         }
+        self.check_start(claims, now)
+    }
+
+    /// RFC 7519 section 4.1.5.
+    pub(crate) fn check_start(&self, claims: &Claims, now: Timestamp) -> Result<(), Error> {
         match claims.not_before {
             Some(start) if now.saturating_add(self.leeway) < start => {
                 let ahead = start.since(now);

@@ -9,11 +9,12 @@ use serde::de::DeserializeOwned;
 
 use crate::actor::Actor;
 use crate::challenge::Protection;
-use crate::claims::{Claims, List, Names, Text};
+use crate::claims::{Claims, List, Names, Span, Text};
 use crate::jose::VerificationKey;
 use crate::kind::TokenKind;
 use crate::registry::Naming;
 use crate::scopes::{Rule, Scopes};
+use crate::stores::Marks;
 use crate::trusted::{Extra, TrustedIssuer};
 use crate::typed::Typed;
 use crate::{Error, ErrorKind, Timestamp};
@@ -55,6 +56,20 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    pub(crate) fn claim(&self, span: Option<Span>) -> Option<&str> {
+        span.map(|span| self.text.get(span))
+    }
+
+    /// What a deny-list can be asked about.
+    pub(crate) fn marks(&self) -> Marks<'_> {
+        let mut marks = Marks::of(&self.issuer.identifier);
+        marks.token_id = self.claim(self.claims.token_id);
+        marks.subject = self.claim(self.claims.subject);
+        marks.session_id = self.claim(self.claims.session_id);
+        marks.issued_at = self.claims.issued;
+        marks
+    }
+
     /// Bytes that the facts take, without what a handler's own types add.
     pub(crate) fn size(&self) -> usize {
         let lists = [&self.claims.audience, &self.claims.scope, &self.claims.scp, &self.claims.permissions];

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::signing::SigningKey;
 use crate::{
-    Algorithm, Audience, Clock, Error, ErrorKind, Issuer, Presented, ResourceServer, StaticKeys, Timestamp,
-    TokenCacheSettings, Verified,
+    Algorithm, Audience, Clock, Error, ErrorKind, Issuer, Presented, ResourceServer, ResourceServerBuilder, StaticKeys,
+    Timestamp, TokenCacheSettings, Verified,
 };
 
 pub(super) const SECRET: &[u8] = b"a secret of more than sixty-four bytes, long enough for HS512 as well";
@@ -16,7 +16,7 @@ pub(super) const AUDIENCE: &str = "https://api.example";
 pub(super) const NOW: i64 = 1_800_000_000;
 
 #[derive(Debug, Clone)]
-pub(super) struct Hands(Arc<AtomicI64>);
+pub(super) struct Hands(pub(super) Arc<AtomicI64>);
 impl Hands {
     pub(super) fn at(seconds: i64) -> Self {
         Self(Arc::new(AtomicI64::new(seconds)))
@@ -28,27 +28,31 @@ impl Clock for Hands {
     }
 }
 
-struct Gate {
-    api: ResourceServer,
-    clock: Hands,
+pub(super) struct Gate {
+    pub(super) api: ResourceServer,
+    pub(super) clock: Hands,
 }
 
 impl Gate {
-    fn new(settings: TokenCacheSettings) -> Self {
+    pub(super) fn new(settings: TokenCacheSettings) -> Self {
         Self::of(issuer(), settings)
     }
 
     fn of(issuer: Issuer, settings: TokenCacheSettings) -> Self {
+        Self::with(issuer, |builder| builder.token_cache(settings))
+    }
+
+    pub(super) fn with(issuer: Issuer, more: impl FnOnce(ResourceServerBuilder) -> ResourceServerBuilder) -> Self {
         let clock = Hands(Arc::new(AtomicI64::new(NOW)));
-        let api = ResourceServer::builder(AUDIENCE).trust(issuer).clock(clock.clone()).token_cache(settings);
+        let api = more(ResourceServer::builder(AUDIENCE).trust(issuer)).clock(clock.clone());
         Self { api: api.build().unwrap(), clock }
     }
 
-    fn ask(&self, token: &str) -> Result<Verified, Error> {
+    pub(super) fn ask(&self, token: &str) -> Result<Verified, Error> {
         self.api.authenticate(Presented::token(token)).now().expect("nothing to wait for")
     }
 
-    fn kind(&self, token: &str) -> ErrorKind {
+    pub(super) fn kind(&self, token: &str) -> ErrorKind {
         self.ask(token).expect_err("a refusal").kind()
     }
 }
@@ -65,12 +69,12 @@ pub(super) fn claims(more: Value) -> Value {
     claims
 }
 
-fn sign(header: &Value, claims: &Value) -> String {
+pub(super) fn sign(header: &Value, claims: &Value) -> String {
     let key = SigningKey::from_secret(Algorithm::HS256, None, SECRET).unwrap();
     key.sign_jwt(&header.to_string(), &claims.to_string()).unwrap()
 }
 
-fn token(more: Value) -> String {
+pub(super) fn token(more: Value) -> String {
     sign(&json!({"alg": "HS256", "typ": "at+jwt"}), &claims(more))
 }
 

@@ -1,0 +1,158 @@
+//! One question per token, however many ask: a key and a question go in, everybody gets the same answer out.
+//!
+//! The question is carried out in a task of its own. Those who wait are spectators: dropping them neither ends nor repeats it, and
+//! however the task ends nobody is left waiting.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use crate::http::BoxFuture;
+use crate::stores::AnswerKey;
+
+/// The questions under way at one endpoint.
+pub(crate) struct Flights<T> {
+    under_way: Arc<Mutex<HashMap<AnswerKey, watch::Receiver<Option<T>>>>>,
+    most: usize,
+}
+
+/// No question was asked: too many are under way, or there is no runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Grounded;
+
+impl<T: Clone + Send + Sync + 'static> Flights<T> {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { under_way: Arc::default(), most }
+    }
+
+    /// The answer to the question of this key: of the one that is under way, or of `question`, which is asked then. `Err` in the
+    /// future means that the task ended without an answer.
+    pub(crate) fn join<F>(
+        &self,
+        key: AnswerKey,
+        question: impl FnOnce() -> F,
+    ) -> Result<BoxFuture<'static, Result<T, Grounded>>, Grounded>
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        let mut under_way = lock(&self.under_way);
+        if let Some(progress) = under_way.get(&key) {
+            return Ok(Box::pin(wait(progress.clone())));
+        }
+        let runtime = Handle::try_current().map_err(|_| Grounded)?;
+        if under_way.len() >= self.most {
+            return Err(Grounded);
+        }
+        let (sender, progress) = watch::channel(None);
+        under_way.insert(key, progress.clone());
+        drop(under_way);
+        // Outside the lock: a runtime that is shutting down drops the task on the spot, and its drop takes the lock.
+        let landing = Landing { under_way: Arc::clone(&self.under_way), key };
+        let question = question();
+        runtime.spawn(async move {
+            let answer = question.await;
+            // Off the list first: who comes from here on finds the answer in the cache, or asks anew.
+            drop(landing);
+            sender.send_replace(Some(answer));
+        });
+        Ok(Box::pin(wait(progress)))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.under_way).len()
+    }
+}
+
+async fn wait<T: Clone>(mut progress: watch::Receiver<Option<T>>) -> Result<T, Grounded> {
+    let landed = progress.wait_for(Option::is_some).await.map_err(|_| Grounded)?;
+    landed.clone().ok_or(Grounded)
+}
+
+/// Takes the question off the list, however it ended.
+struct Landing<T> {
+    under_way: Arc<Mutex<HashMap<AnswerKey, watch::Receiver<Option<T>>>>>,
+    key: AnswerKey,
+}
+
+impl<T> Drop for Landing<T> {
+    fn drop(&mut self) {
+        lock(&self.under_way).remove(&self.key);
+    }
+}
+
+/// Held for a look, never across an await; nothing panics under it.
+fn lock<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
+    map.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::sync::Semaphore;
+
+    fn key(name: &str) -> AnswerKey {
+        AnswerKey::new("endpoint", name)
+    }
+
+    #[tokio::test]
+    async fn a_hundred_who_ask_are_one_question_even_if_the_first_leaves() {
+        let flights = Flights::new(10);
+        let (asked, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+        let question = || {
+            let (asked, gate) = (Arc::clone(&asked), Arc::clone(&gate));
+            async move {
+                asked.fetch_add(1, Ordering::Relaxed);
+                gate.acquire().await.unwrap().forget();
+                7
+            }
+        };
+        drop(flights.join(key("a"), question).unwrap());
+        let waiting: Vec<_> = (0..100).map(|_| flights.join(key("a"), question).unwrap()).collect();
+        gate.add_permits(1);
+        for answer in waiting {
+            assert_eq!(answer.await, Ok(7));
+        }
+        assert_eq!((asked.load(Ordering::Relaxed), flights.len()), (1, 0));
+    }
+
+    #[tokio::test]
+    async fn nobody_is_stranded_by_a_question_that_panics() {
+        let flights = Flights::<u8>::new(10);
+        let answer = flights.join(key("a"), || async { panic!("on purpose") }).unwrap();
+        assert_eq!(answer.await, Err(Grounded));
+        assert_eq!(flights.join(key("a"), || async { 1 }).unwrap().await, Ok(1));
+    }
+
+    #[tokio::test]
+    async fn too_many_questions_are_not_asked_and_known_ones_still_joined() {
+        let flights = Flights::<u8>::new(1);
+        let first = flights.join(key("a"), std::future::pending).unwrap();
+        assert!(flights.join(key("b"), || async { 1 }).is_err());
+        assert!(flights.join(key("a"), || async { 1 }).is_ok());
+        drop(first);
+    }
+
+    #[test]
+    fn without_a_runtime_nothing_is_asked_and_nothing_is_left_behind() {
+        let flights = Flights::<u8>::new(1);
+        assert!(flights.join(key("a"), || async { 1 }).is_err());
+        assert_eq!(flights.len(), 0);
+    }
+
+    #[test]
+    fn nobody_is_stranded_by_a_runtime_that_ends() {
+        let flights = Flights::<u8>::new(10);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let within = runtime.enter();
+        let answer = flights.join(key("a"), std::future::pending).unwrap();
+        drop(within);
+        drop(runtime);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert_eq!(runtime.block_on(answer), Err(Grounded));
+        assert_eq!(flights.len(), 0);
+    }
+}

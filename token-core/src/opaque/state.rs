@@ -1,0 +1,166 @@
+//! One endpoint at run time: its settings, the questions under way, its breaker, and what an operator sees of it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::breaker::Breaker;
+use super::flight::Flights;
+use super::settings::Compiled;
+use super::{OpaqueError, OpaqueVerifier};
+use crate::audience::Audience;
+use crate::kind::TokenKind;
+use crate::stores::StoreError;
+use crate::{Error, Timestamp, Verified};
+
+/// So many questions may be under way at once; more tokens than that get 503.
+const MOST_QUESTIONS: usize = 512;
+
+pub(crate) struct Opaque {
+    pub(crate) issuer_name: Arc<str>,
+    pub(crate) verifier: Arc<dyn OpaqueVerifier>,
+    pub(crate) audience: Audience,
+    pub(crate) prefixes: Vec<Box<str>>,
+    /// Whether tokens without a known prefix are shown to it; not where only an issuer's own JWTs are.
+    pub(crate) takes_opaque: bool,
+    pub(crate) jwts_too: bool,
+    /// What the tokens are that it vouches for.
+    pub(crate) kind: TokenKind,
+    /// Whom a signed answer may be for, beside the audience.
+    pub(crate) client_id: Option<Box<str>>,
+    pub(crate) settings: Compiled,
+    pub(crate) flights: Flights<Found>,
+    /// Rises with each eviction: what was asked before must not be kept after.
+    pub(crate) epoch: AtomicU64,
+    books: Mutex<Books>,
+}
+
+#[derive(Default)]
+struct Books {
+    breaker: Breaker,
+    answered: u64,
+    failed: u64,
+    store_failures: u64,
+    last_error: Option<String>,
+    last_store_error: Option<String>,
+}
+
+/// What a question brought, for all who asked it.
+#[derive(Clone)]
+pub(crate) enum Found {
+    /// Facts; the decision is everybody's own.
+    Active(Verified),
+    Inactive,
+    Unavailable(Duration),
+    Refused(Error),
+}
+
+/// An issuer's endpoint for opaque tokens as a readiness endpoint or a metric shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpaqueState {
+    /// Whether the breaker holds questions back, so that requests get 503 at once.
+    pub resting: bool,
+    /// Questions that were answered, whatever the answer.
+    pub answered: u64,
+    /// Questions that were not.
+    pub failed: u64,
+    /// Times the store was out of reach; verification goes on without it.
+    pub store_failures: u64,
+    /// Why the last question that failed did; `None` once one succeeded.
+    pub last_error: Option<String>,
+    /// Why the store failed last; `None` once it answered.
+    pub last_store_error: Option<String>,
+}
+
+impl Opaque {
+    pub(crate) fn new(issuer: &str, verifier: Arc<dyn OpaqueVerifier>, audience: Audience, settings: Compiled) -> Self {
+        Self {
+            issuer_name: issuer.into(),
+            verifier,
+            audience,
+            prefixes: Vec::new(),
+            takes_opaque: true,
+            jwts_too: false,
+            kind: TokenKind::Access,
+            client_id: None,
+            settings,
+            flights: Flights::new(MOST_QUESTIONS),
+            epoch: AtomicU64::new(0),
+            books: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn permit(&self, now: Timestamp) -> Result<(), Duration> {
+        self.books().breaker.permit(now)
+    }
+
+    pub(crate) fn answered(&self) {
+        let mut books = self.books();
+        books.breaker.succeeded();
+        books.answered += 1;
+        books.last_error = None;
+    }
+
+    pub(crate) fn failed(&self, error: &OpaqueError, now: Timestamp) {
+        let mut books = self.books();
+        if error.is_outage() {
+            books.breaker.failed(now, error.retry_after());
+        } else {
+            books.breaker.succeeded();
+        }
+        books.failed += 1;
+        books.last_error = Some(error.to_string());
+        drop(books);
+        let outcome = error.outcome();
+        tracing::warn!(name: "token.opaque.failed", issuer = &*self.issuer_name, outcome, error = %error, "a token could not be asked about");
+    }
+
+    pub(crate) fn store_answered(&self) {
+        self.books().last_store_error = None;
+    }
+
+    pub(crate) fn store_failed(&self, error: &StoreError) {
+        let mut books = self.books();
+        books.store_failures += 1;
+        books.last_store_error = Some(error.to_string());
+        drop(books);
+        tracing::warn!(name: "token.opaque.store_failed", issuer = &*self.issuer_name, error = %error, "the store of answers is out of reach; going on without it");
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// What was asked before now is not kept when its answer comes.
+    pub(crate) fn forget_questions(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn state(&self) -> OpaqueState {
+        let books = self.books();
+        OpaqueState {
+            resting: !matches!(books.breaker, Breaker::Closed { .. }),
+            answered: books.answered,
+            failed: books.failed,
+            store_failures: books.store_failures,
+            last_error: books.last_error.clone(),
+            last_store_error: books.last_store_error.clone(),
+        }
+    }
+
+    /// Held for a look, never across an await; nothing panics under it.
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Opaque {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opaque")
+            .field("issuer", &self.issuer_name)
+            .field("verifier", &self.verifier)
+            .finish_non_exhaustive()
+    }
+}

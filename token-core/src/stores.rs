@@ -1,0 +1,40 @@
+//! What outlives one request and may be shared by many instances: deny-lists, and answers of endpoints.
+
+mod answers;
+mod deny_list;
+mod evict;
+mod memory_answers;
+mod memory_deny_list;
+
+use std::fmt;
+
+pub use answers::{AnswerKey, AnswerStore, AnswerTag, StoredAnswer};
+pub use deny_list::{Deny, DenyList, DenyLookup, Marks, WhenUnreachable};
+pub use evict::Evict;
+pub(crate) use evict::What;
+pub use memory_answers::MemoryAnswers;
+pub use memory_deny_list::MemoryDenyList;
+
+/// A store could not do what it was asked. The text is for the operator; it holds no token and no claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The store does not answer, or not with what was expected.
+    Unreachable(String),
+    /// There is no room: forgetting an older entry would let a denied token in.
+    Full {
+        /// How many entries there is room for.
+        capacity: usize,
+    },
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(why) => write!(f, "the store is out of reach: {why}"),
+            Self::Full { capacity } => write!(f, "the store is full: it has room for {capacity} entries"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}

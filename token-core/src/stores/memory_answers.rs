@@ -1,0 +1,186 @@
+//! Answers kept in this process: bounded in number and bytes, the ones that end first go first.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::future::ready;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{AnswerKey, AnswerStore, AnswerTag, StoreError, StoredAnswer};
+use crate::Timestamp;
+use crate::http::BoxFuture;
+
+/// The store of one process, and the default.
+///
+/// A flood of junk costs it nothing that matters: inactive answers end soonest, so they are the first to go.
+pub struct MemoryAnswers {
+    inner: Mutex<Inner>,
+    entries: usize,
+    bytes: usize,
+}
+
+#[derive(Default)]
+struct Inner {
+    answers: HashMap<AnswerKey, StoredAnswer>,
+    by_end: BTreeSet<(Timestamp, AnswerKey)>,
+    bytes: usize,
+}
+
+impl Default for MemoryAnswers {
+    fn default() -> Self {
+        Self::new(10_000, 32 * 1024 * 1024)
+    }
+}
+
+impl MemoryAnswers {
+    /// Room for so many answers and so many bytes of claims. Default 10,000 and 32 MiB.
+    #[must_use]
+    pub fn new(entries: usize, bytes: usize) -> Self {
+        Self { inner: Mutex::default(), entries, bytes }
+    }
+
+    /// How many answers are kept now, those included whose time is over.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().answers.len()
+    }
+
+    /// Whether nothing is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Never held across an await; nothing panics under it.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn insert(&self, key: AnswerKey, answer: StoredAnswer) {
+        let mut inner = self.lock();
+        inner.remove(key);
+        let size = size_of_answer(&answer);
+        if self.entries == 0 || size > self.bytes {
+            return;
+        }
+        while inner.answers.len() >= self.entries || inner.bytes + size > self.bytes {
+            let Some((_, first)) = inner.by_end.first().copied() else { break };
+            inner.remove(first);
+        }
+        inner.bytes += size;
+        inner.by_end.insert((answer.until, key));
+        inner.answers.insert(key, answer);
+    }
+}
+
+impl Inner {
+    fn remove(&mut self, key: AnswerKey) -> usize {
+        let Some(answer) = self.answers.remove(&key) else { return 0 };
+        self.by_end.remove(&(answer.until, key));
+        self.bytes -= size_of_answer(&answer);
+        1
+    }
+}
+
+fn size_of_answer(answer: &StoredAnswer) -> usize {
+    answer.claims.as_ref().map_or(0, String::len) + size_of_val(&*answer.tags) + 2 * size_of::<StoredAnswer>()
+}
+
+impl AnswerStore for MemoryAnswers {
+    fn find(&self, key: AnswerKey, now: Timestamp) -> BoxFuture<'_, Result<Option<StoredAnswer>, StoreError>> {
+        let found = self.lock().answers.get(&key).filter(|answer| now < answer.until).cloned();
+        Box::pin(ready(Ok(found)))
+    }
+
+    fn keep(&self, key: AnswerKey, answer: StoredAnswer, _: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.insert(key, answer);
+        Box::pin(ready(Ok(())))
+    }
+
+    fn drop_key(&self, key: AnswerKey) -> BoxFuture<'_, Result<usize, StoreError>> {
+        Box::pin(ready(Ok(self.lock().remove(key))))
+    }
+
+    fn drop_tagged(&self, tag: AnswerTag) -> BoxFuture<'_, Result<usize, StoreError>> {
+        let mut inner = self.lock();
+        let tagged = inner.answers.iter().filter(|(_, answer)| answer.tags.contains(&tag));
+        let keys: Vec<_> = tagged.map(|(key, _)| *key).collect();
+        let dropped = keys.into_iter().map(|key| inner.remove(key)).sum();
+        Box::pin(ready(Ok(dropped)))
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+}
+
+impl fmt::Debug for MemoryAnswers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryAnswers").field("answers", &self.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(secs)
+    }
+
+    fn key(name: &str) -> AnswerKey {
+        AnswerKey::new("endpoint", name)
+    }
+
+    async fn keep(store: &MemoryAnswers, name: &str, until: i64, tags: &[AnswerTag]) {
+        let mut answer = StoredAnswer::new(Some("x".repeat(100)), at(until));
+        answer.tags = tags.to_vec();
+        store.keep(key(name), answer, at(0)).await.unwrap();
+    }
+
+    async fn has(store: &MemoryAnswers, name: &str, now: i64) -> bool {
+        store.find(key(name), at(now)).await.unwrap().is_some()
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_found_until_its_time_is_over() {
+        let store = MemoryAnswers::default();
+        keep(&store, "a", 10, &[]).await;
+        assert!(has(&store, "a", 9).await);
+        assert!(!has(&store, "a", 10).await);
+        assert!(!has(&store, "b", 9).await);
+    }
+
+    #[tokio::test]
+    async fn what_ends_first_makes_room_for_what_comes() {
+        for store in
+            [MemoryAnswers::new(2, usize::MAX), MemoryAnswers::new(usize::MAX, 2 * 100 + 5 * size_of::<StoredAnswer>())]
+        {
+            keep(&store, "late", 100, &[]).await;
+            keep(&store, "soon", 10, &[]).await;
+            keep(&store, "new", 50, &[]).await;
+            assert_eq!(store.len(), 2, "{store:?}");
+            assert!(has(&store, "late", 1).await && has(&store, "new", 1).await);
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_go_one_by_one_or_by_what_they_share() {
+        let store = MemoryAnswers::default();
+        let (ada, bob) = (AnswerTag::subject("i", "ada"), AnswerTag::subject("i", "bob"));
+        keep(&store, "1", 10, &[ada]).await;
+        keep(&store, "2", 10, &[ada]).await;
+        keep(&store, "3", 10, &[bob]).await;
+        assert_eq!(store.drop_tagged(ada).await, Ok(2));
+        assert_eq!(store.drop_tagged(ada).await, Ok(0));
+        assert_eq!(store.drop_key(key("3")).await, Ok(1));
+        assert!(store.is_empty());
+        assert_eq!(store.lock().bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn a_store_without_room_keeps_nothing() {
+        let store = MemoryAnswers::new(0, 0);
+        keep(&store, "a", 10, &[]).await;
+        assert!(store.is_empty());
+    }
+}
