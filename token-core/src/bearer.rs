@@ -1,18 +1,22 @@
 //! From a request to the one bearer token in it, or why there is none (RFC 6750 section 2.1, RFC 9110 section 11.4).
 
 use crate::presented::{Presented, Source};
+use crate::source::{self, TokenSource};
 use crate::{Error, ErrorKind};
 
-/// Finds the token. Exactly one `Authorization` field may be there; its scheme is compared without regard to case.
+/// Finds the token: in `sources`, where the operator has named some, else in the header. Exactly one `Authorization` field may be there; its scheme is compared without regard to case.
 ///
 /// # Errors
 /// [`ErrorKind::MissingToken`] when there is no field, or one of another scheme; [`ErrorKind::InvalidRequest`] when there are two
 /// fields, or the text after the scheme is not a `b64token`.
-pub(crate) fn token<'a>(presented: Presented<'a>) -> Result<&'a str, Error> {
+pub(crate) fn token<'a>(presented: Presented<'a>, sources: Option<&[TokenSource]>) -> Result<&'a str, Error> {
     let request = match presented.0 {
         Source::Token(token) => return padded_b64token(token.as_bytes()),
         Source::Request(request) => request,
     };
+    if let Some(sources) = sources {
+        return source::token(sources, request);
+    }
     let mut found: Option<&'a [u8]> = None;
     let mut fields = 0_usize;
     request.header("authorization", &mut |value| {
@@ -26,7 +30,7 @@ pub(crate) fn token<'a>(presented: Presented<'a>) -> Result<&'a str, Error> {
     }
 }
 
-fn from_field(field: &[u8]) -> Result<&str, Error> {
+pub(crate) fn from_field(field: &[u8]) -> Result<&str, Error> {
     const SCHEME: &[u8] = b"bearer";
     let scheme = field.get(..SCHEME.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME));
     match field.get(SCHEME.len()) {
@@ -42,7 +46,7 @@ fn from_field(field: &[u8]) -> Result<&str, Error> {
 }
 
 /// `b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
-fn b64token(bytes: &[u8]) -> Result<&str, Error> {
+pub(crate) fn b64token(bytes: &[u8]) -> Result<&str, Error> {
     let body = bytes.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
     let well_formed = body > 0 && bytes[..body].iter().all(|byte| B64TOKEN[usize::from(*byte)]);
     match std::str::from_utf8(bytes) {
@@ -53,7 +57,7 @@ fn b64token(bytes: &[u8]) -> Result<&str, Error> {
 
 /// The same, where each part between dots may be padded, as some load balancers write JWTs. Whether that is taken is for
 /// the rules of the token's issuer to say.
-fn padded_b64token(bytes: &[u8]) -> Result<&str, Error> {
+pub(crate) fn padded_b64token(bytes: &[u8]) -> Result<&str, Error> {
     if bytes.contains(&b'=') {
         for part in bytes.split(|byte| *byte == b'.').filter(|part| !part.is_empty()) {
             b64token(part)?;
@@ -97,7 +101,7 @@ mod tests {
 
     fn verdict(fields: &[&[u8]]) -> Result<String, ErrorKind> {
         let view = Fields(fields.iter().map(|field| field.to_vec()).collect());
-        token(Presented::request(&view)).map(str::to_owned).map_err(|error| error.kind())
+        token(Presented::request(&view), None).map(str::to_owned).map_err(|error| error.kind())
     }
 
     #[test]

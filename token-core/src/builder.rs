@@ -21,6 +21,7 @@ use crate::mapping::Mapping;
 use crate::opaque::{Exchange, Kind, Opaque, OpaqueVerifier};
 use crate::registry::{Naming, Registry};
 use crate::server::{Inner, ResourceServer};
+use crate::source::TokenSource;
 use crate::stores::{DenyList, WhenUnreachable};
 use crate::token_cache::{TokenCache, TokenCacheSettings};
 use crate::trusted::{Accepts, TrustedIssuer};
@@ -36,6 +37,7 @@ pub struct ResourceServerBuilder {
     issuers: Vec<Issuer>,
     clock: Arc<dyn Clock>,
     protection: Protection,
+    sources: Option<Vec<TokenSource>>,
     max_token: usize,
     cache: TokenCacheSettings,
     deny_list: Option<Arc<dyn DenyList>>,
@@ -53,6 +55,7 @@ impl ResourceServerBuilder {
             issuers: Vec::new(),
             clock: Arc::new(SystemClock),
             protection: Protection::default(),
+            sources: None,
             max_token: 16 * 1024,
             cache: TokenCacheSettings::default(),
             deny_list: None,
@@ -102,6 +105,21 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Where requests carry their token, in place of the `Authorization` header alone. All places are looked at; a request with two
+    /// tokens, wherever they are, is answered with 400.
+    ///
+    /// ```
+    /// # use token_core::{CsrfRule, ResourceServer, TokenSource};
+    /// let api = ResourceServer::builder("https://api.example.com").token_sources([
+    ///     TokenSource::authorization(),
+    ///     TokenSource::cookie("__session", CsrfRule::same_origin()),
+    /// ]);
+    /// ```
+    pub fn token_sources(mut self, sources: impl IntoIterator<Item = TokenSource>) -> Self {
+        self.sources = Some(sources.into_iter().collect());
+        self
+    }
+
     /// The longest token that is looked at, in bytes. Default 16 KiB.
     pub fn max_token_bytes(mut self, bytes: usize) -> Self {
         self.max_token = bytes;
@@ -138,6 +156,14 @@ impl ResourceServerBuilder {
         if self.issuers.is_empty() {
             return Err(ConfigError::new("no issuer is trusted: call trust(Issuer::discover(..)?)"));
         }
+        match self.sources.as_deref() {
+            Some([]) => return Err(ConfigError::new("no token source is named, so no token could be found")),
+            sources => {
+                if let Some(flaw) = sources.into_iter().flatten().find_map(TokenSource::flaw) {
+                    return Err(ConfigError::new(format!("token source: {flaw}")));
+                }
+            }
+        }
         let compiler =
             Compiler { audience: self.audience, purpose: self.purpose, clock: self.clock, clients: Clients::default() };
         let mut registry = Registry::default();
@@ -151,6 +177,7 @@ impl ResourceServerBuilder {
             clock: Arc::clone(&compiler.clock),
             compiler,
             protection: Arc::new(self.protection),
+            sources: self.sources.map(Vec::into_boxed_slice),
             max_token: self.max_token,
             keep_tokens: !self.cache.are_digests(),
             cache: TokenCache::new(self.cache),

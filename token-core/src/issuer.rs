@@ -170,11 +170,20 @@ impl Issuer {
     /// # Errors
     /// When `trust_domain` holds anything but lower-case letters, digits, dots, dashes and underscores.
     pub fn spiffe(trust_domain: &str, bundle: Arc<dyn KeySource>) -> Result<Self, ConfigError> {
+        Self::trust_domain(trust_domain, KeysFrom::Source(bundle))
+    }
+
+    pub(crate) fn spiffe_at(trust_domain: &str, bundle: &str) -> Result<Self, ConfigError> {
+        parse_url("SPIFFE bundle", bundle)?;
+        Self::trust_domain(trust_domain, KeysFrom::JwksUri(bundle.to_owned()))
+    }
+
+    fn trust_domain(trust_domain: &str, keys: KeysFrom) -> Result<Self, ConfigError> {
         let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_');
         if trust_domain.is_empty() || !trust_domain.bytes().all(fits) {
             return Err(ConfigError::new("the SPIFFE trust domain is not a trust domain: expected example.org"));
         }
-        let issuer = Self::named(format!("spiffe://{trust_domain}"), KeysFrom::Source(bundle))?;
+        let issuer = Self::named(format!("spiffe://{trust_domain}"), keys)?;
         Ok(Self { naming: Naming::TrustDomain, ..issuer })
     }
 

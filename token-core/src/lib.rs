@@ -25,9 +25,11 @@ mod maybe_ready;
 mod opaque;
 mod outcome;
 mod presented;
+pub mod provider;
 mod registry;
 mod scopes;
 mod server;
+mod source;
 mod stores;
 mod time;
 mod token_cache;
@@ -58,6 +60,7 @@ pub use outcome::{Admission, Outcome, Refusals};
 pub use presented::{Presented, RequestView};
 pub use scopes::{Required, Rule, Scopes};
 pub use server::ResourceServer;
+pub use source::{CsrfRule, TokenSource};
 pub use stores::{
     AnswerKey, AnswerStore, AnswerTag, Deny, DenyList, DenyLookup, Evict, Marks, MemoryAnswers, MemoryDenyList,
     StoreError, StoredAnswer, WhenUnreachable,

@@ -21,6 +21,7 @@ use crate::maybe_ready::MaybeReady;
 use crate::opaque::OpaqueState;
 use crate::presented::Presented;
 use crate::registry::Registry;
+use crate::source::TokenSource;
 use crate::stores::{DenyList, WhenUnreachable};
 use crate::token_cache::TokenCache;
 use crate::trusted::TrustedIssuer;
@@ -54,6 +55,8 @@ pub(crate) struct Inner {
     pub(crate) compiler: Compiler,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) protection: Arc<Protection>,
+    /// Where tokens are looked for, if not in the `Authorization` header alone.
+    pub(crate) sources: Option<Box<[TokenSource]>>,
     pub(crate) max_token: usize,
     pub(crate) keep_tokens: bool,
     pub(crate) cache: Option<TokenCache>,
@@ -76,7 +79,7 @@ impl ResourceServer {
     /// # Errors
     /// Every kind of [`ErrorKind`] but [`ErrorKind::InsufficientScope`] and [`ErrorKind::Misconfigured`].
     pub fn authenticate(&self, presented: Presented<'_>) -> MaybeReady<Verified> {
-        let token = match bearer::token(presented) {
+        let token = match bearer::token(presented, self.0.sources.as_deref()) {
             Ok(token) => token,
             Err(error) => return MaybeReady::ready(Err(self.refusal(error))),
         };

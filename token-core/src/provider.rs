@@ -1,0 +1,281 @@
+//! A provider's facts in, an issuer with the right rules out: presets as data that can be printed, read and changed.
+//!
+//! Each says when its facts were looked up and where. Providers change; what a preset says is a starting point that your own
+//! settings win over, not a promise of the provider.
+//!
+//! ```
+//! use token_core::{ResourceServer, provider};
+//!
+//! # fn main() -> Result<(), token_core::ConfigError> {
+//! let preset = provider::auth0("example.eu.auth0.com");
+//! println!("{}", serde_json::to_string_pretty(&preset).expect("a preset is plain data"));
+//! let api = ResourceServer::builder("https://api.example.com").trust(preset.issuer()?).build()?;
+//! # Ok(()) }
+//! ```
+
+mod auth0;
+mod aws;
+mod google;
+mod hosted;
+mod microsoft;
+mod proxies;
+mod self_hosted;
+mod workload;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::issuer::{ConfigError, Issuer};
+use crate::jose::Algorithms;
+use crate::mapping::ClaimMapping;
+use crate::registry::Naming;
+use crate::{Algorithm, Audience, ClaimRule, TokenKind, TokenSource};
+
+pub use auth0::{auth0, auth0_delegation, auth0_management_legacy};
+pub use aws::{aws_alb, cognito};
+pub use google::{firebase, firebase_session_cookie, google, google_iap};
+pub use hosted::{apple, clerk, kinde, logto, okta, supabase, zitadel};
+pub use microsoft::{entra_multi_tenant, entra_v1, entra_v2};
+pub use proxies::cloudflare_access;
+pub use self_hosted::{authentik, keycloak, ory_hydra};
+pub use workload::{github_actions, kubernetes, spiffe};
+
+/// How a provider's tokens look and what has to be checked of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Preset {
+    /// The provider and the sort of token.
+    pub name: String,
+    /// Year and month in which the facts were looked up.
+    pub dated: String,
+    /// Where they were looked up.
+    pub source: String,
+    /// How its tokens name their issuer.
+    pub issuer: IssuerName,
+    /// Where its keys are.
+    pub keys: KeysAt,
+    /// With what it signs.
+    pub algorithms: Algorithms,
+    /// As what its tokens are taken: [`TokenKind::Access`] or [`TokenKind::Id`].
+    pub kind: TokenKind,
+    /// Whom its tokens are for.
+    pub audience: AudienceRule,
+    /// Where it writes scopes and roles.
+    pub mapping: ClaimMapping,
+    /// What else a token must say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<ClaimRule>,
+    /// Where requests carry its tokens.
+    pub token_sources: Vec<TokenSource>,
+    /// Whether published keys name the issuer they are for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keys_name_issuer: bool,
+    /// Whether the parts of a token are padded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub padded: bool,
+    /// What surprises people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// A token as the provider writes it.
+    pub sample: Sample,
+}
+
+/// How tokens name their issuer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IssuerName {
+    /// `iss` is this, byte by byte.
+    Exact(String),
+    /// `iss` is this with a tenant's GUID for `{tenantid}`; see [`Issuer::template`].
+    Template(String),
+    /// No `iss`; `sub` is a SPIFFE ID of this trust domain.
+    TrustDomain(String),
+    /// No `iss`; known by the audience, and called this. See [`Issuer::nameless`].
+    Nameless(String),
+}
+
+/// Where keys are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeysAt {
+    /// The issuer's metadata says where.
+    Discovery,
+    /// A JWK Set at this address.
+    JwksUri(String),
+    /// A secret that the operator hands over; see [`Preset::issuer_with_keys`].
+    Secret,
+    /// One PEM document for each `kid`, at this address with the `kid` behind it. Hand the keys over with [`Preset::issuer_with_keys`].
+    PemPerKid(String),
+}
+
+/// Whom tokens are for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AudienceRule {
+    /// The resource server's own audience.
+    Server,
+    /// One of these.
+    Names(Vec<String>),
+    /// The tokens have no `aud`. The preset's claim rules stand in for it; without any, no issuer is made.
+    ClaimsInstead,
+}
+
+/// A token as the provider writes it, without what differs from one to the next: `iss`, `iat`, `exp`, `kid`, `alg`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Members of the header.
+    pub header: Value,
+    /// Claims; `aud` where it is not simply whom the token is for.
+    pub claims: Value,
+    /// Tokens that are nearly right, each by what it is and the claims that differ. Null takes a claim out.
+    #[serde(default)]
+    pub near_misses: Vec<(String, Value)>,
+}
+
+impl Preset {
+    fn new(name: &str, source: &str, issuer: IssuerName, keys: KeysAt) -> Self {
+        Self {
+            name: name.into(),
+            dated: "2026-11".into(),
+            source: source.into(),
+            issuer,
+            keys,
+            algorithms: Algorithms::of(&[Algorithm::RS256]),
+            kind: TokenKind::Access,
+            audience: AudienceRule::Server,
+            mapping: ClaimMapping::default(),
+            claims: Vec::new(),
+            token_sources: vec![TokenSource::authorization()],
+            keys_name_issuer: false,
+            padded: false,
+            notes: Vec::new(),
+            sample: Sample { header: serde_json::json!({"typ": "JWT"}), ..Sample::default() },
+        }
+    }
+
+    fn algorithms(mut self, algorithms: &[Algorithm]) -> Self {
+        self.algorithms = Algorithms::of(algorithms);
+        self
+    }
+
+    fn note(mut self, note: &str) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+
+    fn sample(mut self, claims: Value) -> Self {
+        self.sample.claims = claims;
+        self
+    }
+
+    fn near_miss(mut self, name: &str, claims: Value) -> Self {
+        self.sample.near_misses.push((name.into(), claims));
+        self
+    }
+
+    /// Demands more of a claim; see [`ClaimRule`].
+    #[must_use]
+    pub fn require_claim(mut self, rule: ClaimRule) -> Self {
+        self.claims.push(rule);
+        self
+    }
+
+    /// Other claims for scopes and roles.
+    #[must_use]
+    pub fn mapping(mut self, mapping: ClaimMapping) -> Self {
+        self.mapping = mapping;
+        self
+    }
+
+    /// Other algorithms than the provider's usual ones.
+    #[must_use]
+    pub fn signed_with(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
+        self.algorithms = algorithms.into_iter().collect();
+        self
+    }
+
+    /// The same rules for an issuer at another place: one of your own domain, or one in a test. A template keeps its last segments.
+    #[must_use]
+    pub fn at(mut self, origin: &str, jwks_uri: impl Into<String>) -> Self {
+        let origin = origin.trim_end_matches('/');
+        let moved = |name: &str| {
+            let path = name.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
+            let slash =
+                if name.contains("://") && name.trim_end_matches('/').matches('/').count() > 2 || name.ends_with('/') {
+                    "/"
+                } else {
+                    ""
+                };
+            format!("{origin}{slash}{path}")
+        };
+        self.issuer = match self.issuer {
+            IssuerName::Exact(name) => IssuerName::Exact(moved(&name)),
+            IssuerName::Template(name) => IssuerName::Template(moved(&name)),
+            other => other,
+        };
+        self.keys = KeysAt::JwksUri(jwks_uri.into());
+        self
+    }
+
+    /// The issuer with these rules, whose keys are fetched from where the preset says.
+    ///
+    /// # Errors
+    /// When an address in it is not a URL, the keys have to be handed over, or nothing says whom a token is for.
+    pub fn issuer(&self) -> Result<Issuer, ConfigError> {
+        let refuse = |why: &str| Err(ConfigError::new(format!("preset {}: {why}", self.name)));
+        let issuer = match (&self.issuer, &self.keys) {
+            (_, KeysAt::Secret | KeysAt::PemPerKid(_)) => return refuse("its keys have to be handed over"),
+            (IssuerName::Exact(name), KeysAt::Discovery) => Issuer::discover(name)?,
+            (IssuerName::Exact(name), KeysAt::JwksUri(uri)) => Issuer::with_jwks_uri(name, uri)?,
+            (IssuerName::Template(name), KeysAt::JwksUri(uri)) => Issuer::template(name, uri)?,
+            (IssuerName::TrustDomain(domain), KeysAt::JwksUri(uri)) => Issuer::spiffe_at(domain, uri)?,
+            (_, KeysAt::Discovery) => return refuse("only an issuer of one exact name can be discovered"),
+            (IssuerName::Nameless(_), _) => return refuse("its keys have to be handed over"),
+        };
+        self.rules(issuer)
+    }
+
+    /// The issuer with these rules and keys of yours: a secret, or a public key in PEM.
+    ///
+    /// # Errors
+    /// When nothing says whom a token is for, or the issuer's name is empty.
+    pub fn issuer_with_keys(&self, keys: crate::StaticKeys) -> Result<Issuer, ConfigError> {
+        let issuer = match &self.issuer {
+            IssuerName::Exact(name) => Issuer::with_keys(name, keys)?,
+            IssuerName::Nameless(name) => match &self.audience {
+                AudienceRule::Names(names) => Issuer::nameless(name, Audience::any_of(names.iter().cloned()), keys)?,
+                _ => return Err(ConfigError::new(format!("preset {}: no audience is named", self.name))),
+            },
+            IssuerName::Template(_) | IssuerName::TrustDomain(_) => {
+                return Err(ConfigError::new(format!("preset {}: its keys are fetched", self.name)));
+            }
+        };
+        self.rules(issuer)
+    }
+
+    fn rules(&self, issuer: Issuer) -> Result<Issuer, ConfigError> {
+        let mut issuer = issuer.algorithms(self.algorithms.iter()).mapping(self.mapping.clone());
+        issuer = match (&self.audience, self.kind) {
+            (AudienceRule::Server, _) => issuer,
+            (AudienceRule::Names(names), TokenKind::Id) => {
+                issuer.accept_id_tokens(Audience::any_of(names.iter().cloned()))
+            }
+            (AudienceRule::Names(names), _) => issuer.audience(Audience::any_of(names.iter().cloned())),
+            (AudienceRule::ClaimsInstead, _) if self.claims.is_empty() => {
+                return Err(ConfigError::new(format!("preset {}: nothing says whom a token is for", self.name)));
+            }
+            (AudienceRule::ClaimsInstead, _) => issuer.audience(Audience::dangerously_unchecked()),
+        };
+        if self.keys_name_issuer && issuer.naming == Naming::Exact {
+            issuer = issuer.match_key_issuer();
+        }
+        if self.padded {
+            issuer = issuer.accept_padding();
+        }
+        Ok(self.claims.iter().cloned().fold(issuer, Issuer::require_claim))
+    }
+}
+
+#[cfg(test)]
+mod tests;

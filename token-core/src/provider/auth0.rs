@@ -1,0 +1,62 @@
+//! Auth0: access tokens of today, delegation and management tokens of before.
+
+use serde_json::json;
+
+use super::{AudienceRule, IssuerName, KeysAt, Preset};
+use crate::{Algorithm, ClaimMapping, GrantSource};
+
+const PROFILES: &str = "https://auth0.com/docs/secure/tokens/access-tokens/access-token-profiles";
+
+/// Access tokens of an Auth0 tenant, `example.eu.auth0.com` or its own domain, for an API registered there. Both token profiles.
+#[must_use]
+pub fn auth0(domain: &str) -> Preset {
+    let issuer = IssuerName::Exact(format!("https://{domain}/"));
+    Preset::new("Auth0 access token", PROFILES, issuer, KeysAt::Discovery)
+        .algorithms(&[Algorithm::RS256, Algorithm::PS256])
+        .mapping(ClaimMapping::default().scopes([GrantSource::names("scope"), GrantSource::names("permissions")]))
+        .note("the issuer ends with a slash")
+        .note("without an audience in the request the access token is opaque and good for /userinfo alone")
+        .sample(json!({
+            "sub": "auth0|5f7c8ec7c33c6c004bbafe82", "azp": "client", "scope": "openid read:users", "gty": "password",
+            "permissions": ["read:users"],
+        }))
+        .near_miss("the ID token of the same login", json!({"aud": "client", "nonce": "n", "scope": null}))
+        .near_miss("a token for the management API", json!({"aud": "https://example.eu.auth0.com/api/v2/"}))
+}
+
+/// Delegation tokens as Auth0 once issued them: an ID token in the old shape for the target client, signed with the target's secret. Hand
+/// the secret over with [`Preset::issuer_with_keys`]: [`StaticKeys::base64url_secret`](crate::StaticKeys::base64url_secret) where the client's
+/// secret is encoded, [`StaticKeys::secret`](crate::StaticKeys::secret) where it is not.
+#[must_use]
+pub fn auth0_delegation(domain: &str, target_client_id: &str) -> Preset {
+    let issuer = IssuerName::Exact(format!("https://{domain}/"));
+    let mut preset =
+        Preset::new("Auth0 delegation token", "https://auth0.com/docs/api/authentication", issuer, KeysAt::Secret)
+            .algorithms(&[Algorithm::HS256])
+            .note("the target's secret signs: a token for another client of the tenant fails on signature and audience")
+            .sample(json!({"sub": "auth0|5f7c8ec7c33c6c004bbafe82", "azp": "source-client"}))
+            .near_miss("the token replayed at the source client", json!({"aud": "source-client"}));
+    preset.audience = AudienceRule::Names(vec![target_client_id.into()]);
+    preset
+}
+
+/// Tokens for Auth0's Management API as they once were: signed by whoever holds the tenant's secret, known by the API key in `aud`, with
+/// scopes in an object. Hand the secret over with [`Preset::issuer_with_keys`], decoded:
+/// [`StaticKeys::base64url_secret`](crate::StaticKeys::base64url_secret).
+#[must_use]
+pub fn auth0_management_legacy(api_key: &str) -> Preset {
+    let issuer = IssuerName::Nameless("auth0-management".into());
+    let mut preset = Preset::new(
+        "Auth0 management token, legacy",
+        "https://auth0.com/docs/api/management/v2",
+        issuer,
+        KeysAt::Secret,
+    )
+    .algorithms(&[Algorithm::HS256])
+    .mapping(ClaimMapping::default().scopes([GrantSource::entity_actions("scopes"), GrantSource::names("scope")]))
+    .note("exp is optional at Auth0; here it is required unless dangerously_accept_tokens_without_expiry() is called")
+    .sample(json!({"scopes": {"users": {"actions": ["read"]}}, "jti": "6ce9fa06"}))
+    .near_miss("the key of another tenant", json!({"aud": "another-api-key"}));
+    preset.audience = AudienceRule::Names(vec![api_key.into()]);
+    preset
+}

@@ -1,0 +1,47 @@
+//! Amazon: Cognito user pools, and load balancers that log people in.
+
+use serde_json::json;
+
+use super::{AudienceRule, IssuerName, KeysAt, Preset};
+use crate::{Algorithm, ClaimMapping, ClaimRule, GrantSource, TokenSource};
+
+/// Access tokens of a Cognito user pool, `eu-west-1_example`, issued to one of these app clients. They have no `aud`.
+#[must_use]
+pub fn cognito<C: Into<String>>(region: &str, pool: &str, app_clients: impl IntoIterator<Item = C>) -> Preset {
+    let issuer = format!("https://cognito-idp.{region}.amazonaws.com/{pool}");
+    let keys = KeysAt::JwksUri(format!("{issuer}/.well-known/jwks.json"));
+    let source = "https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-verifying-a-jwt.html";
+    let app_clients: Vec<String> = app_clients.into_iter().map(Into::into).collect();
+    let first = app_clients.first().cloned().unwrap_or_default();
+    let mut preset = Preset::new("Cognito access token", source, IssuerName::Exact(issuer), keys)
+        .mapping(ClaimMapping::default().roles([GrantSource::names("cognito:groups")]))
+        .require_claim(ClaimRule::one_of("token_use", ["access"]))
+        .require_claim(ClaimRule::one_of("client_id", app_clients))
+        .note("an ID token has aud and token_use id; it passes every check but the latter")
+        .sample(json!({"sub": "aaaaaaaa", "token_use": "access", "client_id": first, "scope": "read:users", "cognito:groups": ["staff"]}))
+        .near_miss("another app client", json!({"client_id": "another"}))
+        .near_miss("the ID token of the same login", json!({"token_use": "id", "aud": first, "client_id": null}))
+        .near_miss("no word about its use", json!({"token_use": null}));
+    preset.audience = AudienceRule::ClaimsInstead;
+    preset
+}
+
+/// What an Application Load Balancer writes into `x-amzn-oidc-data`, for the balancer of this ARN and the OIDC client that it logs
+/// people in as. `issuer` is the identity provider behind the listener. Keys: the PEM document at the address of the token's `kid`.
+#[must_use]
+pub fn aws_alb(region: &str, load_balancer_arn: &str, issuer: &str, client: &str) -> Preset {
+    let keys = KeysAt::PemPerKid(format!("https://public-keys.auth.elb.{region}.amazonaws.com/"));
+    let source = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-authenticate-users.html";
+    let mut preset = Preset::new("AWS load balancer", source, IssuerName::Exact(issuer.into()), keys)
+        .algorithms(&[Algorithm::ES256])
+        .require_claim(ClaimRule::header("signer", [load_balancer_arn]))
+        .require_claim(ClaimRule::header("client", [client]))
+        .note("every balancer of the region signs with the same keys: only the header's signer says whose token it is")
+        .note("the parts are padded, against RFC 7515")
+        .sample(json!({"sub": "aaaaaaaa", "email": "ada@example.com"}));
+    preset.sample.header = json!({"typ": "JWT", "signer": load_balancer_arn, "client": client, "iss": issuer});
+    preset.audience = AudienceRule::ClaimsInstead;
+    preset.token_sources = vec![TokenSource::header("x-amzn-oidc-data")];
+    preset.padded = true;
+    preset
+}

@@ -1,0 +1,68 @@
+//! Tokens of programs: GitHub Actions, Kubernetes service accounts, SPIFFE.
+
+use serde_json::json;
+
+use super::{IssuerName, KeysAt, Preset};
+use crate::{Algorithm, ClaimMapping, ClaimRule};
+
+/// What a job of GitHub Actions gets for your audience, of the repositories with these ids. A name can be given up and taken by somebody
+/// else; an id cannot.
+#[must_use]
+pub fn github_actions<R: Into<String>>(repository_ids: impl IntoIterator<Item = R>) -> Preset {
+    let source = "https://docs.github.com/en/actions/concepts/security/openid-connect";
+    let issuer = IssuerName::Exact("https://token.actions.githubusercontent.com".into());
+    let ids: Vec<String> = repository_ids.into_iter().map(Into::into).collect();
+    let first = ids.first().cloned().unwrap_or_default();
+    Preset::new("GitHub Actions", source, issuer, KeysAt::Discovery)
+        .mapping(ClaimMapping::default().scopes([]).roles([]))
+        .require_claim(ClaimRule::one_of("repository_id", ids))
+        .note("anybody's workflow gets tokens for any audience: the audience alone says nothing")
+        .note("the shape of sub changed for repositories made or renamed since July 2026; decide by ids")
+        .sample(json!({
+            "sub": "repo:octo-org@1/octo-repo@2:ref:refs/heads/main", "repository_id": first, "repository_owner_id": "1",
+            "ref": "refs/heads/main", "environment": "prod", "jti": "1",
+        }))
+        .near_miss("somebody else's repository", json!({"repository_id": "999"}))
+        .near_miss("the default audience", json!({"aud": "https://github.com/octo-org"}))
+}
+
+/// Projected service account tokens of a Kubernetes cluster, for your audience and from these namespaces. `issuer` is the cluster's; its keys
+/// need the cluster's authority, and a bearer unless anonymous discovery is on: hand a client over with
+/// [`Issuer::http_client`](crate::Issuer::http_client).
+#[must_use]
+pub fn kubernetes<N: Into<String>>(issuer: &str, namespaces: impl IntoIterator<Item = N>) -> Preset {
+    let source = "https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/";
+    let namespaces: Vec<String> = namespaces.into_iter().map(Into::into).collect();
+    let first = namespaces.first().cloned().unwrap_or_default();
+    Preset::new("Kubernetes service account", source, IssuerName::Exact(issuer.into()), KeysAt::Discovery)
+        .algorithms(&[Algorithm::RS256, Algorithm::ES256])
+        .mapping(ClaimMapping::default().scopes([]).roles([]))
+        .require_claim(ClaimRule::one_of(["kubernetes.io", "namespace"], namespaces))
+        .note("a token of a deleted pod stays good until its exp; TokenReview knows, a signature does not")
+        .sample(json!({
+            "sub": format!("system:serviceaccount:{first}:app"),
+            "kubernetes.io": {"namespace": first, "serviceaccount": {"name": "app", "uid": "u"}},
+        }))
+        .near_miss("another namespace", json!({"kubernetes.io": {"namespace": "another"}}))
+        .near_miss("the token for the API server itself", json!({"aud": "https://kubernetes.default.svc"}))
+}
+
+/// JWT-SVIDs of a SPIFFE trust domain, `example.org`, whose bundle is a JWK Set at `bundle`.
+#[must_use]
+pub fn spiffe(trust_domain: &str, bundle: &str) -> Preset {
+    let source = "https://github.com/spiffe/spiffe/blob/main/standards/JWT-SVID.md";
+    let issuer = IssuerName::TrustDomain(trust_domain.into());
+    let mut preset = Preset::new("SPIFFE JWT-SVID", source, issuer, KeysAt::JwksUri(bundle.into()))
+        .algorithms(&[Algorithm::RS256, Algorithm::ES256, Algorithm::ES384, Algorithm::PS256])
+        .mapping(ClaimMapping::default().scopes([]).roles([]))
+        .note("there is no iss; the trust domain is in sub, and the whole SPIFFE ID is who it is")
+        .sample(json!({"sub": format!("spiffe://{trust_domain}/ns/shop/sa/web")}))
+        .near_miss("another trust domain", json!({"sub": "spiffe://evil.example/ns/shop/sa/web"}))
+        .near_miss(
+            "a trust domain that begins alike",
+            json!({"sub": format!("spiffe://{trust_domain}.evil.example/x")}),
+        )
+        .near_miss("another workload's audience", json!({"aud": "spiffe://example.org/other"}));
+    preset.sample.header = json!({"typ": "JWT"});
+    preset
+}

@@ -1,0 +1,156 @@
+use super::*;
+
+struct Request {
+    method: &'static str,
+    target: &'static str,
+    fields: Vec<(&'static str, &'static str)>,
+}
+
+impl RequestView for Request {
+    fn method(&self) -> &str {
+        self.method
+    }
+    fn path_and_query(&self) -> &str {
+        self.target
+    }
+    fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
+        self.fields.iter().filter(|(field, _)| *field == name).for_each(|(_, value)| each(value.as_bytes()));
+    }
+}
+
+fn verdict(
+    sources: &[TokenSource],
+    target: &'static str,
+    fields: &[(&'static str, &'static str)],
+) -> Result<String, ErrorKind> {
+    let request = Request { method: "GET", target, fields: fields.to_vec() };
+    token(sources, &request).map(str::to_owned).map_err(|error| error.kind())
+}
+
+fn everywhere() -> Vec<TokenSource> {
+    vec![
+        TokenSource::authorization(),
+        TokenSource::header("X-Token"),
+        TokenSource::cookie("__session", CsrfRule::same_origin()),
+        TokenSource::websocket_protocol("bearer."),
+        TokenSource::dangerously_query("access_token"),
+    ]
+}
+
+#[test]
+fn a_token_is_found_in_each_place_that_was_agreed() {
+    use ErrorKind::*;
+    for (target, fields, expected) in [
+        ("/", vec![("authorization", "Bearer a.b.c")], Ok("a.b.c")),
+        ("/", vec![("x-token", "a.b.c")], Ok("a.b.c")),
+        ("/", vec![("x-token", "YQ==.Yg==.c")], Ok("YQ==.Yg==.c")),
+        ("/", vec![("cookie", "theme=dark; __session=a.b.c; x=y")], Ok("a.b.c")),
+        ("/", vec![("sec-websocket-protocol", "graphql-ws, bearer.a.b.c")], Ok("a.b.c")),
+        ("/x?page=2&access_token=a.b.c", vec![], Ok("a.b.c")),
+        ("/", vec![("authorization", "Basic x"), ("x-token", "a")], Ok("a")),
+        ("/", vec![], Err(MissingToken)),
+        ("/", vec![("authorization", "Basic x")], Err(MissingToken)),
+        ("/", vec![("cookie", "session=a; __sessionx=b")], Err(MissingToken)),
+        ("/access_token=a", vec![], Err(MissingToken)),
+        ("/?xaccess_token=a", vec![], Err(MissingToken)),
+        ("/", vec![("x-token", "Bearer a")], Err(InvalidRequest)),
+        ("/", vec![("x-token", "")], Err(InvalidRequest)),
+        ("/", vec![("cookie", "__session=\"a\"")], Err(InvalidRequest)),
+        ("/?access_token=a%2Eb", vec![], Err(InvalidRequest)),
+    ] {
+        assert_eq!(
+            verdict(&everywhere(), target, &fields).as_deref(),
+            expected.as_ref().map(|token| *token),
+            "{target} {fields:?}"
+        );
+    }
+}
+
+#[test]
+fn two_tokens_are_a_bad_request_wherever_they_are() {
+    let places = [
+        ("/", ("authorization", "Bearer a")),
+        ("/", ("x-token", "a")),
+        ("/", ("cookie", "__session=a")),
+        ("/", ("sec-websocket-protocol", "bearer.a")),
+        ("/?access_token=a", ("x", "")),
+    ];
+    for (target, first) in places {
+        for (other, second) in places {
+            let target = if target == "/" { other } else { target };
+            let twice = if target.contains('?') && first.0 == "x" && second.0 == "x" {
+                "/?access_token=a&access_token=a"
+            } else {
+                target
+            };
+            assert_eq!(
+                verdict(&everywhere(), twice, &[first, second]),
+                Err(ErrorKind::InvalidRequest),
+                "{first:?} {second:?}"
+            );
+        }
+    }
+    assert_eq!(verdict(&everywhere(), "/", &[("cookie", "__session=a; __session=b")]), Err(ErrorKind::InvalidRequest));
+}
+
+#[test]
+fn what_was_not_agreed_is_not_looked_at() {
+    let header = [TokenSource::authorization()];
+    let all = [("x-token", "a"), ("cookie", "__session=a"), ("sec-websocket-protocol", "bearer.a")];
+    assert_eq!(verdict(&header, "/?access_token=a", &all), Err(ErrorKind::MissingToken));
+}
+
+#[test]
+fn a_cookie_is_believed_only_where_the_user_means_it() {
+    let rule = CsrfRule::origins(["https://app.example.com"]);
+    let app = ("origin", "https://app.example.com");
+    let evil = ("origin", "https://evil.example");
+    let site = |value| ("sec-fetch-site", value);
+    for (method, fields, expected) in [
+        ("GET", vec![], true),
+        ("GET", vec![site("cross-site")], true),
+        ("GET", vec![("upgrade", "websocket")], false),
+        ("GET", vec![("upgrade", "websocket"), evil], false),
+        ("GET", vec![("upgrade", "websocket"), app], true),
+        ("GET", vec![evil], false),
+        ("GET", vec![site("none")], true),
+        ("POST", vec![], false),
+        ("POST", vec![site("none")], false),
+        ("POST", vec![site("same-origin")], true),
+        ("POST", vec![site("same-origin"), evil], true),
+        ("POST", vec![site("same-site")], false),
+        ("POST", vec![site("cross-site")], false),
+        ("POST", vec![site("cross-site"), evil], false),
+        ("POST", vec![site("cross-site"), app], true),
+        ("POST", vec![site("same-origin"), site("cross-site")], false),
+        ("POST", vec![app], true),
+        ("POST", vec![evil], false),
+        ("POST", vec![app, evil], false),
+        ("POST", vec![("origin", "https://app.example.com.evil.example")], false),
+        ("POST", vec![("origin", "null")], false),
+        ("DELETE", vec![], false),
+    ] {
+        let request = Request { method, target: "/", fields: fields.clone() };
+        assert_eq!(rule.check(&request).is_ok(), expected, "{method} {fields:?}");
+    }
+    let sources = [TokenSource::cookie("c", rule)];
+    let request = Request { method: "POST", target: "/", fields: vec![("cookie", "c=a")] };
+    assert_eq!(token(&sources, &request).unwrap_err().kind(), ErrorKind::InvalidRequest);
+}
+
+#[test]
+fn a_source_that_cannot_be_meant_is_refused() {
+    for source in [
+        TokenSource::header("authorization"),
+        TokenSource::header(""),
+        TokenSource::header("a b"),
+        TokenSource::cookie("a=b", CsrfRule::same_origin()),
+        TokenSource::cookie("a", CsrfRule::origins(["https://app.example.com/"])),
+        TokenSource::cookie("a", CsrfRule::origins(["*"])),
+        TokenSource::websocket_protocol(""),
+        TokenSource::dangerously_query("a&b"),
+    ] {
+        assert!(source.flaw().is_some(), "{source:?}");
+    }
+    assert!(everywhere().iter().all(|source| source.flaw().is_none()));
+}
