@@ -12,7 +12,7 @@ use actix_web::{Error as ActixError, HttpMessage};
 use pin_project_lite::pin_project;
 use token_core::{Error, MaybeReady, Outcome, Refusals};
 
-use crate::rejection::{pass, respond};
+use crate::rejection::{Rejection, pass, respond};
 
 pin_project! {
     /// The future of [`TokenService`](crate::TokenService).
@@ -86,7 +86,17 @@ where
         loop {
             let next = match this.state.as_mut().project() {
                 StateProj::Inner { future } => {
-                    return Poll::Ready(ready!(future.poll(context)).map(|response| pass(response, this.refusals)));
+                    let ended = ready!(future.poll(context));
+                    return Poll::Ready(match ended {
+                        Ok(response) => Ok(pass(response, this.refusals)),
+                        // A middleware inside has refused with an error of the service, which becomes a response further out.
+                        Err(error) => {
+                            if let Some(rejection) = error.as_error::<Rejection>() {
+                                rejection.error().log();
+                            }
+                            Err(error)
+                        }
+                    });
                 }
                 StateProj::Waiting { gate, parked } => {
                     let outcome = ready!(Pin::new(gate).poll(context));

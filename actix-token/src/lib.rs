@@ -106,3 +106,7 @@ pub use view::View;
 pub fn require(rule: impl Into<Rule>) -> ScopeMiddleware {
     ScopeMiddleware::new(rule)
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

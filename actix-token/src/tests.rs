@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use actix_cors::Cors;
 use actix_web::body::{BoxBody, EitherBody, to_bytes};
-use actix_web::dev::{Service, ServiceResponse};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, header};
+use actix_web::middleware::{Condition, Next, from_fn};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App, HttpMessage, HttpResponse, Route, web};
 use token_core::http::BoxFuture;
@@ -69,8 +70,7 @@ async fn ask(
     route: Route,
     request: TestRequest,
 ) -> ServiceResponse<EitherBody<BoxBody>> {
-    let wrapped =
-        actix_web::middleware::Condition::new(middleware.is_some(), middleware.unwrap_or_else(self::middleware));
+    let wrapped = Condition::new(middleware.is_some(), middleware.unwrap_or_else(self::middleware));
     let app = init_service(App::new().wrap(wrapped).route("/", route)).await;
     call_service(&app, request.to_request()).await.map_body(|_, body| match body {
         EitherBody::Left { body } => body,
@@ -319,6 +319,24 @@ async fn a_refusal_is_logged_once_whoever_refuses_and_never_with_the_token() {
             assert!(!lines[0].contains("canary") && !lines[0].contains("eyJ"), "{lines:?}");
         }
     }
+}
+
+#[actix_web::test]
+async fn a_middleware_inside_may_refuse_with_an_error_and_it_is_logged_too() {
+    async fn nobody(
+        _: Scoped<Editor>,
+        _: ServiceRequest,
+        _: Next<BoxBody>,
+    ) -> Result<ServiceResponse, actix_web::Error> {
+        panic!("the extractor lets nobody reach this")
+    }
+    let (log, _guard) = Log::listen();
+    let app = App::new().wrap(from_fn(nobody)).wrap(middleware()).route("/", web::get().to(async || ""));
+    let app = init_service(app).await;
+    let error = app.call(request(Some(&token("read"))).to_request()).await.unwrap_err();
+    assert_eq!(error.as_error::<Rejection>().unwrap().kind(), ErrorKind::InsufficientScope);
+    assert_eq!(error.error_response().status(), 403);
+    assert_eq!(log.lines().len(), 1, "{:?}", log.lines());
 }
 
 #[actix_web::test]

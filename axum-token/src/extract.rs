@@ -77,7 +77,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for Authenticated {
 ///
 /// The type outlives the request, so it cannot borrow from it:
 ///
-/// ```compile_fail,E0597
+/// ```compile_fail
 /// #[derive(serde::Deserialize)]
 /// struct User<'a> { sub: &'a str }
 ///

@@ -101,3 +101,7 @@ pub use rejection::Rejection;
 pub fn require(rule: impl Into<Rule>) -> ScopeLayer {
     ScopeLayer::new(rule)
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

@@ -1,6 +1,6 @@
 //! The API in actix-web.
 
-use actix_token::{Authenticated, Claims, ResourceServer, Scoped, TokenMiddleware};
+use actix_token::{Authenticated, Claims, MaybeAuthenticated, ResourceServer, Scoped, TokenMiddleware};
 use actix_web::{App, test, web};
 
 use super::{Ask, ReadUsers, Reply};
@@ -18,7 +18,7 @@ async fn any(_: Authenticated) -> &'static str {
     "somebody"
 }
 
-async fn maybe(caller: Option<Authenticated>) -> &'static str {
+async fn maybe(MaybeAuthenticated(caller): MaybeAuthenticated) -> &'static str {
     if caller.is_some() { "somebody" } else { "nobody" }
 }
 

@@ -357,4 +357,42 @@ mod tests {
         let answer = Error::unavailable("no key set yet", Duration::from_millis(10)).answer();
         assert_eq!((answer.status, answer.www_authenticate, answer.retry_after), (503, None, Some(1)));
     }
+
+    /// Keeps the level of each event.
+    #[derive(Clone, Default)]
+    struct Levels(Arc<std::sync::Mutex<Vec<tracing::Level>>>);
+
+    impl tracing::Subscriber for Levels {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn event(&self, event: &tracing::Event<'_>) {
+            self.0.lock().unwrap().push(*event.metadata().level());
+        }
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+
+    #[test]
+    fn an_error_is_logged_once_at_the_level_of_the_one_who_has_to_act() {
+        for kind in ErrorKind::ALL {
+            let levels = Levels::default();
+            let _guard = tracing::subscriber::set_default(levels.clone());
+            let error = Error::new(*kind, "why");
+            let copy = error.clone();
+            error.log();
+            copy.log();
+            let expected = match kind {
+                ErrorKind::Unavailable => tracing::Level::WARN,
+                ErrorKind::Misconfigured => tracing::Level::ERROR,
+                _ => tracing::Level::DEBUG,
+            };
+            assert_eq!(*levels.0.lock().unwrap(), [expected], "{kind}");
+        }
+    }
 }

@@ -146,3 +146,61 @@ impl fmt::Debug for Refusals {
         f.write_str(if self.body.is_some() { "Refusals(custom)" } else { "Refusals(default)" })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Algorithm, Issuer, StaticKeys};
+
+    fn admission() -> Admission {
+        let keys = StaticKeys::secret(Algorithm::HS256, &[7; 32]).unwrap();
+        let issuer = Issuer::with_keys("https://issuer.example", keys).unwrap();
+        Admission::new(ResourceServer::builder("https://api.example").realm("books").trust(issuer).build().unwrap())
+    }
+
+    struct Fields(&'static [&'static str]);
+
+    impl crate::RequestView for Fields {
+        fn method(&self) -> &str {
+            "GET"
+        }
+        fn path_and_query(&self) -> &str {
+            "/"
+        }
+        fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
+            if name == "authorization" {
+                self.0.iter().for_each(|value| each(value.as_bytes()));
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_caller_without_credentials_may_be_anonymous_and_only_where_that_is_allowed() {
+        use ErrorKind::{InvalidRequest, Malformed, MissingToken};
+        for (fields, required, allowed) in [
+            (&[][..], Some(MissingToken), None),
+            (&["Bearer"], Some(InvalidRequest), Some(InvalidRequest)),
+            (&["Bearer junk"], Some(Malformed), Some(Malformed)),
+            (&["Bearer a", "Bearer a"], Some(InvalidRequest), Some(InvalidRequest)),
+        ] {
+            for (admission, refused) in [(admission(), required), (admission().allow_anonymous(), allowed)] {
+                let outcome = admission.admit(Presented::request(&Fields(fields))).now().unwrap();
+                assert_eq!(outcome.as_ref().err().map(Error::kind), refused, "{fields:?}");
+                if let Ok(outcome) = outcome {
+                    let error = outcome.verified().unwrap_err();
+                    assert_eq!(error.challenge().as_deref(), Some(r#"Bearer realm="books""#));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_operators_body_changes_the_body_and_nothing_else() {
+        let error = Error::unavailable("no keys", std::time::Duration::from_secs(7));
+        let custom = admission().rejection(|error| ("text/plain", error.kind().public_text()));
+        let (plain, changed) = (admission().refusals().answer(&error), custom.refusals().answer(&error));
+        assert_eq!((changed.content_type, changed.body.as_str()), ("text/plain", error.kind().public_text()));
+        assert_eq!(Answer { content_type: plain.content_type, body: plain.body.clone(), ..changed }, plain);
+        assert_eq!(plain, error.answer());
+    }
+}

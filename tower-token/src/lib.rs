@@ -88,3 +88,7 @@ pub fn outcome(extensions: &Extensions) -> Result<&Outcome, Error> {
         error
     })
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

@@ -21,11 +21,13 @@ use crate::service::release;
 /// and the log says what is missing. An anonymous caller gets a 401, a token without the scope a 403 that names it.
 ///
 /// ```
-/// use token_core::Rule;
+/// use token_core::{Required, scopes};
 /// use tower_token::ScopeLayer;
 ///
+/// scopes!(Readers = any("admin", "read:users"));
+///
 /// let one = ScopeLayer::new("read:users");
-/// let either = ScopeLayer::new(const { Rule::any(&[Rule::scope("admin"), Rule::scope("read:users")]) });
+/// let either = ScopeLayer::new(Readers::RULE);
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is put around a service"]

@@ -29,7 +29,10 @@ fn hello() -> Handler {
 /// A handler that refuses by itself.
 fn refusing(kind: ErrorKind) -> Handler {
     BoxCloneSyncService::new(service_fn(move |_: Request<String>| async move {
-        Ok(rejection(&Error::new(kind, "the handler says so")))
+        let mut response = rejection(&Error::new(kind, "the handler says so"));
+        let length = response.body().len().into();
+        response.headers_mut().insert(header::CONTENT_LENGTH, length);
+        Ok(response)
     }))
 }
 
@@ -103,6 +106,7 @@ async fn the_operators_body_takes_the_place_of_every_default_body_and_of_nothing
     let service = layer.layer(refusing(ErrorKind::ClaimsMismatch));
     let response = service.clone().oneshot(get(&token(""))).await.unwrap();
     assert_eq!((response.status().as_u16(), field(&response, header::CONTENT_TYPE)), (401, Some("text/plain")));
+    assert_eq!(field(&response, header::CONTENT_LENGTH), None, "that of the body which is gone");
     assert_eq!(text(response).await, "no: claims_mismatch");
 
     let own = service_fn(|_: Request<String>| async {

@@ -1,7 +1,7 @@
 //! The contract of `poll_ready`: a service that was not ready is not called, and one that is not called holds no place.
 
 use std::convert::Infallible;
-use std::future::{Future, Ready, poll_fn, ready};
+use std::future::{Future, Ready, ready};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -85,17 +85,13 @@ async fn neither_a_refused_nor_a_waiting_request_takes_the_place_of_a_good_one()
         .layer(ConcurrencyLimitLayer::new(1))
         .service(Strict::default());
 
-    let mut refusing = one_at_a_time.clone();
-    let refused = refusing.ready().await.unwrap().call(bare());
-    let mut holding = one_at_a_time.clone();
-    let mut waiting = pin!(holding.ready().await.unwrap().call(get(&SlowIssuer::token())));
+    let (mut refusing, mut holding, mut good) = (one_at_a_time.clone(), one_at_a_time.clone(), one_at_a_time);
+    assert!(has_place(&mut refusing));
+    let refused = refusing.call(bare());
+    assert!(has_place(&mut holding), "the only place is taken by a request that was refused");
+    let mut waiting = pin!(holding.call(get(&SlowIssuer::token())));
     assert!(poll_once(waiting.as_mut()).is_pending());
-
-    let mut good = one_at_a_time.clone();
-    {
-        let mut good_ready = pin!(poll_fn(|context| good.poll_ready(context)));
-        assert!(poll_once(good_ready.as_mut()).is_ready(), "the only place is taken by a request that is not in it");
-    }
+    assert!(has_place(&mut good), "the only place is taken by a request that waits for a key");
     let running = good.call(get(&token("")));
 
     // The key comes while the place is taken: the waiting request queues up and gets in afterwards.
@@ -109,6 +105,10 @@ async fn neither_a_refused_nor_a_waiting_request_takes_the_place_of_a_good_one()
     drop(good);
     assert_eq!(waiting.await.unwrap().status(), 200);
     assert_eq!(refused.await.unwrap().status(), 401);
+}
+
+fn has_place<S: Service<Request<String>>>(service: &mut S) -> bool {
+    service.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready()
 }
 
 /// Lets every task that can run do so.

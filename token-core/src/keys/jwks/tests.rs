@@ -34,15 +34,20 @@ struct ScriptedIssuer {
     rejected: AtomicUsize,
 }
 
+/// A key that every backend takes; nothing is ever signed with it.
+fn jwk(kid: &str, seed: u8) -> serde_json::Value {
+    let mut modulus = [0xff; 256];
+    modulus[1] = seed;
+    json!({"kty": "RSA", "n": encode(&modulus), "e": "AQAB", "kid": kid, "alg": "RS256"})
+}
+
 impl KeySource for ScriptedIssuer {
     fn fetch(&self) -> BoxFuture<'_, Result<FetchedKeys, FetchError>> {
         self.fetches.fetch_add(1, Ordering::SeqCst);
         let (mood, delay, max_age) =
             (*self.mood.lock().unwrap(), *self.delay.lock().unwrap(), *self.max_age.lock().unwrap());
         // What an answer says is decided when it is asked for, not when it arrives.
-        let keys: Vec<_> = self.published.lock().unwrap().iter().map(|(kid, seed)| {
-            json!({"kty": "OKP", "crv": "Ed25519", "kid": kid, "alg": "EdDSA", "x": encode(&[*seed; 32])})
-        }).collect();
+        let keys: Vec<_> = self.published.lock().unwrap().iter().map(|(kid, seed)| jwk(kid, *seed)).collect();
         let document = json!({"keys": keys}).to_string();
         Box::pin(async move {
             if !delay.is_zero() {
@@ -166,7 +171,7 @@ impl World {
 }
 
 fn holds(set: &Snapshot<'_>, kid: &str) -> bool {
-    set.choose(Algorithm::EdDSA, Some(kid)).is_ok()
+    set.choose(Algorithm::RS256, Some(kid)).is_ok()
 }
 
 async fn pass(seconds: u64) {
@@ -213,13 +218,13 @@ async fn nothing_is_fetched_without_traffic() {
 #[tokio::test(start_paused = true)]
 async fn a_rotation_is_picked_up_on_the_first_token_of_the_new_key() {
     let world = World::warm().await;
-    let kept = Arc::clone(world.keys.current(world.clock.now()).unwrap().choose(Algorithm::EdDSA, Some("a")).unwrap());
+    let kept = Arc::clone(world.keys.current(world.clock.now()).unwrap().choose(Algorithm::RS256, Some("a")).unwrap());
     world.publish(&[("a", 7), ("b", 8)]);
     assert_eq!(world.verify("b").await, Verdict::Known);
     assert_eq!(world.fetches(), 2);
     let now = world.clock.now();
     assert!(
-        Arc::ptr_eq(&kept, world.keys.current(now).unwrap().choose(Algorithm::EdDSA, Some("a")).unwrap()),
+        Arc::ptr_eq(&kept, world.keys.current(now).unwrap().choose(Algorithm::RS256, Some("a")).unwrap()),
         "carried over"
     );
 
@@ -453,10 +458,10 @@ async fn the_unknown_key_of_a_fetch_that_fails_is_our_trouble() {
 async fn a_key_replaced_under_its_name_is_fetched_once() {
     let world = World::warm().await;
     world.publish(&[("a", 8)]);
-    let old = Arc::clone(world.keys.current(world.clock.now()).unwrap().choose(Algorithm::EdDSA, Some("a")).unwrap());
+    let old = Arc::clone(world.keys.current(world.clock.now()).unwrap().choose(Algorithm::RS256, Some("a")).unwrap());
     assert_eq!(world.follow(Missing::SameKid("a"), world.clock.now(), "a").await, Verdict::Known);
     let now = world.clock.now();
-    assert!(!Arc::ptr_eq(&old, world.keys.current(now).unwrap().choose(Algorithm::EdDSA, Some("a")).unwrap()));
+    assert!(!Arc::ptr_eq(&old, world.keys.current(now).unwrap().choose(Algorithm::RS256, Some("a")).unwrap()));
     assert!(old.is_retired());
     pass(1).await;
     for _ in 0..100 {
@@ -639,7 +644,7 @@ async fn the_state_is_what_a_readiness_endpoint_shows() {
 
 #[test]
 fn given_keys_are_always_there_and_never_fetched() {
-    let document = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": encode(&[7; 32])}]}).to_string();
+    let document = json!({"keys": [jwk("a", 7)]}).to_string();
     let keys = Keys::fixed(KeySet::parse(document.as_bytes(), Origin::Given).unwrap());
     assert!(holds(&keys.current(Timestamp::MAX).unwrap(), "a"));
     assert!(keys.alive(Timestamp::MAX));
