@@ -67,6 +67,7 @@
 
 mod extract;
 mod future;
+mod logout;
 mod middleware;
 mod rejection;
 mod scope;
@@ -78,12 +79,13 @@ mod view;
 pub use token_core;
 #[doc(no_inline)]
 pub use token_core::{
-    Algorithm, Audience, ConfigError, Error, ErrorKind, Issuer, Outcome, Required, ResourceServer, Rule,
-    StandardClaims, StaticKeys, Verified, scopes,
+    Algorithm, Audience, ConfigError, Error, ErrorKind, Issuer, LogoutEndpoint, LogoutVerifier, Outcome, Required,
+    ResourceServer, Rule, StandardClaims, StaticKeys, Verified, scopes,
 };
 
 pub use extract::{Authenticated, Claims, IdToken, MaybeAuthenticated, Scoped, outcome};
 pub use future::TokenFuture;
+pub use logout::logout;
 pub use middleware::{TokenMiddleware, TokenService};
 pub use rejection::Rejection;
 pub use scope::{ScopeFuture, ScopeMiddleware, ScopeService};

@@ -66,6 +66,7 @@
 //! read a 401 only with the CORS fields on it. What else holds for the layer stands in [`tower_token`].
 
 mod extract;
+mod logout;
 mod rejection;
 #[cfg(test)]
 mod tests;
@@ -74,13 +75,14 @@ mod tests;
 pub use token_core;
 #[doc(no_inline)]
 pub use token_core::{
-    Algorithm, Audience, ConfigError, Error, ErrorKind, Issuer, Outcome, Required, ResourceServer, Rule,
-    StandardClaims, StaticKeys, Verified, scopes,
+    Algorithm, Audience, ConfigError, Error, ErrorKind, Issuer, LogoutEndpoint, LogoutVerifier, Outcome, Required,
+    ResourceServer, Rule, StandardClaims, StaticKeys, Verified, scopes,
 };
 #[doc(inline)]
 pub use tower_token::{ScopeLayer, TokenLayer};
 
 pub use extract::{Authenticated, Claims, IdToken, Scoped};
+pub use logout::logout;
 pub use rejection::Rejection;
 
 /// Guards a whole route or router with a rule: for `route_layer` and `MethodRouter::layer`, inside the [`TokenLayer`].

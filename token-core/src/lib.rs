@@ -52,7 +52,7 @@ pub use keys::{
     KeyStatus, KeysUnavailable,
 };
 pub use kind::TokenKind;
-pub use logout::{Logout, LogoutVerifier};
+pub use logout::{Logout, LogoutAnswer, LogoutEndpoint, LogoutVerifier};
 pub use mapping::{ClaimMapping, ClaimPath, GrantShape, GrantSource};
 pub use maybe_ready::MaybeReady;
 pub use opaque::{OpaqueAnswer, OpaqueError, OpaqueState, OpaqueTokens, OpaqueVerifier};

@@ -1,5 +1,7 @@
 //! A logout token in, who is logged out out (OpenID Connect Back-Channel Logout sections 2.4 to 2.6).
 
+mod endpoint;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -14,6 +16,8 @@ use crate::maybe_ready::MaybeReady;
 use crate::presented::Presented;
 use crate::server::ResourceServer;
 use crate::verified::Verified;
+pub use endpoint::{LogoutAnswer, LogoutEndpoint};
+
 use crate::{Clock, Error, ErrorKind, SystemClock, Timestamp, TokenCacheSettings};
 
 /// Verifies the logout tokens that an issuer sends to one client when a person's session ends.
@@ -97,6 +101,10 @@ impl LogoutVerifier {
             Ok(outcome) => MaybeReady::ready(outcome.and_then(check)),
             Err(waiting) => MaybeReady::waiting(async move { check(waiting.await?) }),
         }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     fn check(&self, verified: Verified) -> Result<Logout, Error> {

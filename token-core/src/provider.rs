@@ -195,6 +195,13 @@ impl Preset {
         self
     }
 
+    /// Keys from another place.
+    #[must_use]
+    pub fn keys_at(mut self, keys: KeysAt) -> Self {
+        self.keys = keys;
+        self
+    }
+
     /// The same rules for an issuer at another place: one of your own domain, or one in a test. A template keeps its last segments.
     #[must_use]
     pub fn at(mut self, origin: &str, jwks_uri: impl Into<String>) -> Self {

@@ -60,9 +60,18 @@ impl Facts {
         span.map(|span| self.text.get(span))
     }
 
+    /// The issuer: of a template's many tenants the very one.
+    pub(crate) fn issuer_name(&self) -> &str {
+        match (&self.issuer.naming, self.claims.issuer) {
+            // One entry stands for many tenants; which one is in the token.
+            (Naming::Template(_), Some(span)) => self.text.get(span),
+            _ => &self.issuer.identifier,
+        }
+    }
+
     /// What a deny-list can be asked about.
     pub(crate) fn marks(&self) -> Marks<'_> {
-        let mut marks = Marks::of(&self.issuer.identifier);
+        let mut marks = Marks::of(self.issuer_name());
         marks.token_id = self.claim(self.claims.token_id);
         marks.subject = self.claim(self.claims.subject);
         marks.session_id = self.claim(self.claims.session_id);
@@ -94,11 +103,7 @@ impl Verified {
     /// The issuer: `iss`, which is what the registry says it is. For those who write no `iss`, the name they are trusted under.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        match (&self.0.issuer.naming, self.0.claims.issuer) {
-            // One entry stands for many tenants; which one is in the token.
-            (Naming::Template(_), Some(span)) => self.0.text.get(span),
-            _ => &self.0.issuer.identifier,
-        }
+        self.0.issuer_name()
     }
 
     /// Which kind of token it is.

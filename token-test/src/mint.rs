@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use token_core::Algorithm;
 
-use crate::compact::{compact, with_claims};
+use crate::compact::{compact, padded, with_claims};
 use crate::keys::TestKey;
 use crate::parts::Parts;
 use crate::tenant::Tenant;
@@ -30,6 +30,7 @@ pub struct TokenBuilder {
     algorithm: Option<Algorithm>,
     signer: Signer,
     tampered: bool,
+    padded: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -71,6 +72,7 @@ impl TokenBuilder {
             algorithm: None,
             signer: Signer::Issuer,
             tampered: false,
+            padded: false,
         }
         .header("typ", typ)
     }
@@ -193,6 +195,12 @@ impl TokenBuilder {
         self
     }
 
+    /// Pads the parts with `=`, as AWS load balancers do against RFC 7515 section 2.
+    pub fn padded(mut self) -> Self {
+        self.padded = true;
+        self
+    }
+
     /// An unsecured token: `alg` is `none` and the signature empty (RFC 7519 section 6).
     pub fn alg_none(mut self) -> Self {
         self.signer = Signer::Nobody;
@@ -220,7 +228,8 @@ impl TokenBuilder {
         let signer = self.key();
         let header = self.raw_header.clone().unwrap_or_else(|| self.header_json(signer.as_ref()));
         let claims = self.raw_claims.clone().unwrap_or_else(|| self.claims_json());
-        let token = compact(&header, &claims, |message| signer.map(|key| key.sign(message)).unwrap_or_default());
+        let sign = |message: &[u8]| signer.map(|key| key.sign(message)).unwrap_or_default();
+        let token = if self.padded { padded(&header, &claims, sign) } else { compact(&header, &claims, sign) };
         if self.tampered { with_claims(&token, &tamper(&claims)) } else { token }
     }
 

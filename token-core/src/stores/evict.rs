@@ -46,9 +46,8 @@ impl Evict {
 
     /// Whether the facts are among those to drop. A token is found by its text, not here.
     pub(crate) fn concerns(&self, facts: &Facts) -> bool {
-        let of = |issuer: &str, span, expected: &str| {
-            *facts.issuer.identifier == *issuer && facts.claim(span) == Some(expected)
-        };
+        let of =
+            |issuer: &str, span, expected: &str| *facts.issuer_name() == *issuer && facts.claim(span) == Some(expected);
         let claims = &facts.claims;
         match &self.0 {
             What::Token(_) => false,

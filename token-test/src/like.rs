@@ -1,0 +1,160 @@
+//! A provider's preset goes in, an issuer that writes tokens as the provider does comes out, and tokens that are nearly right.
+
+use serde_json::Value;
+use token_core::provider::{AudienceRule, IssuerName, KeysAt, Preset};
+use token_core::{Algorithm, ConfigError, Issuer, StaticKeys, TokenKind};
+
+use crate::issuer::TestIssuer;
+use crate::keys::TestKey;
+use crate::mint::TokenBuilder;
+use crate::pre_made;
+
+/// A [`TestIssuer`] that looks like a provider. Got from [`TestIssuer::like`].
+#[derive(Debug)]
+pub struct Lookalike {
+    issuer: TestIssuer,
+    preset: Preset,
+    key: TestKey,
+}
+
+impl TestIssuer {
+    /// An issuer whose tokens have the shape that `preset` describes; its name is on the loopback interface, with the path of the
+    /// provider's.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use token_core::{Presented, ResourceServer, provider};
+    /// use token_test::TestIssuer;
+    ///
+    /// let cognito = TestIssuer::like(&provider::cognito("eu-west-1", "eu-west-1_example", ["my-app"])).await;
+    /// let api = ResourceServer::builder(cognito.issuer().audience()).trust(cognito.trusted()?).build()?;
+    /// let verified = api.authenticate(Presented::token(&cognito.token().subject("ada").mint())).await?;
+    /// assert_eq!(verified.subject(), Some("ada"));
+    /// for (what, token) in cognito.near_misses() {
+    ///     assert!(api.authenticate(Presented::token(&token)).await.is_err(), "{what}");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, or when there is no free port.
+    pub async fn like(preset: &Preset) -> Lookalike {
+        let algorithm = preset.algorithms.iter().next().unwrap_or(Algorithm::RS256);
+        let issuer = Self::builder().algorithm(if algorithm.is_symmetric() { Algorithm::RS256 } else { algorithm });
+        let issuer = issuer.start().await;
+        let moved = preset.clone().at(issuer.url(), issuer.jwks_uri());
+        // Keys that are handed over are handed over here, too.
+        let preset = match preset.keys {
+            KeysAt::Secret | KeysAt::PemPerKid(_) => moved.keys_at(preset.keys.clone()),
+            KeysAt::Discovery | KeysAt::JwksUri(_) => moved,
+        };
+        let key = match algorithm.is_symmetric() {
+            true => TestKey::from_secret(algorithm, None, pre_made::SECRET),
+            false => issuer.signing_key(),
+        };
+        Lookalike { issuer, preset, key }
+    }
+}
+
+impl Lookalike {
+    /// The issuer behind it: keys, faults, clock.
+    #[must_use]
+    pub fn issuer(&self) -> &TestIssuer {
+        &self.issuer
+    }
+
+    /// The preset as it stands here: with the issuer's name and keys at this address.
+    #[must_use]
+    pub fn preset(&self) -> &Preset {
+        &self.preset
+    }
+
+    /// What a resource server has to trust.
+    ///
+    /// # Errors
+    /// When the preset makes no issuer.
+    pub fn trusted(&self) -> Result<Issuer, ConfigError> {
+        let issuer = match &self.preset.keys {
+            KeysAt::Discovery | KeysAt::JwksUri(_) => self.preset.issuer()?,
+            KeysAt::Secret | KeysAt::PemPerKid(_) => {
+                let keys = match (self.key.secret(), self.key.public_pem()) {
+                    (Some(secret), _) => StaticKeys::secret(self.key.algorithm(), secret)?,
+                    (None, pem) => StaticKeys::pem(self.key.algorithm(), pem.unwrap_or_default())?,
+                };
+                self.preset.issuer_with_keys(keys)?
+            }
+        };
+        Ok(issuer.allow_loopback_http())
+    }
+
+    /// A good token in the provider's shape, until one of the calls makes it bad.
+    pub fn token(&self) -> TokenBuilder {
+        let sample = &self.preset.sample;
+        let mut token = self.issuer.token().without("client_id").without("jti").without_header("typ");
+        if self.key.algorithm().is_symmetric() {
+            token = token.signed_by(&self.key);
+        }
+        token = match &self.preset.audience {
+            AudienceRule::Names(names) => names.first().map_or(token.clone(), |name| token.clone().audience(name)),
+            AudienceRule::ClaimsInstead => token.without("aud"),
+            AudienceRule::Server => token,
+        };
+        for (name, value) in sample.header.as_object().into_iter().flatten() {
+            token = token.header(name, value.clone());
+        }
+        token = match &self.preset.issuer {
+            IssuerName::Exact(name) => token.issuer(name),
+            IssuerName::Template(pattern) => {
+                let tenant = sample.claims.get("tid").and_then(Value::as_str).unwrap_or_default();
+                token.issuer(&pattern.replace("{tenantid}", tenant))
+            }
+            IssuerName::TrustDomain(_) | IssuerName::Nameless(_) => token.without("iss"),
+        };
+        token = with(token, &sample.claims);
+        if self.preset.padded { token.padded() } else { token }
+    }
+
+    /// Tokens that are nearly right, each by what it is. Every one of them has to be refused.
+    #[must_use]
+    pub fn near_misses(&self) -> Vec<(String, String)> {
+        let mut misses: Vec<(String, TokenBuilder)> = Vec::new();
+        let mut add = |name: &str, token: TokenBuilder| misses.push((name.to_owned(), token));
+        let good = || self.token();
+        let forger = TestKey::forger(self.key.algorithm(), self.key.kid());
+        add("another tenant's key", good().signed_by(&forger));
+        add("another issuer", good().issuer("https://evil.example/"));
+        add("a token that expired", good().expired());
+        add("claims changed after signing", good().tampered());
+        add("no signature", good().alg_none());
+        add("a logout token", good().claim("events", serde_json::json!({})));
+        add("a refresh token", good().claim("typ", "Refresh"));
+        if self.preset.audience != AudienceRule::ClaimsInstead {
+            add("another audience", good().audience("https://another.example"));
+            add("no audience", good().without("aud"));
+        }
+        match self.preset.kind {
+            TokenKind::Id => {
+                add("an access token", good().header("typ", "at+jwt").without("at_hash").without("c_hash"))
+            }
+            _ => add("an ID token", good().claim("nonce", "n")),
+        }
+        if let Some(pem) = self.key.public_pem() {
+            add(
+                "the public key as a secret",
+                good().signed_by(&TestKey::from_secret(Algorithm::HS256, self.key.kid(), pem)),
+            );
+        }
+        for (name, claims) in &self.preset.sample.near_misses {
+            add(name, with(good(), claims));
+        }
+        misses.into_iter().map(|(name, token)| (name, token.mint())).collect()
+    }
+}
+
+/// Null takes a claim out.
+fn with(token: TokenBuilder, claims: &Value) -> TokenBuilder {
+    claims.as_object().into_iter().flatten().fold(token, |token, (name, value)| match value {
+        Value::Null => token.without(name),
+        value => token.claim(name, value.clone()),
+    })
+}
