@@ -6,5 +6,6 @@ mod advisories;
 mod canary;
 mod cases;
 mod faults;
+mod fuzz_smoke;
 mod grpc;
 mod outages;

@@ -8,7 +8,7 @@ use super::login::{CALLBACK, authorize};
 use super::process::{Server, text};
 use super::served::{Api, Framework};
 
-fn shown(framework: Framework, capability: &str) {
+pub(super) fn shown(framework: Framework, capability: &str) {
     note(
         "issuers",
         &format!("django {} {capability}", framework.name()),
@@ -17,7 +17,7 @@ fn shown(framework: Framework, capability: &str) {
 }
 
 /// What a scripted login of Ada's brings.
-async fn log_in(server: &Server, client: &str) -> Value {
+pub(super) async fn log_in(server: &Server, client: &str) -> Value {
     let query = [
         ("client_id", client),
         ("response_type", "code"),

@@ -1,7 +1,10 @@
 //! Real authorization servers, our resource server behind them, and an axum and an actix-web server in front, over real HTTP.
 
 mod django;
+mod id_tokens;
 mod login;
+mod obtaining;
 mod oidc_provider;
+mod opaque;
 mod process;
 mod served;

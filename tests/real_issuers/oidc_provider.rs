@@ -8,13 +8,13 @@ use super::login::{CALLBACK, authorize};
 use super::process::{Server, text};
 use super::served::{Api, Framework};
 
-const AUDIENCE: &str = "https://api.test";
+pub(super) const AUDIENCE: &str = "https://api.test";
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 /// Under every algorithm's name; Ed25519 is RFC 9864's name for EdDSA on that curve.
-const ALGORITHMS: [&str; 11] =
+pub(super) const ALGORITHMS: [&str; 11] =
     ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"];
 
-fn trusted(server: &Server) -> Issuer {
+pub(super) fn trusted(server: &Server) -> Issuer {
     Issuer::discover(&server.url).unwrap().allow_loopback_http().algorithms(Algorithms::ASYMMETRIC.iter())
 }
 
@@ -23,14 +23,14 @@ fn api(issuer: Issuer) -> ResourceServer {
 }
 
 /// A token for the API by client credentials, in this format.
-async fn mint(server: &Server, format: &str) -> String {
+pub(super) async fn mint(server: &Server, format: &str) -> String {
     let resource = format!("{AUDIENCE}/{format}");
     let form = [("grant_type", "client_credentials"), ("resource", resource.as_str()), ("scope", "read:users")];
     text(&server.post("/token", "app-RS256", &form).await, "access_token")
 }
 
 /// What a scripted login of Ada's brings.
-async fn log_in(server: &Server, client: &str) -> Value {
+pub(super) async fn log_in(server: &Server, client: &str) -> Value {
     let resource = format!("{AUDIENCE}/ES256");
     let query = [
         ("client_id", client),
@@ -50,11 +50,11 @@ async fn log_in(server: &Server, client: &str) -> Value {
     server.post("/token", client, &form).await
 }
 
-async fn count(server: &Server, path: &str) -> u64 {
+pub(super) async fn count(server: &Server, path: &str) -> u64 {
     serde_json::from_str::<Value>(&server.get("/test/counts").await).unwrap()[path].as_u64().unwrap_or(0)
 }
 
-fn shown(framework: Framework, capability: &str) {
+pub(super) fn shown(framework: Framework, capability: &str) {
     note(
         "issuers",
         &format!("oidc-provider {} {capability}", framework.name()),

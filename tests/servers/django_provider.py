@@ -14,7 +14,7 @@ from django.conf import settings
 from jwcrypto import jwk
 
 FOLDER = tempfile.TemporaryDirectory()
-SECRET = "secret-of-the-client"
+SECRET = "secret of the client: thirty-two bytes and more"
 KEY = jwk.JWK.generate(kty="RSA", size=2048).export_to_pem(private_key=True, password=None).decode()
 
 settings.configure(

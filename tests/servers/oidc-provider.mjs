@@ -32,7 +32,7 @@ function newKeys() {
 }
 
 function clients() {
-  const common = { client_secret: 'secret-of-the-client', redirect_uris: ['https://client.test/callback'], response_types: ['code'] };
+  const common = { client_secret: 'secret of the client: thirty-two bytes and more', redirect_uris: ['https://client.test/callback'], response_types: ['code'] };
   const app = (alg) => ({
     ...common,
     client_id: `app-${alg}`,
