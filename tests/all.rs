@@ -8,4 +8,5 @@ mod cases;
 mod faults;
 mod fuzz_smoke;
 mod grpc;
+mod on_behalf;
 mod outages;

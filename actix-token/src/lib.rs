@@ -65,6 +65,8 @@
 //!    [`TokenMiddleware::rejection`] writes another. The [`Error`] is in the response's extensions.
 //! 4. Each refusal is logged once, by the [`TokenMiddleware`], also where an extractor, a guard or a handler refuses.
 
+#[cfg(feature = "client")]
+mod client;
 mod extract;
 mod future;
 mod logout;
@@ -83,6 +85,8 @@ pub use token_core::{
     ResourceServer, Rule, StandardClaims, StaticKeys, Verified, scopes,
 };
 
+#[cfg(feature = "client")]
+pub use client::{ClientRejection, FederatedToken, OnBehalfOf};
 pub use extract::{Authenticated, Claims, IdToken, MaybeAuthenticated, Scoped, outcome};
 pub use future::TokenFuture;
 pub use logout::logout;

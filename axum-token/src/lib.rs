@@ -65,6 +65,8 @@
 //! A CORS layer goes outside, which for `Router::layer` means added later: preflight requests carry no token, and a page can
 //! read a 401 only with the CORS fields on it. What else holds for the layer stands in [`tower_token`].
 
+#[cfg(feature = "client")]
+mod client;
 mod extract;
 mod logout;
 mod rejection;
@@ -81,6 +83,8 @@ pub use token_core::{
 #[doc(inline)]
 pub use tower_token::{ScopeLayer, TokenLayer};
 
+#[cfg(feature = "client")]
+pub use client::{ClientRejection, FederatedToken, OnBehalfOf};
 pub use extract::{Authenticated, Claims, IdToken, Scoped};
 pub use logout::logout;
 pub use rejection::Rejection;

@@ -65,6 +65,7 @@ mod pkce;
 mod random;
 mod record;
 mod refresh;
+mod refusal;
 mod renewal;
 mod response;
 mod secret;
@@ -85,6 +86,7 @@ pub use federated::{
 pub use grant::{TokenRequest, TokenType};
 pub use pkce::PkceVerifier;
 pub use refresh::{OnRotate, RefreshSource, RefreshSourceBuilder};
+pub use refusal::Refusal;
 pub use renewal::RenewalSettings;
 pub use response::{Expected, TokenResponse, process_token_response};
 pub use secret::{AccessToken, Assertion, AuthorizationCode, ClientSecret, IdToken, RefreshToken};

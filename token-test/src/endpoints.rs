@@ -1,10 +1,16 @@
 //! A tenant goes in, the router with all its endpoints comes out. One file each: its route, its metadata, its answers.
 
+mod delegation;
 mod discovery;
+mod exchange;
 mod form;
 mod jwks;
+mod management;
 mod oauth_error;
+mod refresh;
+mod revocation;
 mod token;
+mod vault;
 
 use std::sync::Arc;
 
@@ -19,13 +25,21 @@ use crate::faults::{self, Endpoint};
 use crate::tenant::Tenant;
 
 pub(crate) use jwks::PATH as JWKS_PATH;
+pub(crate) use revocation::PATH as REVOCATION_PATH;
 pub(crate) use token::PATH as TOKEN_PATH;
 
 type Routes = Vec<(Endpoint, String, MethodRouter<Arc<Tenant>>)>;
 
 /// Every endpoint of the tenant behind the middleware that applies its faults and counts its hits.
 pub(crate) fn router(tenant: &Arc<Tenant>) -> Router {
-    let all = [discovery::routes(tenant), jwks::routes(tenant), token::routes(tenant)];
+    let all = [
+        discovery::routes(tenant),
+        jwks::routes(tenant),
+        token::routes(tenant),
+        revocation::routes(tenant),
+        delegation::routes(tenant),
+        management::routes(tenant),
+    ];
     let mut router = Router::new();
     for (endpoint, path, methods) in all.into_iter().flatten() {
         let faults = middleware::from_fn_with_state((Arc::clone(tenant), endpoint), faults::apply);
@@ -39,6 +53,7 @@ fn metadata(tenant: &Tenant) -> Map<String, Value> {
     let mut document = Map::new();
     jwks::describe(tenant, &mut document);
     token::describe(tenant, &mut document);
+    revocation::describe(tenant, &mut document);
     document
 }
 

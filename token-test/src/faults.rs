@@ -25,11 +25,18 @@ pub enum Endpoint {
     Jwks,
     /// The token endpoint.
     Token,
+    /// The revocation endpoint (RFC 7009).
+    Revocation,
+    /// Auth0's legacy delegation.
+    Delegation,
+    /// What there is of Auth0's Management API.
+    Management,
 }
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: &[Self] = &[Self::Discovery, Self::Jwks, Self::Token];
+    pub const ALL: &[Self] =
+        &[Self::Discovery, Self::Jwks, Self::Token, Self::Revocation, Self::Delegation, Self::Management];
 }
 
 /// Switches faults on, at every endpoint or [at](Self::at) one. Got from [`TestIssuer::faults`](crate::TestIssuer::faults).
@@ -78,6 +85,15 @@ impl Faults {
     pub fn status(self, status: u16) -> Self {
         let status = StatusCode::from_u16(status).expect("a status between 100 and 999");
         self.answer(Answer::Status(status))
+    }
+
+    /// Answers with this status and OAuth error code (RFC 6749 section 5.2), and with `Retry-After` where seconds are given.
+    ///
+    /// # Panics
+    /// If `status` is not between 100 and 999.
+    pub fn refuse(self, status: u16, error: &'static str, retry_after: Option<u32>) -> Self {
+        let status = StatusCode::from_u16(status).expect("a status between 100 and 999");
+        self.answer(Answer::Refuse(status, error, retry_after))
     }
 
     /// Answers 200 with an HTML page, as captive portals and misconfigured proxies do.
@@ -215,6 +231,7 @@ pub(crate) struct Fault {
 enum Answer {
     Close,
     Status(StatusCode),
+    Refuse(StatusCode, &'static str, Option<u32>),
     Body(&'static str, Bytes),
     Redirect(HeaderValue),
     Oversized,
@@ -237,6 +254,14 @@ pub(crate) async fn apply(
         Some(Answer::Close) => (axum::Extension(CloseWithoutAnswer), ()).into_response(),
         Some(Answer::Status(status)) => {
             (status, [(header::CONTENT_TYPE, "application/json")], r#"{"error":"server_error"}"#).into_response()
+        }
+        Some(Answer::Refuse(status, error, retry_after)) => {
+            let body = format!(r#"{{"error":"{error}"}}"#);
+            let mut refusal = (status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
+            if let Some(seconds) = retry_after {
+                refusal.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            refusal
         }
         Some(Answer::Body(media_type, body)) => ([(header::CONTENT_TYPE, media_type)], body).into_response(),
         Some(Answer::Redirect(to)) => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, to)]).into_response(),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
-use serde_json::Value;
+use serde_json::{Value, json};
 use token_core::Algorithm;
 use tokio::net::TcpListener;
 
@@ -101,6 +101,52 @@ impl TestIssuer {
     /// [`scopes`](RegisteredClient::scopes) says otherwise.
     pub fn client(&self, id: &str, secret: &str) -> RegisteredClient {
         RegisteredClient::register(Arc::clone(&self.tenant), id, secret)
+    }
+
+    /// Where refresh tokens are revoked (RFC 7009).
+    #[must_use]
+    pub fn revocation_endpoint(&self) -> String {
+        self.tenant.endpoint(endpoints::REVOCATION_PATH)
+    }
+
+    /// Signs a user in and hands out the refresh token of `client_id`, the first of its family. It is good for `scope`.
+    #[must_use]
+    pub fn refresh_token(&self, subject: &str, client_id: &str, scope: &str) -> String {
+        let token = format!("rt-{}", self.tenant.unique());
+        self.tenant.grants().issue(token.clone(), subject, client_id, scope);
+        token
+    }
+
+    /// Whether each refresh token is good for one use. On at first; using a spent one revokes its family.
+    pub fn rotate_refresh_tokens(&self, rotate: bool) {
+        self.tenant.grants().rotating = rotate;
+    }
+
+    /// Gives a user an account at an identity provider: what Auth0's `users/{id}` and its Token Vault know of it.
+    pub fn connect(&self, subject: &str, connection: &str, provider_token: &str) {
+        let mut grants = self.tenant.grants();
+        let user =
+            grants.users.entry(subject.to_owned()).or_insert_with(|| json!({ "user_id": subject, "identities": [] }));
+        if let Some(identities) = user["identities"].as_array_mut() {
+            identities.retain(|identity| identity["connection"] != connection);
+            identities.push(json!({
+                "connection": connection,
+                "provider": connection,
+                "user_id": subject,
+                "isSocial": true,
+                "access_token": provider_token,
+                "expires_in": 3599,
+            }));
+        }
+    }
+
+    /// Takes the account away again.
+    pub fn disconnect(&self, subject: &str, connection: &str) {
+        if let Some(user) = self.tenant.grants().users.get_mut(subject)
+            && let Some(identities) = user["identities"].as_array_mut()
+        {
+            identities.retain(|identity| identity["connection"] != connection);
+        }
     }
 
     /// Signs with a new key from now on. The old one stays published, its tokens stay good.

@@ -41,6 +41,7 @@ mod clock;
 mod compact;
 mod endpoints;
 mod faults;
+mod grants;
 mod gzip;
 mod issuer;
 mod keys;

@@ -10,6 +10,7 @@ use token_core::{Algorithm, Clock};
 
 use crate::client::Client;
 use crate::faults::Traffic;
+use crate::grants::Grants;
 use crate::keys::KeyRing;
 
 /// The state behind every endpoint. Locks are held for a look, never across an await.
@@ -29,6 +30,7 @@ pub(crate) struct Tenant {
     keys: Mutex<KeyRing>,
     clients: Mutex<HashMap<String, Client>>,
     metadata: Mutex<Map<String, Value>>,
+    grants: Mutex<Grants>,
     random: RandomState,
     counter: AtomicU64,
 }
@@ -74,6 +76,7 @@ impl Tenant {
             keys: Mutex::new(keys),
             clients: Mutex::default(),
             metadata: Mutex::default(),
+            grants: Mutex::default(),
             random: RandomState::new(),
             counter: AtomicU64::new(0),
         };
@@ -108,6 +111,10 @@ impl Tenant {
 
     pub(crate) fn clients(&self) -> MutexGuard<'_, HashMap<String, Client>> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn grants(&self) -> MutexGuard<'_, Grants> {
+        self.grants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What a test put in place of members of the discovery document; null removes.

@@ -35,10 +35,12 @@ async fn without_a_place_a_fault_is_everywhere() {
     let issuer = TestIssuer::start().await;
     issuer.faults().status(500);
     let document = format!("{}/.well-known/oauth-authorization-server", issuer.url());
-    for url in [issuer.jwks_uri(), document] {
+    for url in [issuer.jwks_uri(), document, format!("{}/api/v2/users/ada", issuer.url())] {
         assert_eq!(client().get(url).send().await.unwrap().status(), 500);
     }
-    assert_eq!(client().post(issuer.token_endpoint()).send().await.unwrap().status(), 500);
+    for url in [issuer.token_endpoint(), issuer.revocation_endpoint(), format!("{}/delegation", issuer.url())] {
+        assert_eq!(client().post(url).send().await.unwrap().status(), 500);
+    }
     for endpoint in Endpoint::ALL {
         assert_eq!(issuer.hits(*endpoint), 1);
     }

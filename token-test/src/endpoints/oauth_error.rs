@@ -27,6 +27,14 @@ impl OAuthError {
         Self { status: StatusCode::BAD_REQUEST, error: "invalid_scope", description }
     }
 
+    pub(super) const fn invalid_grant(description: &'static str) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, error: "invalid_grant", description }
+    }
+
+    pub(super) const fn access_denied(description: &'static str) -> Self {
+        Self { status: StatusCode::UNAUTHORIZED, error: "access_denied", description }
+    }
+
     pub(super) const fn unsupported_grant_type() -> Self {
         let description = "this grant type is not served here";
         Self { status: StatusCode::BAD_REQUEST, error: "unsupported_grant_type", description }

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::Routes;
 use super::form::Form;
 use super::oauth_error::OAuthError;
+use super::{exchange, refresh, vault};
 use crate::client::Client;
 use crate::faults::Endpoint;
 use crate::mint::TokenBuilder;
@@ -20,15 +21,20 @@ use crate::tenant::Tenant;
 
 pub(crate) const PATH: &str = "/token";
 
-const LIFE: Duration = Duration::from_secs(3600);
+pub(super) const LIFE: Duration = Duration::from_secs(3600);
+
+const GRANTS: [&str; 5] =
+    ["client_credentials", refresh::GRANT, exchange::EXCHANGE, exchange::JWT_BEARER, vault::GRANT];
 
 pub(super) fn routes(tenant: &Tenant) -> Routes {
-    vec![(Endpoint::Token, format!("{}{PATH}", tenant.path), post(token))]
+    let at = |path: &str| (Endpoint::Token, format!("{}{path}", tenant.path), post(token));
+    // The second is where Auth0 has it.
+    vec![at(PATH), at("/oauth/token")]
 }
 
 pub(super) fn describe(tenant: &Tenant, document: &mut Map<String, Value>) {
     document.insert("token_endpoint".to_owned(), json!(tenant.endpoint(PATH)));
-    document.insert("grant_types_supported".to_owned(), json!(["client_credentials"]));
+    document.insert("grant_types_supported".to_owned(), json!(GRANTS));
     let methods = json!(["client_secret_basic", "client_secret_post"]);
     document.insert("token_endpoint_auth_methods_supported".to_owned(), methods);
 }
@@ -38,6 +44,10 @@ async fn token(State(tenant): State<Arc<Tenant>>, headers: HeaderMap, body: Byte
     let client = form.client(&tenant, &headers)?;
     let answer = match form.one("grant_type")? {
         Some("client_credentials") => client_credentials(&tenant, &client, &form)?,
+        Some(refresh::GRANT) => refresh::answer(&tenant, &client, &form)?,
+        Some(exchange::EXCHANGE) => exchange::exchange(&tenant, &client, &form)?,
+        Some(exchange::JWT_BEARER) => exchange::jwt_bearer(&tenant, &client, &form)?,
+        Some(vault::GRANT) => vault::answer(&tenant, &client, &form)?,
         Some(_) => return Err(OAuthError::unsupported_grant_type()),
         None => return Err(OAuthError::invalid_request("grant_type is missing")),
     };
@@ -65,7 +75,7 @@ fn client_credentials(tenant: &Arc<Tenant>, client: &Client, form: &Form) -> Res
 }
 
 /// The scope that the client gets: what it asks for, when it may; all that it may have, when it asks for nothing.
-fn granted(client: &Client, asked: Option<&str>) -> Result<String, OAuthError> {
+pub(super) fn granted(client: &Client, asked: Option<&str>) -> Result<String, OAuthError> {
     let Some(asked) = asked else {
         return Ok(client.scopes.as_ref().map(|scopes| scopes.join(" ")).unwrap_or_default());
     };
