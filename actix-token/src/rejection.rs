@@ -82,6 +82,9 @@ pub(crate) fn respond(error: &Error, refusals: &Refusals) -> HttpResponse {
     if let Some(seconds) = answer.retry_after {
         field(header::RETRY_AFTER, seconds.to_string());
     }
+    if let Some(explanation) = answer.explanation {
+        field(HeaderName::from_static(Answer::EXPLANATION), explanation);
+    }
     set_content_type(response.headers_mut(), answer.content_type);
     response.extensions_mut().insert(error.clone());
     response

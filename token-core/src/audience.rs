@@ -63,6 +63,14 @@ impl Audience {
         }
     }
 
+    /// The names that are ours, unless any audience will do.
+    pub(crate) fn ours(&self) -> Option<&BTreeSet<String>> {
+        match &self.0 {
+            Rule::OneOf(names) => Some(names),
+            Rule::Unchecked => None,
+        }
+    }
+
     /// Whether one token could be for both.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {

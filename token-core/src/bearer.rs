@@ -1,5 +1,6 @@
 //! From a request to the one bearer token in it, or why there is none (RFC 6750 section 2.1, RFC 9110 section 11.4).
 
+use crate::check::Check;
 use crate::presented::{Presented, Source};
 use crate::source::{self, TokenSource};
 use crate::{Error, ErrorKind};
@@ -10,6 +11,10 @@ use crate::{Error, ErrorKind};
 /// [`ErrorKind::MissingToken`] when there is no field, or one of another scheme; [`ErrorKind::InvalidRequest`] when there are two
 /// fields, or the text after the scheme is not a `b64token`.
 pub(crate) fn token<'a>(presented: Presented<'a>, sources: Option<&[TokenSource]>) -> Result<&'a str, Error> {
+    find(presented, sources).map_err(|error| error.at(Check::Credentials))
+}
+
+fn find<'a>(presented: Presented<'a>, sources: Option<&[TokenSource]>) -> Result<&'a str, Error> {
     let request = match presented.0 {
         Source::Token(token) => return padded_b64token(token.as_bytes()),
         Source::Request(request) => request,

@@ -10,6 +10,7 @@ use crate::audience::Audience;
 use crate::challenge::Protection;
 use crate::claim_rule::ClaimRule;
 use crate::discovery::Discovery;
+use crate::explain::Explain;
 use crate::http::HttpClient;
 use crate::introspection::Introspection;
 use crate::issuer::{ConfigError, Issuer, KeysFrom, parse_url};
@@ -19,6 +20,7 @@ use crate::keys::{DiscoveryKeySource, HttpKeySource, KeySource, Keys};
 use crate::kind::TokenKind;
 use crate::mapping::Mapping;
 use crate::opaque::{Exchange, Kind, Opaque, OpaqueVerifier};
+use crate::policy::{IssuerPolicy, Policy};
 use crate::registry::{Naming, Registry};
 use crate::server::{Inner, ResourceServer};
 use crate::source::TokenSource;
@@ -40,9 +42,12 @@ pub struct ResourceServerBuilder {
     sources: Option<Vec<TokenSource>>,
     max_token: usize,
     cache: TokenCacheSettings,
+    explain: Explain,
     deny_list: Option<Arc<dyn DenyList>>,
     when_unreachable: WhenUnreachable,
 }
+
+const MAX_TOKEN: usize = 16 * 1024;
 
 /// More than this hides a wrong clock instead of tolerating a skewed one.
 const MOST_LEEWAY: Duration = Duration::from_secs(300);
@@ -56,8 +61,9 @@ impl ResourceServerBuilder {
             clock: Arc::new(SystemClock),
             protection: Protection::default(),
             sources: None,
-            max_token: 16 * 1024,
+            max_token: MAX_TOKEN,
             cache: TokenCacheSettings::default(),
+            explain: Explain::Off,
             deny_list: None,
             when_unreachable: WhenUnreachable::default(),
         }
@@ -145,6 +151,36 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// While developing: one event `token.explained` per refusal, which says the likely cause. Never holds a value of the token.
+    pub fn explain_in_log(mut self) -> Self {
+        self.explain = Explain::Log;
+        self
+    }
+
+    /// While developing: the event, and the same words to the caller in the response header `token-explanation`. A stranger
+    /// learns from it what this server expects: not for production.
+    pub fn explain_in_responses(mut self) -> Self {
+        self.explain = Explain::LogAndHeader;
+        self
+    }
+
+    /// What the builder was told so far, as a policy: to print, to compare, to keep. Keys, stores and clients that were handed over
+    /// are noted, not copied.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        let ours = self.audience.ours();
+        Policy {
+            audience: ours.map(|names| names.iter().cloned().collect()).unwrap_or_default(),
+            dangerously_unchecked_audience: ours.is_none(),
+            realm: self.protection.realm.clone(),
+            resource_metadata: self.protection.resource_metadata.clone(),
+            max_token_bytes: (self.max_token != MAX_TOKEN).then_some(self.max_token),
+            token_cache: self.cache.into(),
+            implies: self.protection.implications.clone(),
+            issuers: self.issuers.iter().map(IssuerPolicy::of).collect(),
+        }
+    }
+
     /// Builds the server. Inside a tokio runtime the keys are fetched at once, in the background; else with the first request. Until they
     /// are there requests get 503; an issuer that is down neither stops a start nor hides: ask [`ResourceServer::ready`] or
     /// [`ResourceServer::health`].
@@ -164,6 +200,7 @@ impl ResourceServerBuilder {
                 }
             }
         }
+        let policy = Arc::new(self.policy());
         let compiler =
             Compiler { audience: self.audience, purpose: self.purpose, clock: self.clock, clients: Clients::default() };
         let mut registry = Registry::default();
@@ -181,6 +218,9 @@ impl ResourceServerBuilder {
             max_token: self.max_token,
             keep_tokens: !self.cache.are_digests(),
             cache: TokenCache::new(self.cache),
+            policy,
+            explain: self.explain,
+            follows: None,
             deny_list: self.deny_list,
             when_unreachable: self.when_unreachable,
         }))
@@ -208,6 +248,12 @@ pub(crate) struct Compiler {
 }
 
 impl Compiler {
+    /// For a server that stands for another one and compiles nothing itself.
+    pub(crate) fn idle(clock: Arc<dyn Clock>) -> Self {
+        let audience = Audience::any_of::<&str>([]);
+        Self { audience, purpose: Purpose::Api, clock, clients: Clients::default() }
+    }
+
     pub(crate) fn compile(&self, issuer: Issuer) -> Result<TrustedIssuer, ConfigError> {
         let name = &issuer.identifier;
         let refuse = |why: String| Err(ConfigError::new(format!("issuer {name}: {why}")));

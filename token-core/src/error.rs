@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::challenge::{Challenge, Protection};
+use crate::check::Check;
 
 macro_rules! table {
     ($($(#[$doc:meta])* $kind:ident = $name:literal, $status:literal, $code:expr, $grpc:literal, $text:literal;)*) => {
@@ -131,6 +132,8 @@ pub struct Error(Arc<Inner>);
 struct Inner {
     kind: ErrorKind,
     detail: Cow<'static, str>,
+    check: Option<Check>,
+    explanation: Option<Box<str>>,
     retry_after: Option<Duration>,
     scope: Option<Box<str>>,
     protection: Option<Arc<Protection>>,
@@ -143,6 +146,8 @@ impl Clone for Inner {
         Self {
             kind: self.kind,
             detail: self.detail.clone(),
+            check: self.check,
+            explanation: self.explanation.clone(),
             retry_after: self.retry_after,
             scope: self.scope.clone(),
             protection: self.protection.clone(),
@@ -156,7 +161,8 @@ impl Error {
     #[must_use]
     pub fn new(kind: ErrorKind, detail: impl Into<Cow<'static, str>>) -> Self {
         let (detail, logged) = (detail.into(), AtomicBool::new(false));
-        Self(Arc::new(Inner { kind, detail, retry_after: None, scope: None, protection: None, logged }))
+        let (check, explanation, retry_after) = (None, None, None);
+        Self(Arc::new(Inner { kind, detail, check, explanation, retry_after, scope: None, protection: None, logged }))
     }
 
     /// Keys or an endpoint of the issuer are out of reach; the client may ask again after `retry_after`.
@@ -186,6 +192,20 @@ impl Error {
         )
     }
 
+    /// The same error, as the finding of this check.
+    #[must_use]
+    pub(crate) fn at(mut self, check: Check) -> Self {
+        self.edit().check = Some(check);
+        self
+    }
+
+    /// The same error with an explanation for the response, as only the operator of a development server asks for.
+    #[must_use]
+    pub(crate) fn explained(mut self, explanation: impl Into<Box<str>>) -> Self {
+        self.edit().explanation = Some(explanation.into());
+        self
+    }
+
     /// The same error, answered in the name of this resource server.
     #[must_use]
     pub(crate) fn within(mut self, protection: &Arc<Protection>) -> Self {
@@ -207,6 +227,12 @@ impl Error {
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.0.detail
+    }
+
+    /// The check that refused, for errors of the gate.
+    #[must_use]
+    pub fn check(&self) -> Option<Check> {
+        self.0.check
     }
 
     /// The scopes that would satisfy the rule that failed, separated by blanks.
@@ -246,6 +272,7 @@ impl Error {
             status: kind.status(),
             www_authenticate: self.challenge(),
             retry_after: self.retry_after().map(|after| after.as_secs().max(1)),
+            explanation: self.0.explanation.as_deref().map(Into::into),
             content_type: Answer::CONTENT_TYPE,
             body: problem(kind),
         }
@@ -258,11 +285,11 @@ impl Error {
         if self.0.logged.swap(true, Ordering::Relaxed) {
             return;
         }
-        let (kind, detail) = (self.kind().name(), self.detail());
+        let (kind, detail, check) = (self.kind().name(), self.detail(), self.check().map(Check::name));
         match self.kind().status() {
-            500 => tracing::error!(kind, detail, "request refused"),
-            503 => tracing::warn!(kind, detail, "request refused"),
-            _ => tracing::debug!(kind, detail, "request refused"),
+            500 => tracing::error!(name: "token.refused", kind, check, detail, "request refused"),
+            503 => tracing::warn!(name: "token.refused", kind, check, detail, "request refused"),
+            _ => tracing::debug!(name: "token.refused", kind, check, detail, "request refused"),
         }
     }
 }
@@ -277,6 +304,9 @@ pub struct Answer {
     pub www_authenticate: Option<String>,
     /// Value of `Retry-After` in whole seconds, at least one.
     pub retry_after: Option<u64>,
+    /// Value of [`Answer::EXPLANATION`], where the operator switched it on
+    /// ([`ResourceServerBuilder::explain_in_responses`](crate::ResourceServerBuilder::explain_in_responses)).
+    pub explanation: Option<String>,
     /// The media type of [`Answer::body`].
     pub content_type: &'static str,
     /// The body: a problem document (RFC 9457), unless the operator has another one written.
@@ -286,6 +316,8 @@ pub struct Answer {
 impl Answer {
     /// The media type of a body that nobody changed.
     pub const CONTENT_TYPE: &'static str = "application/problem+json";
+    /// The header field, in lower case, that carries [`Answer::explanation`].
+    pub const EXPLANATION: &'static str = "token-explanation";
 }
 
 fn problem(kind: ErrorKind) -> String {

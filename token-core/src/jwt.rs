@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::check::Check;
 use crate::claims::{self, Claims, Text};
 use crate::jose::base64url::{self, HeaderBuffer, SignatureBuffer};
 use crate::jose::header::{self, Header, HeaderError, TokenType};
@@ -76,7 +77,8 @@ pub(crate) fn verify(token: &str, registry: &Registry, now: Timestamp) -> Result
             None => error,
         })?;
     let parts = if padded { parts.without_padding() } else { parts };
-    let (text, untrusted) = claims::parse(untrusted_json).map_err(|error| malformed(error.to_string()))?;
+    let (text, untrusted) =
+        claims::parse(untrusted_json).map_err(|error| malformed(Check::Claims, error.to_string()))?;
 
     // RFC 8725 3.8: the issuer picks its own rules and keys out of the closed registry.
     let issuer = match registry.candidates(&text, &untrusted) {
@@ -85,7 +87,7 @@ pub(crate) fn verify(token: &str, registry: &Registry, now: Timestamp) -> Result
         several => choose(several, &parts, &text, &untrusted)?,
     };
     if padded && !issuer.padded {
-        return Err(malformed("a part of the token is padded: base64url in a JWT is not").into());
+        return Err(malformed(Check::Claims, "a part of the token is padded: base64url in a JWT is not").into());
     }
 
     if issuer.keyless {
@@ -93,6 +95,7 @@ pub(crate) fn verify(token: &str, registry: &Registry, now: Timestamp) -> Result
     }
     let Some(keys) = issuer.keys.current(now) else {
         // Still read the header: a token that no key could save must not start a fetch.
+        decode_signature(&parts, &mut SignatureBuffer::new())?;
         let mut buffer = HeaderBuffer::new();
         let header = read_header(parts.header, &mut buffer)?;
         let kind = issuer.check_header(header.alg, header.typ, &text, &untrusted)?;
@@ -116,7 +119,7 @@ pub(crate) fn verify(token: &str, registry: &Registry, now: Timestamp) -> Result
         let mut buffer = HeaderBuffer::new();
         buffer.decode(parts.header).and_then(|json| serde_json::from_slice(json).ok()).unwrap_or_default()
     };
-    let extra = issuer.examine(Some(&key), header_json, &text, &untrusted)?;
+    let extra = issuer.examine(Some(&key), header_json, &text, &untrusted).map_err(|error| error.at(Check::Demands))?;
     let kind = match (kind, &extra) {
         (TokenKind::Access, Some(extra)) if extra.delegation.actor.is_some() => TokenKind::Delegation,
         (TokenKind::Access, _) if issuer.naming == Naming::Nameless => TokenKind::Management,
@@ -138,17 +141,22 @@ fn decode_claims(parts: &Parts<'_>, registry: &Registry) -> Result<(String, bool
     {
         return Ok((json, true));
     }
-    Err(malformed("the claims are not UTF-8 in strict base64url"))
+    Err(malformed(Check::Claims, "the claims are not UTF-8 in strict base64url"))
 }
 
 fn stranger(registry: &Registry, claims: &Claims) -> Hurdle {
     match claims.issuer {
         Some(_) => Hurdle::Stranger,
-        None if registry.knows_nameless() => Hurdle::Refused(Error::new(
-            ErrorKind::UnknownIssuer,
-            "the token has no iss, and none of those who write none is trusted for its aud or sub",
-        )),
-        None => Hurdle::Refused(Error::new(ErrorKind::ClaimsMismatch, "the token has no iss, and one is required")),
+        None if registry.knows_nameless() => Hurdle::Refused(
+            Error::new(
+                ErrorKind::UnknownIssuer,
+                "the token has no iss, and none of those who write none is trusted for its aud or sub",
+            )
+            .at(Check::Issuer),
+        ),
+        None => Hurdle::Refused(
+            Error::new(ErrorKind::ClaimsMismatch, "the token has no iss, and one is required").at(Check::Issuer),
+        ),
     }
 }
 
@@ -235,9 +243,8 @@ fn signed_by(
     keys: &KeySet,
     precheck: impl FnOnce(Algorithm, TokenType) -> Result<(), Error>,
 ) -> Result<Arc<VerificationKey>, Unsigned> {
-    let mut signature = SignatureBuffer::new();
-    let signature =
-        signature.decode(parts.signature).ok_or_else(|| malformed("the signature is not strict base64url"))?;
+    let mut buffer = SignatureBuffer::new();
+    let signature = decode_signature(parts, &mut buffer)?;
 
     // The very header of a token that was well signed: everything judged from it holds.
     if let Some(remembered) = keys.remembered(parts.header) {
@@ -255,7 +262,7 @@ fn signed_by(
         Ok(key) => key,
         Err(NoKey::WrongAlgorithm) => {
             let detail = format!("the key that the token names is not one for {}", header.alg);
-            return Err(Error::new(ErrorKind::AlgorithmNotAllowed, detail).into());
+            return Err(Error::new(ErrorKind::AlgorithmNotAllowed, detail).at(Check::Key).into());
         }
         Err(NoKey::Unknown | NoKey::Ambiguous) => {
             return Err(Unsigned::Lacking(match header.kid {
@@ -279,15 +286,23 @@ fn unsigned(kid: Option<&str>) -> Unsigned {
 }
 
 pub(crate) fn bad_signature() -> Error {
-    Error::new(ErrorKind::BadSignature, "the signature does not verify with the issuer's key")
+    Error::new(ErrorKind::BadSignature, "the signature does not verify with the issuer's key").at(Check::Signature)
+}
+
+fn decode_signature<'b>(parts: &Parts<'_>, buffer: &'b mut SignatureBuffer) -> Result<&'b [u8], Error> {
+    buffer.decode(parts.signature).ok_or_else(|| malformed(Check::Header, "the signature is not strict base64url"))
 }
 
 fn read_header<'b>(encoded: &[u8], buffer: &'b mut HeaderBuffer) -> Result<Header<'b>, Error> {
     header::parse(encoded, buffer).map_err(|error| match error {
-        HeaderError::Malformed(why) => malformed(why),
-        HeaderError::AlgorithmNotAllowed(why) => Error::new(ErrorKind::AlgorithmNotAllowed, why),
-        HeaderError::Encrypted => Error::new(ErrorKind::WrongType, "encrypted tokens (JWE) are not accepted"),
-        HeaderError::Critical => malformed("the header demands an extension (crit), and none is implemented"),
+        HeaderError::Malformed(why) => malformed(Check::Header, why),
+        HeaderError::AlgorithmNotAllowed(why) => Error::new(ErrorKind::AlgorithmNotAllowed, why).at(Check::Algorithm),
+        HeaderError::Encrypted => {
+            Error::new(ErrorKind::WrongType, "encrypted tokens (JWE) are not accepted").at(Check::Header)
+        }
+        HeaderError::Critical => {
+            malformed(Check::Header, "the header demands an extension (crit), and none is implemented")
+        }
     })
 }
 
@@ -308,7 +323,7 @@ fn split(token: &str) -> Result<Parts<'_>, Error> {
             signed: &bytes[..second],
         }),
         (Some(_), Some(_), Some(_), Some(_)) if dots.next().is_none() => {
-            Err(Error::new(ErrorKind::WrongType, "encrypted tokens (JWE) are not accepted"))
+            Err(Error::new(ErrorKind::WrongType, "encrypted tokens (JWE) are not accepted").at(Check::Form))
         }
         _ => Err(foreign(token)),
     }
@@ -319,12 +334,12 @@ fn foreign(token: &str) -> Error {
     match kind::untrusted_prefix(token) {
         Some((kind, whose)) => {
             let detail = format!("it begins like {kind} of {whose}, expected an access token for this server");
-            Error::new(ErrorKind::WrongType, detail)
+            Error::new(ErrorKind::WrongType, detail).at(Check::Form)
         }
-        None => malformed("not a JWT: expected three parts"),
+        None => malformed(Check::Form, "not a JWT: expected three parts"),
     }
 }
 
-fn malformed(why: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error::new(ErrorKind::Malformed, why)
+fn malformed(check: Check, why: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::Malformed, why).at(check)
 }

@@ -34,6 +34,11 @@ pub(crate) struct Template {
 pub(crate) const TENANT: &str = "{tenantid}";
 
 impl Template {
+    /// The tenants that are let in; none where all are.
+    pub(crate) fn tenants(&self) -> Vec<String> {
+        self.tenants.iter().map(|tenant| String::from(&**tenant)).collect()
+    }
+
     pub(crate) fn new(pattern: &str, tenants: &[String]) -> Result<Self, ConfigError> {
         let refuse = |why: &str| Err(ConfigError::new(format!("issuer template {pattern}: {why}")));
         match pattern.split_once(TENANT) {

@@ -14,11 +14,14 @@ use crate::audience::Audience;
 use crate::bearer;
 use crate::builder::{Compiler, ResourceServerBuilder};
 use crate::challenge::Protection;
+use crate::check::Check;
+use crate::explain::Explain;
 use crate::issuer::{ConfigError, Issuer};
 use crate::jwt::{self, Accepted, Hurdle, Lacking};
 use crate::keys::{Answer, Fetched, KeyFetch, KeyState, Missing};
 use crate::maybe_ready::MaybeReady;
 use crate::opaque::OpaqueState;
+use crate::policy::Policy;
 use crate::presented::Presented;
 use crate::registry::Registry;
 use crate::source::TokenSource;
@@ -48,7 +51,7 @@ use crate::{Clock, Error, ErrorKind, Timestamp};
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct ResourceServer(Arc<Inner>);
+pub struct ResourceServer(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) registry: ArcSwap<Registry>,
@@ -60,6 +63,10 @@ pub(crate) struct Inner {
     pub(crate) max_token: usize,
     pub(crate) keep_tokens: bool,
     pub(crate) cache: Option<TokenCache>,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) explain: Explain,
+    /// The server to ask in place of this one, which is then only a name for it; set for servers that follow a policy file.
+    pub(crate) follows: Option<ArcSwap<Inner>>,
     pub(crate) deny_list: Option<Arc<dyn DenyList>>,
     pub(crate) when_unreachable: WhenUnreachable,
 }
@@ -79,6 +86,15 @@ impl ResourceServer {
     /// # Errors
     /// Every kind of [`ErrorKind`] but [`ErrorKind::InsufficientScope`] and [`ErrorKind::Misconfigured`].
     pub fn authenticate(&self, presented: Presented<'_>) -> MaybeReady<Verified> {
+        match (&self.0.follows, self.0.explain) {
+            (Some(current), _) => Self(current.load_full()).authenticate(presented),
+            (None, Explain::Off) => self.judge(presented),
+            (None, Explain::Log | Explain::LogAndHeader) => self.judge_and_explain(presented),
+        }
+    }
+
+    /// The road of every token: from the credentials to the verdict.
+    pub(crate) fn judge(&self, presented: Presented<'_>) -> MaybeReady<Verified> {
         let token = match bearer::token(presented, self.0.sources.as_deref()) {
             Ok(token) => token,
             Err(error) => return MaybeReady::ready(Err(self.refusal(error))),
@@ -115,7 +131,10 @@ impl ResourceServer {
     /// The error in this server's name: its challenge carries realm and metadata.
     #[must_use]
     pub fn refusal(&self, error: Error) -> Error {
-        error.within(&self.0.protection)
+        match &self.0.follows {
+            Some(current) => error.within(&current.load().protection),
+            None => error.within(&self.0.protection),
+        }
     }
 
     /// Trusts one more issuer from now on; its keys are fetched in the background, or with its first token. Requests under way
@@ -124,9 +143,9 @@ impl ResourceServer {
     /// # Errors
     /// As [`ResourceServerBuilder::build`], for this issuer.
     pub fn trust(&self, issuer: Issuer) -> Result<(), ConfigError> {
-        let issuer = Arc::new(self.0.compiler.compile(issuer)?);
+        let issuer = Arc::new(self.current().0.compiler.compile(issuer)?);
         let mut outcome = Ok(());
-        self.0.registry.rcu(|registry| {
+        self.current().0.registry.rcu(|registry| {
             let mut changed = Registry::clone(registry);
             outcome = changed.add(Arc::clone(&issuer));
             changed
@@ -138,14 +157,14 @@ impl ResourceServer {
     /// under. Returns whether it was there.
     pub fn distrust(&self, identifier: &str) -> bool {
         let mut gone = Vec::new();
-        self.0.registry.rcu(|registry| {
+        self.current().0.registry.rcu(|registry| {
             let mut changed = Registry::clone(registry);
             gone = changed.remove(identifier);
             changed
         });
         // Cached verdicts ask their entry on each use; the memory they take is given back at once.
         gone.iter().for_each(|issuer| issuer.removed.store(true, Ordering::Relaxed));
-        if let Some(cache) = self.0.cache.as_ref().filter(|_| !gone.is_empty()) {
+        if let Some(cache) = self.current().0.cache.as_ref().filter(|_| !gone.is_empty()) {
             cache.evict(|facts| facts.issuer.is_removed());
         }
         !gone.is_empty()
@@ -156,7 +175,7 @@ impl ResourceServer {
     /// # Errors
     /// [`ErrorKind::Unavailable`] naming the first issuer whose keys cannot be had; all are tried.
     pub fn ready(&self) -> impl Future<Output = Result<(), Error>> + Send + 'static {
-        let registry = self.0.registry.load();
+        let registry = self.current().0.registry.load();
         let waiting: Vec<_> = registry.iter().map(|issuer| (issuer.identifier.clone(), issuer.keys.ready())).collect();
         async move {
             let mut outcome = Ok(());
@@ -173,8 +192,8 @@ impl ResourceServer {
     /// The state of each issuer's keys, in the order of their identifiers: what a readiness endpoint shows.
     #[must_use]
     pub fn health(&self) -> Vec<(String, KeyState)> {
-        let now = self.0.clock.now();
-        let registry = self.0.registry.load();
+        let now = self.current().0.clock.now();
+        let registry = self.current().0.registry.load();
         let mut states: Vec<_> =
             registry.iter().map(|issuer| (issuer.identifier.to_string(), issuer.keys.state(now))).collect();
         states.sort_by(|a, b| a.0.cmp(&b.0));
@@ -186,7 +205,7 @@ impl ResourceServer {
     /// The state of each endpoint that opaque tokens are asked about, in the order of the issuers' identifiers.
     #[must_use]
     pub fn opaque_health(&self) -> Vec<(String, OpaqueState)> {
-        let registry = self.0.registry.load();
+        let registry = self.current().0.registry.load();
         let states = registry.iter().filter_map(|issuer| {
             let opaque = issuer.opaque.as_ref()?;
             Some((issuer.identifier.to_string(), opaque.state()))
@@ -216,7 +235,7 @@ impl Inner {
     fn verify(&self, token: &str, now: Timestamp) -> Result<Verified, Step> {
         if token.len() > self.max_token {
             let detail = format!("the token is longer than {} bytes", self.max_token);
-            return Err(Error::new(ErrorKind::Malformed, detail).into());
+            return Err(Error::new(ErrorKind::Malformed, detail).at(Check::Size).into());
         }
         let Some(cache) = &self.cache else { return self.verify_anew(token, now) };
         let key = cache.key(token);
@@ -296,23 +315,23 @@ fn missing_key(issuer: &TrustedIssuer, lacking: &Lacking, now: Timestamp) -> Ste
 }
 
 fn no_such_issuer() -> Error {
-    Error::new(ErrorKind::UnknownIssuer, "iss is not in the registry")
+    Error::new(ErrorKind::UnknownIssuer, "iss is not in the registry").at(Check::Issuer)
 }
 
 fn no_such_key(kind: ErrorKind) -> Error {
     match kind {
         ErrorKind::BadSignature => jwt::bad_signature(),
-        _ => Error::new(ErrorKind::UnknownKey, "the issuer publishes no key that fits the token's header"),
+        _ => Error::new(ErrorKind::UnknownKey, "the issuer publishes no key that fits the token's header").at(Check::Key),
     }
 }
 
 fn no_keys(retry_after: std::time::Duration) -> Error {
-    Error::unavailable("the issuer's keys are out of reach", retry_after)
+    Error::unavailable("the issuer's keys are out of reach", retry_after).at(Check::Key)
 }
 
 impl fmt::Debug for ResourceServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let registry = self.0.registry.load();
+        let registry = self.current().0.registry.load();
         let issuers: Vec<_> = registry.iter().map(|issuer| &*issuer.identifier).collect();
         f.debug_struct("ResourceServer").field("issuers", &issuers).finish_non_exhaustive()
     }

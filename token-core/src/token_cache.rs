@@ -69,6 +69,11 @@ impl TokenCacheSettings {
         self
     }
 
+    pub(crate) fn policy(self) -> crate::policy::TokenCachePolicy {
+        let Self { entries, bytes, life, digests } = self;
+        crate::policy::TokenCachePolicy { entries, bytes, life, digests }
+    }
+
     pub(crate) fn are_digests(self) -> bool {
         self.digests
     }

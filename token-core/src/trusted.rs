@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::actor::Delegation;
 use crate::audience::Audience;
+use crate::check::Check;
 use crate::claim_rule::ClaimRule;
 use crate::claims::{Claims, Names, Text};
 use crate::jose::header::TokenType;
@@ -96,14 +97,14 @@ impl TrustedIssuer {
     ) -> Result<TokenKind, Error> {
         if !self.algorithms.contains(algorithm) {
             let detail = format!("{algorithm} is not agreed with this issuer, expected one of {:?}", self.algorithms);
-            return Err(Error::new(ErrorKind::AlgorithmNotAllowed, detail));
+            return Err(Error::new(ErrorKind::AlgorithmNotAllowed, detail).at(Check::Algorithm));
         }
         self.check_kind(Some(typ), text, claims)
     }
 
     /// Which kind of token it is, if it is one that is taken here. `typ` is `None` where there is no header to say it.
     pub(crate) fn check_kind(&self, typ: Option<TokenType>, text: &Text, claims: &Claims) -> Result<TokenKind, Error> {
-        let wrong = |detail: String| Err(Error::new(ErrorKind::WrongType, detail));
+        let wrong = |detail: String| Err(Error::new(ErrorKind::WrongType, detail).at(Check::Type));
         let kind = match kind::untrusted_marks(typ, text, claims) {
             (Some(one), Some(other)) => {
                 return wrong(format!(
@@ -137,7 +138,7 @@ impl TrustedIssuer {
             (None, Some(_)) => Ok(TokenKind::Id),
             (None, None) => {
                 let detail = format!("nothing marks it as {}", self.accepts.expected());
-                Err(Error::new(ErrorKind::WrongType, detail))
+                Err(Error::new(ErrorKind::WrongType, detail).at(Check::Type))
             }
         }
     }
@@ -156,7 +157,8 @@ impl TrustedIssuer {
             return Err(Error::new(
                 ErrorKind::SenderConstrained,
                 "the token is bound to its sender (cnf) and no proof of possession is checked here",
-            ));
+            )
+            .at(Check::Binding));
         }
         match kind {
             TokenKind::Id => self.check_id_token(text, claims, now),
@@ -268,12 +270,12 @@ impl TrustedIssuer {
             return Ok(());
         }
         let expected = ours.map_or_else(|| "nobody".to_owned(), Audience::describe);
-        Err(Error::new(ErrorKind::WrongAudience, format!("expected aud to name {expected}")))
+        Err(Error::new(ErrorKind::WrongAudience, format!("expected aud to name {expected}")).at(Check::Audience))
     }
 
     /// OpenID Connect Core section 2: `sub` and `iat` are required, and an authorized party, where there is one, is this client.
     fn check_id_token(&self, text: &Text, claims: &Claims, now: Timestamp) -> Result<(), Error> {
-        let refuse = |why: &'static str| Err(Error::new(ErrorKind::ClaimsMismatch, why));
+        let refuse = |why: &'static str| Err(Error::new(ErrorKind::ClaimsMismatch, why).at(Check::Profile));
         if claims.subject.is_none() {
             return refuse("an ID token has sub, this one does not");
         }
@@ -281,7 +283,7 @@ impl TrustedIssuer {
             None => return refuse("an ID token has iat, this one does not"),
             Some(issued) if now.saturating_add(self.leeway) < issued => {
                 let detail = format!("iat is {} ahead", rounded(issued.since(now)));
-                return Err(Error::new(ErrorKind::NotYetValid, detail));
+                return Err(Error::new(ErrorKind::NotYetValid, detail).at(Check::Profile));
             }
             Some(_) => {}
         }
@@ -299,10 +301,13 @@ impl TrustedIssuer {
         match claims.expires {
             Some(expires) if now >= expires.saturating_add(self.leeway) => {
                 let ago = now.since(expires);
-                return Err(Error::new(ErrorKind::Expired, format!("exp passed {} ago", rounded(ago))));
+                return Err(
+                    Error::new(ErrorKind::Expired, format!("exp passed {} ago", rounded(ago))).at(Check::Expiry)
+                );
             }
             None if self.expiry_required => {
-                return Err(Error::new(ErrorKind::ClaimsMismatch, "the token has no exp, and one is required"));
+                return Err(Error::new(ErrorKind::ClaimsMismatch, "the token has no exp, and one is required")
+                    .at(Check::Expiry));
             }
             _ => {}
         }
@@ -314,7 +319,7 @@ impl TrustedIssuer {
         match claims.not_before {
             Some(start) if now.saturating_add(self.leeway) < start => {
                 let ahead = start.since(now);
-                Err(Error::new(ErrorKind::NotYetValid, format!("nbf is {} ahead", rounded(ahead))))
+                Err(Error::new(ErrorKind::NotYetValid, format!("nbf is {} ahead", rounded(ahead))).at(Check::NotBefore))
             }
             _ => Ok(()),
         }
@@ -332,14 +337,15 @@ fn require_rfc9068(claims: &Claims) -> Result<(), Error> {
     ];
     match missing.iter().find(|(_, missing)| *missing) {
         Some((claim, _)) => {
-            Err(Error::new(ErrorKind::ClaimsMismatch, format!("RFC 9068 requires the claim {claim}, it is missing")))
+            Err(Error::new(ErrorKind::ClaimsMismatch, format!("RFC 9068 requires the claim {claim}, it is missing"))
+                .at(Check::Profile))
         }
         None => Ok(()),
     }
 }
 
 /// Coarse on purpose: enough to tell a skewed clock from a stale token, too little to rebuild the claim.
-fn rounded(duration: Duration) -> String {
+pub(crate) fn rounded(duration: Duration) -> String {
     match duration.as_secs() {
         seconds @ 0..120 => format!("{seconds} s"),
         seconds @ 120..7200 => format!("{} min", seconds / 60),

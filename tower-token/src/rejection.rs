@@ -44,6 +44,9 @@ fn attach<B>(error: &Error, response: &mut Response<B>) {
     if let Some(seconds) = answer.retry_after {
         field(header::RETRY_AFTER, seconds.to_string());
     }
+    if let Some(explanation) = answer.explanation {
+        field(HeaderName::from_static(Answer::EXPLANATION), explanation);
+    }
     response.extensions_mut().insert(error.clone());
 }
 

@@ -32,10 +32,11 @@ impl ResourceServer {
     /// # Errors
     /// [`ErrorKind::Unavailable`] when a shared store is out of reach.
     pub fn evict(&self, what: Evict) -> MaybeReady<usize> {
-        let endpoints: Vec<_> = self.0.registry.load().iter().filter_map(|issuer| issuer.opaque.clone()).collect();
+        let endpoints: Vec<_> = self.current().0.registry.load().iter().filter_map(|issuer| issuer.opaque.clone()).collect();
         // First of all: what is being asked right now must not be kept when the answer comes.
         endpoints.iter().for_each(|opaque| opaque.forget_questions());
-        let dropped = self.0.cache.as_ref().map_or(0, |cache| match &what.0 {
+        let server = self.current();
+        let dropped = server.0.cache.as_ref().map_or(0, |cache| match &what.0 {
             What::Token(token) => cache.evict_token(token),
             _ => cache.evict(|facts| what.concerns(facts)),
         });

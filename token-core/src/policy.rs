@@ -1,0 +1,251 @@
+//! A resource server as data: what it accepts, as one structure that people read, review and test (TOML, JSON, environment).
+//!
+//! ```
+//! use token_core::policy::Policy;
+//!
+//! let policy = Policy::from_json(
+//!     r#"{"audience": "https://api.example.com", "issuers": [{"issuer": "https://login.example.com/", "leeway": "5s"}]}"#,
+//! )?;
+//! assert!(policy.lint().is_empty());
+//! let api = policy.server()?;
+//! # Ok::<(), token_core::policy::PolicyError>(())
+//! ```
+
+mod build;
+mod describe;
+mod diff;
+mod environment;
+mod lint;
+mod read;
+mod reload;
+#[cfg(feature = "schema")]
+pub(crate) mod schema;
+mod secret;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::text;
+use crate::{Algorithms, ClaimMapping, ClaimRule, Implications, JwksSettings, TokenCacheSettings};
+
+pub use diff::Change;
+pub use lint::{Finding, Severity};
+pub use read::PolicyError;
+pub use reload::{Reload, Reloaded};
+pub use secret::{Secret, SharedSecret};
+
+/// What a resource server accepts. Members that are left out have the same safe defaults as the builder's; unknown members are refused.
+///
+/// Spans of time are numbers of seconds or texts such as `"30s"`, `"10m"`, `"1h"`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Policy {
+    /// The names that issuers write into `aud` of tokens for this server: one, or a list of which one must be there.
+    #[serde(with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "schema::OneOrMore"))]
+    pub audience: Vec<String>,
+    /// Takes a token whoever it was issued for. There is hardly ever a reason for it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub dangerously_unchecked_audience: bool,
+    /// The `realm` that challenges name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub realm: Option<String>,
+    /// Where the metadata document of this resource lies (RFC 9728).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource_metadata: Option<String>,
+    /// The longest token that is looked at, in bytes. Default 16,384.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_token_bytes: Option<usize>,
+    /// Bounds of the verified-token cache.
+    #[serde(skip_serializing_if = "is_default")]
+    pub token_cache: TokenCachePolicy,
+    /// What scopes imply: `{"write:users": ["read:users"]}`. Holds through several steps.
+    #[serde(skip_serializing_if = "is_default")]
+    #[cfg_attr(feature = "schema", schemars(with = "schema::AnyObject"))]
+    pub implies: Implications,
+    /// Whom the server believes. Nobody else is asked for anything.
+    pub issuers: Vec<IssuerPolicy>,
+}
+
+/// Bounds of the verified-token cache; see [`TokenCacheSettings`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct TokenCachePolicy {
+    /// How many tokens at most. Default 4,096; 0 turns the cache off.
+    pub entries: usize,
+    /// How many bytes at most. Default 8 MiB.
+    pub bytes: usize,
+    /// How long at most. Default 5 min.
+    #[serde(with = "text")]
+    #[cfg_attr(feature = "schema", schemars(with = "schema::Span"))]
+    pub life: Duration,
+    /// Keeps SHA-256 digests in place of tokens.
+    pub digests: bool,
+}
+
+impl Default for TokenCachePolicy {
+    fn default() -> Self {
+        TokenCacheSettings::default().into()
+    }
+}
+
+/// One trusted issuer. An identifier with `{tenantid}` in it is a template for one issuer a tenant, and needs `jwks_uri`. Keys are discovered, unless one of `jwks_uri`, `jwks_file` and `secret` says where they are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct IssuerPolicy {
+    /// The identifier: what `iss` says, byte by byte.
+    pub issuer: String,
+    /// Where the JWK Set lies, for issuers that publish no metadata.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    /// A file with the JWK Set, read once; relative to the policy's own file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub jwks_file: Option<PathBuf>,
+    /// A secret shared with the issuer, for HS256, HS384 or HS512.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SharedSecret>,
+    /// Set when the keys were handed over in code: such a policy can be read and compared, and not be built again from its text.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keys_from_code: bool,
+    /// Another audience for this issuer than the server's own.
+    #[serde(default, with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "schema::OneOrMore"))]
+    pub audience: Vec<String>,
+    /// The signature algorithms agreed with the issuer. Default: RS256, PS256, ES256, ES384, EdDSA, or those of given keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<schema::AlgorithmName>>"))]
+    pub algorithms: Option<Algorithms>,
+    /// How far clocks may differ. Default 30 s, at most 5 min.
+    #[serde(default = "leeway", with = "text")]
+    #[cfg_attr(feature = "schema", schemars(with = "schema::Span"))]
+    pub leeway: Duration,
+    /// RFC 9068 only: type `at+jwt`, and the claims it requires.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub rfc9068: bool,
+    /// Takes tokens that never end.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dangerously_accept_tokens_without_expiry: bool,
+    /// Lets the keys be fetched over plain http from this very machine.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub allow_loopback_http: bool,
+    /// Lets the keys be fetched from private and link-local addresses.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub allow_private_addresses: bool,
+    /// The tenants of a template that are let in: their GUIDs. Default: every one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tenants: Vec<String>,
+    /// Takes ID tokens that were issued to one of these clients, too.
+    #[serde(default, with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "schema::OneOrMore"))]
+    pub accept_id_tokens_for: Vec<String>,
+    /// Where the issuer writes scopes and roles.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[cfg_attr(feature = "schema", schemars(with = "schema::AnyObject"))]
+    pub mapping: ClaimMapping,
+    /// What claims must hold beyond what every token's must.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<schema::AnyObject>"))]
+    pub require_claims: Vec<ClaimRule>,
+    /// Refuses a key of the set that is published in the name of another issuer.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub match_key_issuer: bool,
+    /// Takes tokens whose parts are padded with `=`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub accept_padding: bool,
+    /// Times and bounds of the JWK Set cache.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub jwks: JwksSettings,
+}
+
+impl Policy {
+    /// A policy with this audience and nobody trusted yet.
+    #[must_use]
+    pub fn new(audience: impl Into<String>) -> Self {
+        Self { audience: vec![audience.into()], ..Self::default() }
+    }
+
+    /// The same with one more trusted issuer.
+    #[must_use]
+    pub fn trust(mut self, issuer: IssuerPolicy) -> Self {
+        self.issuers.push(issuer);
+        self
+    }
+}
+
+impl IssuerPolicy {
+    /// An issuer with every default: its keys are discovered.
+    #[must_use]
+    pub fn discover(issuer: impl Into<String>) -> Self {
+        Self {
+            issuer: issuer.into(),
+            jwks_uri: None,
+            jwks_file: None,
+            secret: None,
+            keys_from_code: false,
+            audience: Vec::new(),
+            algorithms: None,
+            leeway: leeway(),
+            rfc9068: false,
+            dangerously_accept_tokens_without_expiry: false,
+            allow_loopback_http: false,
+            allow_private_addresses: false,
+            tenants: Vec::new(),
+            accept_id_tokens_for: Vec::new(),
+            mapping: ClaimMapping::default(),
+            require_claims: Vec::new(),
+            match_key_issuer: false,
+            accept_padding: false,
+            jwks: JwksSettings::default(),
+        }
+    }
+}
+
+fn leeway() -> Duration {
+    Duration::from_secs(30)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// One text or a list of texts; written as it is shortest.
+mod one_or_more {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a text or a list of texts")]
+    enum OneOrMore {
+        One(String),
+        More(Vec<String>),
+    }
+
+    pub(super) fn serialize<S: Serializer>(names: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+        match names {
+            [one] => serializer.serialize_str(one),
+            more => more.serialize(serializer),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+        Ok(match OneOrMore::deserialize(deserializer)? {
+            OneOrMore::One(one) => vec![one],
+            OneOrMore::More(more) => more,
+        })
+    }
+}

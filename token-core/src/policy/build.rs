@@ -1,0 +1,118 @@
+//! A policy in, a builder or a server out; what the policy says is what the builder is told, and nothing else.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::{IssuerPolicy, Policy, PolicyError, TokenCachePolicy};
+use crate::{Audience, ConfigError, Issuer, ResourceServer, ResourceServerBuilder, StaticKeys, TokenCacheSettings};
+
+impl Policy {
+    /// The builder with all of this said to it, for what no text can say: a clock, an HTTP client.
+    ///
+    /// # Errors
+    /// [`PolicyError`] when an issuer is no URL, names several sources of keys, or its keys cannot be read.
+    pub fn builder(&self) -> Result<ResourceServerBuilder, PolicyError> {
+        let audience = match (self.dangerously_unchecked_audience, self.audience.as_slice()) {
+            (true, []) => Audience::dangerously_unchecked(),
+            (true, _) => {
+                return Err(PolicyError::new("audience and dangerously_unchecked_audience contradict each other"));
+            }
+            // Each issuer may name its own; the builder refuses the one that does not.
+            (false, names) => Audience::any_of(names.iter().cloned()),
+        };
+        let mut builder = ResourceServer::builder(audience).token_cache(self.token_cache.into());
+        if let Some(realm) = &self.realm {
+            builder = builder.realm(realm.clone());
+        }
+        if let Some(url) = &self.resource_metadata {
+            builder = builder.resource_metadata(url.clone());
+        }
+        if let Some(bytes) = self.max_token_bytes {
+            builder = builder.max_token_bytes(bytes);
+        }
+        for (scope, implied) in BTreeMap::from(self.implies.clone()) {
+            builder = builder.implies(&scope, implied);
+        }
+        for issuer in &self.issuers {
+            builder = builder.trust(issuer.issuer()?);
+        }
+        Ok(builder)
+    }
+
+    /// The server.
+    ///
+    /// # Errors
+    /// As [`builder`](Self::builder) and [`ResourceServerBuilder::build`].
+    pub fn server(&self) -> Result<ResourceServer, PolicyError> {
+        if self.issuers.is_empty() {
+            return Err(PolicyError::new("no issuer is trusted: issuers is empty"));
+        }
+        Ok(self.builder()?.build()?)
+    }
+}
+
+impl IssuerPolicy {
+    /// The issuer as the builder takes it.
+    ///
+    /// # Errors
+    /// [`PolicyError`] as [`Policy::builder`].
+    pub fn issuer(&self) -> Result<Issuer, PolicyError> {
+        let refuse = |why: &dyn std::fmt::Display| PolicyError::new(format!("issuer {}: {why}", self.issuer));
+        let sources = [self.jwks_uri.is_some(), self.jwks_file.is_some(), self.secret.is_some()];
+        if sources.iter().filter(|given| **given).count() > 1 {
+            return Err(refuse(&"expected at most one of jwks_uri, jwks_file and secret"));
+        }
+        if self.keys_from_code {
+            return Err(refuse(&"its keys were handed over in code, the policy does not hold them"));
+        }
+        let issuer = self.with_keys().map_err(|error| refuse(&error))?;
+        let issuer = if self.tenants.is_empty() { issuer } else { issuer.tenants(self.tenants.iter().cloned())? };
+        Ok(self.with_rules(issuer))
+    }
+
+    fn with_keys(&self) -> Result<Issuer, ConfigError> {
+        let name = self.issuer.clone();
+        match (&self.jwks_uri, &self.jwks_file, &self.secret) {
+            (Some(uri), ..) if name.contains('{') => Issuer::template(name, uri.clone()),
+            (Some(uri), ..) => Issuer::with_jwks_uri(name, uri.clone()),
+            (_, Some(file), _) => Issuer::with_keys(name, StaticKeys::jwk_set_file(file)?),
+            (_, _, Some(secret)) => {
+                let bytes = secret.read(Path::new(""))?;
+                Issuer::with_keys(name, StaticKeys::secret(secret.algorithm, &bytes)?)
+            }
+            _ => Issuer::discover(name),
+        }
+    }
+
+    fn with_rules(&self, mut issuer: Issuer) -> Issuer {
+        issuer = issuer.leeway(self.leeway).jwks_settings(self.jwks.clone());
+        if !self.audience.is_empty() {
+            issuer = issuer.audience(Audience::any_of(self.audience.iter().cloned()));
+        }
+        if let Some(algorithms) = self.algorithms {
+            issuer = issuer.algorithms(algorithms.iter());
+        }
+        type Switch = fn(Issuer) -> Issuer;
+        if !self.accept_id_tokens_for.is_empty() {
+            issuer = issuer.accept_id_tokens(Audience::any_of(self.accept_id_tokens_for.iter().cloned()));
+        }
+        issuer = issuer.mapping(self.mapping.clone());
+        issuer = self.require_claims.iter().cloned().fold(issuer, Issuer::require_claim);
+        let switches: [(bool, Switch); 6] = [
+            (self.match_key_issuer, Issuer::match_key_issuer),
+            (self.accept_padding, Issuer::accept_padding),
+            (self.rfc9068, Issuer::rfc9068),
+            (self.dangerously_accept_tokens_without_expiry, Issuer::dangerously_accept_tokens_without_expiry),
+            (self.allow_loopback_http, Issuer::allow_loopback_http),
+            (self.allow_private_addresses, Issuer::allow_private_addresses),
+        ];
+        switches.into_iter().filter(|(on, _)| *on).fold(issuer, |issuer, (_, switch)| switch(issuer))
+    }
+}
+
+impl From<TokenCachePolicy> for TokenCacheSettings {
+    fn from(policy: TokenCachePolicy) -> Self {
+        let settings = Self::default().entries(policy.entries).bytes(policy.bytes).life(policy.life);
+        if policy.digests { settings.keep_digests() } else { settings }
+    }
+}

@@ -1,0 +1,161 @@
+//! A builder in, the policy it amounts to out; and a policy as people read it: what it accepts, what it refuses.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{IssuerPolicy, Policy, TokenCachePolicy};
+use crate::issuer::{Issuer, KeysFrom};
+use crate::registry::Naming;
+use crate::{Algorithms, Audience};
+
+impl IssuerPolicy {
+    /// What an issuer amounts to. Keys, sources and clients from code are noted, not copied.
+    pub(crate) fn of(issuer: &Issuer) -> Self {
+        let (jwks_uri, keys_from_code) = match &issuer.keys {
+            KeysFrom::Discovery => (None, false),
+            KeysFrom::JwksUri(uri) => (Some(uri.clone()), false),
+            KeysFrom::Static(_) | KeysFrom::Source(_) => (None, true),
+        };
+        let given = match (&issuer.keys, issuer.algorithms) {
+            (KeysFrom::Static(keys), None) => Some(keys.algorithms),
+            (_, algorithms) => algorithms,
+        };
+        Self {
+            jwks_uri,
+            keys_from_code,
+            audience: issuer.audience.as_ref().map(names).unwrap_or_default(),
+            algorithms: given,
+            leeway: issuer.leeway,
+            rfc9068: issuer.strict,
+            dangerously_accept_tokens_without_expiry: !issuer.expiry_required,
+            allow_loopback_http: issuer.loopback_http,
+            allow_private_addresses: issuer.private_addresses,
+            jwks: issuer.settings.clone(),
+            tenants: match &issuer.naming {
+                Naming::Template(template) => template.tenants(),
+                _ => Vec::new(),
+            },
+            accept_id_tokens_for: issuer.id_tokens_for.as_ref().map(names).unwrap_or_default(),
+            mapping: issuer.mapping.clone(),
+            require_claims: issuer.rules.clone(),
+            match_key_issuer: issuer.keys_name_issuer && !matches!(issuer.naming, Naming::Template(_)),
+            accept_padding: issuer.padded,
+            ..Self::discover(issuer.identifier.clone())
+        }
+    }
+}
+
+/// The names of an audience; none where it is not checked.
+fn names(audience: &Audience) -> Vec<String> {
+    audience.ours().map(|names| names.iter().cloned().collect()).unwrap_or_default()
+}
+
+impl From<crate::TokenCacheSettings> for TokenCachePolicy {
+    fn from(settings: crate::TokenCacheSettings) -> Self {
+        settings.policy()
+    }
+}
+
+impl Policy {
+    /// The audience that tokens of this issuer must name, as people read it.
+    pub(crate) fn audience_of(&self, issuer: &IssuerPolicy) -> Vec<String> {
+        if issuer.audience.is_empty() { self.audience.clone() } else { issuer.audience.clone() }
+    }
+
+    fn id_tokens(&self) -> &'static str {
+        if self.issuers.iter().all(|issuer| issuer.accept_id_tokens_for.is_empty()) { "ID tokens, " } else { "" }
+    }
+
+    pub(crate) fn issuer(&self, identifier: &str) -> Option<&IssuerPolicy> {
+        self.issuers.iter().find(|issuer| issuer.issuer == identifier)
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "accepts:")?;
+        for issuer in &self.issuers {
+            self.describe(issuer, f)?;
+        }
+        if self.issuers.is_empty() {
+            writeln!(f, "  nothing: no issuer is trusted")?;
+        }
+        writeln!(f, "refuses:")?;
+        writeln!(f, "  tokens of every other issuer, also of one that differs by a slash")?;
+        writeln!(f, "  {}logout tokens, refresh tokens, proofs, encrypted tokens", self.id_tokens())?;
+        writeln!(f, "  tokens bound to their sender (cnf), since no proof is checked")?;
+        writeln!(f, "  tokens longer than {} bytes", self.max_token_bytes.unwrap_or(16 * 1024))?;
+        writeln!(f, "  requests with two tokens, or a token anywhere but in the Authorization header")
+    }
+}
+
+impl Policy {
+    fn describe(&self, issuer: &IssuerPolicy, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let audience = match self.audience_of(issuer) {
+            names if names.is_empty() && self.dangerously_unchecked_audience => "anybody (not checked!)".to_owned(),
+            names if names.is_empty() => "nobody: no audience is named".to_owned(),
+            names => names.join(" or "),
+        };
+        let algorithms = issuer.algorithms.map_or_else(
+            || if issuer.has_given_keys() { "those of its keys".to_owned() } else { list(Algorithms::DEFAULT) },
+            list,
+        );
+        writeln!(f, "  access tokens of {}", issuer.issuer)?;
+        if !issuer.tenants.is_empty() {
+            writeln!(f, "    tenants     {}", issuer.tenants.join(", "))?;
+        }
+        if !issuer.accept_id_tokens_for.is_empty() {
+            writeln!(f, "    ID tokens   issued to {}", issuer.accept_id_tokens_for.join(" or "))?;
+        }
+        if !issuer.require_claims.is_empty() {
+            let rules = serde_json::to_string(&issuer.require_claims).unwrap_or_default();
+            writeln!(f, "    demands     {rules}")?;
+        }
+        writeln!(f, "    for         {audience}")?;
+        writeln!(f, "    keys        {}", issuer.keys())?;
+        writeln!(f, "    algorithms  {algorithms}")?;
+        let types = if issuer.rfc9068 { "at+jwt only (RFC 9068)" } else { "at+jwt, JWT or none" };
+        writeln!(f, "    type        {types}")?;
+        let leeway = span(issuer.leeway);
+        match issuer.dangerously_accept_tokens_without_expiry {
+            false => writeln!(f, "    time        exp required, {leeway} of leeway"),
+            true => writeln!(f, "    time        exp not required (!), {leeway} of leeway"),
+        }
+    }
+}
+
+impl IssuerPolicy {
+    pub(super) fn has_given_keys(&self) -> bool {
+        self.jwks_file.is_some() || self.secret.is_some() || self.keys_from_code
+    }
+
+    fn keys(&self) -> String {
+        let settings = &self.jwks;
+        let refreshed = format!(
+            "fresh for {}, up to {} more in an outage",
+            span(settings.fresh_for),
+            span(settings.stale_if_error)
+        );
+        match (&self.jwks_uri, &self.jwks_file, &self.secret) {
+            (Some(uri), ..) => format!("{uri}, {refreshed}"),
+            (_, Some(file), _) => format!("the file {}", file.display()),
+            (_, _, Some(secret)) => format!("a shared secret for {} (redacted)", secret.algorithm),
+            _ if self.keys_from_code => "handed over in code".to_owned(),
+            _ => format!("discovered, {refreshed}"),
+        }
+    }
+}
+
+fn list(algorithms: Algorithms) -> String {
+    algorithms.iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>().join(", ")
+}
+
+pub(super) fn span(duration: Duration) -> String {
+    match duration.as_secs() {
+        0 if !duration.is_zero() => format!("{} ms", duration.as_millis()),
+        seconds if seconds > 0 && seconds % 86_400 == 0 => format!("{} d", seconds / 86_400),
+        seconds if seconds > 0 && seconds % 3600 == 0 => format!("{} h", seconds / 3600),
+        seconds if seconds > 0 && seconds % 60 == 0 => format!("{} min", seconds / 60),
+        seconds => format!("{seconds} s"),
+    }
+}

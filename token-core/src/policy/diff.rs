@@ -1,0 +1,89 @@
+//! Two policies in, what changed out: member by member, issuers by their names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Policy;
+
+/// One member that differs. Secrets show as redacted; two that differ show all the same that something did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Change {
+    /// The way to the member, such as `issuers[https://login.example.com/].leeway`.
+    pub path: String,
+    /// As it was; `None` where there was nothing.
+    pub old: Option<Value>,
+    /// As it is; `None` where there is nothing any more.
+    pub new: Option<Value>,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.old, &self.new) {
+            (None, Some(new)) => write!(f, "+ {}: {new}", self.path),
+            (Some(old), None) => write!(f, "- {}: {old}", self.path),
+            (old, new) => {
+                let text = |value: &Option<Value>| value.as_ref().map_or_else(String::new, ToString::to_string);
+                write!(f, "~ {}: {} -> {}", self.path, text(old), text(new))
+            }
+        }
+    }
+}
+
+impl Policy {
+    /// What is different in `newer`.
+    #[must_use]
+    pub fn diff(&self, newer: &Self) -> Vec<Change> {
+        let (old, new) = (self.flat(), newer.flat());
+        let paths: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+        let changes = paths.into_iter().filter(|path| old.get(*path) != new.get(*path));
+        let mut changes: Vec<_> = changes
+            .map(|path| Change { path: path.clone(), old: old.get(path).cloned(), new: new.get(path).cloned() })
+            .collect();
+        for issuer in &newer.issuers {
+            let value = |policy: &super::IssuerPolicy| policy.secret.as_ref().and_then(|secret| secret.value.clone());
+            let older = self.issuers.iter().find(|older| older.issuer == issuer.issuer);
+            if older
+                .is_some_and(|older| older.secret.is_some() && issuer.secret.is_some() && value(older) != value(issuer))
+            {
+                let redacted = Some(Value::from("(redacted)"));
+                let path = format!("issuers[{}].secret.value", issuer.issuer);
+                if !changes.iter().any(|change| change.path == path) {
+                    changes.push(Change { path, old: redacted.clone(), new: redacted });
+                }
+            }
+        }
+        changes
+    }
+
+    /// Every member that a policy has, defaults included, under its path.
+    fn flat(&self) -> BTreeMap<String, Value> {
+        let mut flat = BTreeMap::new();
+        let value = serde_json::to_value(self).expect("a policy has text for names and nothing that JSON lacks");
+        flatten(String::new(), value, &mut flat);
+        flat
+    }
+}
+
+fn flatten(path: String, value: Value, flat: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                let path = if path.is_empty() { name } else { format!("{path}.{name}") };
+                flatten(path, value, flat);
+            }
+        }
+        Value::Array(elements) if path == "issuers" => {
+            for element in elements {
+                let name = element.get("issuer").and_then(Value::as_str).unwrap_or_default().to_owned();
+                flatten(format!("issuers[{name}]"), element, flat);
+            }
+        }
+        value => {
+            flat.insert(path, value);
+        }
+    }
+}

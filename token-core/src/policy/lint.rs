@@ -1,0 +1,273 @@
+//! A policy in, its contradictions and traps out, each with the reason why it is one.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+use url::Url;
+
+use super::describe::span;
+use super::{IssuerPolicy, Policy};
+use crate::Algorithms;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// It works, and surprises people.
+    Warning,
+    /// No server can be built from it, or none that should be.
+    Error,
+}
+
+/// One finding of [`Policy::lint`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The rule's stable name.
+    pub rule: &'static str,
+    /// The member, such as `issuers[https://login.example.com/].leeway`.
+    pub path: String,
+    /// What is the matter, why it matters, and what to write instead.
+    pub why: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = if self.severity == Severity::Error { "error" } else { "warning" };
+        write!(f, "{severity}: {}: {} [{}]", self.path, self.why, self.rule)
+    }
+}
+
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, severity: Severity, rule: &'static str, path: impl Into<String>, why: impl Into<String>) {
+        self.0.push(Finding { severity, rule, path: path.into(), why: why.into() });
+    }
+    fn error(&mut self, rule: &'static str, path: impl Into<String>, why: impl Into<String>) {
+        self.add(Severity::Error, rule, path, why);
+    }
+    fn warn(&mut self, rule: &'static str, path: impl Into<String>, why: impl Into<String>) {
+        self.add(Severity::Warning, rule, path, why);
+    }
+}
+
+/// More leeway than this is a good part of the life of a short-lived token.
+const MUCH_LEEWAY: Duration = Duration::from_secs(60);
+
+impl Policy {
+    /// Looks for contradictions and traps; nothing is fetched and no file is read. Errors come first.
+    #[must_use]
+    pub fn lint(&self) -> Vec<Finding> {
+        let mut found = Findings(Vec::new());
+        if self.issuers.is_empty() {
+            found.error("no-issuer", "issuers", "no issuer is trusted, so every token is refused");
+        }
+        if self.dangerously_unchecked_audience {
+            found.warn(
+                "unchecked-audience",
+                "dangerously_unchecked_audience",
+                "a token for any other API of the same issuer passes here: name the audience instead",
+            );
+        }
+        lint_audience("audience", &self.audience, &mut found);
+        self.lint_tokens(&mut found);
+        for (at, issuer) in self.issuers.iter().enumerate() {
+            self.lint_issuer(issuer, &mut found);
+            self.lint_twins(issuer, &self.issuers[..at], &mut found);
+        }
+        found.0.sort_by(|a, b| b.severity.cmp(&a.severity));
+        found.0
+    }
+
+    fn lint_tokens(&self, found: &mut Findings) {
+        if self.max_token_bytes.is_some_and(|bytes| bytes < 2048) {
+            found.warn(
+                "small-tokens",
+                "max_token_bytes",
+                "access tokens of 1 to 4 KiB are common and would be refused",
+            );
+        }
+        if self.token_cache.entries > 0 && self.token_cache.life > Duration::from_secs(3600) {
+            found.warn(
+                "long-cache",
+                "token_cache.life",
+                "a verified token is not parsed again for more than an hour; nothing is gained after some minutes",
+            );
+        }
+    }
+
+    fn lint_issuer(&self, issuer: &IssuerPolicy, found: &mut Findings) {
+        let path = |member: &str| format!("issuers[{}].{member}", issuer.issuer);
+        if self.audience_of(issuer).is_empty() && !self.dangerously_unchecked_audience {
+            found.error(
+                "no-audience",
+                path("audience"),
+                "no audience is named, so no token could be for this server: a token for any API of the issuer must not pass",
+            );
+        }
+        lint_audience(&path("audience"), &issuer.audience, found);
+        lint_name(issuer, found);
+        lint_algorithms(issuer, found);
+        lint_fetching(issuer, found);
+        if issuer.leeway > Duration::from_secs(300) {
+            found.error(
+                "leeway",
+                path("leeway"),
+                "more than 5 min hides a wrong clock instead of tolerating a skewed one",
+            );
+        } else if issuer.leeway > MUCH_LEEWAY {
+            let why = format!(
+                "{} may be longer than a short-lived token's life: a token of one minute would live on for {}; 30 s is enough for clocks that are set",
+                span(issuer.leeway),
+                span(issuer.leeway)
+            );
+            found.warn("leeway", path("leeway"), why);
+        }
+        if issuer.dangerously_accept_tokens_without_expiry {
+            found.warn(
+                "no-expiry",
+                path("dangerously_accept_tokens_without_expiry"),
+                "a token without exp is good until its key is withdrawn, also after it was stolen",
+            );
+        }
+        if issuer.secret.as_ref().is_some_and(|secret| secret.value.is_some()) {
+            found.warn(
+                "secret-in-policy",
+                path("secret.value"),
+                "whoever reads this policy can make tokens: use secret.env or secret.file",
+            );
+        }
+    }
+
+    fn lint_twins(&self, issuer: &IssuerPolicy, earlier: &[IssuerPolicy], found: &mut Findings) {
+        let path = format!("issuers[{}]", issuer.issuer);
+        let slash = |name: &str| name.trim_end_matches('/').to_owned();
+        for other in earlier {
+            if other.issuer == issuer.issuer && self.audience_of(other) == self.audience_of(issuer) {
+                found.error("twice", path.clone(), "the issuer is trusted twice, and which rules hold would be chance");
+            } else if slash(&other.issuer) == slash(&issuer.issuer) && other.issuer != issuer.issuer {
+                found.warn(
+                    "slash-twins",
+                    path.clone(),
+                    "two issuers differ by a slash at the end only: an issuer writes iss one way, find out which",
+                );
+            }
+        }
+    }
+}
+
+fn lint_audience(path: &str, audience: &[String], found: &mut Findings) {
+    for name in audience {
+        match name.as_str() {
+            "" => found.error("empty-audience", path, "an empty name matches nothing that is meant"),
+            "account" => found.warn(
+                "account-audience",
+                path,
+                "Keycloak writes account into nearly every access token: a token for any other client of the realm passes. Add an \
+                 audience mapper for this API and name that",
+            ),
+            _ if name.trim() != name => {
+                found.error("blank-audience", path, "a blank at an end of the name: names are compared whole");
+            }
+            "https://graph.microsoft.com" | "00000003-0000-0000-c000-000000000000" => found.warn(
+                "graph-audience",
+                path,
+                "tokens for Microsoft Graph are for Graph alone and cannot be verified by others: expose an API of your own",
+            ),
+            _ => {}
+        }
+    }
+}
+
+fn lint_name(issuer: &IssuerPolicy, found: &mut Findings) {
+    let path = format!("issuers[{}].issuer", issuer.issuer);
+    let Ok(url) = Url::parse(&issuer.issuer) else {
+        if issuer.jwks_uri.is_none() && !issuer.has_given_keys() {
+            found.error("not-a-url", path, "keys can be discovered only of an issuer that is a URL: set jwks_uri");
+        }
+        return;
+    };
+    let host = url.host_str().unwrap_or_default();
+    if host.ends_with(".auth0.com") && url.path() == "/" && !issuer.issuer.ends_with('/') {
+        found.warn("auth0-slash", path, "Auth0 writes iss with a slash at the end: no token would match");
+    } else if host == "login.microsoftonline.com"
+        && ["/common", "/organizations", "/consumers"].iter().any(|part| url.path().starts_with(part))
+    {
+        found.warn(
+            "entra-common",
+            path,
+            "no token names this issuer: Entra writes the tenant's own identifier into iss",
+        );
+    } else if host == "sts.windows.net" && issuer.algorithms.is_none() && issuer.jwks_uri.is_none() {
+        found.warn(
+            "entra-v1",
+            path,
+            "tokens of version 1: the discovery document under this name is of version 1 as well",
+        );
+    } else if url.path().contains("/.well-known/") {
+        found.error(
+            "well-known",
+            path,
+            "this is the address of a metadata document: the issuer is what comes before /.well-known",
+        );
+    }
+}
+
+fn lint_algorithms(issuer: &IssuerPolicy, found: &mut Findings) {
+    let path = format!("issuers[{}].algorithms", issuer.issuer);
+    let Some(algorithms) = issuer.algorithms else { return };
+    let symmetric = algorithms.intersection(Algorithms::HMAC);
+    let asymmetric = algorithms.intersection(Algorithms::ASYMMETRIC);
+    if algorithms.is_empty() {
+        found.error("no-algorithm", path, "no algorithm is allowed, so every token is refused");
+    } else if !symmetric.is_empty() && !asymmetric.is_empty() {
+        found.error(
+            "mixed-algorithms",
+            path,
+            "HS256, HS384 and HS512 beside public-key algorithms: whoever knows a public key could use it as the secret",
+        );
+    } else if !symmetric.is_empty() && !issuer.has_given_keys() {
+        found.error(
+            "hmac-fetched",
+            path,
+            "HS256, HS384 and HS512 beside a fetched key set: what is published is no secret, so everybody could sign",
+        );
+    }
+}
+
+fn lint_fetching(issuer: &IssuerPolicy, found: &mut Findings) {
+    let path = |member: &str| format!("issuers[{}].{member}", issuer.issuer);
+    let (member, address) = match &issuer.jwks_uri {
+        Some(uri) => ("jwks_uri", uri),
+        None => ("issuer", &issuer.issuer),
+    };
+    if issuer.has_given_keys() {
+        return;
+    }
+    if let Err(error) = issuer.jwks.check() {
+        found.error("jwks", path(&format!("jwks.{}", error.setting())), error.to_string());
+    }
+    if let Ok(url) = Url::parse(address)
+        && url.scheme() == "http"
+    {
+        let why = "keys over plain http: whoever sits on the way can put in a key of their own";
+        match issuer.allow_loopback_http {
+            false => found.error("http", path(member), format!("{why}; expected https")),
+            true => found.warn("http", path(member), format!("{why}; right on a developer's machine only")),
+        }
+    }
+    if issuer.allow_private_addresses {
+        found.warn(
+            "private-addresses",
+            path("allow_private_addresses"),
+            "the issuer's documents can point this server at machines inside its own network: right inside a cluster only",
+        );
+    }
+    if issuer.jwks.stale_if_error.is_zero() {
+        found.warn("no-outage", path("jwks.stale_if_error"), "the moment an issuer is down its tokens get 503");
+    }
+}

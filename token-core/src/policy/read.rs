@@ -1,0 +1,138 @@
+//! The text of a policy in, the policy out, or what is wrong with it and where (TOML 1.0, RFC 8259).
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::Policy;
+use crate::ConfigError;
+
+/// The longest policy that is read, in bytes.
+const LONGEST: u64 = 4 * 1024 * 1024;
+
+/// Why there is no policy, or no server from it: the place where that is known, and the reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyError {
+    pub(super) file: Option<PathBuf>,
+    pub(super) place: Option<(usize, usize)>,
+    pub(super) why: String,
+}
+
+impl PolicyError {
+    pub(super) fn new(why: impl Into<String>) -> Self {
+        Self { file: None, place: None, why: why.into() }
+    }
+
+    /// The file, if the policy was read from one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// Line and column, both counted from one, for errors in a text.
+    #[must_use]
+    pub fn place(&self) -> Option<(usize, usize)> {
+        self.place
+    }
+
+    fn within(mut self, file: &Path) -> Self {
+        self.file = Some(file.to_owned());
+        self
+    }
+}
+
+impl From<ConfigError> for PolicyError {
+    fn from(error: ConfigError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{}: ", file.display())?;
+        }
+        if let Some((line, column)) = self.place {
+            write!(f, "line {line}, column {column}: ")?;
+        }
+        f.write_str(&self.why)
+    }
+}
+
+impl std::error::Error for PolicyError {}
+
+impl Policy {
+    /// Reads JSON.
+    ///
+    /// # Errors
+    /// [`PolicyError`] with line and column: no JSON, an unknown member, a value of the wrong type.
+    pub fn from_json(text: &str) -> Result<Self, PolicyError> {
+        serde_json::from_str(text).map_err(|error| {
+            let place = (error.line() > 0).then(|| (error.line(), error.column().max(1)));
+            let why = error.to_string();
+            // serde_json repeats the place at the end of its text
+            let why = why.rsplit_once(" at line ").map_or(why.as_str(), |(why, _)| why).to_owned();
+            PolicyError { file: None, place, why }
+        })
+    }
+
+    /// Reads TOML.
+    ///
+    /// # Errors
+    /// [`PolicyError`] with line and column: no TOML, an unknown member, a value of the wrong type.
+    #[cfg(feature = "policy-toml")]
+    pub fn from_toml(text: &str) -> Result<Self, PolicyError> {
+        toml::from_str(text).map_err(|error| {
+            let place = error.span().map(|span| line_and_column(text, span.start));
+            PolicyError { file: None, place, why: error.message().replace('\n', ", ") }
+        })
+    }
+
+    /// Reads a file: JSON if its name ends in `.json`, else TOML (feature `policy-toml`). Paths in it become relative to it.
+    ///
+    /// # Errors
+    /// As [`from_json`](Self::from_json) and `from_toml`; also when the file cannot be read, is no UTF-8, or is larger than 4 MiB.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, PolicyError> {
+        let path = path.as_ref();
+        let policy = Self::parse_file(path).map_err(|error| error.within(path))?;
+        Ok(policy.relative_to(path.parent().unwrap_or(Path::new(""))))
+    }
+
+    fn parse_file(path: &Path) -> Result<Self, PolicyError> {
+        let unreadable = |error: std::io::Error| PolicyError::new(format!("cannot be read: {error}"));
+        if std::fs::metadata(path).map_err(unreadable)?.len() > LONGEST {
+            return Err(PolicyError::new("larger than 4 MiB, which no policy is"));
+        }
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            let valid = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
+            PolicyError {
+                file: None,
+                place: Some(line_and_column(valid, valid.len())),
+                why: "not UTF-8 text".to_owned(),
+            }
+        })?;
+        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
+            return Self::from_json(text);
+        }
+        #[cfg(feature = "policy-toml")]
+        return Self::from_toml(text);
+        #[cfg(not(feature = "policy-toml"))]
+        Err(PolicyError::new("expected a name that ends in .json: the feature `policy-toml` is off"))
+    }
+
+    fn relative_to(mut self, folder: &Path) -> Self {
+        for issuer in &mut self.issuers {
+            let secret = issuer.secret.as_mut().and_then(|secret| secret.file.as_mut());
+            for file in issuer.jwks_file.as_mut().into_iter().chain(secret) {
+                *file = folder.join(&*file);
+            }
+        }
+        self
+    }
+}
+
+fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}

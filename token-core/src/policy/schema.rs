@@ -1,0 +1,72 @@
+//! The JSON Schema of a policy (draft 2020-12), for editors that complete and check as one types.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::Policy;
+use crate::Algorithms;
+
+impl Policy {
+    /// The JSON Schema of a policy as text. The same is shipped as `policy.schema.json`.
+    #[must_use]
+    pub fn json_schema() -> String {
+        let schema = schemars::schema_for!(Policy);
+        let mut text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
+        text.push('\n');
+        text
+    }
+}
+
+/// One text or a list of texts.
+pub(crate) struct OneOrMore;
+
+impl JsonSchema for OneOrMore {
+    fn schema_name() -> Cow<'static, str> {
+        "OneOrMore".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
+    }
+}
+
+/// A span of time.
+pub(crate) struct Span;
+
+impl JsonSchema for Span {
+    fn schema_name() -> Cow<'static, str> {
+        "Span".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "seconds, or a text such as \"250ms\", \"30s\", \"10m\", \"1h\", \"1d\"",
+            "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": "^\\s*[0-9]+(ms|s|m|h|d)?\\s*$"}],
+        })
+    }
+}
+
+/// The name of a signature algorithm.
+pub(crate) struct AlgorithmName;
+
+impl JsonSchema for AlgorithmName {
+    fn schema_name() -> Cow<'static, str> {
+        "Algorithm".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let all = Algorithms::ASYMMETRIC.union(Algorithms::HMAC);
+        let names: Vec<_> = all.iter().map(|algorithm| algorithm.name()).collect();
+        json_schema!({"type": "string", "enum": names})
+    }
+}
+
+/// An object whose members the documentation of its type describes.
+pub(crate) struct AnyObject;
+
+impl JsonSchema for AnyObject {
+    fn schema_name() -> Cow<'static, str> {
+        "AnyObject".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object"})
+    }
+}

@@ -1,0 +1,353 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::{Algorithm, Audience, Issuer, Presented, ResourceServer};
+
+const SECRET: &str = "canary-secret-of-more-than-thirty-two-bytes";
+
+fn json(text: &str) -> Policy {
+    Policy::from_json(text).unwrap()
+}
+
+/// A folder of its own for one test, gone afterwards.
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("token-policy-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+    fn write(&self, name: &str, text: impl AsRef<[u8]>) -> std::path::PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_policy_says_the_same_in_json_as_in_the_environment() {
+    let text = r#"{"audience": "https://api.example", "max_token_bytes": 4096, "issuers": [
+        {"issuer": "https://a.example/", "leeway": "5s", "algorithms": ["ES256"], "jwks": {"wait": "2s"}},
+        {"issuer": "https://b.example", "jwks_uri": "https://b.example/keys", "audience": ["x", "y"], "rfc9068": true}]}"#;
+    let variables = [
+        ("API_AUDIENCE", "https://api.example"),
+        ("API_MAX_TOKEN_BYTES", "4096"),
+        ("API_ISSUERS__0__ISSUER", "https://a.example/"),
+        ("API_ISSUERS__0__LEEWAY", "5s"),
+        ("API_ISSUERS__0__ALGORITHMS", r#"["ES256"]"#),
+        ("API_ISSUERS__0__JWKS__WAIT", "2s"),
+        ("API_ISSUERS__1__ISSUER", "https://b.example"),
+        ("API_ISSUERS__1__JWKS_URI", "https://b.example/keys"),
+        ("API_ISSUERS__1__AUDIENCE__0", "x"),
+        ("API_ISSUERS__1__AUDIENCE__1", "y"),
+        ("API_ISSUERS__1__RFC9068", "true"),
+        ("OTHER_AUDIENCE", "not ours"),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let policy = json(text);
+    assert_eq!(Policy::from_variables("API_", variables).unwrap(), policy);
+    assert_eq!(json(&serde_json::to_string(&policy).unwrap()), policy);
+    assert_eq!(policy.issuers[0].leeway, Duration::from_secs(5));
+    assert!(policy.server().is_ok());
+}
+
+#[cfg(feature = "policy-toml")]
+#[test]
+fn toml_says_the_same() {
+    let toml = "audience = \"https://api.example\"\n[[issuers]]\nissuer = \"https://a.example/\"\nleeway = \"5s\"\n";
+    let expected =
+        json(r#"{"audience": "https://api.example", "issuers": [{"issuer": "https://a.example/", "leeway": 5}]}"#);
+    assert_eq!(Policy::from_toml(toml).unwrap(), expected);
+}
+
+#[test]
+fn a_mistake_in_json_is_reported_with_its_place() {
+    for (text, place, why) in [
+        ("{\n  \"audiense\": \"x\"}", (2, 12), "unknown field `audiense`"),
+        ("{\"audience\": 5}", (1, 14), "expected a text or a list of texts"),
+        ("{\n\n\"issuers\": [{}]}", (3, 14), "missing field `issuer`"),
+        ("{\"issuers\": [{\"issuer\": \"a\", \"leeway\": \"5 parsecs\"}]}", (1, 50), "not a span of time"),
+        ("{\"issuers\": [{\"issuer\": \"a\", \"algorithms\": [\"none\"]}]}", (1, 54), "none"),
+        ("{\"issuers\": [{\"issuer\": \"a\", \"jwks\": {\"wat\": 1}}]}", (1, 45), "unknown field `wat`"),
+        ("", (1, 1), "EOF"),
+        ("[", (1, 1), "EOF"),
+        ("{} x", (1, 4), "trailing"),
+    ] {
+        let error = Policy::from_json(text).unwrap_err();
+        assert!(error.to_string().contains(why), "{text}: {error}");
+        let (line, column) = error.place().unwrap();
+        assert_eq!(line, place.0, "{text}: {error}");
+        assert!(column.abs_diff(place.1) <= 2, "{text}: {error}");
+    }
+}
+
+#[cfg(feature = "policy-toml")]
+#[test]
+fn a_mistake_in_toml_is_reported_with_its_place() {
+    for (text, line, why) in [
+        ("audience = \"a\"\naudiense = 1\n", 2, "unknown field `audiense`"),
+        ("audience = \n", 1, ""),
+        ("[[issuers]]\nissuer = \"a\"\nleeway = \"5 parsecs\"\n", 3, "not a span of time"),
+        ("[[issuers]]\nissuer = 5\n", 2, "string"),
+        ("[issuers]\nissuer = \"a\"\n", 1, "sequence"),
+        ("audience = \"a\"\naudience = \"b\"\n", 2, "duplicate"),
+    ] {
+        let error = Policy::from_toml(text).unwrap_err();
+        assert_eq!(error.place().unwrap().0, line, "{text}: {error}");
+        assert!(error.to_string().contains(why), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_mistake_in_the_environment_names_the_variable() {
+    for (bad, value, why) in [
+        ("T_AUDIENSE", "x", "unknown field `audiense`"),
+        ("T_ISSUERS__0__LEEWAY", "soon", "not a span of time"),
+        ("T_ISSUERS__2__ISSUER", "https://c.example", "gap"),
+        ("T_ISSUERS__0____", "x", "empty step"),
+        ("T_MAX_TOKEN_BYTES", "many", "invalid type"),
+    ] {
+        let good = [("T_AUDIENCE", "a"), ("T_ISSUERS__0__ISSUER", "https://a.example"), (bad, value)];
+        let variables = good.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let error = Policy::from_variables("T_", variables).unwrap_err().to_string();
+        assert!(error.contains(bad) && error.contains(why), "{error}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_policy_is_refused_with_its_name() {
+    let folder = Folder::new("bad-files");
+    let long = folder.write("long.json", vec![b' '; 5 << 20]);
+    let binary = folder.write("binary.json", b"{\n\xff\xfe\x00");
+    for (path, why) in [
+        (folder.0.join("absent.json"), "cannot be read"),
+        (folder.0.clone(), "cannot be read"),
+        (long, "larger than 4 MiB"),
+        (binary, "line 2, column 1: not UTF-8"),
+    ] {
+        let error = Policy::from_file(&path).unwrap_err().to_string();
+        assert!(error.contains(why) && error.contains(path.to_str().unwrap()), "{error}");
+    }
+}
+
+#[test]
+fn what_the_builder_was_told_is_a_policy_and_builds_the_same_server() {
+    let issuer = Issuer::with_jwks_uri("https://a.example/", "https://a.example/keys").unwrap();
+    let issuer = issuer.leeway(Duration::from_secs(7)).rfc9068().algorithms([Algorithm::ES256]).audience("own");
+    let builder = ResourceServer::builder(Audience::any_of(["x", "y"])).realm("r").max_token_bytes(5000).trust(issuer);
+    let policy = builder.policy();
+    assert_eq!(policy.audience, ["x", "y"]);
+    assert_eq!(policy.issuers[0].leeway, Duration::from_secs(7));
+    let again = json(&serde_json::to_string(&policy).unwrap());
+    assert_eq!(again, policy);
+    assert_eq!(again.builder().unwrap().policy(), policy);
+    assert_eq!(*again.server().unwrap().policy(), policy);
+}
+
+#[test]
+fn keys_come_from_one_place_and_secrets_are_never_written() {
+    let folder = Folder::new("secrets");
+    let file = folder.write("secret.txt", format!("{SECRET}\n"));
+    let secret = |more: &str| {
+        let text = format!(
+            r#"{{"audience": "a", "issuers": [{{"issuer": "https://a.example", "secret": {{"algorithm": "HS256", {more}}}}}]}}"#
+        );
+        json(&text)
+    };
+    let by_value = secret(&format!(r#""value": "{SECRET}""#));
+    let by_file = secret(&format!(r#""file": {:?}"#, file.to_str().unwrap()));
+    for policy in [&by_value, &by_file] {
+        assert!(policy.server().is_ok());
+        let printed = format!("{policy} {policy:?} {}", serde_json::to_string(policy).unwrap());
+        assert!(!printed.contains("canary"), "{printed}");
+    }
+    let redacted = json(&serde_json::to_string(&by_value).unwrap());
+    assert!(redacted.server().unwrap_err().to_string().contains("redacted"));
+    for (policy, why) in [
+        (secret(r#""value": "a", "env": "B""#), "exactly one of env, file and value"),
+        (secret(r#""env": "TOKEN_TEST_SURELY_UNSET""#), "TOKEN_TEST_SURELY_UNSET is not set"),
+        (secret(r#""value": "short""#), "HS256"),
+        (
+            json(
+                r#"{"audience": "a", "issuers": [{"issuer": "https://a.example", "jwks_uri": "https://a.example/k", "jwks_file": "k"}]}"#,
+            ),
+            "at most one of",
+        ),
+        (json(r#"{"audience": "a", "issuers": [{"issuer": "https://a.example", "jwks_file": "/absent"}]}"#), "/absent"),
+        (json(r#"{"audience": "a", "issuers": []}"#), "no issuer"),
+        (json(r#"{"issuers": [{"issuer": "https://a.example"}]}"#), "no audience"),
+        (
+            json(
+                r#"{"audience": "a", "dangerously_unchecked_audience": true, "issuers": [{"issuer": "https://a.example"}]}"#,
+            ),
+            "contradict",
+        ),
+    ] {
+        let error = policy.server().unwrap_err().to_string();
+        assert!(error.contains(why) && !error.contains("canary"), "{error}");
+    }
+    let newer = secret(r#""value": "another-secret-of-more-than-thirty-two-bytes""#);
+    let changes = by_value.diff(&newer);
+    assert_eq!(changes.len(), 1);
+    assert!(!changes[0].to_string().contains("secret-of"), "{}", changes[0]);
+}
+
+#[test]
+fn each_trap_is_found_by_its_rule() {
+    let issuer = |more: &str| {
+        format!(r#"{{"audience": "https://api.example", "issuers": [{{"issuer": "https://a.example", {more}}}]}}"#)
+    };
+    let named = |name: &str| format!(r#"{{"audience": "https://api.example", "issuers": [{{"issuer": "{name}"}}]}}"#);
+    for (text, rule, severity) in [
+        (r#"{"audience": "a", "issuers": []}"#.to_owned(), "no-issuer", Severity::Error),
+        (r#"{"issuers": [{"issuer": "https://a.example"}]}"#.to_owned(), "no-audience", Severity::Error),
+        (
+            r#"{"dangerously_unchecked_audience": true, "issuers": [{"issuer": "https://a.example"}]}"#.to_owned(),
+            "unchecked-audience",
+            Severity::Warning,
+        ),
+        (
+            r#"{"audience": "account", "issuers": [{"issuer": "https://a.example"}]}"#.to_owned(),
+            "account-audience",
+            Severity::Warning,
+        ),
+        (issuer(r#""audience": "account""#), "account-audience", Severity::Warning),
+        (issuer(r#""audience": " x""#), "blank-audience", Severity::Error),
+        (issuer(r#""audience": """#), "empty-audience", Severity::Error),
+        (issuer(r#""leeway": 120"#), "leeway", Severity::Warning),
+        (issuer(r#""leeway": 301"#), "leeway", Severity::Error),
+        (issuer(r#""algorithms": ["HS256"]"#), "hmac-fetched", Severity::Error),
+        (issuer(r#""algorithms": ["HS256", "RS256"]"#), "mixed-algorithms", Severity::Error),
+        (issuer(r#""algorithms": []"#), "no-algorithm", Severity::Error),
+        (issuer(r#""jwks_uri": "http://a.example/keys""#), "http", Severity::Error),
+        (named("http://127.0.0.1:1"), "http", Severity::Error),
+        (issuer(r#""jwks_uri": "http://127.0.0.1/keys", "allow_loopback_http": true"#), "http", Severity::Warning),
+        (issuer(r#""allow_private_addresses": true"#), "private-addresses", Severity::Warning),
+        (issuer(r#""dangerously_accept_tokens_without_expiry": true"#), "no-expiry", Severity::Warning),
+        (issuer(r#""secret": {"algorithm": "HS256", "value": "x"}"#), "secret-in-policy", Severity::Warning),
+        (issuer(r#""jwks": {"stale_if_error": 0}"#), "no-outage", Severity::Warning),
+        (issuer(r#""jwks": {"wait": 0}"#), "jwks", Severity::Error),
+        (named("https://tenant.eu.auth0.com"), "auth0-slash", Severity::Warning),
+        (named("https://login.microsoftonline.com/common/v2.0"), "entra-common", Severity::Warning),
+        (named("https://a.example/.well-known/openid-configuration"), "well-known", Severity::Error),
+        (named("a.example"), "not-a-url", Severity::Error),
+        (
+            r#"{"audience": "a", "issuers": [{"issuer": "https://a.example"}, {"issuer": "https://a.example/"}]}"#
+                .to_owned(),
+            "slash-twins",
+            Severity::Warning,
+        ),
+        (
+            r#"{"audience": "a", "issuers": [{"issuer": "https://a.example"}, {"issuer": "https://a.example"}]}"#
+                .to_owned(),
+            "twice",
+            Severity::Error,
+        ),
+        (
+            r#"{"audience": "a", "max_token_bytes": 100, "issuers": [{"issuer": "https://a.example"}]}"#.to_owned(),
+            "small-tokens",
+            Severity::Warning,
+        ),
+        (
+            r#"{"audience": "a", "token_cache": {"life": "2h"}, "issuers": [{"issuer": "https://a.example"}]}"#
+                .to_owned(),
+            "long-cache",
+            Severity::Warning,
+        ),
+    ] {
+        let found = json(&text).lint();
+        assert!(found.iter().any(|finding| finding.rule == rule && finding.severity == severity), "{text}: {found:?}");
+    }
+    assert_eq!(json(&named("https://a.example")).lint(), []);
+}
+
+#[test]
+fn a_difference_names_the_member_and_both_values() {
+    let old =
+        json(r#"{"audience": "a", "issuers": [{"issuer": "https://a.example"}, {"issuer": "https://b.example"}]}"#);
+    let new = json(r#"{"audience": ["a", "b"], "issuers": [{"issuer": "https://b.example", "leeway": 60}]}"#);
+    let lines: Vec<_> = old.diff(&new).iter().map(ToString::to_string).collect();
+    let expected = [
+        r#"~ audience: "a" -> ["a","b"]"#,
+        r#"- issuers[https://a.example].issuer: "https://a.example""#,
+        "- issuers[https://a.example].leeway: 30",
+        "~ issuers[https://b.example].leeway: 30 -> 60",
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(old.diff(&old), []);
+}
+
+#[test]
+fn people_can_read_what_is_accepted() {
+    let text = json(r#"{"audience": "https://api.example", "issuers": [{"issuer": "https://a.example"}]}"#).to_string();
+    for line in [
+        "access tokens of https://a.example\n",
+        "for         https://api.example\n",
+        "keys        discovered, fresh for 10 min, up to 1 h more in an outage\n",
+        "algorithms  ",
+        "exp required, 30 s of leeway\n",
+        "refuses:\n",
+    ] {
+        assert!(text.contains(line), "{line:?} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_file_keeps_the_old_policy_and_a_good_one_takes_over() {
+    let folder = Folder::new("reload");
+    let policy = |issuer: &str| {
+        format!(
+            r#"{{"audience": "https://api.example", "issuers": [{{"issuer": "{issuer}", "secret": {{"algorithm": "HS256", "value": "{SECRET}"}}}}]}}"#
+        )
+    };
+    let path = folder.write("policy.json", policy("https://a.example"));
+    let reload = Arc::new(Reload::start(&path, |builder| builder).unwrap());
+    let server = reload.server();
+    let sign = |issuer: &str| {
+        let key = crate::signing::SigningKey::from_secret(Algorithm::HS256, None, SECRET.as_bytes()).unwrap();
+        let claims = format!(r#"{{"iss": "{issuer}", "aud": "https://api.example", "exp": 4000000000}}"#);
+        key.sign_jwt(r#"{"alg": "HS256"}"#, &claims).unwrap()
+    };
+    let accepts = |issuer: &str| server.authenticate(Presented::token(&sign(issuer))).now().unwrap().is_ok();
+    let verdicts = || (accepts("https://a.example"), accepts("https://b.example"));
+
+    assert_eq!(reload.check().await, Reloaded::Unchanged);
+    assert_eq!(verdicts(), (true, false));
+    for bad in ["", "{", r#"{"audience": "x"}"#, r#"{"audience": "x", "issuers": [{"issuer": "http://c.example"}]}"#] {
+        folder.write("policy.json", bad);
+        assert!(matches!(reload.check().await, Reloaded::Kept(_)), "{bad}");
+        assert_eq!(verdicts(), (true, false), "{bad}");
+    }
+    folder.write("policy.json", policy("https://b.example"));
+    assert!(matches!(reload.check().await, Reloaded::Changed(changes) if !changes.is_empty()));
+    assert_eq!(verdicts(), (false, true));
+    assert_eq!(server.policy().issuers[0].issuer, "https://b.example");
+    assert_eq!(server.health().len(), 1);
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(reload.check().await, Reloaded::Kept(_)));
+    assert_eq!(verdicts(), (false, true));
+}
+
+#[cfg(feature = "schema")]
+#[test]
+fn the_schema_that_is_shipped_is_that_of_the_code() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("policy.schema.json");
+    let current = Policy::json_schema();
+    if std::env::var_os("TOKEN_WRITE_SCHEMA").is_some() {
+        std::fs::write(&path, &current).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), current, "run this test with TOKEN_WRITE_SCHEMA=1");
+    let schema: serde_json::Value = serde_json::from_str(&current).unwrap();
+    for member in ["audience", "issuers", "token_cache"] {
+        assert!(schema["properties"].get(member).is_some(), "{member}");
+    }
+    assert_eq!(schema["additionalProperties"], false);
+}
