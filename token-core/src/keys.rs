@@ -5,6 +5,7 @@ mod refresh;
 mod settings;
 mod source;
 mod state;
+mod summary;
 
 use std::fmt;
 use std::ops::Deref;
@@ -23,6 +24,7 @@ use jwks::JwksCache;
 pub use settings::{JwksSettings, JwksSettingsError};
 pub use source::{DiscoveryKeySource, FetchError, FetchedKeys, HttpKeySource, KeySource};
 pub use state::{KeyState, KeyStatus, KeysUnavailable};
+pub use summary::{JwkSetSummary, KeySummary, SkippedSummary};
 
 /// The keys of one issuer. A clone is the same keys.
 #[derive(Clone, Debug)]

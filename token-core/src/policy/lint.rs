@@ -1,5 +1,6 @@
 //! A policy in, its contradictions and traps out, each with the reason why it is one.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::time::Duration;
 
@@ -79,7 +80,7 @@ impl Policy {
             self.lint_issuer(issuer, &mut found);
             self.lint_twins(issuer, &self.issuers[..at], &mut found);
         }
-        found.0.sort_by(|a, b| b.severity.cmp(&a.severity));
+        found.0.sort_by_key(|finding| Reverse(finding.severity));
         found.0
     }
 
