@@ -174,6 +174,7 @@ impl ResourceServerBuilder {
             dangerously_unchecked_audience: ours.is_none(),
             realm: self.protection.realm.clone(),
             resource_metadata: self.protection.resource_metadata.clone(),
+            token_sources: self.sources.clone(),
             max_token_bytes: (self.max_token != MAX_TOKEN).then_some(self.max_token),
             token_cache: self.cache.into(),
             implies: self.protection.implications.clone(),

@@ -94,7 +94,9 @@ impl Report {
                 check: *check,
                 state,
                 expected: error.map(|error| error.detail().to_owned()),
-                seen: (matches!(state, StepState::Passed | StepState::Failed) && token.is_some()).then(|| look.seen(*check, now)).flatten(),
+                seen: (matches!(state, StepState::Passed | StepState::Failed) && token.is_some())
+                    .then(|| look.seen(*check, now))
+                    .flatten(),
                 cause: error.and_then(|error| cause::of(error.kind(), *check, &look, policy, now)),
             }
         });
@@ -185,9 +187,11 @@ impl ResourceServer {
         let token = server.token_of(presented);
         match self.judge(presented).now() {
             Ok(verdict) => MaybeReady::ready(verdict.map_err(|error| server.explained(error, token.as_deref()))),
-            Err(waiting) => MaybeReady::waiting(async move {
-                waiting.await.map_err(|error| server.explained(error, token.as_deref()))
-            }),
+            Err(waiting) => {
+                MaybeReady::waiting(
+                    async move { waiting.await.map_err(|error| server.explained(error, token.as_deref())) },
+                )
+            }
         }
     }
 

@@ -205,8 +205,9 @@ pub(crate) fn verify_statement(
     let parts = split(token)?;
     let untrusted_json = base64url::decode(parts.claims)
         .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| malformed("the claims are not UTF-8 in strict base64url"))?;
-    let (text, untrusted) = claims::parse(untrusted_json).map_err(|error| malformed(error.to_string()))?;
+        .ok_or_else(|| malformed(Check::Claims, "the claims are not UTF-8 in strict base64url"))?;
+    let (text, untrusted) =
+        claims::parse(untrusted_json).map_err(|error| malformed(Check::Claims, error.to_string()))?;
     let lacking = |lacking| Hurdle::Key { issuer: Arc::clone(issuer), lacking };
     let Some(keys) = issuer.keys.current(now) else { return Err(lacking(Lacking::Set)) };
     let key = signed_by(&parts, &keys, |algorithm, token_type| {

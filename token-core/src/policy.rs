@@ -30,7 +30,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::time::text;
-use crate::{Algorithms, ClaimMapping, ClaimRule, Implications, JwksSettings, TokenCacheSettings};
+use crate::{Algorithms, ClaimMapping, ClaimRule, Implications, JwksSettings, TokenCacheSettings, TokenSource};
 
 pub use diff::Change;
 pub use lint::{Finding, Severity};
@@ -59,6 +59,10 @@ pub struct Policy {
     /// Where the metadata document of this resource lies (RFC 9728).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_metadata: Option<String>,
+    /// Where tokens are looked for. Default: the `Authorization` header alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<schema::AnyObject>>"))]
+    pub token_sources: Option<Vec<TokenSource>>,
     /// The longest token that is looked at, in bytes. Default 16,384.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_token_bytes: Option<usize>,
@@ -115,7 +119,7 @@ pub struct IssuerPolicy {
     /// A secret shared with the issuer, for HS256, HS384 or HS512.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SharedSecret>,
-    /// Set when the keys were handed over in code: such a policy can be read and compared, and not be built again from its text.
+    /// Set when the keys, or the endpoint that verifies opaque tokens, were handed over in code: such a policy can be read and compared, and not be built again from its text.
     #[serde(default, skip_serializing_if = "is_false")]
     pub keys_from_code: bool,
     /// Another audience for this issuer than the server's own.

@@ -321,7 +321,9 @@ fn no_such_issuer() -> Error {
 fn no_such_key(kind: ErrorKind) -> Error {
     match kind {
         ErrorKind::BadSignature => jwt::bad_signature(),
-        _ => Error::new(ErrorKind::UnknownKey, "the issuer publishes no key that fits the token's header").at(Check::Key),
+        _ => {
+            Error::new(ErrorKind::UnknownKey, "the issuer publishes no key that fits the token's header").at(Check::Key)
+        }
     }
 }
 

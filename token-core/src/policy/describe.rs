@@ -14,7 +14,7 @@ impl IssuerPolicy {
         let (jwks_uri, keys_from_code) = match &issuer.keys {
             KeysFrom::Discovery => (None, false),
             KeysFrom::JwksUri(uri) => (Some(uri.clone()), false),
-            KeysFrom::Static(_) | KeysFrom::Source(_) => (None, true),
+            KeysFrom::Static(_) | KeysFrom::Source(_) | KeysFrom::Nowhere => (None, true),
         };
         let given = match (&issuer.keys, issuer.algorithms) {
             (KeysFrom::Static(keys), None) => Some(keys.algorithms),
@@ -22,7 +22,7 @@ impl IssuerPolicy {
         };
         Self {
             jwks_uri,
-            keys_from_code,
+            keys_from_code: keys_from_code || issuer.opaque.is_some(),
             audience: issuer.audience.as_ref().map(names).unwrap_or_default(),
             algorithms: given,
             leeway: issuer.leeway,
@@ -85,7 +85,13 @@ impl fmt::Display for Policy {
         writeln!(f, "  {}logout tokens, refresh tokens, proofs, encrypted tokens", self.id_tokens())?;
         writeln!(f, "  tokens bound to their sender (cnf), since no proof is checked")?;
         writeln!(f, "  tokens longer than {} bytes", self.max_token_bytes.unwrap_or(16 * 1024))?;
-        writeln!(f, "  requests with two tokens, or a token anywhere but in the Authorization header")
+        match &self.token_sources {
+            None => writeln!(f, "  requests with two tokens, or a token anywhere but in the Authorization header"),
+            Some(sources) => {
+                let sources = serde_json::to_string(sources).unwrap_or_default();
+                writeln!(f, "  requests with two tokens, or a token anywhere but in {sources}")
+            }
+        }
     }
 }
 

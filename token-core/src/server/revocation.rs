@@ -32,7 +32,8 @@ impl ResourceServer {
     /// # Errors
     /// [`ErrorKind::Unavailable`] when a shared store is out of reach.
     pub fn evict(&self, what: Evict) -> MaybeReady<usize> {
-        let endpoints: Vec<_> = self.current().0.registry.load().iter().filter_map(|issuer| issuer.opaque.clone()).collect();
+        let endpoints: Vec<_> =
+            self.current().0.registry.load().iter().filter_map(|issuer| issuer.opaque.clone()).collect();
         // First of all: what is being asked right now must not be kept when the answer comes.
         endpoints.iter().for_each(|opaque| opaque.forget_questions());
         let server = self.current();
