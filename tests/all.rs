@@ -9,4 +9,5 @@ mod faults;
 mod fuzz_smoke;
 mod grpc;
 mod on_behalf;
+mod opaque;
 mod outages;

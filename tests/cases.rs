@@ -14,10 +14,10 @@ pub(crate) struct Case {
     pub(crate) ask: Ask,
     pub(crate) anonymous: bool,
     /// The expected refusal, or the body of the handler.
-    expect: Result<&'static str, ErrorKind>,
+    pub(crate) expect: Result<&'static str, ErrorKind>,
 }
 
-fn case(name: &'static str, ask: Ask, expect: Result<&'static str, ErrorKind>) -> Case {
+pub(crate) fn case(name: &'static str, ask: Ask, expect: Result<&'static str, ErrorKind>) -> Case {
     Case { name, ask, anonymous: false, expect }
 }
 
@@ -128,7 +128,7 @@ pub(crate) fn table(issuer: &TestIssuer) -> Vec<Case> {
     cases
 }
 
-fn check(case: &Case, via: Via, reply: &Reply) {
+pub(crate) fn check(case: &Case, via: Via, reply: &Reply) {
     let place = format!("{} through {via:?}: {reply:?}", case.name);
     assert!(!format!("{reply:?}").contains(CANARY), "leaks: {place}");
     match case.expect {

@@ -4,12 +4,14 @@ mod delegation;
 mod discovery;
 mod exchange;
 mod form;
+mod introspection;
 mod jwks;
 mod management;
 mod oauth_error;
 mod refresh;
 mod revocation;
 mod token;
+mod userinfo;
 mod vault;
 
 use std::sync::Arc;
@@ -24,9 +26,11 @@ use serde_json::{Map, Value};
 use crate::faults::{self, Endpoint};
 use crate::tenant::Tenant;
 
+pub(crate) use introspection::PATH as INTROSPECTION_PATH;
 pub(crate) use jwks::PATH as JWKS_PATH;
 pub(crate) use revocation::PATH as REVOCATION_PATH;
 pub(crate) use token::PATH as TOKEN_PATH;
+pub(crate) use userinfo::{TOKENINFO_PATH, USERINFO_PATH};
 
 type Routes = Vec<(Endpoint, String, MethodRouter<Arc<Tenant>>)>;
 
@@ -39,6 +43,8 @@ pub(crate) fn router(tenant: &Arc<Tenant>) -> Router {
         revocation::routes(tenant),
         delegation::routes(tenant),
         management::routes(tenant),
+        introspection::routes(tenant),
+        userinfo::routes(tenant),
     ];
     let mut router = Router::new();
     for (endpoint, path, methods) in all.into_iter().flatten() {
@@ -54,6 +60,8 @@ fn metadata(tenant: &Tenant) -> Map<String, Value> {
     jwks::describe(tenant, &mut document);
     token::describe(tenant, &mut document);
     revocation::describe(tenant, &mut document);
+    introspection::describe(tenant, &mut document);
+    userinfo::describe(tenant, &mut document);
     document
 }
 

@@ -31,12 +31,27 @@ pub enum Endpoint {
     Delegation,
     /// What there is of Auth0's Management API.
     Management,
+    /// The introspection endpoint (RFC 7662).
+    Introspection,
+    /// The userinfo endpoint (OpenID Connect Core section 5.3).
+    UserInfo,
+    /// Auth0's legacy endpoint for ID tokens.
+    TokenInfo,
 }
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: &[Self] =
-        &[Self::Discovery, Self::Jwks, Self::Token, Self::Revocation, Self::Delegation, Self::Management];
+    pub const ALL: &[Self] = &[
+        Self::Discovery,
+        Self::Jwks,
+        Self::Token,
+        Self::Revocation,
+        Self::Delegation,
+        Self::Management,
+        Self::Introspection,
+        Self::UserInfo,
+        Self::TokenInfo,
+    ];
 }
 
 /// Switches faults on, at every endpoint or [at](Self::at) one. Got from [`TestIssuer::faults`](crate::TestIssuer::faults).

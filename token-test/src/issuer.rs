@@ -72,6 +72,37 @@ impl TestIssuer {
         self.tenant.endpoint(endpoints::TOKEN_PATH)
     }
 
+    /// Where a registered client asks about tokens (RFC 7662); `test-client` with the secret `test-secret` may.
+    #[must_use]
+    pub fn introspection_endpoint(&self) -> String {
+        self.tenant.endpoint(endpoints::INTROSPECTION_PATH)
+    }
+
+    /// Where a token is exchanged for claims about its user.
+    #[must_use]
+    pub fn userinfo_endpoint(&self) -> String {
+        self.tenant.endpoint(endpoints::USERINFO_PATH)
+    }
+
+    /// Auth0's legacy endpoint that checks an ID token.
+    #[must_use]
+    pub fn tokeninfo_endpoint(&self) -> String {
+        self.tenant.endpoint(endpoints::TOKENINFO_PATH)
+    }
+
+    /// Revokes a token, opaque or JWT: from now on introspection calls it inactive and userinfo refuses it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # let issuer = token_test::TestIssuer::start().await;
+    /// let token = issuer.token().subject("ada").mint_opaque();
+    /// issuer.revoke(&token);
+    /// # }
+    /// ```
+    pub fn revoke(&self, token: &str) {
+        self.tenant.revoke(token);
+    }
+
     /// The audience that tokens are for unless they are told otherwise: `https://api.example.com`.
     #[must_use]
     pub fn audience(&self) -> &str {

@@ -235,6 +235,19 @@ impl TokenBuilder {
         if self.tampered { with_claims(&token, &tamper(&claims)) } else { token }
     }
 
+    /// An opaque token with these claims behind it: a random text that only the issuer's introspection and userinfo endpoints can
+    /// make sense of. Nothing is signed; what was said of header and keys does not count.
+    ///
+    /// # Panics
+    /// If [`raw_claims`](Self::raw_claims) is no JSON object.
+    #[must_use]
+    pub fn mint_opaque(&self) -> String {
+        let claims = self.raw_claims.clone().unwrap_or_else(|| self.claims_json());
+        let token = format!("opaque-{}", self.tenant.unique());
+        self.tenant.keep_opaque(&token, serde_json::from_str(&claims).expect("a JSON object"));
+        token
+    }
+
     fn key(&self) -> Option<TestKey> {
         let of_issuer = || self.tenant.keys().signing(self.algorithm.unwrap_or(self.tenant.algorithm));
         match &self.signer {

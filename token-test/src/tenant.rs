@@ -1,11 +1,13 @@
 //! Everything one issuer knows: its name, time, keys, clients, and what is wrong with it today.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde_json::{Map, Value};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value, json};
 use token_core::{Algorithm, Clock};
 
 use crate::client::Client;
@@ -31,6 +33,9 @@ pub(crate) struct Tenant {
     clients: Mutex<HashMap<String, Client>>,
     metadata: Mutex<Map<String, Value>>,
     grants: Mutex<Grants>,
+    /// Opaque tokens and the claims behind them.
+    opaque: Mutex<HashMap<String, Map<String, Value>>>,
+    revoked: Mutex<HashSet<String>>,
     random: RandomState,
     counter: AtomicU64,
 }
@@ -77,6 +82,8 @@ impl Tenant {
             clients: Mutex::default(),
             metadata: Mutex::default(),
             grants: Mutex::default(),
+            opaque: Mutex::default(),
+            revoked: Mutex::default(),
             random: RandomState::new(),
             counter: AtomicU64::new(0),
         };
@@ -117,8 +124,34 @@ impl Tenant {
         self.grants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn keep_opaque(&self, token: &str, claims: Map<String, Value>) {
+        self.opaque.lock().unwrap_or_else(PoisonError::into_inner).insert(token.to_owned(), claims);
+    }
+
+    pub(crate) fn revoke(&self, token: &str) {
+        self.revoked.lock().unwrap_or_else(PoisonError::into_inner).insert(token.to_owned());
+    }
+
+    /// What the issuer knows of one of its tokens, opaque or JWT; `None` when it is expired, revoked or not its own. The signature of
+    /// a JWT is not looked at.
+    pub(crate) fn active_claims(&self, token: &str) -> Option<Map<String, Value>> {
+        if self.revoked.lock().unwrap_or_else(PoisonError::into_inner).contains(token) {
+            return None;
+        }
+        let opaque = self.opaque.lock().unwrap_or_else(PoisonError::into_inner).get(token).cloned();
+        let claims =
+            opaque.or_else(|| claims_of(token).filter(|claims| claims.get("iss") == Some(&json!(self.issuer))))?;
+        let lives = claims.get("exp").is_none_or(|exp| exp.as_f64().is_some_and(|exp| exp > self.now_secs() as f64));
+        lives.then_some(claims)
+    }
+
     /// What a test put in place of members of the discovery document; null removes.
     pub(crate) fn metadata(&self) -> MutexGuard<'_, Map<String, Value>> {
         self.metadata.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn claims_of(jwt: &str) -> Option<Map<String, Value>> {
+    let part = jwt.split('.').nth(1)?;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
 }

@@ -38,7 +38,9 @@ async fn without_a_place_a_fault_is_everywhere() {
     for url in [issuer.jwks_uri(), document, format!("{}/api/v2/users/ada", issuer.url())] {
         assert_eq!(client().get(url).send().await.unwrap().status(), 500);
     }
-    for url in [issuer.token_endpoint(), issuer.revocation_endpoint(), format!("{}/delegation", issuer.url())] {
+    let posts = [issuer.token_endpoint(), issuer.revocation_endpoint(), format!("{}/delegation", issuer.url())];
+    let asked = [issuer.introspection_endpoint(), issuer.userinfo_endpoint(), issuer.tokeninfo_endpoint()];
+    for url in posts.into_iter().chain(asked) {
         assert_eq!(client().post(url).send().await.unwrap().status(), 500);
     }
     for endpoint in Endpoint::ALL {

@@ -7,6 +7,7 @@ use std::fmt;
 use super::StoreError;
 use crate::Timestamp;
 use crate::http::BoxFuture;
+use crate::jose::signature::sha256;
 
 /// What a token is known by: the claims that a deny-list can be asked about.
 #[derive(Clone, Copy)]
@@ -50,6 +51,24 @@ impl<'a> Marks<'a> {
     pub fn session_id(mut self, session_id: &'a str) -> Self {
         self.session_id = Some(session_id);
         self
+    }
+
+    /// The [digest](Deny::digest) of an entry that denies this one token.
+    #[must_use]
+    pub fn token_id_digest(&self) -> Option<[u8; 32]> {
+        self.token_id.map(|name| digest("jti", self.issuer, name))
+    }
+
+    /// The [digest](Deny::digest) of an entry that denies tokens of this subject.
+    #[must_use]
+    pub fn subject_digest(&self) -> Option<[u8; 32]> {
+        self.subject.map(|name| digest("sub", self.issuer, name))
+    }
+
+    /// The [digest](Deny::digest) of an entry that denies this session.
+    #[must_use]
+    pub fn session_digest(&self) -> Option<[u8; 32]> {
+        self.session_id.map(|name| digest("sid", self.issuer, name))
     }
 }
 
@@ -118,6 +137,23 @@ impl Deny {
     }
 }
 
+impl Deny {
+    /// SHA-256 over what is denied (not since when): a name of fixed length for stores, in which no claim can be read.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        match self {
+            Self::TokenId { issuer, token_id } => digest("jti", issuer, token_id),
+            Self::Subject { issuer, subject, .. } => digest("sub", issuer, subject),
+            Self::Session { issuer, session } => digest("sid", issuer, session),
+        }
+    }
+}
+
+/// The length keeps ("a", "bc") and ("ab", "c") apart.
+fn digest(kind: &str, issuer: &str, name: &str) -> [u8; 32] {
+    sha256(format!("{kind} {}:{issuer} {name}", issuer.len()).as_bytes())
+}
+
 impl fmt::Debug for Deny {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -170,4 +206,19 @@ pub enum WhenUnreachable {
     Refuse,
     /// Tokens pass as if nothing were denied, and an event says so each time. A revoked token works until the list is back.
     Admit,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_and_the_token_it_denies_have_one_digest_and_no_other_token_has_it() {
+        let marks = Marks::of("a").token_id("b").subject("c", None).session_id("d");
+        assert_eq!(Some(Deny::token_id("a", "b").digest()), marks.token_id_digest());
+        assert_eq!(Some(Deny::subject("a", "c", Timestamp::EPOCH).digest()), marks.subject_digest());
+        assert_eq!(Some(Deny::session("a", "d").digest()), marks.session_digest());
+        assert_ne!(Deny::token_id("a", "b c").digest(), Deny::token_id("a b", "c").digest());
+        assert_ne!(Deny::token_id("a", "b").digest(), Deny::session("a", "b").digest());
+    }
 }

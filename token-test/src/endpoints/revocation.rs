@@ -1,4 +1,4 @@
-//! A token goes in and is good for nothing any more (RFC 7009 section 2). For refresh tokens that ends their family; JWTs stay good.
+//! A token goes in and is good for nothing any more (RFC 7009 section 2). For refresh tokens that ends their family; introspection calls any inactive.
 
 use std::sync::Arc;
 
@@ -31,5 +31,6 @@ async fn revoke(State(tenant): State<Arc<Tenant>>, headers: HeaderMap, body: Byt
     let client = form.client(&tenant, &headers)?;
     let token = form.one("token")?.ok_or(OAuthError::invalid_request("token is missing"))?;
     tenant.grants().revoke(token, &client.id);
+    tenant.revoke(token);
     Ok(StatusCode::OK.into_response())
 }

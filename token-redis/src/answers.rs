@@ -1,0 +1,107 @@
+//! Answers of endpoints under their digests: each ends by itself, and sets of keys say which belong to a subject, session or client.
+
+use std::time::Duration;
+
+use redis::{cmd, pipe};
+use serde::{Deserialize, Serialize};
+use token_core::http::BoxFuture;
+use token_core::{AnswerKey, AnswerStore, AnswerTag, StoreError, StoredAnswer, Timestamp};
+
+use crate::Redis;
+
+/// No answer lives longer, so no set of keys has to.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// The store for answers. Got from [`Redis::answers`].
+#[derive(Clone, Debug)]
+pub struct RedisAnswers(Redis);
+
+/// What stands under a key.
+#[derive(Serialize, Deserialize)]
+struct Value {
+    /// Absent where the token is not active.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claims: Option<String>,
+    /// Milliseconds since 1970.
+    until: i64,
+}
+
+impl RedisAnswers {
+    pub(crate) fn new(redis: Redis) -> Self {
+        Self(redis)
+    }
+
+    fn key(&self, key: AnswerKey) -> String {
+        self.0.key("answer", key.as_bytes())
+    }
+
+    async fn get(&self, key: AnswerKey, now: Timestamp) -> Result<Option<StoredAnswer>, StoreError> {
+        let mut get = cmd("GET");
+        get.arg(self.key(key));
+        let Some(text) = self.0.ask::<Option<String>>(get).await? else { return Ok(None) };
+        let value: Value = serde_json::from_str(&text)
+            .map_err(|_| StoreError::Unreachable("what stands there is no answer of ours".to_owned()))?;
+        let answer = StoredAnswer::new(value.claims, Timestamp::from_millis(value.until));
+        // Its clock may be behind ours.
+        Ok(Some(answer).filter(|answer| now < answer.until))
+    }
+
+    async fn set(&self, key: AnswerKey, answer: StoredAnswer, now: Timestamp) -> Result<(), StoreError> {
+        let life = answer.until.since(now).min(LONGEST).as_millis();
+        if life == 0 {
+            return Ok(());
+        }
+        let value = Value { claims: answer.claims, until: answer.until.as_millis() };
+        let value = serde_json::to_string(&value).expect("a text and a number are always JSON");
+        let name = self.key(key);
+        let mut all = pipe();
+        all.atomic();
+        all.cmd("SET").arg(&name).arg(value).arg("PX").arg(life.to_string()).ignore();
+        for tag in &answer.tags {
+            let set = self.0.key("tag", tag.as_bytes());
+            all.cmd("SADD").arg(&set).arg(&name).ignore();
+            all.cmd("EXPIRE").arg(&set).arg(LONGEST.as_secs()).ignore();
+        }
+        self.0.ask_all::<()>(all).await
+    }
+
+    async fn delete(&self, names: &[String]) -> Result<usize, StoreError> {
+        let mut del = cmd("DEL");
+        del.arg(names);
+        self.0.ask(del).await
+    }
+
+    async fn delete_tagged(&self, tag: AnswerTag) -> Result<usize, StoreError> {
+        let set = self.0.key("tag", tag.as_bytes());
+        let mut members = cmd("SMEMBERS");
+        members.arg(&set);
+        let names: Vec<String> = self.0.ask(members).await?;
+        if names.is_empty() {
+            return Ok(0);
+        }
+        let dropped = self.delete(&names).await?;
+        // Only those that were looked at: a newer one may have joined meanwhile.
+        let mut leave = cmd("SREM");
+        leave.arg(&set).arg(&names);
+        self.0.ask::<usize>(leave).await?;
+        Ok(dropped)
+    }
+}
+
+impl AnswerStore for RedisAnswers {
+    fn find(&self, key: AnswerKey, now: Timestamp) -> BoxFuture<'_, Result<Option<StoredAnswer>, StoreError>> {
+        Box::pin(self.get(key, now))
+    }
+
+    fn keep(&self, key: AnswerKey, answer: StoredAnswer, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.set(key, answer, now))
+    }
+
+    fn drop_key(&self, key: AnswerKey) -> BoxFuture<'_, Result<usize, StoreError>> {
+        Box::pin(async move { self.delete(&[self.key(key)]).await })
+    }
+
+    fn drop_tagged(&self, tag: AnswerTag) -> BoxFuture<'_, Result<usize, StoreError>> {
+        Box::pin(self.delete_tagged(tag))
+    }
+}

@@ -1,0 +1,206 @@
+//! Against a real redis-server, started here on a port of its own and stopped by its id.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use token_core::client_authentication::ClientAuthentication;
+use token_core::{
+    Deny, DenyList, DenyLookup, ErrorKind, Evict, Issuer, Marks, OpaqueTokens, Presented, ResourceServer, Timestamp,
+};
+use token_redis::Redis;
+use token_test::{Endpoint, TestIssuer};
+
+const ISSUER: &str = "https://issuer.example";
+const LATER: Timestamp = Timestamp::from_secs(4_000_000_000);
+
+/// A redis-server that lives as long as this value.
+struct Server {
+    process: Option<Child>,
+    port: u16,
+    folder: PathBuf,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let folder = std::env::temp_dir().join(format!("token-redis-{}-{port}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut server = Self { process: None, port, folder };
+        server.resume().await;
+        server
+    }
+
+    async fn resume(&mut self) {
+        let port = self.port.to_string();
+        let settings =
+            ["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no", "--daemonize", "no"];
+        let mut command = Command::new("redis-server");
+        command.args(settings).arg("--dir").arg(&self.folder).stdout(Stdio::null());
+        self.process = Some(command.spawn().expect("redis-server is installed: `cargo xtask test` does that"));
+        let redis = self.connect();
+        for _ in 0..500 {
+            if redis.ping().await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("redis-server does not answer");
+    }
+
+    fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    fn connect(&self) -> Redis {
+        Redis::new(&format!("redis://127.0.0.1:{}/", self.port)).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn instance(issuer: &TestIssuer, redis: &Redis) -> ResourceServer {
+    let secret = ClientAuthentication::Basic("test-secret".into());
+    let tokens = OpaqueTokens::introspection(issuer.introspection_endpoint(), "test-client", secret).unwrap();
+    let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
+    ResourceServer::builder(issuer.audience())
+        .trust(trusted.opaque_tokens(tokens.store(redis.answers())))
+        .deny_list(redis.deny_list())
+        .build()
+        .unwrap()
+}
+
+async fn verdict(api: &ResourceServer, token: &str) -> Option<ErrorKind> {
+    api.authenticate(Presented::token(token)).await.err().map(|error| error.kind())
+}
+
+#[tokio::test]
+async fn what_one_instance_found_serves_all_and_what_one_evicts_is_gone_for_all() {
+    let (server, issuer) = (Server::start().await, TestIssuer::start().await);
+    let (one, two) = (instance(&issuer, &server.connect()), instance(&issuer, &server.connect()));
+    let evictions: [fn(&TestIssuer, &str) -> Evict; 4] = [
+        |_, token| Evict::token(token),
+        |issuer, _| Evict::subject(issuer.url(), "ada"),
+        |issuer, _| Evict::session(issuer.url(), "s"),
+        |issuer, _| Evict::client(issuer.url(), "app"),
+    ];
+    for evict in evictions {
+        issuer.forget_hits();
+        let token = issuer.token().subject("ada").client_id("app").claim("sid", "s").mint_opaque();
+        for api in [&one, &two, &one] {
+            assert_eq!(verdict(api, &token).await, None);
+        }
+        assert_eq!(issuer.hits(Endpoint::Introspection), 1, "found once");
+        issuer.revoke(&token);
+        assert_eq!(verdict(&two, &token).await, None, "nobody told us yet");
+        let evict = evict(&issuer, &token);
+        assert!(one.evict(evict.clone()).await.unwrap() >= 1, "{evict:?}");
+        assert_eq!(verdict(&two, &token).await, Some(ErrorKind::Inactive), "{evict:?}");
+        assert_eq!(verdict(&one, &token).await, Some(ErrorKind::Inactive), "{evict:?}");
+        assert_eq!(issuer.hits(Endpoint::Introspection), 2, "the inactive answer is shared too");
+    }
+}
+
+#[tokio::test]
+async fn what_one_instance_denies_is_refused_by_the_other_at_its_next_request() {
+    let (server, issuer) = (Server::start().await, TestIssuer::start().await);
+    let (one, two) = (instance(&issuer, &server.connect()), instance(&issuer, &server.connect()));
+    one.ready().await.unwrap();
+    two.ready().await.unwrap();
+    for token in [issuer.token().claim("jti", "1").mint(), issuer.token().claim("jti", "2").mint_opaque()] {
+        assert_eq!(verdict(&two, &token).await, None);
+        let verified = one.authenticate(Presented::token(&token)).await.unwrap();
+        let deny = Deny::token_id(verified.issuer(), verified.token_id().unwrap());
+        one.deny(deny, LATER).await.unwrap();
+        assert_eq!(verdict(&two, &token).await, Some(ErrorKind::Inactive));
+    }
+}
+
+#[tokio::test]
+async fn each_entry_denies_its_own_and_ends_with_its_time() {
+    let server = Server::start().await;
+    let list = server.connect().deny_list();
+    let at = |secs| Some(Timestamp::from_secs(secs));
+    let denied = async |token: Marks<'_>| match list.look_up(&token, Timestamp::EPOCH) {
+        DenyLookup::Ask(answer) => answer.await.unwrap(),
+        answer => matches!(answer, DenyLookup::Denied),
+    };
+    let over = Timestamp::from_secs(1);
+    list.deny(Deny::token_id(ISSUER, "7"), LATER).await.unwrap();
+    list.deny(Deny::token_id(ISSUER, "over"), over).await.unwrap();
+    list.deny(Deny::session(ISSUER, "s"), Timestamp::MAX).await.unwrap();
+    list.deny(Deny::subject(ISSUER, "ada", Timestamp::from_secs(1000)), LATER).await.unwrap();
+    // The narrower reason that comes later takes nothing back.
+    list.deny(Deny::subject(ISSUER, "ada", Timestamp::from_secs(10)), Timestamp::from_secs(3_999_999_999))
+        .await
+        .unwrap();
+    let token = Marks::of(ISSUER);
+    for (name, token, expected) in [
+        ("the jti", token.token_id("7"), true),
+        ("another jti", token.token_id("8"), false),
+        ("another issuer's", Marks::of("https://other.example").token_id("7"), false),
+        ("an entry that is over", token.token_id("over"), false),
+        ("a subject that is spelt like the jti", token.subject("7", at(1)), false),
+        ("the session", token.session_id("s"), true),
+        ("issued before", token.subject("ada", at(1000)), true),
+        ("issued after", token.subject("ada", at(1001)), false),
+        ("issued nobody knows when", token.subject("ada", None), true),
+        ("a good subject in a bad session", token.subject("bob", at(1)).session_id("s"), true),
+        ("nothing to go by", token, false),
+    ] {
+        assert_eq!(denied(token).await, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn without_the_server_opaque_tokens_are_asked_about_and_denied_ones_refused_as_503() {
+    let (mut server, issuer) = (Server::start().await, TestIssuer::start().await);
+    let redis = server.connect();
+    let secret = ClientAuthentication::Basic("test-secret".into());
+    let tokens = OpaqueTokens::introspection(issuer.introspection_endpoint(), "test-client", secret).unwrap();
+    let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
+    let without_list = ResourceServer::builder(issuer.audience())
+        .trust(trusted.opaque_tokens(tokens.store(redis.answers())))
+        .build()
+        .unwrap();
+    let with_list = instance(&issuer, &redis);
+    let token = issuer.token().claim("jti", "7").mint_opaque();
+    assert_eq!(verdict(&without_list, &token).await, None);
+    server.stop();
+    assert_eq!(verdict(&without_list, &token).await, None, "each instance asks for itself");
+    assert_eq!(verdict(&with_list, &token).await, Some(ErrorKind::Unavailable), "nobody passes who might be denied");
+    assert!(without_list.opaque_health()[0].1.store_failures > 0);
+    assert_eq!(with_list.deny(Deny::token_id(ISSUER, "7"), LATER).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    server.resume().await;
+    while verdict(&with_list, &token).await.is_some() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(without_list.evict(Evict::token(&token)).await.unwrap(), 1, "the store is back");
+}
+
+#[tokio::test]
+async fn namespaces_keep_services_apart_and_no_claim_is_a_key() {
+    let (server, issuer) = (Server::start().await, TestIssuer::start().await);
+    let (one, two) = (server.connect().namespace("one"), server.connect().namespace("two"));
+    let token = issuer.token().subject("canary").claim("jti", "7").mint_opaque();
+    let api = instance(&issuer, &one);
+    assert_eq!(verdict(&api, &token).await, None);
+    api.deny(Deny::token_id(issuer.url(), "7"), LATER).await.unwrap();
+    assert_eq!(verdict(&api, &token).await, Some(ErrorKind::Inactive));
+    assert_eq!(verdict(&instance(&issuer, &two), &token).await, None);
+    let keys = Command::new("redis-cli").args(["-p", &server.port.to_string(), "KEYS", "*"]).output().unwrap();
+    let keys = String::from_utf8(keys.stdout).unwrap();
+    assert!(keys.contains("one:answer:") && keys.contains("two:answer:") && keys.contains("one:deny:"), "{keys}");
+    assert!(!keys.contains("canary") && !keys.contains(&token), "{keys}");
+}
