@@ -22,6 +22,7 @@ use crate::mapping::Mapping;
 use crate::opaque::{Exchange, Kind, Opaque, OpaqueVerifier};
 use crate::policy::{IssuerPolicy, Policy};
 use crate::registry::{Naming, Registry};
+use crate::resolver::{IssuerResolver, ResolverSettings, Resolving};
 use crate::server::{Inner, ResourceServer};
 use crate::source::TokenSource;
 use crate::stores::{DenyList, WhenUnreachable};
@@ -40,6 +41,7 @@ pub struct ResourceServerBuilder {
     clock: Arc<dyn Clock>,
     protection: Protection,
     sources: Option<Vec<TokenSource>>,
+    resolving: Option<Resolving>,
     max_token: usize,
     cache: TokenCacheSettings,
     explain: Explain,
@@ -61,6 +63,7 @@ impl ResourceServerBuilder {
             clock: Arc::new(SystemClock),
             protection: Protection::default(),
             sources: None,
+            resolving: None,
             max_token: MAX_TOKEN,
             cache: TokenCacheSettings::default(),
             explain: Explain::Off,
@@ -108,6 +111,13 @@ impl ResourceServerBuilder {
     /// Another clock: for tests, or to look at a token as of another time.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Looks issuers up that are not in the registry when their first token comes: tenants in a database, say. They stay until they are
+    /// [distrusted](ResourceServer::distrust) or make room for others.
+    pub fn resolver(mut self, resolver: impl IssuerResolver, settings: ResolverSettings) -> Self {
+        self.resolving = Some(Resolving::new(Arc::new(resolver), settings));
         self
     }
 
@@ -190,7 +200,7 @@ impl ResourceServerBuilder {
     /// [`ConfigError`] when no issuer is trusted, no audience is named, an issuer is named twice, an algorithm does not fit the
     /// kind of keys, the leeway is over 5 min, or an address is plain http without the opt-in.
     pub fn build(self) -> Result<ResourceServer, ConfigError> {
-        if self.issuers.is_empty() {
+        if self.issuers.is_empty() && self.resolving.is_none() {
             return Err(ConfigError::new("no issuer is trusted: call trust(Issuer::discover(..)?)"));
         }
         match self.sources.as_deref() {
@@ -215,6 +225,7 @@ impl ResourceServerBuilder {
             clock: Arc::clone(&compiler.clock),
             compiler,
             protection: Arc::new(self.protection),
+            resolving: self.resolving,
             sources: self.sources.map(Vec::into_boxed_slice),
             max_token: self.max_token,
             keep_tokens: !self.cache.are_digests(),

@@ -38,7 +38,7 @@ pub(crate) enum Hurdle {
     /// All that can be checked without a key passed; the key is not at hand.
     Key { issuer: Arc<TrustedIssuer>, lacking: Lacking },
     /// Nobody in the registry has this name, and nothing else is wrong so far.
-    Stranger,
+    Stranger(Box<str>),
 }
 
 /// The key that is not at hand.
@@ -83,7 +83,7 @@ pub(crate) fn verify(token: &str, registry: &Registry, now: Timestamp) -> Result
     // RFC 8725 3.8: the issuer picks its own rules and keys out of the closed registry.
     let issuer = match registry.candidates(&text, &untrusted) {
         [one] => one,
-        [] => return Err(stranger(registry, &untrusted)),
+        [] => return Err(stranger(registry, &text, &untrusted)),
         several => choose(several, &parts, &text, &untrusted)?,
     };
     if padded && !issuer.padded {
@@ -144,9 +144,9 @@ fn decode_claims(parts: &Parts<'_>, registry: &Registry) -> Result<(String, bool
     Err(malformed(Check::Claims, "the claims are not UTF-8 in strict base64url"))
 }
 
-fn stranger(registry: &Registry, claims: &Claims) -> Hurdle {
-    match claims.issuer {
-        Some(_) => Hurdle::Stranger,
+fn stranger(registry: &Registry, text: &Text, claims: &Claims) -> Hurdle {
+    match claims.issuer.map(|span| text.get(span)) {
+        Some(issuer) => Hurdle::Stranger(issuer.into()),
         None if registry.knows_nameless() => Hurdle::Refused(
             Error::new(
                 ErrorKind::UnknownIssuer,

@@ -24,6 +24,7 @@ use crate::opaque::OpaqueState;
 use crate::policy::Policy;
 use crate::presented::Presented;
 use crate::registry::Registry;
+use crate::resolver::{self, Landed, Lookup, Resolving};
 use crate::source::TokenSource;
 use crate::stores::{DenyList, WhenUnreachable};
 use crate::token_cache::TokenCache;
@@ -67,6 +68,7 @@ pub(crate) struct Inner {
     pub(crate) explain: Explain,
     /// The server to ask in place of this one, which is then only a name for it; set for servers that follow a policy file.
     pub(crate) follows: Option<ArcSwap<Inner>>,
+    pub(crate) resolving: Option<Resolving>,
     pub(crate) deny_list: Option<Arc<dyn DenyList>>,
     pub(crate) when_unreachable: WhenUnreachable,
 }
@@ -111,6 +113,13 @@ impl ResourceServer {
                 let (server, token) = (self.clone(), Box::<str>::from(token));
                 MaybeReady::waiting(async move { server.ask(&issuer, &token, jwt).await })
             }
+            Err(Step::Resolve(issuer)) => match self.look_up(&issuer, now) {
+                Lookup::Known(landed) => MaybeReady::ready(Err(self.refusal(unresolved(landed)))),
+                lookup => {
+                    let (server, token) = (self.clone(), Box::<str>::from(token));
+                    MaybeReady::waiting(async move { server.resolved(lookup.landed().await, &token).await })
+                }
+            },
         }
     }
 
@@ -125,6 +134,30 @@ impl ResourceServer {
             Err(Step::Refused(error)) => Err(self.refusal(error)),
             Err(Step::Wait(_, why)) => Err(self.refusal(no_such_key(why))),
             Err(Step::Ask(issuer, jwt)) => self.ask(&issuer, token, jwt).await,
+            // Trusted a moment ago, and no more.
+            Err(Step::Resolve(_)) => Err(self.refusal(no_such_issuer())),
+        }
+    }
+
+    fn look_up(&self, issuer: &str, now: Timestamp) -> Lookup {
+        self.0
+            .resolving
+            .as_ref()
+            .map_or(Lookup::Known(Landed::Stranger), |resolving| resolving.begin(self, issuer, now))
+    }
+
+    /// The look at a token whose issuer has been looked up.
+    async fn resolved(&self, landed: Landed, token: &str) -> Result<Verified, Error> {
+        if landed != Landed::Trusted {
+            return Err(self.refusal(unresolved(landed)));
+        }
+        let now = self.0.clock.now();
+        match self.0.verify(token, now) {
+            Ok(verified) => self.admit(verified, now).await,
+            Err(Step::Refused(error)) => Err(self.refusal(error)),
+            Err(Step::Wait(fetch, _)) => self.after(fetch, token).await,
+            Err(Step::Ask(issuer, jwt)) => self.ask(&issuer, token, jwt).await,
+            Err(Step::Resolve(_)) => Err(self.refusal(no_such_issuer())),
         }
     }
 
@@ -143,6 +176,15 @@ impl ResourceServer {
     /// # Errors
     /// As [`ResourceServerBuilder::build`], for this issuer.
     pub fn trust(&self, issuer: Issuer) -> Result<(), ConfigError> {
+        let identifier = issuer.identifier.clone();
+        self.add(issuer)?;
+        if let Some(resolving) = self.resolving() {
+            resolving.forget(&identifier);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn add(&self, issuer: Issuer) -> Result<(), ConfigError> {
         let issuer = Arc::new(self.current().0.compiler.compile(issuer)?);
         let mut outcome = Ok(());
         self.current().0.registry.rcu(|registry| {
@@ -154,8 +196,23 @@ impl ResourceServer {
     }
 
     /// Trusts an issuer no more: its tokens are refused from now on, those in the cache too. `identifier` is what it was trusted
-    /// under. Returns whether it was there.
+    /// under. Returns whether it was there. One that a [resolver](crate::IssuerResolver) knows is looked up again with its next token.
     pub fn distrust(&self, identifier: &str) -> bool {
+        if let Some(resolving) = self.resolving() {
+            resolving.forget(identifier);
+        }
+        self.remove(identifier)
+    }
+
+    pub(crate) fn resolving(&self) -> Option<&Resolving> {
+        self.0.resolving.as_ref()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    pub(crate) fn remove(&self, identifier: &str) -> bool {
         let mut gone = Vec::new();
         self.current().0.registry.rcu(|registry| {
             let mut changed = Registry::clone(registry);
@@ -223,6 +280,8 @@ enum Step {
     Wait(KeyFetch, ErrorKind),
     /// An endpoint of the issuer has to say whether it is good; a JWT that was verified first is there already.
     Ask(Arc<TrustedIssuer>, Option<Verified>),
+    /// The registry does not know this issuer; a resolver may.
+    Resolve(Box<str>),
 }
 
 impl From<Error> for Step {
@@ -263,7 +322,8 @@ impl Inner {
         match jwt::verify(token, &self.registry.load(), now) {
             Ok(accepted) => Ok(self.vouch(token, accepted)),
             Err(Hurdle::Refused(error)) => Err(error.into()),
-            Err(Hurdle::Stranger) => Err(no_such_issuer().into()),
+            Err(Hurdle::Stranger(issuer)) if self.resolving.is_some() => Err(Step::Resolve(issuer)),
+            Err(Hurdle::Stranger(_)) => Err(no_such_issuer().into()),
             Err(Hurdle::Key { issuer, lacking }) => Err(missing_key(&issuer, &lacking, now)),
             Err(Hurdle::Ask { issuer }) => Err(Step::Ask(issuer, None)),
         }
@@ -316,6 +376,13 @@ fn missing_key(issuer: &TrustedIssuer, lacking: &Lacking, now: Timestamp) -> Ste
 
 fn no_such_issuer() -> Error {
     Error::new(ErrorKind::UnknownIssuer, "iss is not in the registry").at(Check::Issuer)
+}
+
+fn unresolved(landed: Landed) -> Error {
+    match landed {
+        Landed::Unavailable => resolver::unavailable(),
+        Landed::Trusted | Landed::Stranger => no_such_issuer(),
+    }
 }
 
 fn no_such_key(kind: ErrorKind) -> Error {
