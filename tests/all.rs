@@ -8,6 +8,7 @@ mod cases;
 mod faults;
 mod fuzz_smoke;
 mod grpc;
+mod matrix;
 mod on_behalf;
 mod opaque;
 mod outages;

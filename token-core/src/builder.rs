@@ -16,7 +16,7 @@ use crate::introspection::Introspection;
 use crate::issuer::{ConfigError, Issuer, KeysFrom, parse_url};
 use crate::jose::Algorithms;
 use crate::jose::jwk_set::KeySet;
-use crate::keys::{DiscoveryKeySource, HttpKeySource, KeySource, Keys};
+use crate::keys::{CertificateMapSource, DiscoveryKeySource, HttpKeySource, KeySource, Keys, PemPerKidSource};
 use crate::kind::TokenKind;
 use crate::mapping::Mapping;
 use crate::opaque::{Exchange, Kind, Opaque, OpaqueVerifier};
@@ -336,6 +336,19 @@ fn compile_keys(issuer: &Issuer, clock: &Arc<dyn Clock>, clients: &Clients) -> R
             secure(issuer, "issuer", name)?;
             let discovery = Discovery::new(name, clients.client(issuer)?).map_err(|error| refuse(&error))?;
             Arc::new(DiscoveryKeySource::new(Arc::new(discovery)))
+        }
+        KeysFrom::Certificates(uri) => {
+            secure(issuer, "certificates", uri)?;
+            Arc::new(CertificateMapSource::new(uri, clients.client(issuer)?).map_err(|error| refuse(&error))?)
+        }
+        KeysFrom::PemPerKid(base) => {
+            secure(issuer, "keys", base)?;
+            let mut algorithms = issuer.algorithms.iter().flat_map(|algorithms| algorithms.iter());
+            let (Some(algorithm), None) = (algorithms.next(), algorithms.next()) else {
+                return Err(refuse(&"a PEM document does not say its algorithm: expected exactly one to be agreed"));
+            };
+            let source = PemPerKidSource::new(base, algorithm, clients.client(issuer)?);
+            Arc::new(source.map_err(|error| refuse(&error))?)
         }
         KeysFrom::JwksUri(uri) => {
             secure(issuer, "JWK Set", uri)?;

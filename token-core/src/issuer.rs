@@ -59,6 +59,8 @@ pub struct Issuer {
 pub(crate) enum KeysFrom {
     Discovery,
     JwksUri(String),
+    Certificates(String),
+    PemPerKid(String),
     Static(StaticKeys),
     Source(Arc<dyn KeySource>),
     /// There are none: an endpoint is asked.
@@ -88,6 +90,30 @@ impl Issuer {
         let (identifier, jwks_uri) = (identifier.into(), jwks_uri.into());
         parse_url("JWK Set", &jwks_uri)?;
         Self::named(identifier, KeysFrom::JwksUri(jwks_uri))
+    }
+
+    /// An issuer that publishes certificates in PEM, in a JSON object by their `kid`.
+    ///
+    /// # Errors
+    /// When `uri` is not an absolute URL, or `identifier` is empty.
+    pub fn with_certificates(identifier: impl Into<String>, uri: impl Into<String>) -> Result<Self, ConfigError> {
+        let (identifier, uri) = (identifier.into(), uri.into());
+        parse_url("certificates", &uri)?;
+        Self::named(identifier, KeysFrom::Certificates(uri))
+    }
+
+    /// An issuer that publishes each key in PEM, at `base` with the `kid` behind it. Only a `kid` that is a UUID is asked for, and only
+    /// one algorithm can be agreed.
+    ///
+    /// # Errors
+    /// When `base` is not an absolute URL that ends with a slash, or `identifier` is empty.
+    pub fn with_pem_per_kid(identifier: impl Into<String>, base: impl Into<String>) -> Result<Self, ConfigError> {
+        let (identifier, base) = (identifier.into(), base.into());
+        parse_url("keys", &base)?;
+        if !base.ends_with('/') {
+            return Err(ConfigError::new(format!("keys {base}: expected an address that ends with a slash")));
+        }
+        Self::named(identifier, KeysFrom::PemPerKid(base))
     }
 
     /// An issuer whose keys are at hand; nothing is fetched, nothing is refreshed.
@@ -443,6 +469,8 @@ impl fmt::Debug for KeysFrom {
         match self {
             Self::Discovery => f.write_str("Discovery"),
             Self::JwksUri(uri) => write!(f, "JwksUri({uri})"),
+            Self::Certificates(uri) => write!(f, "Certificates({uri})"),
+            Self::PemPerKid(base) => write!(f, "PemPerKid({base})"),
             Self::Static(keys) => keys.fmt(f),
             Self::Source(source) => source.fmt(f),
             Self::Nowhere => f.write_str("Nowhere"),

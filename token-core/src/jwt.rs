@@ -100,6 +100,9 @@ pub(crate) fn verify(token: &str, registry: &Registry, now: Timestamp) -> Result
         let header = read_header(parts.header, &mut buffer)?;
         let kind = issuer.check_header(header.alg, header.typ, &text, &untrusted)?;
         issuer.check_claims(kind, &text, &untrusted, now)?;
+        if let Some(kid) = &header.kid {
+            issuer.keys.wanted(kid);
+        }
         return Err(Hurdle::Key { issuer: Arc::clone(issuer), lacking: Lacking::Set });
     };
 
@@ -111,7 +114,12 @@ pub(crate) fn verify(token: &str, registry: &Registry, now: Timestamp) -> Result
     let key = match key {
         Ok(key) => key,
         Err(Unsigned::Refused(error)) => return Err(Hurdle::Refused(error)),
-        Err(Unsigned::Lacking(lacking)) => return Err(Hurdle::Key { issuer: Arc::clone(issuer), lacking }),
+        Err(Unsigned::Lacking(lacking)) => {
+            if let Lacking::Kid(kid) = &lacking {
+                issuer.keys.wanted(kid);
+            }
+            return Err(Hurdle::Key { issuer: Arc::clone(issuer), lacking });
+        }
     };
 
     // Only now, on signed data, what an issuer's own rules ask for.

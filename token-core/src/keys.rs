@@ -1,6 +1,7 @@
 //! The keys of one issuer: a set given once, or one that is fetched and kept fresh (RFC 7517 section 5).
 
 mod jwks;
+mod pem_source;
 mod refresh;
 mod settings;
 mod source;
@@ -21,6 +22,7 @@ use crate::jose::jwk_set::KeySet;
 use crate::{Clock, Timestamp};
 use jwks::JwksCache;
 
+pub use pem_source::{CertificateMapSource, PemPerKidSource};
 pub use settings::{JwksSettings, JwksSettingsError};
 pub use source::{DiscoveryKeySource, FetchError, FetchedKeys, HttpKeySource, KeySource};
 pub use state::{KeyState, KeyStatus, KeysUnavailable};
@@ -144,6 +146,13 @@ impl Keys {
         match self {
             Self::Fixed(_) => true,
             Self::Remote(cache) => cache.alive(now),
+        }
+    }
+
+    /// A token that passed every check but the signature's names this key, and it is not in the set.
+    pub(crate) fn wanted(&self, kid: &str) {
+        if let Self::Remote(cache) = self {
+            cache.wanted(kid);
         }
     }
 

@@ -54,8 +54,8 @@ pub use implications::Implications;
 pub use issuer::{ConfigError, Issuer, StaticKeys};
 pub use jose::{Algorithm, Algorithms, SkippedKey, UnknownAlgorithm, UnusableKey, signing};
 pub use keys::{
-    DiscoveryKeySource, FetchError, FetchedKeys, HttpKeySource, JwkSetSummary, JwksSettings, JwksSettingsError,
-    KeySource, KeyState, KeyStatus, KeySummary, KeysUnavailable, SkippedSummary,
+    CertificateMapSource, DiscoveryKeySource, FetchError, FetchedKeys, HttpKeySource, JwkSetSummary, JwksSettings,
+    JwksSettingsError, KeySource, KeyState, KeyStatus, KeySummary, KeysUnavailable, PemPerKidSource, SkippedSummary,
 };
 pub use kind::TokenKind;
 pub use logout::{Logout, LogoutAnswer, LogoutEndpoint, LogoutVerifier};

@@ -103,9 +103,11 @@ pub enum KeysAt {
     Discovery,
     /// A JWK Set at this address.
     JwksUri(String),
+    /// Certificates in PEM by `kid`, in a JSON object at this address.
+    Certificates(String),
     /// A secret that the operator hands over; see [`Preset::issuer_with_keys`].
     Secret,
-    /// One PEM document for each `kid`, at this address with the `kid` behind it. Hand the keys over with [`Preset::issuer_with_keys`].
+    /// One PEM document for each `kid`, at this address with the `kid` behind it.
     PemPerKid(String),
 }
 
@@ -232,12 +234,16 @@ impl Preset {
     pub fn issuer(&self) -> Result<Issuer, ConfigError> {
         let refuse = |why: &str| Err(ConfigError::new(format!("preset {}: {why}", self.name)));
         let issuer = match (&self.issuer, &self.keys) {
-            (_, KeysAt::Secret | KeysAt::PemPerKid(_)) => return refuse("its keys have to be handed over"),
+            (_, KeysAt::Secret) => return refuse("its keys have to be handed over"),
+            (IssuerName::Exact(name), KeysAt::PemPerKid(base)) => Issuer::with_pem_per_kid(name, base)?,
+            (IssuerName::Exact(name), KeysAt::Certificates(uri)) => Issuer::with_certificates(name, uri)?,
             (IssuerName::Exact(name), KeysAt::Discovery) => Issuer::discover(name)?,
             (IssuerName::Exact(name), KeysAt::JwksUri(uri)) => Issuer::with_jwks_uri(name, uri)?,
             (IssuerName::Template(name), KeysAt::JwksUri(uri)) => Issuer::template(name, uri)?,
             (IssuerName::TrustDomain(domain), KeysAt::JwksUri(uri)) => Issuer::spiffe_at(domain, uri)?,
-            (_, KeysAt::Discovery) => return refuse("only an issuer of one exact name can be discovered"),
+            (_, KeysAt::Discovery | KeysAt::Certificates(_) | KeysAt::PemPerKid(_)) => {
+                return refuse("such keys are for an issuer of one exact name");
+            }
             (IssuerName::Nameless(_), _) => return refuse("its keys have to be handed over"),
         };
         self.rules(issuer)

@@ -46,7 +46,7 @@ impl TestIssuer {
         // Keys that are handed over are handed over here, too.
         let preset = match preset.keys {
             KeysAt::Secret | KeysAt::PemPerKid(_) => moved.keys_at(preset.keys.clone()),
-            KeysAt::Discovery | KeysAt::JwksUri(_) => moved,
+            KeysAt::Discovery | KeysAt::JwksUri(_) | KeysAt::Certificates(_) => moved,
         };
         let key = match algorithm.is_symmetric() {
             true => TestKey::from_secret(algorithm, None, pre_made::SECRET),
@@ -75,7 +75,7 @@ impl Lookalike {
     /// When the preset makes no issuer.
     pub fn trusted(&self) -> Result<Issuer, ConfigError> {
         let issuer = match &self.preset.keys {
-            KeysAt::Discovery | KeysAt::JwksUri(_) => self.preset.issuer()?,
+            KeysAt::Discovery | KeysAt::JwksUri(_) | KeysAt::Certificates(_) => self.preset.issuer()?,
             KeysAt::Secret | KeysAt::PemPerKid(_) => {
                 let keys = match (self.key.secret(), self.key.public_pem()) {
                     (Some(secret), _) => StaticKeys::secret(self.key.algorithm(), secret)?,

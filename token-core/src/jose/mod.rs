@@ -17,4 +17,4 @@ mod verification_key;
 pub use algorithm::{Algorithm, Algorithms, UnknownAlgorithm};
 pub use jwk_set::SkippedKey;
 pub use material::UnusableKey;
-pub(crate) use verification_key::VerificationKey;
+pub(crate) use verification_key::{VerificationKey, public_jwk};

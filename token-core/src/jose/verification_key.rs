@@ -28,6 +28,25 @@ struct Prepared {
     verifier: OnceLock<Option<Verifier>>,
 }
 
+/// The public key of a PEM document, as the members of a JWK.
+pub(crate) fn public_jwk(pem: &[u8]) -> Result<serde_json::Map<String, serde_json::Value>, UnusableKey> {
+    let members = material(pem)?.jwk_members().ok_or(UnusableKey::because("a secret is never published"))?;
+    Ok(members.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect())
+}
+
+fn material(pem: &[u8]) -> Result<Material, UnusableKey> {
+    let (label, der) = pem::parse(pem)?;
+    match label {
+        "PUBLIC KEY" => der::subject_public_key_info(&der),
+        "RSA PUBLIC KEY" => der::rsa_public_key(&der),
+        "CERTIFICATE" => der::certificate(&der),
+        _ if label.ends_with("PRIVATE KEY") => {
+            Err(UnusableKey::because("a private key is no way to verify; configure its public key"))
+        }
+        _ => Err(UnusableKey::because("the PEM block is neither a public key nor a certificate")),
+    }
+}
+
 impl VerificationKey {
     /// A shared secret for one HS algorithm, at least as long as its hash.
     pub(crate) fn from_secret(algorithm: Algorithm, kid: Option<&str>, secret: &[u8]) -> Result<Self, UnusableKey> {
@@ -37,17 +56,7 @@ impl VerificationKey {
     /// The public key of a PEM document with one block: `PUBLIC KEY` (SPKI), `RSA PUBLIC KEY` (PKCS#1) or `CERTIFICATE`,
     /// whose signature and validity are not looked at.
     pub(crate) fn from_pem(algorithm: Algorithm, kid: Option<&str>, pem: &[u8]) -> Result<Self, UnusableKey> {
-        let (label, der) = pem::parse(pem)?;
-        let material = match label {
-            "PUBLIC KEY" => der::subject_public_key_info(&der)?,
-            "RSA PUBLIC KEY" => der::rsa_public_key(&der)?,
-            "CERTIFICATE" => der::certificate(&der)?,
-            _ if label.ends_with("PRIVATE KEY") => {
-                return Err(UnusableKey::because("a private key is no way to verify; configure its public key"));
-            }
-            _ => return Err(UnusableKey::because("the PEM block is neither a public key nor a certificate")),
-        };
-        Self::new(material, algorithm.into(), kid, None)
+        Self::new(material(pem)?, algorithm.into(), kid, None)
     }
 
     /// A key for those of `algorithms` that its kind fits.

@@ -122,7 +122,14 @@ impl JwksCache {
     #[cold]
     #[inline(never)]
     fn refresh(&self, now: Timestamp) {
-        self.ask(now, Question::Use);
+        if !self.source.idle() {
+            self.ask(now, Question::Use);
+        }
+    }
+
+    /// A token names this key.
+    pub(super) fn wanted(&self, kid: &str) {
+        self.source.wanted(kid);
     }
 
     pub(super) fn missing(&self, what: Missing<'_>, now: Timestamp) -> Answer {
@@ -325,6 +332,9 @@ impl JwksCache {
     }
 
     pub(super) async fn ready(&self) -> Result<(), KeysUnavailable> {
+        if self.source.idle() {
+            return Ok(());
+        }
         let now = self.now();
         let end = match self.missing(Missing::Set, now) {
             Answer::Wait(fetch) => fetch.await,

@@ -25,6 +25,15 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     /// [`FetchError`]; which one decides whether an older set may go on serving.
     fn fetch(&self) -> BoxFuture<'_, Result<FetchedKeys, FetchError>>;
 
+    /// A token names this key, which is not in the set, and passed every check that needs no key. For sources that can only be asked for one key
+    /// at a time; a fetch may follow. The name is whatever a stranger wrote.
+    fn wanted(&self, _kid: &str) {}
+
+    /// Whether there is nothing to fetch before a token [wants](Self::wanted) it. Such a source is not asked at the start.
+    fn idle(&self) -> bool {
+        false
+    }
+
     /// What was fetched last turned out to hold no usable key. A source that keeps things between fetches forgets them.
     fn rejected(&self) {}
 }

@@ -27,7 +27,7 @@ pub fn cognito<C: Into<String>>(region: &str, pool: &str, app_clients: impl Into
 }
 
 /// What an Application Load Balancer writes into `x-amzn-oidc-data`, for the balancer of this ARN and the OIDC client that it logs
-/// people in as. `issuer` is the identity provider behind the listener. Keys: the PEM document at the address of the token's `kid`.
+/// people in as. `issuer` is the identity provider behind the listener.
 #[must_use]
 pub fn aws_alb(region: &str, load_balancer_arn: &str, issuer: &str, client: &str) -> Preset {
     let keys = KeysAt::PemPerKid(format!("https://public-keys.auth.elb.{region}.amazonaws.com/"));
