@@ -14,7 +14,11 @@ impl IssuerPolicy {
         let (jwks_uri, keys_from_code) = match &issuer.keys {
             KeysFrom::Discovery => (None, false),
             KeysFrom::JwksUri(uri) => (Some(uri.clone()), false),
-            KeysFrom::Static(_) | KeysFrom::Source(_) | KeysFrom::Nowhere => (None, true),
+            KeysFrom::Static(_)
+            | KeysFrom::Source(_)
+            | KeysFrom::Certificates(_)
+            | KeysFrom::PemPerKid(_)
+            | KeysFrom::Nowhere => (None, true),
         };
         let given = match (&issuer.keys, issuer.algorithms) {
             (KeysFrom::Static(keys), None) => Some(keys.algorithms),
@@ -22,7 +26,10 @@ impl IssuerPolicy {
         };
         Self {
             jwks_uri,
-            keys_from_code: keys_from_code || issuer.opaque.is_some(),
+            // Those who write no `iss` are named in code, too.
+            keys_from_code: keys_from_code
+                || issuer.opaque.is_some()
+                || matches!(issuer.naming, Naming::Nameless | Naming::TrustDomain),
             audience: issuer.audience.as_ref().map(names).unwrap_or_default(),
             algorithms: given,
             leeway: issuer.leeway,

@@ -131,6 +131,7 @@ impl ResourceServer {
             clock: Arc::clone(&inner.clock),
             protection: Arc::clone(&inner.protection),
             sources: None,
+            resolving: None,
             deny_list: None,
             when_unreachable: inner.when_unreachable,
             max_token: 0,
