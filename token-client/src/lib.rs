@@ -48,6 +48,9 @@
 //! What is inside the tokens: that is for those who get them, and for `token-core` where an ID token comes back. Whether the scopes that were granted
 //! are those that were asked for. DPoP (RFC 9449) is not spoken: a token of that type is refused.
 //!
+//! With the feature `zeroize` secrets are overwritten when their last clone is dropped. Copies on their way out, in headers and bodies of
+//! requests, are not.
+//!
 //! This crate holds secrets that mint. A server that only verifies has no need of it.
 
 mod acquire;
