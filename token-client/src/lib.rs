@@ -55,7 +55,6 @@
 
 mod acquire;
 pub mod auth0;
-mod authentication;
 mod cells;
 mod client;
 mod delegation;
@@ -78,7 +77,6 @@ mod store;
 mod token;
 
 pub use acquire::Acquire;
-pub use authentication::ClientAuthentication;
 pub use client::{Revoke, TokenClient, TokenClientBuilder};
 pub use delegation::{Delegated, DelegatedSource, Delegation, Downstream};
 pub use error::{Fault, TokenError, TokenErrorKind};
@@ -92,11 +90,15 @@ pub use refresh::{OnRotate, RefreshSource, RefreshSourceBuilder};
 pub use refusal::Refusal;
 pub use renewal::RenewalSettings;
 pub use response::{Expected, TokenResponse, process_token_response};
-pub use secret::{AccessToken, Assertion, AuthorizationCode, ClientSecret, IdToken, RefreshToken};
+pub use secret::{AccessToken, Assertion, AuthorizationCode, IdToken, RefreshToken};
 pub use send::bearer::{Bearer, BearerFuture, BearerLayer, BoxError};
 pub use send::origins::Origins;
 #[cfg(feature = "reqwest-middleware")]
 pub use send::reqwest_middleware::BearerClient;
 pub use source::{CachedSource, FixedSource, TokenSource};
-pub use store::{MemoryStore, StoreError, SwapStore};
+pub use store::{MemoryStore, SwapStore};
 pub use token::Token;
+#[doc(no_inline)]
+pub use token_core::StoreError;
+#[doc(inline)]
+pub use token_core::client_authentication::{ClientAuthentication, ClientSecret};

@@ -4,9 +4,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use token_core::Clock;
-use token_core::Timestamp;
 use token_core::http::BoxFuture;
+use token_core::{Clock, StoreError, Timestamp};
 use tokio::time::Instant;
 
 use crate::acquire::Acquire;
@@ -19,7 +18,7 @@ use crate::record::{Access, Record};
 use crate::response::TokenResponse;
 use crate::secret::{AccessToken, IdToken, RefreshToken};
 use crate::source::TokenSource;
-use crate::store::{StoreError, SwapStore};
+use crate::store::SwapStore;
 use crate::token::Token;
 
 /// How long one process may keep a record to itself; three times what a request may take, where that is more.
