@@ -28,6 +28,7 @@ use serde_json::Value;
 use crate::issuer::{ConfigError, Issuer};
 use crate::jose::Algorithms;
 use crate::mapping::ClaimMapping;
+use crate::policy::IssuerPolicy;
 use crate::registry::Naming;
 use crate::{Algorithm, Audience, ClaimRule, TokenKind, TokenSource};
 
@@ -247,6 +248,15 @@ impl Preset {
             (IssuerName::Nameless(_), _) => return refuse("its keys have to be handed over"),
         };
         self.rules(issuer)
+    }
+
+    /// The same as an entry of a [`Policy`](crate::policy::Policy): what will be accepted, to be read, compared and kept in a file.
+    /// Where tokens have no `aud` the entry still asks for the server's: waiving that is for code, not for a file.
+    ///
+    /// # Errors
+    /// As [`Preset::issuer`].
+    pub fn policy(&self) -> Result<IssuerPolicy, ConfigError> {
+        Ok(IssuerPolicy::of(&self.issuer()?))
     }
 
     /// The issuer with these rules and keys of yours: a secret, or a public key in PEM.

@@ -245,6 +245,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_first_token_of_a_key_fetches_it_and_a_made_up_one_nothing_more() {
+        use crate::signing::SigningKey;
+        use crate::{Clock as _, ErrorKind, Issuer, Presented, ResourceServer, SystemClock};
+        const PRIVATE: &[u8] = include_bytes!("../../../token-test/keys/p256-1.pem");
+
+        let shelf = Arc::new(Shelf::default());
+        let issuer = Issuer::with_pem_per_kid("https://idp.example", "https://keys.example/").unwrap();
+        let issuer = issuer.algorithms([Algorithm::ES256]).http_client(Arc::clone(&shelf) as _);
+        let api = ResourceServer::builder("api").trust(issuer).build().unwrap();
+        api.ready().await.unwrap();
+        assert!(shelf.asked.lock().unwrap().is_empty(), "nobody knows yet what to ask for");
+        let key = SigningKey::from_pem(Algorithm::ES256, None, PRIVATE).unwrap();
+        let claims = json!({"iss": "https://idp.example", "aud": "api", "exp": SystemClock.now().as_secs() + 60});
+        let token =
+            |kid: &str| key.sign_jwt(&json!({"alg": "ES256", "kid": kid}).to_string(), &claims.to_string()).unwrap();
+        for _ in 0..3 {
+            assert!(api.authenticate(Presented::token(&token(KID))).await.is_ok());
+        }
+        assert_eq!(*shelf.asked.lock().unwrap(), [format!("/{KID}")]);
+        for kid in ["../x", OTHER] {
+            let error = api.authenticate(Presented::token(&token(kid))).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::UnknownKey, "{kid}");
+        }
+        assert!(shelf.asked.lock().unwrap().iter().all(|path| !path.contains('.')));
+        assert!(api.authenticate(Presented::token(&token(KID))).await.is_ok());
+    }
+
+    #[tokio::test]
     async fn a_map_of_keys_in_pem_is_a_set() {
         let map = json!({"one": PEM, "broken": "-----BEGIN CERTIFICATE-----", "two": PEM}).to_string();
         let shelf = Arc::new(Shelf { map: Some(map), ..Shelf::default() });

@@ -76,3 +76,16 @@ fn a_preset_moves_with_its_path() {
     assert_eq!(moved(keycloak("https://a/realms/x", "api")), "http://127.0.0.1:1/realms/x");
     assert_eq!(moved(entra_multi_tenant()), "http://127.0.0.1:1/{tenantid}/v2.0");
 }
+
+#[test]
+fn a_preset_is_a_policy_that_can_be_kept_in_a_file() {
+    for preset in all() {
+        let Ok(policy) = preset.policy() else { continue };
+        let json = serde_json::to_string(&policy).unwrap();
+        let read: IssuerPolicy = serde_json::from_str(&json).unwrap();
+        assert_eq!(read, policy, "{}", preset.name);
+        // Those without an audience, or without iss, are only for code.
+        let in_code = policy.keys_from_code || preset.audience == AudienceRule::ClaimsInstead;
+        assert!(in_code || read.issuer().is_ok(), "{}: {:?}", preset.name, read.issuer().err());
+    }
+}
