@@ -8,3 +8,4 @@ mod oidc_provider;
 mod opaque;
 mod process;
 mod served;
+pub(crate) use process::{folder, python};

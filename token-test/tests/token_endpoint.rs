@@ -118,9 +118,22 @@ async fn refuses_two_ways_to_authenticate_and_broken_ones() {
 }
 
 #[tokio::test]
-async fn reads_forms_only_and_posts_only() {
+async fn reads_json_as_auth0_does() {
     let issuer = TestIssuer::start().await;
-    let request = Client::new().post(issuer.token_endpoint()).json(&json!({ "grant_type": "client_credentials" }));
-    assert_eq!(answer(request).await.1["error"], "invalid_request");
+    let body =
+        json!({ "grant_type": "client_credentials", "client_id": "test-client", "client_secret": "test-secret" });
+    let (status, body) = answer(Client::new().post(issuer.token_endpoint()).json(&body)).await;
+    assert_eq!((status, body["token_type"].as_str()), (200, Some("Bearer")));
+    for text in ["[]", "1", "{", ""] {
+        let request = Client::new().post(issuer.token_endpoint()).header("content-type", "application/json");
+        assert_eq!(answer(request.body(text)).await.1["error"], "invalid_request", "{text}");
+    }
+}
+
+#[tokio::test]
+async fn reads_forms_and_takes_posts_only() {
+    let issuer = TestIssuer::start().await;
+    let request = Client::new().post(issuer.token_endpoint()).header("content-type", "text/plain");
+    assert_eq!(answer(request.body("grant_type=client_credentials")).await.1["error"], "invalid_request");
     assert_eq!(Client::new().get(issuer.token_endpoint()).send().await.unwrap().status(), 405);
 }

@@ -14,7 +14,8 @@ fn main() -> ExitCode {
         "test" => test(),
         "lint" => lint(),
         "backends" => backends(),
-        _ => Err("usage: cargo xtask test | lint | backends".to_owned()),
+        "report" => report::write(),
+        _ => Err("usage: cargo xtask test | lint | backends | report".to_owned()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

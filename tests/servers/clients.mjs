@@ -1,0 +1,73 @@
+// Clients that nobody here wrote, against an issuer of ours: URL, client id, secret and audience in, one line for each thing done out.
+
+import assert from 'node:assert/strict';
+import * as oauth from 'oauth4webapi';
+import * as openid from 'openid-client';
+import { createRemoteJWKSet, jwtVerify } from 'jose';
+import { TokenProvider } from 'auth0';
+
+const [url, id, secret, audience] = process.argv.slice(2);
+const insecure = { [oauth.allowInsecureRequests]: true };
+const shown = (client, what) => console.log(`shown ${client} | ${what}`);
+
+async function oauth4webapi() {
+  const issuer = new URL(url);
+  const client = { client_id: id };
+  for (const algorithm of ['oidc', 'oauth2']) {
+    const response = await oauth.discoveryRequest(issuer, { ...insecure, algorithm });
+    const server = await oauth.processDiscoveryResponse(issuer, response);
+    shown('oauth4webapi 3.8', `discovery (${algorithm})`);
+    for (const method of ['ClientSecretBasic', 'ClientSecretPost']) {
+      const parameters = new URLSearchParams({ scope: 'read:users', resource: audience });
+      const authentication = oauth[method](secret);
+      const answer = await oauth.clientCredentialsGrantRequest(server, client, authentication, parameters, insecure);
+      const tokens = await oauth.processClientCredentialsResponse(server, client, answer);
+      assert.equal(tokens.token_type, 'bearer');
+      // The client's own check of a JWT access token (RFC 9068), against our keys.
+      const request = new Request('https://api.test/', { headers: { authorization: `Bearer ${tokens.access_token}` } });
+      const claims = await oauth.validateJwtAccessToken(server, request, audience, insecure);
+      assert.equal(claims.client_id, id);
+      shown('oauth4webapi 3.8', `client credentials with ${method}, and RFC 9068 checks of the token`);
+    }
+    const wrong = await oauth.clientCredentialsGrantRequest(server, client, oauth.ClientSecretBasic('wrong'), new URLSearchParams(), insecure);
+    await assert.rejects(oauth.processClientCredentialsResponse(server, client, wrong), (error) => {
+      // 401 with a challenge or an OAuth error: either is what RFC 6749 section 5.2 asks for.
+      return error.error === 'invalid_client' || error.code === oauth.WWW_AUTHENTICATE_CHALLENGE;
+    });
+    shown('oauth4webapi 3.8', 'a wrong secret is an error it understands');
+  }
+}
+
+async function openidClient() {
+  const config = await openid.discovery(new URL(url), id, secret, undefined, { execute: [openid.allowInsecureRequests] });
+  const tokens = await openid.clientCredentialsGrant(config, { scope: 'read:users', resource: audience });
+  assert.equal(tokens.expires_in > 0, true);
+  shown('openid-client 6.8', 'discovery and client credentials');
+  await assert.rejects(openid.clientCredentialsGrant(config, { scope: 'bad"scope' }), { error: 'invalid_scope' });
+  shown('openid-client 6.8', 'an invalid scope is an error it understands');
+}
+
+async function joseKeys() {
+  const metadata = await (await fetch(`${url}/.well-known/openid-configuration`)).json();
+  const keys = createRemoteJWKSet(new URL(metadata.jwks_uri));
+  const body = new URLSearchParams({ grant_type: 'client_credentials', client_id: id, client_secret: secret, audience });
+  const answer = await (await fetch(metadata.token_endpoint, { method: 'POST', body })).json();
+  const { payload, protectedHeader } = await jwtVerify(answer.access_token, keys, { issuer: url, audience, typ: 'at+jwt' });
+  assert.equal(payload.sub, id);
+  shown('jose 6.2', `verifies a token in ${protectedHeader.alg} by the published keys`);
+}
+
+async function auth0() {
+  // The SDK knows https alone; only the scheme is changed under way.
+  const plain = (input, init) => fetch(String(input.url ?? input).replace('https://', 'http://'), init);
+  const provider = new TokenProvider({ domain: new URL(url).host, clientId: id, clientSecret: secret, audience, fetch: plain });
+  const token = await provider.getAccessToken();
+  assert.equal(JSON.parse(Buffer.from(token.split('.')[1], 'base64url')).aud, audience);
+  assert.equal(await provider.getAccessToken(), token, 'it believes our expires_in');
+  shown('auth0 7.1 (npm)', 'management token by client credentials with an audience');
+}
+
+await oauth4webapi();
+await openidClient();
+await joseKeys();
+await auth0();
