@@ -16,12 +16,14 @@ use crate::tenant::{Documents, Plan};
 pub struct IssuerBuilder {
     bind: SocketAddr,
     plan: Plan,
+    also: axum::Router,
 }
 
 impl Default for IssuerBuilder {
     fn default() -> Self {
         Self {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            also: axum::Router::new(),
             plan: Plan {
                 path: String::new(),
                 trailing_slash: false,
@@ -84,6 +86,13 @@ impl IssuerBuilder {
         self
     }
 
+    /// Further routes under the issuer's own address, for the `token` program's page. Not for others: it shows the framework inside.
+    #[doc(hidden)]
+    pub fn also(mut self, routes: axum::Router) -> Self {
+        self.also = routes;
+        self
+    }
+
     /// Starts the issuer on the current tokio runtime.
     ///
     /// # Panics
@@ -100,6 +109,6 @@ impl IssuerBuilder {
     /// # Panics
     /// Outside of a tokio runtime.
     pub async fn try_start(self) -> io::Result<TestIssuer> {
-        TestIssuer::serve(TcpListener::bind(self.bind).await?, self.plan)
+        TestIssuer::serve(TcpListener::bind(self.bind).await?, self.plan, self.also)
     }
 }

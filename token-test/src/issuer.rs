@@ -46,10 +46,10 @@ impl TestIssuer {
         IssuerBuilder::default()
     }
 
-    pub(crate) fn serve(listener: TcpListener, plan: Plan) -> io::Result<Self> {
+    pub(crate) fn serve(listener: TcpListener, plan: Plan, also: Router) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let tenant = Arc::new(Tenant::new(format!("http://{address}"), plan));
-        let router = endpoints::router(&tenant);
+        let router = endpoints::router(&tenant).merge(also);
         let server = Mutex::new(Some(Server::spawn(listener, router.clone())));
         Ok(Self { tenant, router, address, server })
     }
@@ -198,6 +198,12 @@ impl TestIssuer {
     #[must_use]
     pub fn signing_key(&self) -> TestKey {
         self.tenant.keys().signing(self.tenant.algorithm)
+    }
+
+    /// The members of the JWK Set, as they are published now.
+    #[must_use]
+    pub fn published(&self) -> Vec<Value> {
+        self.tenant.keys().jwks()
     }
 
     /// A fresh key with a `kid` of its own, neither published nor used: for rotations in several steps.

@@ -6,8 +6,14 @@ use std::process::Command;
 use crate::step::{Outcome, has, root, run};
 
 /// A program that tests run, and the Debian package that brings it.
-const PROGRAMS: &[(&str, &str)] =
-    &[("cc", "gcc"), ("node", "nodejs"), ("npm", "npm"), ("redis-server", "redis-server"), ("python3", "python3")];
+const PROGRAMS: &[(&str, &str)] = &[
+    ("cc", "gcc"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+    ("redis-server", "redis-server"),
+    ("python3", "python3"),
+    ("chromium", "chromium"),
+];
 
 /// Installs what is missing, or says what to install where that cannot be done.
 pub(crate) fn everything() -> Outcome {

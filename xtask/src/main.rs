@@ -32,8 +32,9 @@ fn test() -> Outcome {
     report::clear()?;
     let evidence = report::folder();
     let runner = if has("cargo-nextest") { "nextest run" } else { "test" };
-    let words =
-        format!("{runner} --workspace --all-targets --no-fail-fast --features token-tests/foreign,token-redis/foreign");
+    let words = format!(
+        "{runner} --workspace --all-targets --no-fail-fast --features token-tests/foreign,token-redis/foreign,token-cli/foreign"
+    );
     step::with_env("TOKEN_EVIDENCE", &evidence.to_string_lossy(), &words)?;
     report::write()?;
     cargo("test --workspace --doc")?;

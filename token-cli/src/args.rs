@@ -1,0 +1,204 @@
+//! The words of the command line. A token is never among them: arguments are visible to every process of the machine.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::at::At;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  accepted; as expected; nothing found
+  1  refused; not as expected; something found
+  2  bad input or bad arguments
+  3  an issuer or a network is out of reach";
+
+const EXAMPLES: &str = "\
+Examples:
+  token explain --policy api.toml < token.txt
+  token explain --issuer https://login.example.com/ --audience https://api.example.com < token.txt
+  token check --policy api.toml --keys keys.json < tokens.jsonl
+  token policy lint api.toml
+  token issuer --port 9000";
+
+/// Says why a token is refused, checks policies and key sets, runs a development issuer.
+#[derive(Debug, Parser)]
+#[command(name = "token", version, after_help = EXIT_CODES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Says of every check whether a token passes it, and if not, why.
+    ///
+    /// The token is read from standard input, or asked for in a terminal; the word Bearer and blanks around it do not matter.
+    #[command(after_help = EXIT_CODES)]
+    Explain(Explain),
+    /// Checks many tokens: JSON lines in, JSON lines out.
+    ///
+    /// Each line is an object: `token` (or `headers`), and if wanted `id`, `policy`, `keys`, `at`, `method`, `uri`, `headers`,
+    /// `expect`. `expect` is "accept", "reject", the name of a kind such as "expired", or a status such as 401.
+    #[command(after_help = EXIT_CODES)]
+    Check(Check),
+    /// Prints, checks and compares policies.
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Shows what is in a key set, what would be skipped and why, and when it would be read again.
+    Keys(Keys),
+    /// Shows what an issuer says of itself.
+    Discover(Discover),
+    /// Gets a token from a running development issuer (see `token issuer`).
+    Mint(Mint),
+    /// Runs an issuer for development, with a page that mints tokens, rotates keys and switches faults on.
+    ///
+    /// Everybody has its private keys: it is for one developer's machine.
+    Issuer(Issuer),
+    /// Prints completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Prints the manual page.
+    Man,
+}
+
+/// How answers are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Whom to believe.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Trust {
+    /// A policy: TOML, or JSON if its name ends in .json.
+    #[arg(long, value_name = "FILE", required_unless_present = "issuer")]
+    pub(crate) policy: Option<PathBuf>,
+    /// An issuer, in place of a policy.
+    #[arg(long, value_name = "URL", conflicts_with = "policy", requires = "audience")]
+    pub(crate) issuer: Option<String>,
+    /// The audience that tokens must be for.
+    #[arg(long, conflicts_with = "policy")]
+    pub(crate) audience: Option<String>,
+    /// The key set of every issuer, in place of theirs: works offline with a file.
+    #[arg(long, value_name = "FILE|URL")]
+    pub(crate) keys: Option<String>,
+    /// The time to judge by: 2026-11-23T01:02:03Z, or seconds since 1970.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<At>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    pub(crate) trust: Trust,
+    /// How to print the answer.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The policy of lines that name none.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// The key set of every issuer, in place of theirs.
+    #[arg(long, value_name = "FILE|URL")]
+    pub(crate) keys: Option<String>,
+    /// The time to judge by, for lines that name none.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<At>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Prints what a policy accepts and refuses; secrets are redacted.
+    Show {
+        /// The policy.
+        file: PathBuf,
+        /// How to print it.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Looks for contradictions and traps. Exit code 1 if there is an error.
+    Lint {
+        /// The policy.
+        file: PathBuf,
+        /// How to print findings.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Prints what is different. Exit code 1 if something is.
+    Diff {
+        /// The older policy.
+        old: PathBuf,
+        /// The newer policy.
+        new: PathBuf,
+        /// How to print changes.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Prints the JSON Schema of policies.
+    Schema,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Keys {
+    /// The address of the key set, or a file.
+    #[arg(value_name = "URL|FILE")]
+    pub(crate) keys: String,
+    /// How to print the answer.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Discover {
+    /// The issuer.
+    pub(crate) issuer: String,
+    /// How to print the answer.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Mint {
+    /// The development issuer.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9000")]
+    pub(crate) issuer: String,
+    /// What the token looks like.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) shape: crate::issuer::Shape,
+    /// Whom it speaks of.
+    #[arg(long)]
+    pub(crate) subject: Option<String>,
+    /// What it is for.
+    #[arg(long)]
+    pub(crate) audience: Option<String>,
+    /// Its scopes, separated by blanks.
+    #[arg(long)]
+    pub(crate) scope: Option<String>,
+    /// What is wrong with it.
+    #[arg(long, value_enum)]
+    pub(crate) wrong: Option<crate::issuer::Wrong>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Issuer {
+    /// The address to listen on.
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(crate) address: IpAddr,
+    /// The port to listen on; 0 for any.
+    #[arg(long, default_value_t = 9000)]
+    pub(crate) port: u16,
+    /// The audience of tokens that name none.
+    #[arg(long, default_value = "https://api.example.com")]
+    pub(crate) audience: String,
+}

@@ -1,0 +1,41 @@
+//! An issuer in, what it says of itself out (OpenID Connect Discovery 1.0 section 4, RFC 8414 section 3).
+
+use std::io::{self, Write};
+
+use serde_json::Value;
+use token_core::discovery::{Discovery, DiscoveryError};
+
+use crate::args::{Discover, Format};
+use crate::end::{End, Failure};
+use crate::terminal::plain;
+use crate::trust;
+
+pub(crate) async fn run(options: &Discover) -> Result<End, Failure> {
+    let client = trust::client(&options.issuer)?;
+    let discovery = Discovery::new(&options.issuer, client).map_err(|error| Failure::input(error.to_string()))?;
+    let metadata = match discovery.metadata().await {
+        Ok(metadata) => metadata,
+        Err(error @ DiscoveryError::IssuerMismatch { .. }) => {
+            writeln!(io::stdout(), "{}", plain(&error.to_string()))?;
+            return Ok(End::No);
+        }
+        Err(error) => return Err(Failure::unreachable(format!("{}: {error}", plain(&options.issuer)))),
+    };
+    let json = serde_json::to_value(&*metadata).map_err(io::Error::other)?;
+    let mut out = io::stdout().lock();
+    if options.format == Format::Json {
+        writeln!(out, "{json:#}")?;
+        return Ok(End::Yes);
+    }
+    for (name, value) in json.as_object().into_iter().flatten() {
+        let text = match value {
+            Value::Null => continue,
+            Value::Array(list) if list.is_empty() => continue,
+            Value::String(text) => text.clone(),
+            Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
+            other => other.to_string(),
+        };
+        writeln!(out, "{name:<52} {}", plain(&text))?;
+    }
+    Ok(End::Yes)
+}

@@ -1,0 +1,45 @@
+//! A wish for a token in, a token of a running development issuer out.
+
+use std::io::{self, Write};
+
+use bytes::Bytes;
+use http::{Request, header};
+use serde_json::{Value, json};
+use token_core::http::Limits;
+
+use crate::args::Mint;
+use crate::end::{End, Failure};
+use crate::issuer::MINT;
+use crate::terminal::plain;
+use crate::trust;
+
+pub(crate) async fn run(options: &Mint) -> Result<End, Failure> {
+    let address = format!("{}{MINT}", options.issuer.trim_end_matches('/'));
+    let mut wish = json!({ "shape": options.shape });
+    let members = [("subject", &options.subject), ("audience", &options.audience), ("scope", &options.scope)];
+    for (name, value) in members.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
+        wish[name] = value.as_str().into();
+    }
+    if let Some(wrong) = options.wrong {
+        wish["wrong"] = json!(wrong);
+    }
+    let request = Request::post(&address)
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Bytes::from(wish.to_string()))
+        .map_err(|error| Failure::input(format!("{}: {error}", plain(&options.issuer))))?;
+    let response = trust::client(&address)?.send(request, Limits::default()).await.map_err(|error| {
+        Failure::unreachable(format!("{}: {error}: is `token issuer` running there?", plain(&options.issuer)))
+    })?;
+    let answer: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+    match answer.get("token").and_then(Value::as_str) {
+        Some(token) if response.status().is_success() => {
+            writeln!(io::stdout(), "{token}")?;
+            Ok(End::Yes)
+        }
+        _ => Err(Failure::unreachable(format!(
+            "{}: answered with status {}: it is no development issuer",
+            plain(&options.issuer),
+            response.status().as_u16()
+        ))),
+    }
+}

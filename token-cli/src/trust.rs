@@ -1,0 +1,121 @@
+//! Options in, the policy they mean and the server for it out.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use token_core::http::{HttpClient, ReqwestClient};
+use token_core::policy::{IssuerPolicy, Policy};
+use token_core::{HttpKeySource, KeySource, ResourceServer};
+
+use crate::args::Trust;
+use crate::at::{At, Stopped};
+use crate::end::Failure;
+
+/// The server that the options describe.
+pub(crate) fn server(trust: &Trust) -> Result<ResourceServer, Failure> {
+    let mut policy = match (&trust.policy, &trust.issuer) {
+        (Some(file), _) => Policy::from_file(file)?,
+        (None, Some(issuer)) => of_issuer(issuer, trust.audience.as_deref().unwrap_or_default()),
+        (None, None) => return Err(Failure::input("expected --policy FILE, or --issuer URL and --audience NAME")),
+    };
+    if let Some(keys) = &trust.keys {
+        with_keys(&mut policy, keys);
+    }
+    build(&policy, trust.at)
+}
+
+/// A policy that trusts one issuer with every default; plain http only on this very machine.
+fn of_issuer(issuer: &str, audience: &str) -> Policy {
+    let mut one = IssuerPolicy::discover(issuer);
+    one.allow_loopback_http = is_loopback_http(issuer);
+    Policy::new(audience).trust(one)
+}
+
+/// Takes these keys for every issuer in place of theirs: a file, or an address.
+pub(crate) fn with_keys(policy: &mut Policy, keys: &str) {
+    for issuer in &mut policy.issuers {
+        (issuer.jwks_uri, issuer.jwks_file, issuer.secret) = (None, None, None);
+        if is_address(keys) {
+            issuer.jwks_uri = Some(keys.to_owned());
+            issuer.allow_loopback_http |= is_loopback_http(keys);
+        } else {
+            issuer.jwks_file = Some(keys.into());
+        }
+    }
+}
+
+/// Builds the server as of `at`.
+pub(crate) fn build(policy: &Policy, at: Option<At>) -> Result<ResourceServer, Failure> {
+    if policy.issuers.is_empty() {
+        return Err(Failure::input("the policy trusts no issuer"));
+    }
+    let builder = policy.builder()?;
+    let builder = match at {
+        Some(At(time)) => builder.clock(Stopped(time)),
+        None => builder,
+    };
+    Ok(builder.build()?)
+}
+
+pub(crate) fn is_address(text: &str) -> bool {
+    text.starts_with("https://") || text.starts_with("http://")
+}
+
+/// Whether an address is plain http to this very machine, which a developer's tool may talk to without being asked.
+pub(crate) fn is_loopback_http(address: &str) -> bool {
+    let Some(rest) = address.strip_prefix("http://") else { return false };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    ["127.0.0.1", "localhost", "[::1]"]
+        .iter()
+        .any(|here| host == *here || host.strip_prefix(here).is_some_and(|port| port.starts_with(':')))
+}
+
+/// The client for addresses that were typed by the one who runs this.
+pub(crate) fn client(address: &str) -> Result<Arc<dyn HttpClient>, Failure> {
+    let builder = ReqwestClient::builder();
+    let builder = if is_loopback_http(address) { builder.allow_loopback_http() } else { builder };
+    let client = builder.build().map_err(|error| Failure::input(error.to_string()))?;
+    Ok(Arc::new(client))
+}
+
+/// The bytes of a key set and for how long its server says they hold.
+pub(crate) async fn read_keys(keys: &str) -> Result<(Vec<u8>, Option<std::time::Duration>), Failure> {
+    if !is_address(keys) {
+        return Ok((read_file(Path::new(keys))?, None));
+    }
+    let source = HttpKeySource::new(keys, client(keys)?).map_err(|error| Failure::input(error.to_string()))?;
+    let fetched = source.fetch().await.map_err(|error| Failure::unreachable(format!("{keys}: {error}")))?;
+    Ok((fetched.jwk_set.to_vec(), fetched.max_age))
+}
+
+/// A file of at most 512 KiB, the cap for key sets.
+fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    const LARGEST: u64 = 512 * 1024;
+    let failure = |why: &dyn std::fmt::Display| Failure::input(format!("{}: {why}", path.display()));
+    let size = std::fs::metadata(path).map_err(|error| failure(&error))?.len();
+    if size > LARGEST {
+        return Err(failure(&"larger than 512 KiB, which no key set may be"));
+    }
+    std::fs::read(path).map_err(|error| failure(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_very_machine_is_spoken_to_without_tls() {
+        for (address, expected) in [
+            ("http://127.0.0.1:9000", true),
+            ("http://localhost/x", true),
+            ("http://[::1]:1", true),
+            ("https://localhost", false),
+            ("http://localhost.evil.example", false),
+            ("http://127.0.0.1.evil.example", false),
+            ("http://127.0.0.1@evil.example", false),
+            ("http://evil.example/127.0.0.1", false),
+        ] {
+            assert_eq!(is_loopback_http(address), expected, "{address}");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The `token` program as people and scripts run it: what goes in, what comes out, with which exit code.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{Desk, NOW, run};
+use token_test::{Endpoint, TestIssuer};
+
+#[tokio::test]
+async fn the_sessions_in_the_readme_are_what_the_program_prints() {
+    let desk = Desk::new("sessions").await;
+    let good = || desk.good();
+    let sessions = [
+        ("a slash too many", good().issuer("https://login.example.com").mint()),
+        ("the audience nobody set", good().audience("account").mint()),
+        ("a token that expired", good().expired_ago(std::time::Duration::from_secs(200)).mint()),
+        ("an ID token", good().audience("web-app").claim("nonce", "n-0S6_WzA2Mj").header("typ", "JWT").mint()),
+        ("another environment's key", good().kid("2025-07").mint()),
+        ("a token that was edited", good().tampered().mint()),
+    ];
+    let command = ["explain", "--policy", "api.toml", "--keys", "keys.json", "--at", "2026-11-23T01:00:00Z"];
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let mut readme = std::fs::read_to_string(&path).unwrap();
+    for (name, token) in sessions {
+        let seen = desk.run(&command, token.as_bytes());
+        assert_eq!(seen.code, 1, "{name}: {}", seen.stderr);
+        let session = format!("```console\n$ token {} < token.txt\n{}```\n", command.join(" "), seen.stdout);
+        let start = readme.find(&format!("<!-- session: {name} -->\n")).unwrap_or_else(|| panic!("no session {name}"));
+        let start = start + readme[start..].find('\n').unwrap() + 1;
+        let end = start + readme[start..].find("<!-- end -->").unwrap();
+        if std::env::var_os("TOKEN_WRITE_README").is_some() {
+            readme.replace_range(start..end, &session);
+        } else {
+            assert_eq!(&readme[start..end], session, "run this test with TOKEN_WRITE_README=1");
+        }
+    }
+    if std::env::var_os("TOKEN_WRITE_README").is_some() {
+        std::fs::write(path, readme).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_good_token_is_accepted_in_words_and_in_json() {
+    let desk = Desk::new("good").await;
+    let token = desk.good().mint();
+    let text = desk.explain(&format!("Authorization: Bearer {token}\n"));
+    assert_eq!((text.code, text.stdout.ends_with("accepted\n")), (0, true), "{}{}", text.stdout, text.stderr);
+    let mut words = support::EXPLAIN.to_vec();
+    words.extend(["--format", "json"]);
+    let json: Value = serde_json::from_str(&desk.run(&words, token.as_bytes()).stdout).unwrap();
+    assert_eq!((&json["accepted"], &json["status"], &json["kind"]), (&json!(true), &json!(200), &Value::Null));
+    assert!(json["steps"].as_array().unwrap().iter().all(|step| step["state"] == "passed"));
+}
+
+#[tokio::test]
+async fn ten_thousand_mixed_tokens_are_as_expected() {
+    let desk = Desk::new("many").await;
+    let mut lines = String::new();
+    for n in 0..10_000 {
+        let token = desk.good().claim("jti", n.to_string());
+        let (token, expect) = match n % 10 {
+            0 => (token.expired().mint(), json!("expired")),
+            1 => (token.audience("x").mint(), json!("wrong_audience")),
+            2 => (token.forged().mint(), json!("bad_signature")),
+            3 => (token.issuer("https://login.example.com").mint(), json!("unknown_issuer")),
+            4 => (token.kid("gone").mint(), json!(401)),
+            5 => (token.alg_none().mint(), json!("reject")),
+            6 => ("not.a.jwt".to_owned(), json!("malformed")),
+            7 => (token.claim("nonce", "n").mint(), json!("wrong_type")),
+            _ => (token.mint(), json!("accept")),
+        };
+        lines += &format!("{}\n", json!({"id": n, "token": token, "expect": expect}));
+    }
+    let command = ["check", "--policy", "api.toml", "--keys", "keys.json", "--at", NOW];
+    let seen = desk.run(&command, lines.as_bytes());
+    assert_eq!(seen.code, 0, "{}", seen.stderr);
+    assert!(seen.stderr.contains("10000 lines, 10000 with expectations, 0 differ"), "{}", seen.stderr);
+    let answers: Vec<Value> = seen.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), 10_000);
+    assert!(answers.iter().enumerate().all(|(at, answer)| answer["id"] == at && answer["ok"] == true));
+
+    // One expectation that does not hold, and everything changes.
+    let wrong = lines.replacen("\"expect\":\"accept\"", "\"expect\":\"expired\"", 1);
+    let seen = desk.run(&command, wrong.as_bytes());
+    assert_eq!(seen.code, 1);
+    assert!(seen.stderr.contains("line 9: id 8: expected \"expired\", got accept (200)"), "{}", seen.stderr);
+    assert!(seen.stderr.contains("1 differ"), "{}", seen.stderr);
+}
+
+#[tokio::test]
+async fn a_line_may_name_its_own_policy_keys_time_and_request() {
+    let desk = Desk::new("lines").await;
+    desk.write("other.toml", "audience = \"other\"\n[[issuers]]\nissuer = \"https://login.example.com/\"\n");
+    let good = desk.good().mint();
+    let lines = [
+        json!({"token": good, "policy": "api.toml", "at": NOW, "expect": "accept"}),
+        json!({"token": good, "policy": "api.toml", "at": "2026-11-23T03:00:00Z", "expect": "expired"}),
+        json!({"token": good, "policy": "api.toml", "at": 1_795_395_600, "expect": 200}),
+        json!({"token": good, "policy": "other.toml", "at": NOW, "expect": "wrong_audience"}),
+        json!({"headers": {"Authorization": format!("Bearer {good}")}, "policy": "api.toml", "at": NOW, "expect": "accept"}),
+        json!({"headers": {}, "method": "POST", "uri": "/x", "policy": "api.toml", "expect": "missing_token"}),
+        json!({"headers": {"authorization": "Basic x"}, "token": good, "policy": "api.toml", "expect": 400}),
+    ];
+    let input: String = lines.iter().map(|line| format!("{line}\n\n")).collect();
+    let seen = desk.run(&["check", "--keys", "keys.json"], input.as_bytes());
+    assert_eq!(seen.code, 0, "{}{}", seen.stdout, seen.stderr);
+    assert_eq!(seen.stdout.lines().count(), lines.len());
+}
+
+#[tokio::test]
+async fn bad_input_is_reported_with_its_place_and_never_repeated() {
+    let desk = Desk::new("bad").await;
+    let huge = vec![b'a'; 100_000_000];
+    let good = desk.good().mint();
+    let line = |more: &str| format!("{{\"token\": \"{good}\"{more}}}\n");
+    desk.write("broken.toml", "audience = \"a\"\n[[issuers]]\nissuer = \"https://a.example\"\nleway = 5\n");
+    let explain = support::EXPLAIN.as_slice();
+    let check: &[&str] = &["check", "--policy", "api.toml", "--keys", "keys.json", "--at", NOW];
+    let rows: Vec<(&[&str], Vec<u8>, i32, &str)> = vec![
+        (explain, vec![], 2, "empty"),
+        (explain, b"\xff\xfe\x00".to_vec(), 2, "byte 1 is not text"),
+        (explain, huge.clone(), 2, "longer than 1 MiB"),
+        (explain, b"abc".to_vec(), 1, ""),
+        (explain, b"a b c \x00 \x1b[31m".to_vec(), 1, ""),
+        (explain, "ž.ž.ž".as_bytes().to_vec(), 1, ""),
+        (&["explain"], good.clone().into_bytes(), 2, "--policy"),
+        (&["explain", "--policy", "absent.toml"], vec![], 2, "absent.toml: cannot be read"),
+        (&["explain", "--policy", "broken.toml"], vec![], 2, "broken.toml: line 4, column 1: unknown field `leway`"),
+        (&["explain", "--policy", "api.toml", "--keys", "absent.json"], vec![], 2, "absent.json"),
+        (&["explain", "--policy", "api.toml", "--at", "noon"], vec![], 2, "seconds since 1970"),
+        (&["explain", "--issuer", "https://a.example"], vec![], 2, "--audience"),
+        (&["policy", "show", "broken.toml"], vec![], 2, "line 4, column 1"),
+        (&["keys", "keys.txt"], vec![], 2, "keys.txt"),
+        (&["keys", "api.toml"], vec![], 2, "not JSON"),
+        (&["discover", "nonsense"], vec![], 2, "not allowed"),
+        (check, huge, 2, "line 1: longer than 1 MiB"),
+        (check, b"{}\n".to_vec(), 2, "line 1: neither token nor headers"),
+        (check, b"\x00\xff\n".to_vec(), 2, "line 1: column 1: not JSON"),
+        (check, format!("{}{{\"tok", line("")).into_bytes(), 2, "line 2: column"),
+        (check, line(", \"expect\": \"expird\"").into_bytes(), 2, "line 1: expect is neither"),
+        (check, line(", \"policy\": \"absent.toml\"").into_bytes(), 2, "line 1: absent.toml: cannot be read"),
+        (&["check"], line("").into_bytes(), 2, "no policy"),
+    ];
+    for (words, input, code, why) in rows {
+        let seen = desk.run(words, &input);
+        let name = format!("{words:?} {:?}", String::from_utf8_lossy(&input[..input.len().min(40)]));
+        assert_eq!(seen.code, code, "{name}: {}", seen.stderr);
+        assert!(seen.stderr.contains(why), "{name}: {}", seen.stderr);
+        assert!(!seen.stderr.contains("panicked"), "{name}: {}", seen.stderr);
+        assert!(!seen.stderr.contains(&good) && !seen.stdout.contains(&good), "{name}");
+        assert!(seen.stdout.lines().all(|line| words[0] != "check" || serde_json::from_str::<Value>(line).is_ok()));
+    }
+}
+
+#[tokio::test]
+async fn policies_are_shown_linted_and_compared() {
+    let desk = Desk::new("policies").await;
+    let show = desk.run(&["policy", "show", "api.toml"], b"");
+    assert!(show.code == 0 && show.stdout.starts_with("accepts:\n  access tokens of https://login.example.com/\n"));
+    assert_eq!(desk.run(&["policy", "lint", "api.toml"], b"").stdout, "no findings\n");
+    let bad = "audience = \"account\"\n[[issuers]]\nissuer = \"https://a.example\"\nalgorithms = [\"HS256\"]\n";
+    desk.write("bad.toml", bad);
+    let lint = desk.run(&["policy", "lint", "bad.toml"], b"");
+    assert_eq!(lint.code, 1);
+    assert!(lint.stdout.contains("[hmac-fetched]") && lint.stdout.contains("[account-audience]"), "{}", lint.stdout);
+    let same = desk.run(&["policy", "diff", "api.toml", "api.toml"], b"");
+    assert_eq!((same.code, same.stdout.as_str()), (0, ""));
+    let diff = desk.run(&["policy", "diff", "api.toml", "bad.toml"], b"");
+    assert_eq!(diff.code, 1);
+    assert!(diff.stdout.contains("~ audience: \"https://api.example.com\" -> \"account\""), "{}", diff.stdout);
+    let schema: Value = serde_json::from_str(&desk.run(&["policy", "schema"], b"").stdout).unwrap();
+    assert_eq!(schema["title"], "Policy");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issuer_over_the_network_is_looked_at_and_believed() {
+    let issuer = TestIssuer::start().await;
+    issuer.publish_jwk(json!({"kty": "oct", "k": "c2VjcmV0", "kid": "a-secret"}));
+    let desk = Desk::new("network").await;
+    let keys = desk.run(&["keys", &issuer.jwks_uri()], b"");
+    assert_eq!(keys.code, 0, "{}", keys.stderr);
+    assert!(keys.stdout.contains("RS256") && keys.stdout.contains("skipped  a-secret"), "{}", keys.stdout);
+    let discover = desk.run(&["discover", issuer.url()], b"");
+    assert!(discover.code == 0 && discover.stdout.contains(&issuer.jwks_uri()), "{}", discover.stderr);
+    let slash = desk.run(&["discover", &format!("{}/", issuer.url())], b"");
+    assert!(slash.code == 1 && slash.stdout.contains("byte by byte"), "{}{}", slash.stdout, slash.stderr);
+
+    let trust = ["explain", "--issuer", issuer.url(), "--audience", issuer.audience()];
+    assert_eq!(desk.run(&trust, issuer.token().mint().as_bytes()).code, 0);
+    issuer.faults().at(Endpoint::Jwks).status(503);
+    let down = desk.run(&trust, issuer.token().mint().as_bytes());
+    assert_eq!(down.code, 3, "{}", down.stdout);
+    assert!(
+        down.stdout.contains("nothing is wrong with the token so far") && down.stderr.contains("503"),
+        "{}",
+        down.stderr
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_development_issuer_mints_tokens_of_every_shape_that_are_right_or_wrong() {
+    let desk = Desk::new("issuer").await;
+    let running = desk.start_issuer();
+    let url = running.url.as_str();
+    let trust = ["explain", "--issuer", url, "--audience", "https://api.example.com"];
+    for (words, code, check) in [
+        (vec![], 0, ""),
+        (vec!["--subject", "ada", "--scope", "read:users"], 0, ""),
+        (vec!["--shape", "auth0"], 0, ""),
+        (vec!["--shape", "okta"], 0, ""),
+        (vec!["--shape", "id-token"], 1, "FAIL  type"),
+        (vec!["--wrong", "expired"], 1, "FAIL  expiry"),
+        (vec!["--wrong", "issuer-slash"], 1, "FAIL  issuer"),
+        (vec!["--wrong", "forged"], 1, "FAIL  signature"),
+        (vec!["--wrong", "unsigned"], 1, "FAIL  algorithm"),
+        (vec!["--wrong", "bound"], 1, "FAIL  binding"),
+    ] {
+        let mut command = vec!["mint", "--issuer", url];
+        command.extend(&words);
+        let minted = desk.run(&command, b"");
+        assert_eq!(minted.code, 0, "{words:?}: {}", minted.stderr);
+        let seen = desk.run(&trust, minted.stdout.as_bytes());
+        assert_eq!(seen.code, code, "{words:?}: {}", seen.stdout);
+        assert!(seen.stdout.contains(check), "{words:?}: {}", seen.stdout);
+    }
+    drop(running);
+    let gone = desk.run(&["mint", "--issuer", "http://127.0.0.1:9"], b"");
+    assert_eq!(gone.code, 3);
+}
+
+#[test]
+fn every_command_explains_itself() {
+    for words in [
+        vec!["--help"],
+        vec!["explain", "--help"],
+        vec!["check", "--help"],
+        vec!["policy", "--help"],
+        vec!["--version"],
+    ] {
+        let seen = run(&std::env::temp_dir(), &words, b"");
+        assert!(seen.code == 0 && !seen.stdout.is_empty(), "{words:?}");
+    }
+    assert!(run(&std::env::temp_dir(), &["--help"], b"").stdout.contains("Exit codes:"));
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        assert!(run(&std::env::temp_dir(), &["completions", shell], b"").stdout.contains("explain"), "{shell}");
+    }
+    assert!(run(&std::env::temp_dir(), &["man"], b"").stdout.contains(".TH token 1"));
+    assert_eq!(run(&std::env::temp_dir(), &["explain", "eyJhbGciOi.a.b"], b"").code, 2, "a token is no argument");
+}

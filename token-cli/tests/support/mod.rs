@@ -1,0 +1,127 @@
+//! A folder with a policy and keys, and the program run in it.
+#![allow(dead_code, clippy::unwrap_used, unreachable_pub, reason = "each test uses its part")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use serde_json::json;
+use token_core::{Algorithm, Timestamp};
+use token_test::{ManualClock, TestIssuer, TokenBuilder};
+
+/// The time of every session.
+pub const NOW: &str = "2026-11-23T01:00:00Z";
+const SECONDS: i64 = 1_795_395_600;
+const KID: &str = "2026-11";
+pub const EXPLAIN: [&str; 7] = ["explain", "--policy", "api.toml", "--keys", "keys.json", "--at", NOW];
+
+/// What the program did.
+pub struct Seen {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs the program in a folder.
+pub fn run(folder: &Path, words: &[&str], input: &[u8]) -> Seen {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_token"))
+        .args(words)
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_owned();
+    // A program that has seen enough closes its end: that is no failure of the test.
+    let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    Seen {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A folder of its own with `api.toml` and `keys.json`, and an issuer that mints for them.
+pub struct Desk {
+    pub folder: PathBuf,
+    issuer: TestIssuer,
+}
+
+impl Desk {
+    pub async fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("token-cli-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let clock = ManualClock::new(Timestamp::from_secs(SECONDS));
+        let issuer = TestIssuer::builder().algorithm(Algorithm::ES256).clock(clock).start().await;
+        let mut jwk = issuer.signing_key().public_jwk().unwrap();
+        jwk["kid"] = json!(KID);
+        let desk = Self { folder, issuer };
+        desk.write("keys.json", &json!({"keys": [jwk]}).to_string());
+        desk.write(
+            "api.toml",
+            "audience = \"https://api.example.com\"\n\n[[issuers]]\nissuer = \"https://login.example.com/\"\n",
+        );
+        desk
+    }
+
+    /// A token that is good at [`NOW`].
+    pub fn good(&self) -> TokenBuilder {
+        self.issuer
+            .token()
+            .issuer("https://login.example.com/")
+            .audience("https://api.example.com")
+            .kid(KID)
+            .claim("jti", "1")
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.join(name), text).unwrap();
+    }
+
+    pub fn run(&self, words: &[&str], input: &[u8]) -> Seen {
+        run(&self.folder, words, input)
+    }
+
+    pub fn explain(&self, input: &str) -> Seen {
+        self.run(&EXPLAIN, input.as_bytes())
+    }
+
+    /// Runs `token issuer` on any free port.
+    pub fn start_issuer(&self) -> Running {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_token"))
+            .args(["issuer", "--port", "0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        let url = line.split_whitespace().nth(1).unwrap().to_owned();
+        Running { child, url, _stdout: stdout }
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A running development issuer; ends with this value.
+pub struct Running {
+    child: Child,
+    pub url: String,
+    /// Who closes it ends the program.
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
