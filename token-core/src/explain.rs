@@ -196,7 +196,7 @@ impl ResourceServer {
     }
 
     fn token_of(&self, presented: Presented<'_>) -> Option<Box<str>> {
-        bearer::token(presented, self.0.sources.as_deref()).ok().map(Into::into)
+        bearer::find(presented, self.0.sources.as_deref()).and_then(bearer::Candidate::token).ok().map(Into::into)
     }
 
     fn explained(&self, error: Error, token: Option<&str>) -> Error {

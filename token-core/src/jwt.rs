@@ -323,7 +323,7 @@ pub(crate) fn algorithm(token: &str) -> Option<Algorithm> {
 
 fn split(token: &str) -> Result<Parts<'_>, Error> {
     let bytes = token.as_bytes();
-    let mut dots = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(at, _)| at);
+    let mut dots = memchr::memchr_iter(b'.', bytes);
     match (dots.next(), dots.next(), dots.next(), dots.next()) {
         (Some(first), Some(second), None, _) => Ok(Parts {
             header: &bytes[..first],

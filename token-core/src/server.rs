@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use arc_swap::ArcSwap;
 
 use crate::audience::Audience;
-use crate::bearer;
+use crate::bearer::{self, Candidate};
 use crate::builder::{Compiler, ResourceServerBuilder};
 use crate::challenge::Protection;
 use crate::check::Check;
@@ -27,7 +27,7 @@ use crate::registry::Registry;
 use crate::resolver::{self, Landed, Lookup, Resolving};
 use crate::source::TokenSource;
 use crate::stores::{DenyList, WhenUnreachable};
-use crate::token_cache::TokenCache;
+use crate::token_cache::{Key, TokenCache};
 use crate::trusted::TrustedIssuer;
 use crate::typed::Typed;
 use crate::verified::{Facts, Verified};
@@ -97,12 +97,20 @@ impl ResourceServer {
 
     /// The road of every token: from the credentials to the verdict.
     pub(crate) fn judge(&self, presented: Presented<'_>) -> MaybeReady<Verified> {
-        let token = match bearer::token(presented, self.0.sources.as_deref()) {
-            Ok(token) => token,
+        let candidate = match bearer::find(presented, self.0.sources.as_deref()) {
+            Ok(candidate) => candidate,
             Err(error) => return MaybeReady::ready(Err(self.refusal(error))),
         };
         let now = self.0.clock.now();
-        match self.0.verify(token, now) {
+        let key = match self.0.remembered(candidate, now) {
+            Ok(verified) => return self.admit(verified, now),
+            Err(key) => key,
+        };
+        let token = match candidate.token() {
+            Ok(token) => token,
+            Err(error) => return MaybeReady::ready(Err(self.refusal(error))),
+        };
+        match self.0.verify(token, key, now) {
             Ok(verified) => self.admit(verified, now),
             Err(Step::Refused(error)) => MaybeReady::ready(Err(self.refusal(error))),
             Err(Step::Wait(fetch, _)) => {
@@ -129,7 +137,7 @@ impl ResourceServer {
             return Err(self.refusal(no_keys(retry_after)));
         }
         let now = self.0.clock.now();
-        match self.0.verify(token, now) {
+        match self.0.look_again(token, now) {
             Ok(verified) => self.admit(verified, now).await,
             Err(Step::Refused(error)) => Err(self.refusal(error)),
             Err(Step::Wait(_, why)) => Err(self.refusal(no_such_key(why))),
@@ -152,7 +160,7 @@ impl ResourceServer {
             return Err(self.refusal(unresolved(landed)));
         }
         let now = self.0.clock.now();
-        match self.0.verify(token, now) {
+        match self.0.look_again(token, now) {
             Ok(verified) => self.admit(verified, now).await,
             Err(Step::Refused(error)) => Err(self.refusal(error)),
             Err(Step::Wait(fetch, _)) => self.after(fetch, token).await,
@@ -291,18 +299,32 @@ impl From<Error> for Step {
 }
 
 impl Inner {
-    fn verify(&self, token: &str, now: Timestamp) -> Result<Verified, Step> {
+    /// The token, if these very bytes were verified before and it may be used now; else what to remember it by. Asked first: whatever
+    /// equals a verified token has its size and its grammar.
+    fn remembered(&self, candidate: Candidate<'_>, now: Timestamp) -> Result<Verified, Option<Key>> {
+        let bytes = candidate.bytes();
+        let Some(cache) = self.cache.as_ref().filter(|_| bytes.len() <= self.max_token) else { return Err(None) };
+        let key = cache.key(bytes);
+        cache.find(&key, candidate, now, |facts| still_good(facts, now)).ok_or(Some(key))
+    }
+
+    /// At a token whose grammar is good; another request may have verified it meanwhile.
+    fn look_again(&self, token: &str, now: Timestamp) -> Result<Verified, Step> {
+        match self.remembered(Candidate::Checked(token), now) {
+            Ok(verified) => Ok(verified),
+            Err(key) => self.verify(token, key, now),
+        }
+    }
+
+    fn verify(&self, token: &str, key: Option<Key>, now: Timestamp) -> Result<Verified, Step> {
         if token.len() > self.max_token {
             let detail = format!("the token is longer than {} bytes", self.max_token);
             return Err(Error::new(ErrorKind::Malformed, detail).at(Check::Size).into());
         }
-        let Some(cache) = &self.cache else { return self.verify_anew(token, now) };
-        let key = cache.key(token);
-        if let Some(verified) = cache.find(&key, token, now, |facts| still_good(facts, now)) {
-            return Ok(verified);
-        }
         let verified = self.verify_anew(token, now)?;
-        cache.insert(key, &verified, now, Timestamp::MAX);
+        if let (Some(cache), Some(key)) = (&self.cache, key) {
+            cache.insert(key, token, &verified, now, Timestamp::MAX);
+        }
         Ok(verified)
     }
 

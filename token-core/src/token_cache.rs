@@ -1,6 +1,6 @@
 //! Verified tokens, remembered: from the text of a token to the facts it was verified to hold. Facts only; whoever asks re-makes the decision.
 //!
-//! A fixed table of four-way sets. The hash (keyed per process) picks the set, never the verdict: the whole token is compared, or
+//! A fixed table of eight-way sets. The hash (keyed per process) picks the set, never the verdict: the whole token is compared, or
 //! its SHA-256. Readers take no lock and, on a hot token, do not even share a reference count: each entry hands out one of several
 //! handles, by thread. Only tokens whose signature verified come in, so nobody floods it without the issuer's key.
 
@@ -14,6 +14,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwapOption, Guard};
 
 use crate::Timestamp;
+use crate::bearer::Candidate;
 use crate::jose::signature::sha256;
 use crate::verified::{Facts, Verified};
 
@@ -40,7 +41,7 @@ impl Default for TokenCacheSettings {
 }
 
 impl TokenCacheSettings {
-    /// How many tokens at most, rounded up to a power of two. Default 4,096; 0 turns the cache off.
+    /// How many tokens at most, rounded up to eight times a power of two. Default 4,096; 0 turns the cache off.
     #[must_use]
     pub fn entries(mut self, entries: usize) -> Self {
         self.entries = entries;
@@ -79,7 +80,8 @@ impl TokenCacheSettings {
     }
 }
 
-const WAYS: usize = 4;
+/// Wide sets: a table a quarter full hardly ever has to drop a token that is in use.
+const WAYS: usize = 8;
 /// Handles per entry: as many threads as can use one hot token without sharing a reference count.
 const SHARDS: usize = 8;
 /// The end of a JWT is its signature: as good as random, and enough to pick a set.
@@ -93,8 +95,9 @@ pub(crate) struct TokenCache {
     entries: AtomicUsize,
 }
 
-/// One cache line of tags and pointers: a miss touches nothing else.
+/// One cache line of tags, one of pointers: a miss touches the first and nothing else.
 #[derive(Default)]
+#[repr(align(64))]
 struct Set {
     tags: [AtomicU64; WAYS],
     ways: [ArcSwapOption<Entry>; WAYS],
@@ -105,7 +108,31 @@ struct Entry {
     facts: Arc<Facts>,
     until: Timestamp,
     size: usize,
-    handles: [OnceLock<Verified>; SHARDS],
+    /// The token has padding, and so is not one everywhere.
+    padded: bool,
+    handles: Handles,
+}
+
+/// What is handed out: to each thread, as far as they are few, a handle of its own. The thread that verified the token has the
+/// first; most tokens need no more.
+struct Handles {
+    home: usize,
+    first: Verified,
+    others: OnceLock<Box<[OnceLock<Verified>; SHARDS]>>,
+}
+
+impl Handles {
+    fn mine(&self) -> Verified {
+        let shard = shard();
+        if shard == self.home {
+            return self.first.clone();
+        }
+        let others = self.others.get_or_init(Box::default);
+        others[shard].get_or_init(|| Verified::new(Arc::clone(self.first.shared_facts()))).clone()
+    }
+
+    /// The most bytes on the heap that handles come to.
+    const MOST: usize = SHARDS * (size_of::<OnceLock<Verified>>() + 3 * size_of::<usize>());
 }
 
 /// What a token is looked up by; computed once per request.
@@ -130,24 +157,23 @@ impl TokenCache {
         })
     }
 
-    pub(crate) fn key(&self, token: &str) -> Key {
+    pub(crate) fn key(&self, token: &[u8]) -> Key {
         if self.settings.digests {
-            let digest = sha256(token.as_bytes());
+            let digest = sha256(token);
             let mut start = [0; 8];
             start.copy_from_slice(&digest[..8]);
             return Key { hash: u64::from_le_bytes(start) | 1, digest: Some(digest) };
         }
-        let bytes = token.as_bytes();
-        let tail = &bytes[bytes.len().saturating_sub(TAIL)..];
+        let tail = &token[token.len().saturating_sub(TAIL)..];
         // The lowest bit marks a tag as taken, so that an empty way never looks like a match.
-        Key { hash: self.seed.hash_one((tail, bytes.len())) | 1, digest: None }
+        Key { hash: self.seed.hash_one((tail, token.len())) | 1, digest: None }
     }
 
     /// The facts of this very token, if it is here and its time here is not over and `still_good` says so.
     pub(crate) fn find(
         &self,
         key: &Key,
-        token: &str,
+        candidate: Candidate<'_>,
         now: Timestamp,
         still_good: impl FnOnce(&Facts) -> bool,
     ) -> Option<Verified> {
@@ -157,23 +183,23 @@ impl TokenCache {
                 continue;
             }
             let entry = way.load();
-            let Some(entry) = entry.as_deref().filter(|entry| entry.is(key, token)) else { continue };
-            if now >= entry.until || !still_good(&entry.facts) {
+            let Some(entry) = entry.as_deref().filter(|entry| entry.is(key, candidate.bytes())) else { continue };
+            if now >= entry.until || entry.padded && !candidate.may_be_padded() || !still_good(&entry.facts) {
                 return None;
             }
-            return Some(entry.handles[shard()].get_or_init(|| Verified::new(Arc::clone(&entry.facts))).clone());
+            return Some(entry.handles.mine());
         }
         None
     }
 
     /// Remembers a token that was just verified, not past `end`.
-    pub(crate) fn insert(&self, key: Key, verified: &Verified, now: Timestamp, end: Timestamp) {
+    pub(crate) fn insert(&self, key: Key, token: &str, verified: &Verified, now: Timestamp, end: Timestamp) {
         let facts = verified.shared_facts();
         let until = now.saturating_add(self.settings.life).min(facts.claims.expires.unwrap_or(Timestamp::MAX)).min(end);
         if until <= now {
             return;
         }
-        let size = size_of::<Entry>() + facts.size() + key.digest.map_or(0, |_| 32);
+        let size = size_of::<Entry>() + Handles::MOST + facts.size() + key.digest.map_or(0, |_| 32);
         let set = self.set(key.hash);
         let Some(way) = self.victim(set, now, size) else { return };
         let entry = Entry {
@@ -181,9 +207,9 @@ impl TokenCache {
             facts: Arc::clone(facts),
             until,
             size,
-            handles: Default::default(),
+            padded: token.contains('='),
+            handles: Handles { home: shard(), first: verified.clone(), others: OnceLock::new() },
         };
-        let _ = entry.handles[shard()].set(verified.clone());
         // The tag first: a reader in between compares the old entry with its token, and misses.
         set.tags[way].store(key.hash, Ordering::Relaxed);
         self.bytes.fetch_add(size, Ordering::Relaxed);
@@ -237,11 +263,11 @@ impl TokenCache {
 
     /// Drops this one token, if it is here.
     pub(crate) fn evict_token(&self, token: &str) -> usize {
-        let key = self.key(token);
+        let key = self.key(token.as_bytes());
         let mut count = 0;
         for way in &self.set(key.hash).ways {
             let found = way.load();
-            if found.as_deref().is_some_and(|entry| entry.is(&key, token)) {
+            if found.as_deref().is_some_and(|entry| entry.is(&key, token.as_bytes())) {
                 count += self.drop_entry(way, &found);
             }
         }
@@ -267,10 +293,10 @@ impl TokenCache {
 }
 
 impl Entry {
-    fn is(&self, key: &Key, token: &str) -> bool {
+    fn is(&self, key: &Key, token: &[u8]) -> bool {
         match (&self.digest, &key.digest) {
             (Some(mine), Some(theirs)) => **mine == *theirs,
-            (None, None) => self.facts.token.as_deref() == Some(token),
+            (None, None) => self.facts.token.as_deref().map(str::as_bytes) == Some(token),
             _ => false,
         }
     }

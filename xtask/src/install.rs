@@ -13,12 +13,26 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("redis-server", "redis-server"),
     ("python3", "python3"),
     ("chromium", "chromium"),
+    ("valgrind", "valgrind"),
 ];
+/// What the benchmarks run beside.
+const FOR_BENCHMARKS: &[(&str, &str)] = &[("cc", "gcc"), ("node", "nodejs"), ("npm", "npm"), ("wrk", "wrk")];
+
+/// Installs what is missing for the benchmarks, or says what to install where that cannot be done.
+pub(crate) fn for_benchmarks() -> Outcome {
+    match &missing(FOR_BENCHMARKS)[..] {
+        [] => Ok(()),
+        missing => from_debian(missing),
+    }
+}
+
+fn missing(programs: &[(&str, &'static str)]) -> Vec<&'static str> {
+    programs.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect()
+}
 
 /// Installs what is missing, or says what to install where that cannot be done.
 pub(crate) fn everything() -> Outcome {
-    let mut missing: Vec<&str> =
-        PROGRAMS.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect();
+    let mut missing = missing(PROGRAMS);
     if !has("python3") || !succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"])) {
         missing.push("python3-venv");
     }

@@ -1,5 +1,6 @@
 //! `cargo xtask TASK`: what this workspace does beside compiling. Each task is a list of commands, run in order, stopped at the first failure.
 
+mod counts;
 mod install;
 mod report;
 mod step;
@@ -15,7 +16,10 @@ fn main() -> ExitCode {
         "lint" => lint(),
         "backends" => backends(),
         "report" => report::write(),
-        _ => Err("usage: cargo xtask test | lint | backends | report".to_owned()),
+        "counts" => counts::counts(std::env::args().any(|word| word == "--record")),
+        "bench" => bench(),
+        _ => Err("usage: cargo xtask test | lint | backends | report | counts [--record] | bench [--quick] [--ours] [--no-web]"
+            .to_owned()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -38,7 +42,15 @@ fn test() -> Outcome {
     step::with_env("TOKEN_EVIDENCE", &evidence.to_string_lossy(), &words)?;
     report::write()?;
     cargo("test --workspace --doc")?;
-    cargo("run --bin quickstart -- --once")
+    cargo("run --bin quickstart -- --once")?;
+    counts::counts(false)
+}
+
+/// Measures everything in `benchmarks/` and writes its RESULTS.md: minutes on a machine that has nothing else to do.
+fn bench() -> Outcome {
+    install::for_benchmarks()?;
+    let flags: Vec<String> = std::env::args().skip(2).collect();
+    cargo(&format!("run --release --manifest-path benchmarks/driver/Cargo.toml -- {}", flags.join(" ")))
 }
 
 /// Style and docs; warnings are errors.

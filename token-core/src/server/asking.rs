@@ -161,7 +161,7 @@ impl Inner {
         if let Some(cache) = &self.cache
             && opaque.epoch() == epoch
         {
-            cache.insert(cache.key(token), &verified, now, end.min(until));
+            cache.insert(cache.key(token.as_bytes()), token, &verified, now, end.min(until));
             if opaque.epoch() != epoch {
                 cache.evict_token(token);
             }

@@ -1,0 +1,89 @@
+//! What was to be reached: each goal with its bounds, how it is measured, and why it is not reached where it is not.
+
+use crate::measured::Measured;
+
+pub struct Goal {
+    pub what: &'static str,
+    pub pass: f64,
+    pub stretch: f64,
+    /// At least, and not at most.
+    pub at_least: bool,
+    pub value: fn(&Measured) -> Option<f64>,
+}
+
+const fn most(what: &'static str, pass: f64, stretch: f64, value: fn(&Measured) -> Option<f64>) -> Goal {
+    Goal { what, pass, stretch, at_least: false, value }
+}
+
+const fn least(what: &'static str, pass: f64, stretch: f64, value: fn(&Measured) -> Option<f64>) -> Goal {
+    Goal { what, pass, stretch, at_least: true, value }
+}
+
+pub const GOALS: &[Goal] = &[
+    most("RS256 cold / bare signature", 1.06, 1.04, |m| m.get("RS256.cold.over_floor")),
+    most("PS256 cold / bare signature", 1.06, 1.04, |m| m.get("PS256.cold.over_floor")),
+    most("ES256 cold / bare signature", 1.02, 1.01, |m| m.get("ES256.cold.over_floor")),
+    most("ES384 cold / bare signature", 1.02, 1.01, |m| m.get("ES384.cold.over_floor")),
+    most("EdDSA cold / bare signature", 1.03, 1.01, |m| m.get("EdDSA.cold.over_floor")),
+    most("RS256 cold / jsonwebtoken 11 on aws-lc-rs", 0.77, 0.72, |m| m.get("RS256.cold.over_jsonwebtoken")),
+    most("ES256 cold / jsonwebtoken 11 on aws-lc-rs", 0.92, 0.89, |m| m.get("ES256.cold.over_jsonwebtoken")),
+    most("EdDSA cold / jsonwebtoken 11 on aws-lc-rs", 0.93, 0.90, |m| m.get("EdDSA.cold.over_jsonwebtoken")),
+    most("cold / the fastest Rust peer, the worst algorithm of those both have", 1.0, 1.0, against_peers),
+    most("HS256: extra over the MAC / jsonwebtoken's extra", 0.35, 0.10, |m| {
+        m.get("HS256.cold.extra_over_jsonwebtoken_extra")
+    }),
+    most("warm hit, 1 hot token / RS256 floor", 0.010, 0.005, |m| m.get("hit.1.over_rs256_floor")),
+    most("warm hit, 1,000 tokens in random order / RS256 floor", 0.015, 0.009, |m| m.get("hit.1000.over_rs256_floor")),
+    least("warm, 2 threads on one hot token / 1 thread", 1.8, 2.0, |m| m.get("threads.2_over_1.hot")),
+    least("axum, warm / no layer, requests per second", 0.95, 0.98, |m| m.get("web.axum 0.8, ours, warm.ratio")),
+    least("actix-web, warm / no layer, requests per second", 0.95, 0.98, |m| {
+        m.get("web.actix-web 4, ours, warm.ratio")
+    }),
+    most("p99 of known-key requests during a kid flood / in peace", 1.1, 1.1, |m| m.get("stress.kid flood.over_peace")),
+    most("p99 of known-key requests during a rotation / in peace", 1.1, 1.1, |m| m.get("stress.rotation.over_peace")),
+    most("p99 of known-key requests under a dead issuer / in peace", 1.1, 1.1, |m| {
+        m.get("stress.dead issuer.over_peace")
+    }),
+    most("bytes per cached entry, token kept", 1900.0, 1600.0, |m| m.get("memory.token.bytes_per_entry")),
+    most("bytes per cached entry, digest", 900.0, 650.0, |m| m.get("memory.digest.bytes_per_entry")),
+    most("malformed token / RS256 floor (the worst of three)", 0.005, 0.005, malformed),
+    most("unknown kid / RS256 floor", 0.03, 0.03, |m| m.get("refusal.unknown_kid.over_rs256_floor")),
+];
+
+fn malformed(measured: &Measured) -> Option<f64> {
+    let values =
+        ["no_dots", "claims", "json"].map(|how| measured.get(&format!("refusal.malformed.{how}.over_rs256_floor")));
+    values.into_iter().try_fold(0.0, |worst: f64, value| Some(worst.max(value?)))
+}
+
+/// Our ratio to the floor over the best peer's, for the algorithm where that is worst. Each process has a floor of its own.
+fn against_peers(measured: &Measured) -> Option<f64> {
+    let algorithms = ["RS256", "PS256", "ES256", "ES384", "EdDSA"];
+    let each = algorithms.iter().filter_map(|alg| {
+        let ours = measured.get(&format!("{alg}.cold.over_floor"))?;
+        let peers = measured.peers.iter().filter(|(peer, of, _)| of == alg && !peer.contains("Node"));
+        let best = peers.filter_map(|(.., fields)| fields.get("ratio")).copied().min_by(f64::total_cmp)?;
+        Some(ours / best)
+    });
+    each.max_by(f64::total_cmp)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Stretch,
+    Reached,
+    Missed,
+    NotMeasured,
+}
+
+impl Goal {
+    pub fn verdict(&self, measured: &Measured) -> Verdict {
+        let Some(value) = (self.value)(measured) else { return Verdict::NotMeasured };
+        let reaches = |bound: f64| if self.at_least { value >= bound } else { value <= bound };
+        match (reaches(self.stretch), reaches(self.pass)) {
+            (true, _) => Verdict::Stretch,
+            (_, true) => Verdict::Reached,
+            _ => Verdict::Missed,
+        }
+    }
+}

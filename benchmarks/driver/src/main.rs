@@ -1,0 +1,61 @@
+//! `bench-driver [--quick] [--ours] [--no-web]`: builds and runs every benchmark, then writes RESULTS.md and its plots.
+
+mod build;
+mod goals;
+mod load;
+mod measured;
+mod plot;
+mod report;
+mod web;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use measured::Measured;
+
+/// How long to measure, and what.
+pub struct Plan {
+    /// Interleaved rounds of each table.
+    pub rounds: usize,
+    /// Rounds of the web servers.
+    pub web_rounds: usize,
+    /// Seconds that a web server is driven for in each round.
+    pub web_seconds: u32,
+    pub peers: bool,
+    pub web: bool,
+}
+
+/// The folder `benchmarks`.
+pub fn here() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
+
+fn main() {
+    let flags: Vec<String> = std::env::args().skip(1).collect();
+    let has = |flag: &str| flags.iter().any(|one| one == flag);
+    let quick = has("--quick");
+    let plan = Plan {
+        rounds: if quick { 11 } else { 201 },
+        web_rounds: if quick { 1 } else { 7 },
+        web_seconds: 1,
+        peers: !has("--ours"),
+        web: !has("--no-web"),
+    };
+    let mut measured = Measured::default();
+    build::everything(&plan, &mut measured);
+    let start = Instant::now();
+    for program in ["verify", "memory", "scale"] {
+        measured.run(build::program(program), &[], &plan);
+    }
+    if plan.peers {
+        for peer in build::PEERS.iter().filter(|peer| peer.verifies) {
+            measured.run(build::program(&peer.program()), &["verify"], &plan);
+        }
+        measured.node(&plan);
+    }
+    if plan.web {
+        web::throughput(&plan, &mut measured);
+        load::under_stress(&plan, &mut measured);
+    }
+    report::write(&plan, &measured, start.elapsed());
+}

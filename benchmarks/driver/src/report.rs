@@ -1,0 +1,308 @@
+//! RESULTS.md: machine, versions, the command, each goal and whether it was reached, every table and plot.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::goals::{GOALS, Verdict};
+use crate::measured::Measured;
+use crate::plot::{bars, lines, number};
+use crate::{Plan, build, here, web};
+
+const ALGORITHMS: [&str; 6] = ["RS256", "PS256", "ES256", "ES384", "EdDSA", "HS256"];
+
+pub fn write(plan: &Plan, measured: &Measured, took: Duration) {
+    let mut text = head(plan, took);
+    goals(&mut text, measured);
+    algorithms(&mut text, measured);
+    hits(&mut text, measured);
+    peers(&mut text, measured);
+    web(&mut text, plan, measured);
+    scale(&mut text, measured);
+    for failure in &measured.failures {
+        eprintln!("not measured: {failure}");
+    }
+    if !measured.failures.is_empty() {
+        text.push_str("\n## What could not be measured\n\n");
+        for failure in &measured.failures {
+            let _ = writeln!(text, "- {failure}");
+        }
+    }
+    // Written by hand: what stands in the way, with the profile that shows it.
+    if let Ok(notes) = fs::read_to_string(here().join("NOTES.md")) {
+        text.push('\n');
+        text.push_str(&notes);
+    }
+    save("RESULTS.md", &text);
+}
+
+fn save(name: &str, text: &str) {
+    let path = here().join(name);
+    let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, text));
+    match written {
+        Ok(()) => eprintln!("wrote {}", path.display()),
+        Err(error) => eprintln!("{}: {error}", path.display()),
+    }
+}
+
+fn said(program: &str, words: &[&str]) -> String {
+    let output = Command::new(program).args(words).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    text.lines().next().unwrap_or("not there").trim().to_owned()
+}
+
+fn head(plan: &Plan, took: Duration) -> String {
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .unwrap_or("")
+        .trim_matches([' ', '\t', ':'])
+        .to_owned();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let kernel = said("uname", &["-sr"]);
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    format!(
+        "# Results\n\nWritten by `cargo xtask bench` ({} rounds, measured in {:.0} s); do not edit by hand.\n\n\
+         - machine: {cores} virtual cores, {model}, {kernel}; load average at the end: {}\n\
+         - {}, release profile (opt-level 3, 16 units, no LTO), the system's allocator; Node {}; wrk with 16 connections on a core of its own\n\
+         - floor: `aws-lc-rs` 1.19 with a prepared key, message and signature at hand, in the same process and the same rounds\n\
+         - **ratio**: the median over rounds of (case / floor in the same round); rounds are slices of about 1 ms in rotating order. \
+         Ratios are to be trusted, absolute times are of a shared machine.\n\
+         - token: what Auth0 writes, `at+jwt`, two audiences, six scopes, six permissions\n",
+        plan.rounds,
+        took.as_secs_f64(),
+        load.split(' ').next().unwrap_or_default(),
+        said("rustc", &["-V"]),
+        said("node", &["--version"]),
+    )
+}
+
+fn goals(text: &mut String, measured: &Measured) {
+    text.push_str("\n## Goals\n\n| | goal | stretch | measured | |\n|---|---|---|---|---|\n");
+    for goal in GOALS {
+        let sign = if goal.at_least { "≥" } else { "≤" };
+        let verdict = match goal.verdict(measured) {
+            Verdict::Stretch => "stretch",
+            Verdict::Reached => "reached",
+            Verdict::Missed => "**missed**",
+            Verdict::NotMeasured => "not measured",
+        };
+        let value = (goal.value)(measured).map_or_else(|| "–".to_owned(), exact);
+        let _ = writeln!(text, "| {} | {sign} {} | {} | {value} | {verdict} |", goal.what, goal.pass, goal.stretch);
+    }
+}
+
+/// Three digits behind the point: goals are a few percent apart.
+fn exact(value: f64) -> String {
+    if value >= 100.0 { number(value) } else { format!("{value:.4}") }
+}
+
+fn cell(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), number)
+}
+
+fn ratio(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"))
+}
+
+fn algorithms(text: &mut String, measured: &Measured) {
+    text.push_str(
+        "\n## One verification\n\n`cold`: no cache, through the gate, from the header field to a verified token. `typed`: and the claims as the user's struct. \
+         `warm`: from the cache.\n\n| | token, bytes | floor, µs | cold, µs | cold / floor | typed / floor | warm / floor | cold / jsonwebtoken 11 | typed / jsonwebtoken 11 |\n|---|---|---|---|---|---|---|---|---|\n",
+    );
+    for alg in ALGORITHMS {
+        let get = |name: &str| measured.get(&format!("{alg}.{name}"));
+        let micro = |name: &str| get(name).map(|ns| ns / 1000.0);
+        let _ = writeln!(
+            text,
+            "| {alg} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            cell(get("token_bytes")),
+            cell(micro("floor.ns")),
+            cell(micro("cold.ns")),
+            ratio(get("cold.over_floor")),
+            ratio(get("typed.over_floor")),
+            get("warm.over_floor").map_or_else(|| "–".to_owned(), |value| format!("{value:.4}")),
+            ratio(get("cold.over_jsonwebtoken")),
+            ratio(get("typed.over_jsonwebtoken")),
+        );
+    }
+}
+
+fn hits(text: &mut String, measured: &Measured) {
+    text.push_str("\n## Hits and refusals\n\nThrough the gate, clock included, against the RS256 floor.\n\n| | ns | / RS256 floor |\n|---|---|---|\n");
+    let rows = [
+        ("hit, 1 hot token", "hit.1"),
+        ("hit, 1,000 tokens in random order", "hit.1000"),
+        ("hit, 50,000 tokens in random order (EdDSA)", "hit.50000"),
+        ("hit, 1 hot token, digests kept", "hit.digest"),
+        ("hit, 1 hot token, claims as the user's struct", "hit.typed"),
+        ("malformed: no dots", "refusal.malformed.no_dots"),
+        ("malformed: claims not base64url", "refusal.malformed.claims"),
+        ("malformed: claims not JSON", "refusal.malformed.json"),
+        ("unknown issuer", "refusal.unknown_issuer"),
+        ("unknown kid", "refusal.unknown_kid"),
+        ("bad signature", "refusal.bad_signature"),
+    ];
+    for (name, metric) in rows {
+        let over = measured
+            .get(&format!("{metric}.over_rs256_floor"))
+            .map_or_else(|| "–".to_owned(), |value| format!("{value:.4}"));
+        let _ = writeln!(text, "| {name} | {} | {over} |", cell(measured.get(&format!("{metric}.ns"))));
+    }
+    let _ = writeln!(
+        text,
+        "\nTwo threads over one: {} on one hot token, {} on 500 tokens each. Bytes of heap per remembered token: {} with the token kept, {} with its digest.",
+        cell(measured.get("threads.2_over_1.hot")),
+        cell(measured.get("threads.2_over_1.random")),
+        cell(measured.get("memory.token.bytes_per_entry")),
+        cell(measured.get("memory.digest.bytes_per_entry")),
+    );
+}
+
+fn peers(text: &mut String, measured: &Measured) {
+    if measured.peers.is_empty() {
+        return;
+    }
+    let mut names: Vec<&str> = Vec::new();
+    for (name, ..) in &measured.peers {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    text.push_str("\n## Against the peers\n\nEach in a process of its own, over the floor of that process (Node's over Node's own `crypto.verify`); in brackets the microseconds beyond it.\n\n");
+    text.push_str("| | RS256 | PS256 | ES256 | ES384 | EdDSA | HS256 |\n|---|---|---|---|---|---|---|\n");
+    let shown = |value: Option<f64>, extra: Option<f64>| match (value, extra) {
+        (Some(value), Some(extra)) => format!("{} ({})", number(value), number(extra / 1000.0)),
+        _ => "–".to_owned(),
+    };
+    for (name, case) in [("**ours, cold**", "cold"), ("**ours, cold, typed**", "typed"), ("**ours, warm**", "warm")] {
+        let cells = ALGORITHMS.map(|alg| {
+            let get = |field: &str| measured.get(&format!("{alg}.{case}.{field}"));
+            shown(get("over_floor"), get("extra_ns"))
+        });
+        let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
+    }
+    for name in &names {
+        let cells =
+            ALGORITHMS.map(|alg| shown(measured.peer(name, alg, "ratio"), measured.peer(name, alg, "extra_ns")));
+        let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
+    }
+    let mut rows = vec![("ours, cold".to_owned(), measured.get("RS256.cold.over_floor"))];
+    rows.extend(names.iter().map(|name| ((*name).to_owned(), measured.peer(name, "RS256", "ratio"))));
+    let rows: Vec<_> = rows.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    save(
+        "plots/peers-rs256.svg",
+        &bars("RS256: verification / bare signature (1 is the floor; logarithmic)", 0.1, &rows),
+    );
+    text.push_str("\n![RS256 against the peers](plots/peers-rs256.svg)\n");
+}
+
+fn web(text: &mut String, plan: &Plan, measured: &Measured) {
+    if !plan.web {
+        return;
+    }
+    text.push_str("\n## Behind a web server\n\n\"hello\", RS256, one hot token, sent to the bare server too. `ratio`: requests per second over the same framework without a layer.\n\n");
+    text.push_str(
+        "| | requests/s | ratio | CPU/request, µs | beyond no layer, µs | p99, µs |\n|---|---|---|---|---|---|\n",
+    );
+    let mut rows = Vec::new();
+    for name in web::names(plan) {
+        let get = |field: &str| measured.get(&format!("web.{name}.{field}"));
+        let _ = writeln!(
+            text,
+            "| {name} | {} | {} | {} | {} | {} |",
+            cell(get("per_second")),
+            ratio(get("ratio")),
+            cell(get("cpu_us")),
+            cell(get("extra_cpu_us")),
+            cell(get("p99_us")),
+        );
+        if let Some(value) = get("ratio").filter(|_| !name.ends_with("no layer")) {
+            rows.push((name, value));
+        }
+    }
+    save("plots/web.svg", &bars("requests per second / no layer (1 is as fast as no layer; logarithmic)", 0.01, &rows));
+    text.push_str("\n![Behind a web server](plots/web.svg)\n");
+    text.push_str("\n### Known keys while something is wrong\n\nThe 99th percentile of requests with a known key, 500 requests per second beside them; in peace those carry a known key too.\n\n| | p99, µs | / peace |\n|---|---|---|\n");
+    let _ = writeln!(text, "| peace | {} | 1 |", cell(measured.get("stress.peace.p99_us")));
+    for trouble in ["kid flood", "rotation", "dead issuer"] {
+        let get = |field: &str| measured.get(&format!("stress.{trouble}.{field}"));
+        let _ = writeln!(text, "| {trouble} | {} | {} |", cell(get("p99_us")), ratio(get("over_peace")));
+    }
+}
+
+fn scale(text: &mut String, measured: &Measured) {
+    text.push_str("\n## Scale\n\nHS256, whose signature hides the least, but for requests in flight (ES256).\n\n");
+    let series = |what: &str, counts: &[u32], field: &str| -> Vec<(f64, f64)> {
+        let get = |count: &u32| Some((f64::from(*count), measured.get(&format!("scale.{what}.{count}.{field}"))?));
+        counts.iter().filter_map(get).collect()
+    };
+    let issuers = [1, 10, 100, 1000, 10_000];
+    let tokens = [1000, 10_000, 100_000, 1_000_000];
+    let flights = [10, 100, 1000, 10_000];
+    let plots = [
+        (
+            "issuers",
+            lines(
+                "Trusted issuers",
+                "issuers in the registry",
+                "ns per token, 1,000 tokens in random order",
+                &[("cold", series("issuers", &issuers, "cold_ns")), ("warm", series("issuers", &issuers, "warm_ns"))],
+            ),
+        ),
+        (
+            "tokens",
+            lines(
+                "Distinct tokens through a cache of 10,000",
+                "tokens seen, each once",
+                "ns per token",
+                &[
+                    ("with the cache", series("tokens", &tokens, "cached_ns")),
+                    ("without", series("tokens", &tokens, "uncached_ns")),
+                ],
+            ),
+        ),
+        (
+            "keys",
+            lines(
+                "Keys in the set",
+                "keys",
+                "ns beyond the MAC",
+                &[("cold", series("keys", &[2, 10, 100], "beyond_mac_ns"))],
+            ),
+        ),
+        (
+            "in-flight",
+            lines(
+                "In flight on a cold start",
+                "requests waiting for the first key",
+                "ns per request beyond the fetch",
+                &[("each", series("in_flight", &flights, "each_ns"))],
+            ),
+        ),
+    ];
+    for (name, svg) in plots {
+        save(&format!("plots/{name}.svg"), &svg);
+        let _ = writeln!(text, "![{name}](plots/{name}.svg)");
+    }
+    let row = |text: &mut String, name: &str, points: Vec<(f64, f64)>| {
+        let cells: Vec<_> = points.iter().map(|(x, y)| format!("{}: {}", number(*x), number(*y))).collect();
+        let _ = writeln!(text, "| {name} | {} |", cells.join(" · "));
+    };
+    text.push_str("\n| | size: value |\n|---|---|\n");
+    row(text, "issuers, cold, ns", series("issuers", &issuers, "cold_ns"));
+    row(text, "issuers, warm, ns", series("issuers", &issuers, "warm_ns"));
+    row(text, "distinct tokens, cache of 10,000, ns", series("tokens", &tokens, "cached_ns"));
+    row(text, "distinct tokens, no cache, ns", series("tokens", &tokens, "uncached_ns"));
+    row(text, "distinct tokens, memory grown by, MiB", series("tokens", &tokens, "grown_mib"));
+    row(text, "keys in the set, ns beyond the MAC", series("keys", &[2, 10, 100], "beyond_mac_ns"));
+    row(text, "in flight on a cold start, ns each beyond the fetch", series("in_flight", &flights, "each_ns"));
+    row(text, "in flight on a cold start, fetches", series("in_flight", &flights, "fetches"));
+    let peers = build::PEERS.len();
+    let _ = writeln!(
+        text,
+        "\n{peers} packages of peers; their versions are pinned in `peers/*/Cargo.toml` and `node/package.json`."
+    );
+}

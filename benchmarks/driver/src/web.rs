@@ -1,0 +1,161 @@
+//! "hello" behind a real server: no layer, ours, each peer's; driven by wrk on loopback, in interleaved rounds.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use crate::measured::{Measured, median};
+use crate::{Plan, build};
+
+/// A server process on a core of its own.
+pub struct Server {
+    pub port: u16,
+    pub token: String,
+    pub process: Child,
+}
+
+impl Server {
+    /// Starts it and waits until it says which token it takes.
+    pub fn start(program: PathBuf, port: u16, words: &[&str]) -> Option<Self> {
+        let mut process = Command::new("taskset")
+            .args(["-c", "0"])
+            .arg(program)
+            .args(["serve", &port.to_string()])
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .ok()?;
+        let mut token = String::new();
+        BufReader::new(process.stdout.take()?).read_line(&mut token).ok()?;
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        Some(Self { port, token: token.trim().to_owned(), process })
+    }
+
+    /// Nanoseconds of processor time that all its threads have had.
+    fn cpu_ns(&self) -> f64 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.process.id()));
+        tasks
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok())
+            .filter_map(|text| text.split_whitespace().next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// Sixteen connections for so long; `None` when an answer was not 200.
+    pub fn drive(&self, seconds: u32) -> Option<Load> {
+        let before = self.cpu_ns();
+        let output = Command::new("taskset")
+            .args(["-c", "1", "wrk", "-t1", "-c16", "--latency"])
+            .arg(format!("-d{seconds}s"))
+            .arg("-H")
+            .arg(format!("Authorization: Bearer {}", self.token))
+            .arg(format!("http://127.0.0.1:{}/", self.port))
+            .output()
+            .ok()?;
+        let spent = self.cpu_ns() - before;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let field =
+            |name: &str| text.lines().find_map(|line| line.trim().strip_prefix(name).map(str::trim).map(str::to_owned));
+        if field("Non-2xx or 3xx responses:").is_some() || field("Socket errors:").is_some() {
+            return None;
+        }
+        let total = text.lines().find(|line| line.contains(" requests in "))?;
+        let requests: f64 = total.split_whitespace().next()?.parse().ok()?;
+        Some(Load {
+            per_second: field("Requests/sec:")?.parse().ok()?,
+            cpu_us: spent / requests / 1000.0,
+            p99_us: microseconds(&field("99%")?)?,
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What one drive has shown.
+#[derive(Clone, Copy)]
+pub struct Load {
+    pub per_second: f64,
+    pub cpu_us: f64,
+    pub p99_us: f64,
+}
+
+/// wrk's way to write a time: `812.00us`, `1.23ms`.
+fn microseconds(text: &str) -> Option<f64> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_alphabetic());
+    let scale = match &text[digits.len()..] {
+        "us" => 1.0,
+        "ms" => 1e3,
+        "s" => 1e6,
+        _ => return None,
+    };
+    Some(digits.parse::<f64>().ok()? * scale)
+}
+
+/// Program, words after the port, name in the report, name of the one it is compared with.
+fn servers(plan: &Plan) -> Vec<(String, Vec<&'static str>, String, String)> {
+    let mut all = Vec::new();
+    for framework in ["axum 0.8", "actix-web 4"] {
+        let word = if framework.starts_with("axum") { "axum" } else { "actix" };
+        let bare = format!("{framework}, no layer");
+        for (mode, name) in [("none", "no layer"), ("warm", "ours, warm"), ("cold", "ours, cold")] {
+            all.push(("web".to_owned(), vec![word, mode], format!("{framework}, {name}"), bare.clone()));
+        }
+    }
+    for peer in build::PEERS.iter().filter(|_| plan.peers) {
+        let Some(framework) = peer.layer else { continue };
+        let bare = format!("{framework}, no layer");
+        if !all.iter().any(|(_, _, name, _)| *name == bare) {
+            all.push((peer.program(), vec!["none"], bare.clone(), bare.clone()));
+        }
+        all.push((peer.program(), vec!["layer"], format!("{framework}, {}", peer.name), bare));
+    }
+    all
+}
+
+pub fn throughput(plan: &Plan, measured: &mut Measured) {
+    let mut running = Vec::new();
+    for (at, (program, words, name, bare)) in servers(plan).into_iter().enumerate() {
+        let port = 18_100 + u16::try_from(at).unwrap_or(0);
+        match Server::start(build::program(&program), port, &words) {
+            Some(server) if !server.token.is_empty() => running.push((server, name, bare, Vec::new())),
+            _ => measured.failures.push(format!("{name}: the server did not start")),
+        }
+    }
+    let count = running.len();
+    for round in 0..plan.web_rounds {
+        for turn in 0..count {
+            let (server, name, _, loads) = &mut running[(round + turn) % count];
+            eprintln!("==> wrk, round {round}: {name}");
+            loads.push(server.drive(plan.web_seconds));
+        }
+    }
+    for (_, name, bare, loads) in &running {
+        let Some((_, _, _, base)) = running.iter().find(|(_, other, ..)| other == bare) else { continue };
+        let pairs: Vec<(Load, Load)> =
+            loads.iter().zip(base).filter_map(|(load, base)| Some(((*load)?, (*base)?))).collect();
+        if pairs.len() < loads.len() {
+            measured.failures.push(format!("{name}: an answer was not 200"));
+            continue;
+        }
+        let over =
+            |value: &dyn Fn(&Load, &Load) -> f64| median(pairs.iter().map(|(load, base)| value(load, base)).collect());
+        measured.set(format!("web.{name}.ratio"), over(&|load, base| load.per_second / base.per_second));
+        measured.set(format!("web.{name}.per_second"), over(&|load, _| load.per_second));
+        measured.set(format!("web.{name}.cpu_us"), over(&|load, _| load.cpu_us));
+        measured.set(format!("web.{name}.extra_cpu_us"), over(&|load, base| load.cpu_us - base.cpu_us));
+        measured.set(format!("web.{name}.p99_us"), over(&|load, _| load.p99_us));
+    }
+}
+
+/// The names of all servers that were driven, in the order of the report.
+pub fn names(plan: &Plan) -> Vec<String> {
+    servers(plan).into_iter().map(|(_, _, name, _)| name).collect()
+}
