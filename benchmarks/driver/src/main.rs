@@ -1,4 +1,5 @@
-//! `bench-driver [--quick] [--ours] [--no-web]`: builds and runs every benchmark, then writes RESULTS.md and its plots.
+//! `bench-driver [--quick] [--ours] [--no-web]`: builds and runs every benchmark, then writes RESULTS.md and its plots. `ROUNDS` and
+//! `WEB_ROUNDS` in the environment say how long it measures.
 
 mod build;
 mod goals;
@@ -34,9 +35,16 @@ fn main() {
     let flags: Vec<String> = std::env::args().skip(1).collect();
     let has = |flag: &str| flags.iter().any(|one| one == flag);
     let quick = has("--quick");
+    let from_env = |name: &str, default: usize| {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(if quick {
+            default / 10
+        } else {
+            default
+        })
+    };
     let plan = Plan {
-        rounds: if quick { 11 } else { 201 },
-        web_rounds: if quick { 1 } else { 7 },
+        rounds: from_env("ROUNDS", 201),
+        web_rounds: from_env("WEB_ROUNDS", 7).max(1),
         web_seconds: 1,
         peers: !has("--ours"),
         web: !has("--no-web"),

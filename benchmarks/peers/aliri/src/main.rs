@@ -4,7 +4,8 @@ use aliri::jwa::Algorithm;
 use aliri::jwt::{Audience, CoreValidator, Issuer};
 use aliri::{Jwks, JwtRef};
 
-use aliri_oauth2::{Authority, BasicClaimsWithScope, ScopePolicy};
+use aliri_oauth2::scope::BasicClaimsWithScope;
+use aliri_oauth2::{Authority, ScopePolicy};
 use harness::{AUDIENCE, Alg, ISSUER, fixture::jwk_set};
 
 fn main() {
