@@ -37,7 +37,7 @@ fn test() -> Outcome {
     let evidence = report::folder();
     let runner = if has("cargo-nextest") { "nextest run" } else { "test" };
     let words = format!(
-        "{runner} --workspace --all-targets --no-fail-fast --features token-tests/foreign,token-redis/foreign,token-cli/foreign"
+        "{runner} --workspace --all-targets --no-fail-fast --features token-tests/foreign,token-redis/foreign,token-cli/foreign,token-examples/foreign"
     );
     step::with_env("TOKEN_EVIDENCE", &evidence.to_string_lossy(), &words)?;
     report::write()?;

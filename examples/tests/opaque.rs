@@ -1,0 +1,106 @@
+//! The examples on opaque tokens as a user runs them: alone, and as two processes that share one Redis.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use token_test::{Endpoint, TestIssuer};
+
+const PROGRAMS: [&str; 2] = [env!("CARGO_BIN_EXE_opaque-axum"), env!("CARGO_BIN_EXE_opaque-actix")];
+
+/// A program and where it listens. It ends even when the test fails.
+struct Running(Child, String);
+
+impl Running {
+    async fn start(program: &'static str, issuer: &TestIssuer, redis: Option<&str>) -> Self {
+        let mut command = Command::new(program);
+        command
+            .env("ISSUER", issuer.url())
+            .env("INTROSPECTION_ENDPOINT", issuer.introspection_endpoint())
+            .env("CLIENT_ID", "test-client")
+            .env("CLIENT_SECRET", "test-secret")
+            .env("AUDIENCE", issuer.audience())
+            .env("PORT", "0")
+            .env_remove("REDIS_URL")
+            .envs(redis.map(|url| ("REDIS_URL", url)))
+            .stdout(Stdio::piped());
+        let started = tokio::task::spawn_blocking(move || {
+            let mut child = command.spawn().unwrap();
+            let mut url = String::new();
+            BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+            Self(child, url.trim().to_owned())
+        });
+        started.await.unwrap()
+    }
+
+    async fn me(&self, token: &str) -> (u16, String) {
+        let answer = reqwest::Client::new().get(format!("{}/me", self.1)).bearer_auth(token).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    async fn sign_out(&self, token: &str) -> u16 {
+        let request = reqwest::Client::new().delete(format!("{}/session", self.1)).bearer_auth(token);
+        request.send().await.unwrap().status().as_u16()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn each_program_takes_opaque_tokens_and_jwts_and_lets_their_bearers_sign_out() {
+    for program in PROGRAMS {
+        let issuer = TestIssuer::start().await;
+        let running = Running::start(program, &issuer, None).await;
+        let ada = || issuer.token().subject("ada");
+        for (number, token) in [("1", ada().claim("jti", "1").mint_opaque()), ("2", ada().claim("jti", "2").mint())] {
+            for _ in 0..3 {
+                assert_eq!(running.me(&token).await, (200, "ada".to_owned()), "{program} {number}");
+            }
+            assert_eq!(running.sign_out(&token).await, 204, "{program} {number}");
+            assert_eq!(running.me(&token).await.0, 401, "{program} {number}");
+        }
+        assert_eq!(running.me("nobody-knows-it").await.0, 401);
+        issuer.faults().at(Endpoint::Introspection).down();
+        assert_eq!(running.me(&ada().mint_opaque()).await.0, 503);
+    }
+}
+
+#[cfg(feature = "foreign")]
+#[tokio::test]
+async fn of_two_processes_that_share_one_redis_each_refuses_at_once_what_the_other_revoked() {
+    let issuer = TestIssuer::start().await;
+    let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let folder = std::env::temp_dir().join(format!("opaque-example-{port}"));
+    std::fs::create_dir_all(&folder).unwrap();
+    let settings = ["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no"];
+    let mut redis = Command::new("redis-server");
+    redis.args(settings).arg("--dir").arg(&folder).stdout(Stdio::null());
+    let redis = Running(redis.spawn().expect("redis-server is installed: `cargo xtask test` does that"), String::new());
+    while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    let url = format!("redis://127.0.0.1:{port}/");
+    let one = Running::start(PROGRAMS[0], &issuer, Some(&url)).await;
+    let two = Running::start(PROGRAMS[1], &issuer, Some(&url)).await;
+    for (here, there) in [(&one, &two), (&two, &one)] {
+        let ada = || issuer.token().subject("ada");
+        for token in [ada().mint_opaque(), ada().mint()] {
+            issuer.forget_hits();
+            for process in [here, there, here, there] {
+                assert_eq!(process.me(&token).await, (200, "ada".to_owned()));
+            }
+            assert!(issuer.hits(Endpoint::Introspection) <= 1, "found once, for both");
+            assert_eq!(here.sign_out(&token).await, 204);
+            assert_eq!(there.me(&token).await.0, 401, "at its next request");
+            assert_eq!(here.me(&token).await.0, 401);
+        }
+    }
+    drop(redis);
+    let _ = std::fs::remove_dir_all(folder);
+}
