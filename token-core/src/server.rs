@@ -40,7 +40,8 @@ use crate::{Clock, Error, ErrorKind, Timestamp};
 /// `cnf` (refused, since no proof is checked); the signature with a key bound to its own algorithm.
 ///
 /// # What is not checked
-/// Whether a JWT was revoked before its `exp`; whether a bearer token was sent by the one it was issued to.
+/// Whether a JWT was revoked before its `exp`, unless a [deny-list](ResourceServerBuilder::deny_list) or
+/// [introspection](crate::OpaqueTokens::introspect_jwts) is asked; whether a bearer token was sent by the one it was issued to.
 ///
 /// ```
 /// use token_core::{Issuer, ResourceServer};

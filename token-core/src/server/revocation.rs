@@ -17,7 +17,8 @@ impl ResourceServer {
     /// [`ErrorKind::Misconfigured`] without a [deny-list](crate::ResourceServerBuilder::deny_list); [`ErrorKind::Unavailable`] when the
     /// list could not be written. Nothing is denied then.
     pub fn deny(&self, what: Deny, until: Timestamp) -> MaybeReady<()> {
-        let Some(list) = &self.0.deny_list else {
+        let server = self.current();
+        let Some(list) = &server.0.deny_list else {
             let error =
                 Error::new(ErrorKind::Misconfigured, "there is no deny-list: hand one to deny_list() of the builder");
             return MaybeReady::ready(Err(error));
@@ -59,7 +60,7 @@ impl ResourceServer {
         })
     }
 
-    /// The last word on a verified token: the deny-list's. `Err` carries the question that has to be awaited.
+    /// The last word on a verified token: the deny-list's, at once where the list is at hand.
     pub(super) fn admit(&self, verified: Verified, now: Timestamp) -> MaybeReady<Verified> {
         let Some(list) = &self.0.deny_list else { return MaybeReady::ready(Ok(verified)) };
         match list.look_up(&verified.shared_facts().marks(), now) {

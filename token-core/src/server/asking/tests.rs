@@ -15,7 +15,8 @@ use crate::stores::{
     AnswerKey, AnswerStore, AnswerTag, Evict, MemoryAnswers, MemoryDenyList, StoreError, StoredAnswer,
 };
 use crate::{
-    Audience, Deny, Error, ErrorKind, Issuer, OpaqueTokens, Presented, Timestamp, TokenCacheSettings, Verified,
+    Audience, Deny, Error, ErrorKind, Issuer, OpaqueAnswer, OpaqueError, OpaqueTokens, OpaqueVerifier, Presented,
+    Timestamp, TokenCacheSettings, Verified,
 };
 
 const ENDPOINT: &str = "https://issuer.example/introspect";
@@ -403,6 +404,46 @@ async fn a_signed_answer_is_verified_before_it_is_believed() {
     let endpoint = Endpoint::new();
     endpoint.says("opaque", &good());
     assert_eq!(gate(&endpoint, |tokens| tokens.require_signed_answers()).refusal("opaque").await, Some(Unavailable));
+}
+
+/// Answers with one signed userinfo response, whatever the token.
+#[derive(Debug)]
+struct SignedUserInfo(String);
+
+impl OpaqueVerifier for SignedUserInfo {
+    fn identity(&self) -> &str {
+        "userinfo"
+    }
+
+    fn ask<'a>(&'a self, _: &'a str, _: Timestamp) -> BoxFuture<'a, Result<OpaqueAnswer, OpaqueError>> {
+        Box::pin(std::future::ready(Ok(OpaqueAnswer::SignedUserInfo(self.0.clone()))))
+    }
+}
+
+#[tokio::test]
+async fn signed_userinfo_is_verified_and_is_no_other_kind_of_token() {
+    let of = |typ: Option<&str>, more: Value| {
+        let mut header = json!({"alg": "HS256"});
+        if let Some(typ) = typ {
+            header["typ"] = json!(typ);
+        }
+        let mut claims = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "ada"});
+        claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        sign(&header, &claims)
+    };
+    for (name, jwt, expected) in [
+        ("good", of(None, json!({})), None),
+        ("type JWT", of(Some("JWT"), json!({})), None),
+        ("for another client", of(None, json!({"aud": "other"})), Some(ErrorKind::WrongAudience)),
+        ("of another issuer", of(None, json!({"iss": "https://other.example"})), Some(ErrorKind::Unavailable)),
+        ("an access token", of(Some("at+jwt"), json!({})), Some(ErrorKind::Unavailable)),
+        ("a logout token", of(Some("logout+jwt"), json!({})), Some(ErrorKind::Unavailable)),
+        ("tampered", format!("{}AAAA", of(None, json!({}))), Some(ErrorKind::Unavailable)),
+        ("expired", of(None, json!({"exp": NOW - 60})), Some(ErrorKind::Expired)),
+    ] {
+        let gate = Gate::new_with(issuer().opaque_tokens(OpaqueTokens::verifier(SignedUserInfo(jwt))));
+        assert_eq!(gate.refusal("opaque").await, expected, "{name}");
+    }
 }
 
 /// A shared store that can go down.
