@@ -16,9 +16,10 @@ fn main() -> ExitCode {
         "lint" => lint(),
         "backends" => backends(),
         "report" => report::write(),
+        "supply" => supply(),
         "counts" => counts::counts(std::env::args().any(|word| word == "--record")),
         "bench" => bench(),
-        _ => Err("usage: cargo xtask test | lint | backends | report | counts [--record] | bench [--quick] [--ours] [--no-web]"
+        _ => Err("usage: cargo xtask test | lint | backends | report | supply | counts [--record] | bench [--quick] [--ours] [--no-web]"
             .to_owned()),
     };
     match outcome {
@@ -66,4 +67,17 @@ fn backends() -> Outcome {
     cargo("check -p token-core --no-default-features --features rust-crypto")?;
     cargo("test -p token-core --lib --no-default-features --features rust-crypto,reqwest")?;
     cargo("test -p token-core --lib --features rust-crypto")
+}
+
+/// Licences, sources and bans of everything that is linked; each pair of the core's features; packages as a registry would get them. The
+/// database of advisories is a git repository, asked for by `cargo deny check advisories` where it can be reached.
+fn supply() -> Outcome {
+    for tool in ["cargo-deny", "cargo-hack"] {
+        if !has(tool) {
+            return Err(format!("install it first: cargo install {tool}"));
+        }
+    }
+    cargo("deny --offline check bans licenses sources")?;
+    cargo("hack check -p token-core --lib --feature-powerset --depth 2 --at-least-one-of aws-lc-rs,rust-crypto")?;
+    cargo("package --workspace --exclude token-tests --exclude token-examples --exclude xtask --no-verify")
 }
