@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::builder::Purpose;
-use crate::issuer::{ConfigError, Issuer};
+use crate::compiler::Purpose;
+use crate::config_error::ConfigError;
+use crate::issuer::Issuer;
 use crate::jose::signature::digest_of;
 use crate::jose::{Algorithm, base64url};
 use crate::maybe_ready::MaybeReady;

@@ -9,6 +9,8 @@ mod check;
 mod claim_rule;
 mod claims;
 pub mod client_authentication;
+mod compiler;
+mod config_error;
 pub mod discovery;
 mod error;
 mod explain;
@@ -34,6 +36,7 @@ mod resolver;
 mod scopes;
 mod server;
 mod source;
+mod static_keys;
 mod stores;
 mod time;
 mod token_cache;
@@ -47,11 +50,12 @@ pub use audience::Audience;
 pub use builder::ResourceServerBuilder;
 pub use check::Check;
 pub use claim_rule::ClaimRule;
+pub use config_error::ConfigError;
 pub use error::{Answer, Error, ErrorKind};
 pub use explain::{Explain, Report, Step, StepState};
 pub use id_token::{IdTokenVerifier, Login, StandardClaims};
 pub use implications::Implications;
-pub use issuer::{ConfigError, Issuer, StaticKeys};
+pub use issuer::Issuer;
 pub use jose::{Algorithm, Algorithms, SkippedKey, UnknownAlgorithm, UnusableKey, signing};
 pub use keys::{
     CertificateMapSource, DiscoveryKeySource, FetchError, FetchedKeys, HttpKeySource, JwkSetSummary, JwksSettings,
@@ -68,6 +72,7 @@ pub use resolver::{IssuerResolver, ResolverSettings, Unresolved};
 pub use scopes::{Required, Rule, Scopes};
 pub use server::ResourceServer;
 pub use source::{CsrfRule, TokenSource};
+pub use static_keys::StaticKeys;
 pub use stores::{
     AnswerKey, AnswerStore, AnswerTag, Deny, DenyList, DenyLookup, Evict, Marks, MemoryAnswers, MemoryDenyList,
     StoreError, StoredAnswer, WhenUnreachable,

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::builder::Purpose;
-use crate::issuer::{ConfigError, Issuer};
+use crate::compiler::Purpose;
+use crate::config_error::ConfigError;
+use crate::issuer::Issuer;
 use crate::maybe_ready::MaybeReady;
 use crate::presented::Presented;
 use crate::server::ResourceServer;

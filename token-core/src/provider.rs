@@ -25,7 +25,8 @@ mod workload;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::issuer::{ConfigError, Issuer};
+use crate::config_error::ConfigError;
+use crate::issuer::Issuer;
 use crate::jose::Algorithms;
 use crate::mapping::ClaimMapping;
 use crate::policy::IssuerPolicy;

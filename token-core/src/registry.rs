@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::claims::{Claims, Text};
-use crate::issuer::ConfigError;
+use crate::config_error::ConfigError;
 use crate::opaque::Routes;
 use crate::trusted::TrustedIssuer;
 

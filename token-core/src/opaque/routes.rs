@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::de::IgnoredAny;
 
-use crate::issuer::ConfigError;
+use crate::config_error::ConfigError;
 use crate::jose::base64url;
 use crate::kind;
 use crate::trusted::TrustedIssuer;

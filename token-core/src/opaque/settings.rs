@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::OpaqueVerifier;
 use crate::audience::Audience;
 use crate::client_authentication::ClientAuthentication;
+use crate::config_error::ConfigError;
 use crate::http::HttpClient;
-use crate::issuer::{ConfigError, parse_url};
+use crate::issuer::parse_url;
 use crate::stores::{AnswerStore, MemoryAnswers};
 
 /// How the opaque tokens of one issuer are verified: whom to ask, which tokens to show there, how long an answer holds.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::{Change, Policy, PolicyError};
-use crate::builder::Compiler;
+use crate::compiler::Compiler;
 use crate::registry::Registry;
 use crate::server::Inner;
 

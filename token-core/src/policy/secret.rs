@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::Algorithm;
-use crate::issuer::ConfigError;
+use crate::config_error::ConfigError;
 
 const REDACTED: &str = "(redacted)";
 
