@@ -10,7 +10,8 @@ use token_core::http::BoxFuture;
 /// A store of records, one under each name, shared by every process that uses the same refresh tokens.
 ///
 /// The bytes hold refresh tokens in the clear: whoever can read the store can act for its users. Compare them whole; do not
-/// parse them. Nothing else is asked of a store, so that a database column, a Redis key or a file with a lock will do.
+/// parse them. Nothing else is asked of a store, so that a database column, a Redis key
+/// (`token-redis` has that) or a file with a lock will do.
 ///
 /// # What a killed process loses
 ///

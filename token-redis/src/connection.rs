@@ -62,6 +62,13 @@ impl Redis {
         RedisDenyList::new(self.clone())
     }
 
+    /// The store for refresh tokens, shared by every process that uses the same ones.
+    #[cfg(feature = "client")]
+    #[must_use]
+    pub fn refresh_tokens(&self) -> crate::RedisRefreshTokens {
+        crate::RedisRefreshTokens::new(self.clone())
+    }
+
     /// Asks the server whether it is there: for a readiness endpoint.
     ///
     /// # Errors
@@ -76,6 +83,11 @@ impl Redis {
             key.push_str(&format!("{byte:02x}"));
         }
         key
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn named(&self, kind: &str, name: &str) -> String {
+        format!("{}:{kind}:{name}", self.namespace)
     }
 
     pub(crate) async fn ask<T: FromRedisValue>(&self, command: Cmd) -> Result<T, StoreError> {

@@ -36,7 +36,11 @@
 mod answers;
 mod connection;
 mod deny_list;
+#[cfg(feature = "client")]
+mod refresh_tokens;
 
 pub use answers::RedisAnswers;
 pub use connection::{Redis, RedisConfigError};
 pub use deny_list::RedisDenyList;
+#[cfg(feature = "client")]
+pub use refresh_tokens::RedisRefreshTokens;

@@ -204,3 +204,60 @@ async fn namespaces_keep_services_apart_and_no_claim_is_a_key() {
     assert!(keys.contains("one:answer:") && keys.contains("two:answer:") && keys.contains("one:deny:"), "{keys}");
     assert!(!keys.contains("canary") && !keys.contains(&token), "{keys}");
 }
+
+#[tokio::test]
+async fn a_record_is_replaced_only_by_who_knows_what_stands_there() {
+    use token_client::SwapStore;
+    let server = Server::start().await;
+    let store = server.connect().refresh_tokens();
+    for (expected, next, swapped) in [
+        (Some("a"), Some("b"), false),
+        (None, Some(""), true),
+        (None, Some("b"), false),
+        (Some(""), Some("a"), true),
+        (Some("b"), None, false),
+        (Some("a"), Some("\u{0}\r\n"), true),
+        (Some("\u{0}\r\n"), None, true),
+        (None, None, true),
+    ] {
+        let (expected, next) = (expected.map(str::as_bytes), next.map(str::as_bytes));
+        assert_eq!(store.swap("n", expected, next).await, Ok(swapped), "{expected:?} {next:?}");
+    }
+    assert_eq!(store.load("n").await, Ok(None));
+}
+
+#[tokio::test]
+async fn replicas_share_a_rotating_refresh_token_and_none_sends_a_spent_one() {
+    use std::sync::Arc;
+    use token_client::{Fault, RefreshSource, RefreshToken, TokenClient, TokenSource};
+    use token_core::http::ReqwestClient;
+    use token_test::ManualClock;
+
+    let mut server = Server::start().await;
+    let issuer = TestIssuer::start().await;
+    let clock = ManualClock::default();
+    let replica = || {
+        let client = TokenClient::builder(issuer.token_endpoint(), "test-client")
+            .secret("test-secret")
+            .http(ReqwestClient::builder().allow_loopback_http().build().unwrap())
+            .clock(clock.clone())
+            .build()
+            .unwrap();
+        RefreshSource::builder(client, Arc::new(server.connect().refresh_tokens()), "ada").build()
+    };
+    let replicas = [replica(), replica(), replica()];
+    let first = RefreshToken::new(issuer.refresh_token("ada", "test-client", "read"));
+    replicas[0].keep(&first).await.unwrap();
+    for round in 1..=5 {
+        let (one, two, three) = tokio::join!(replicas[0].token(), replicas[1].token(), replicas[2].token());
+        let one = one.unwrap();
+        assert!(one == two.unwrap() && one == three.unwrap(), "round {round}");
+        assert_eq!(issuer.hits(Endpoint::Token), round);
+        clock.advance(Duration::from_secs(4000));
+    }
+
+    server.stop();
+    let down = replicas[0].token().await.unwrap_err();
+    assert_eq!(down.fault(), Fault::Outage, "{down}");
+    assert_eq!(issuer.hits(Endpoint::Token), 5, "without the store nothing is sent");
+}

@@ -1,0 +1,63 @@
+//! Refresh tokens of `token-client` in Redis: a record under each name, replaced only by who knows what stands there (RFC 9700 4.14.2).
+
+use bytes::Bytes;
+use redis::cmd;
+use token_client::{StoreError, SwapStore};
+use token_core::http::BoxFuture;
+
+use crate::Redis;
+
+/// Compares and swaps in one step: expected present?, expected, next present?, next.
+const SWAP: &str = "\
+local present = redis.call('GET', KEYS[1])
+if ARGV[1] == '0' then
+  if present then return 0 end
+elseif present ~= ARGV[2] then
+  return 0
+end
+if ARGV[3] == '0' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[4]) end
+return 1";
+
+/// The store for refresh tokens. Got from [`Redis::refresh_tokens`].
+///
+/// The records do not end by themselves, and they hold refresh tokens in the clear: guard the server, encrypt the connection, and
+/// [`forget`](token_client::RefreshSource::forget) who signs out. A server that forgets what it acknowledged (no append-only file, a
+/// failover to a replica that lags) costs the grants that were renewed meanwhile; their users sign in again.
+#[derive(Clone, Debug)]
+pub struct RedisRefreshTokens(Redis);
+
+impl RedisRefreshTokens {
+    pub(crate) fn new(redis: Redis) -> Self {
+        Self(redis)
+    }
+}
+
+impl SwapStore for RedisRefreshTokens {
+    fn load<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, StoreError>> {
+        Box::pin(async move {
+            let mut get = cmd("GET");
+            get.arg(self.0.named("refresh", name));
+            Ok(self.0.ask::<Option<Vec<u8>>>(get).await.map_err(trouble)?.map(Bytes::from))
+        })
+    }
+
+    fn swap<'a>(
+        &'a self,
+        name: &'a str,
+        expected: Option<&'a [u8]>,
+        next: Option<&'a [u8]>,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut swap = cmd("EVAL");
+            swap.arg(SWAP).arg(1).arg(self.0.named("refresh", name));
+            for record in [expected, next] {
+                swap.arg(i32::from(record.is_some())).arg(record.unwrap_or_default());
+            }
+            Ok(self.0.ask::<i64>(swap).await.map_err(trouble)? == 1)
+        })
+    }
+}
+
+fn trouble(error: token_core::StoreError) -> StoreError {
+    StoreError::new(error.to_string())
+}
