@@ -69,6 +69,7 @@
 mod client;
 mod extract;
 mod future;
+mod health;
 mod logout;
 mod middleware;
 mod rejection;
@@ -89,6 +90,7 @@ pub use token_core::{
 pub use client::{ClientRejection, FederatedToken, OnBehalfOf};
 pub use extract::{Authenticated, Claims, IdToken, MaybeAuthenticated, Scoped, outcome};
 pub use future::TokenFuture;
+pub use health::health;
 pub use logout::logout;
 pub use middleware::{TokenMiddleware, TokenService};
 pub use rejection::Rejection;

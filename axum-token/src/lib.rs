@@ -68,6 +68,7 @@
 #[cfg(feature = "client")]
 mod client;
 mod extract;
+mod health;
 mod logout;
 mod rejection;
 #[cfg(test)]
@@ -86,6 +87,7 @@ pub use tower_token::{ScopeLayer, TokenLayer};
 #[cfg(feature = "client")]
 pub use client::{ClientRejection, FederatedToken, OnBehalfOf};
 pub use extract::{Authenticated, Claims, IdToken, Scoped};
+pub use health::health;
 pub use logout::logout;
 pub use rejection::Rejection;
 

@@ -43,9 +43,9 @@ pub struct Step {
     pub check: Check,
     /// How it ended.
     pub state: StepState,
-    /// The gate's own words for a failure: what it expected.
+    /// The gate's own words for a failure: what it expected or found.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub expected: Option<String>,
+    pub finding: Option<String>,
     /// What the token says, unverified: control characters escaped, cut off after 200 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seen: Option<String>,
@@ -93,7 +93,7 @@ impl Report {
             Step {
                 check: *check,
                 state,
-                expected: error.map(|error| error.detail().to_owned()),
+                finding: error.map(|error| error.detail().to_owned()),
                 seen: (matches!(state, StepState::Passed | StepState::Failed) && token.is_some())
                     .then(|| look.seen(*check, now))
                     .flatten(),
@@ -118,7 +118,7 @@ impl Report {
     #[must_use]
     pub fn summary(&self) -> String {
         let Some(step) = self.failed() else { return "accepted".to_owned() };
-        let mut line = format!("{}: {}", step.check, step.expected.as_deref().unwrap_or("refused"));
+        let mut line = format!("{}: {}", step.check, step.finding.as_deref().unwrap_or("refused"));
         if let Some(cause) = step.cause {
             line.push_str("; likely cause: ");
             line.push_str(cause);
@@ -139,7 +139,7 @@ impl Report {
                 StepState::NotReached => ("  -  ", "not reached"),
             };
             let _ = writeln!(text, "{mark} {:<12}{what}", step.check.name());
-            let lines = [("expected", step.expected.as_deref()), ("seen", step.seen.as_deref()), ("cause", step.cause)];
+            let lines = [("finding", step.finding.as_deref()), ("seen", step.seen.as_deref()), ("cause", step.cause)];
             for (word, line) in lines.into_iter().filter(|_| step.state == StepState::Failed) {
                 if let Some(line) = line {
                     let _ = writeln!(text, "                  {word:<9} {line}");

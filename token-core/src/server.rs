@@ -28,6 +28,7 @@ use crate::registry::Registry;
 use crate::resolver::{self, Landed, Lookup, Resolving};
 use crate::source::TokenSource;
 use crate::stores::{DenyList, WhenUnreachable};
+use crate::telemetry;
 use crate::token_cache::{Key, TokenCache};
 use crate::trusted::TrustedIssuer;
 use crate::typed::Typed;
@@ -92,8 +93,8 @@ impl ResourceServer {
     pub fn authenticate(&self, presented: Presented<'_>) -> MaybeReady<Verified> {
         match (&self.0.follows, self.0.explain) {
             (Some(current), _) => Self(current.load_full()).authenticate(presented),
-            (None, Explain::Off) => self.judge(presented),
-            (None, Explain::Log | Explain::LogAndHeader) => self.judge_and_explain(presented),
+            (None, Explain::Off) => telemetry::judged(|| self.judge(presented)),
+            (None, Explain::Log | Explain::LogAndHeader) => telemetry::judged(|| self.judge_and_explain(presented)),
         }
     }
 
@@ -228,7 +229,9 @@ impl Inner {
         let bytes = candidate.bytes();
         let Some(cache) = self.cache.as_ref().filter(|_| bytes.len() <= self.max_token) else { return Err(None) };
         let key = cache.key(bytes);
-        cache.find(&key, candidate, now, |facts| still_good(facts, now)).ok_or(Some(key))
+        let found = cache.find(&key, candidate, now, |facts| still_good(facts, now));
+        telemetry::cache(found.is_some());
+        found.ok_or(Some(key))
     }
 
     /// At a token whose grammar is good; another request may have verified it meanwhile.

@@ -23,6 +23,7 @@ use super::source::{FetchError, FetchedKeys, KeySource};
 use super::state::{KeyState, KeyStatus, KeysUnavailable};
 use super::{Answer, Fetched, KeyFetch, Missing};
 use crate::jose::jwk_set::{KeySet, KeySetError, Origin};
+use crate::telemetry;
 use crate::{Clock, Timestamp};
 use flight::{Flight, Progress};
 
@@ -149,6 +150,7 @@ impl JwksCache {
                 Decision::Unknown(Why::Trouble) | Decision::Unavailable(_) => "unavailable",
                 Decision::Look | Decision::Rest | Decision::RetryIn(_) => "set_newer_than_request",
             };
+            telemetry::unknown_key(&self.issuer, outcome);
             tracing::debug!(name: "token.keys.missing", issuer = &*self.issuer, outcome, key_hash = key, "a token needs a key that is not held");
         }
         // With a key of that name at hand a failed fetch changes nothing: the signature is as bad as before.
@@ -293,6 +295,8 @@ impl JwksCache {
         let set = self.set.load();
         let Some(set) = &*set else { return };
         let outcome = if changed { "changed" } else { "unchanged" };
+        telemetry::fetched(&self.issuer, outcome);
+        telemetry::keys_in_force(&self.issuer, set.len(), self.clock.now());
         let (keys, skipped) = (set.len(), set.skipped().len());
         tracing::info!(name: "token.keys.fetched", issuer = &*self.issuer, outcome, keys, skipped, "fetched keys");
         for key in set.skipped().iter().filter(|_| changed) {
@@ -302,6 +306,7 @@ impl JwksCache {
 
     fn report_bad(&self, error: Option<&FetchError>, usable: bool, pause: Duration) {
         let outcome = error.map_or("lost", FetchError::outcome);
+        telemetry::fetched(&self.issuer, outcome);
         let error = error.map(ToString::to_string).unwrap_or_default();
         let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(name: "token.keys.fetch_failed", issuer = &*self.issuer, outcome, error, usable, pause_ms, "keys could not be fetched");

@@ -138,7 +138,7 @@ impl Policy {
 }
 
 impl IssuerPolicy {
-    pub(super) fn has_given_keys(&self) -> bool {
+    pub(crate) fn has_given_keys(&self) -> bool {
         self.jwks_file.is_some() || self.secret.is_some() || self.keys_from_code
     }
 

@@ -16,6 +16,7 @@ use crate::keys::{Answer, Fetched, Missing};
 use crate::kind::TokenKind;
 use crate::opaque::{Found, Opaque, OpaqueAnswer, OpaqueError};
 use crate::stores::{AnswerKey, AnswerTag, StoreError, StoredAnswer};
+use crate::telemetry;
 use crate::trusted::TrustedIssuer;
 use crate::typed::Typed;
 use crate::verified::Facts;
@@ -50,6 +51,15 @@ impl ResourceServer {
             Err(_) => Found::Unavailable(SOON),
         };
         let now = self.0.clock.now();
+        telemetry::asked(
+            &issuer.identifier,
+            match &found {
+                Found::Active(_) => "active",
+                Found::Inactive => "inactive",
+                Found::Unavailable(_) => "unavailable",
+                Found::Refused(_) => "refused",
+            },
+        );
         let refused = match found {
             Found::Active(verified) => match judge_facts(opaque, verified.shared_facts(), now) {
                 Ok(()) => return self.admit(verified, now).await,
