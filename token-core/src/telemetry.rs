@@ -99,6 +99,10 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("token.opaque.store_failed", "a store of answers did not answer"),
     ("token.deny_list.unreachable", "the deny-list is out of reach"),
     ("token.http.no_roots", "the system has no certificate authorities"),
+    ("token.resolver.failed", "an issuer could not be looked up; field error"),
+    ("token.resolver.timeout", "an issuer was not looked up in time"),
+    ("token.resolver.mismatch", "a resolver answered with another issuer than it was asked for"),
+    ("token.resolver.unusable", "a resolver answered with an issuer that cannot be trusted; field error"),
     ("token.policy.reloaded", "a changed policy file is in force; fields changes, keys_at_hand"),
     ("token.policy.kept", "a policy file is bad, the old policy stays in force; field error"),
 ];
