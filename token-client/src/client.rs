@@ -8,17 +8,16 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response};
 use sha2::{Digest, Sha256};
+use token_core::client_authentication::{ClientAuthentication, ClientSecret};
 use token_core::http::{HttpClient, Limits};
 use token_core::{Clock, SystemClock};
 use url::Url;
 use url::form_urlencoded::Serializer;
 
-use crate::authentication::ClientAuthentication;
 use crate::error::{TokenError, TokenErrorKind};
 use crate::grant::TokenRequest;
 use crate::renewal::RenewalSettings;
 use crate::response::{self, Expected, TokenResponse, process_token_response};
-use crate::secret::ClientSecret;
 use crate::source::CachedSource;
 
 /// The largest answer of a token endpoint that is read, in bytes.
@@ -132,10 +131,13 @@ impl TokenClient {
     /// Adds the client's credentials to a form, or finds the header that goes with it.
     fn sign(&self, mut form: Serializer<'_, String>) -> Result<Form, TokenError> {
         let inner = &self.0;
-        let credentials =
-            inner.authentication.credentials(&inner.client_id, inner.token_endpoint.as_str(), inner.clock.now())?;
+        let endpoint = inner.token_endpoint.as_str();
+        let credentials = inner
+            .authentication
+            .credentials(&inner.client_id, endpoint, inner.clock.now())
+            .map_err(|error| misconfigured(error.to_string()))?;
         for (name, value) in &credentials.form {
-            form.append_pair(name, value);
+            form.append_pair(name, value.expose());
         }
         Ok(Form { body: form.finish().into(), header: credentials.header })
     }

@@ -41,6 +41,8 @@ pub(crate) struct Cell {
 struct Slot {
     failed: Option<Failed>,
     flight: Option<watch::Receiver<Outcome>>,
+    /// How often everything was forgotten: what was asked for before that is not kept when it comes.
+    epoch: u64,
 }
 
 impl Cell {
@@ -110,20 +112,23 @@ impl Cell {
         let runtime = Handle::try_current().map_err(|_| misconfigured("tokens are obtained inside a tokio runtime"))?;
         let (report, flight) = watch::channel(None);
         slot.flight = Some(flight.clone());
-        let cell = Arc::clone(self);
+        let (cell, epoch) = (Arc::clone(self), slot.epoch);
         runtime.spawn(async move {
             let outcome = cell.fetch.fetch(refused).await;
-            cell.settle(&outcome);
+            cell.settle(epoch, &outcome);
             // Nobody may be waiting any more.
             let _ = report.send(Some(outcome));
         });
         Ok(flight)
     }
 
-    fn settle(&self, outcome: &Result<Token, TokenError>) {
+    fn settle(&self, epoch: u64, outcome: &Result<Token, TokenError>) {
         let now = self.clock.now();
         let jitter = random::fraction();
         let mut slot = self.slot();
+        if slot.epoch != epoch {
+            return;
+        }
         slot.flight = None;
         match outcome {
             Ok(token) => {
@@ -137,10 +142,10 @@ impl Cell {
         }
     }
 
-    /// Forgets the token and what failed: whoever asks next asks the server.
+    /// Forgets the token, what failed and what is under way: whoever asks next asks the server.
     pub(crate) fn clear(&self) {
         let mut slot = self.slot();
-        slot.failed = None;
+        *slot = Slot { epoch: slot.epoch.wrapping_add(1), ..Slot::default() };
         self.held.store(None);
     }
 }

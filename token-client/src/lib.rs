@@ -48,11 +48,13 @@
 //! What is inside the tokens: that is for those who get them, and for `token-core` where an ID token comes back. Whether the scopes that were granted
 //! are those that were asked for. DPoP (RFC 9449) is not spoken: a token of that type is refused.
 //!
+//! With the feature `zeroize` secrets are overwritten when their last clone is dropped. Copies on their way out, in headers and bodies of
+//! requests, are not.
+//!
 //! This crate holds secrets that mint. A server that only verifies has no need of it.
 
 mod acquire;
 pub mod auth0;
-mod authentication;
 mod cells;
 mod client;
 mod delegation;
@@ -75,7 +77,6 @@ mod store;
 mod token;
 
 pub use acquire::Acquire;
-pub use authentication::ClientAuthentication;
 pub use client::{Revoke, TokenClient, TokenClientBuilder};
 pub use delegation::{Delegated, DelegatedSource, Delegation, Downstream};
 pub use error::{Fault, TokenError, TokenErrorKind};
@@ -89,11 +90,15 @@ pub use refresh::{OnRotate, RefreshSource, RefreshSourceBuilder};
 pub use refusal::Refusal;
 pub use renewal::RenewalSettings;
 pub use response::{Expected, TokenResponse, process_token_response};
-pub use secret::{AccessToken, Assertion, AuthorizationCode, ClientSecret, IdToken, RefreshToken};
+pub use secret::{AccessToken, Assertion, AuthorizationCode, IdToken, RefreshToken};
 pub use send::bearer::{Bearer, BearerFuture, BearerLayer, BoxError};
 pub use send::origins::Origins;
 #[cfg(feature = "reqwest-middleware")]
 pub use send::reqwest_middleware::BearerClient;
 pub use source::{CachedSource, FixedSource, TokenSource};
-pub use store::{MemoryStore, StoreError, SwapStore};
+pub use store::{MemoryStore, SwapStore};
 pub use token::Token;
+#[doc(no_inline)]
+pub use token_core::StoreError;
+#[doc(inline)]
+pub use token_core::client_authentication::{ClientAuthentication, ClientSecret};

@@ -4,9 +4,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use token_core::Clock;
-use token_core::Timestamp;
 use token_core::http::BoxFuture;
+use token_core::{Clock, StoreError, Timestamp};
 use tokio::time::Instant;
 
 use crate::acquire::Acquire;
@@ -19,7 +18,7 @@ use crate::record::{Access, Record};
 use crate::response::TokenResponse;
 use crate::secret::{AccessToken, IdToken, RefreshToken};
 use crate::source::TokenSource;
-use crate::store::{StoreError, SwapStore};
+use crate::store::SwapStore;
 use crate::token::Token;
 
 /// How long one process may keep a record to itself; three times what a request may take, where that is more.
@@ -37,7 +36,8 @@ pub trait OnRotate: fmt::Debug + Send + Sync + 'static {
 /// The access tokens of one user's grant, renewed with a refresh token that lives in a [`SwapStore`].
 ///
 /// Any number of processes may hold a source on the same record. One claims it, asks, and writes what came; the others wait
-/// for that and take the access token from the record, so that a refresh token that was spent is never sent again.
+/// for that and take the access token from the record, so that a refresh token that was spent is never sent again. A claim is good
+/// for 30 s, or three times the client's timeout if that is more; the clocks of the processes have to agree to some seconds.
 ///
 /// ```no_run
 /// # use std::sync::Arc;
@@ -86,7 +86,8 @@ impl RefreshSource {
         Ok(())
     }
 
-    /// Takes the record out of the store, as at a sign-out. The server does not hear of it: see [`TokenClient::revoke`].
+    /// Takes the record out of the store, as at a sign-out. The server does not hear of it: see [`TokenClient::revoke`]. Other
+    /// processes go on serving the access token they hold until it ends.
     ///
     /// # Errors
     /// [`TokenErrorKind::Store`].
@@ -108,7 +109,6 @@ impl TokenSource for RefreshSource {
 }
 
 /// The settings of a [`RefreshSource`].
-#[derive(Debug)]
 #[must_use]
 pub struct RefreshSourceBuilder {
     client: TokenClient,
@@ -116,6 +116,16 @@ pub struct RefreshSourceBuilder {
     name: String,
     shape: TokenRequest,
     on_rotate: Option<Arc<dyn OnRotate>>,
+}
+
+// The name may be that of a session: whoever knows it should not have it from a log.
+impl fmt::Debug for RefreshSourceBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshSourceBuilder")
+            .field("client", &self.client)
+            .field("shape", &self.shape)
+            .finish_non_exhaustive()
+    }
 }
 
 impl RefreshSourceBuilder {

@@ -90,8 +90,6 @@ secrets! {
     RefreshToken;
     /// An ID token (OpenID Connect Core section 2). Nothing about it was verified.
     IdToken;
-    /// A client's secret (RFC 6749 section 2.3.1).
-    ClientSecret;
     /// An authorization code (RFC 6749 section 1.3.1).
     AuthorizationCode;
     /// Any other token that is handed to a token endpoint: a subject's or actor's token, or an assertion.
@@ -129,7 +127,7 @@ mod tests {
     #[test]
     fn secrets_compare_by_their_whole_text() {
         for (one, two, same) in [("a", "a", true), ("a", "b", false), ("a", "ab", false), ("", "", true)] {
-            assert_eq!(ClientSecret::new(one) == ClientSecret::new(two), same, "{one} {two}");
+            assert_eq!(Assertion::new(one) == Assertion::new(two), same, "{one} {two}");
         }
     }
 }

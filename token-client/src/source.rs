@@ -22,7 +22,8 @@ pub trait TokenSource: fmt::Debug + Send + Sync + 'static {
     fn token(&self) -> Acquire<'_>;
 
     /// A token to send after `refused` was answered with 401. It is the same token where the source has no other one
-    /// or was asked for one only moments ago: then there is no use in sending it again.
+    /// or was asked for one only moments ago: then there is no use in sending it again. The call itself sets the renewal off: the
+    /// future may be dropped.
     fn renew(&self, refused: &Token) -> Acquire<'_>;
 }
 

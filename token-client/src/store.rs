@@ -5,13 +5,13 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
+use token_core::StoreError;
 use token_core::http::BoxFuture;
 
 /// A store of records, one under each name, shared by every process that uses the same refresh tokens.
 ///
 /// The bytes hold refresh tokens in the clear: whoever can read the store can act for its users. Compare them whole; do not
-/// parse them. Nothing else is asked of a store, so that a database column, a Redis key
-/// (`token-redis` has that) or a file with a lock will do.
+/// parse them. Nothing else is asked of a store, so that a database column, a Redis key or a file with a lock will do.
 ///
 /// # What a killed process loses
 ///
@@ -38,26 +38,6 @@ pub trait SwapStore: fmt::Debug + Send + Sync + 'static {
         next: Option<&'a [u8]>,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
 }
-
-/// A store did not do what it was asked. The text is for the operator and names no record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoreError(String);
-
-impl StoreError {
-    /// An error with this text: lower case, nothing secret.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for StoreError {}
 
 /// A store in the memory of one process: gone with it. It has no limit; forget the users that sign out.
 #[derive(Default)]

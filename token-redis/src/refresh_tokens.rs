@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use redis::cmd;
-use token_client::{StoreError, SwapStore};
+use token_client::SwapStore;
+use token_core::StoreError;
 use token_core::http::BoxFuture;
 
 use crate::Redis;
@@ -37,7 +38,7 @@ impl SwapStore for RedisRefreshTokens {
         Box::pin(async move {
             let mut get = cmd("GET");
             get.arg(self.0.named("refresh", name));
-            Ok(self.0.ask::<Option<Vec<u8>>>(get).await.map_err(trouble)?.map(Bytes::from))
+            Ok(self.0.ask::<Option<Vec<u8>>>(get).await?.map(Bytes::from))
         })
     }
 
@@ -53,11 +54,7 @@ impl SwapStore for RedisRefreshTokens {
             for record in [expected, next] {
                 swap.arg(i32::from(record.is_some())).arg(record.unwrap_or_default());
             }
-            Ok(self.0.ask::<i64>(swap).await.map_err(trouble)? == 1)
+            Ok(self.0.ask::<i64>(swap).await? == 1)
         })
     }
-}
-
-fn trouble(error: token_core::StoreError) -> StoreError {
-    StoreError::new(error.to_string())
 }

@@ -164,6 +164,23 @@ async fn a_refused_token_is_replaced_once_and_not_over_and_over() {
     assert_eq!(server.asked(), 2);
 }
 
+#[tokio::test]
+async fn what_was_asked_for_before_a_sign_out_is_not_kept_after_it() {
+    let (server, cell, _) = Server::start(0);
+    let before = tokio::spawn(cell.ask());
+    settle().await;
+    cell.clear();
+    let after = tokio::spawn(cell.ask());
+    settle().await;
+    assert_eq!(server.asked(), 2, "the one after does not join the one before");
+    server.answers.add_permits(1);
+    assert_eq!(before.await.unwrap().unwrap().expose(), "t1");
+    assert!(cell.ask().now().is_err(), "and what the one before got is served to nobody else");
+    server.answers.add_permits(1);
+    assert_eq!(after.await.unwrap().unwrap().expose(), "t2");
+    assert_eq!(cell.ask().now().unwrap().unwrap().expose(), "t2");
+}
+
 #[derive(Debug)]
 struct Panics;
 

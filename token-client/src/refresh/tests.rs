@@ -99,7 +99,7 @@ impl SwapStore for Shaky {
         if self.refusing.load(Ordering::SeqCst) {
             let left = self.healthy_swaps.load(Ordering::SeqCst);
             if left == 0 {
-                return Box::pin(std::future::ready(Err(StoreError::new("the store is read-only"))));
+                return Box::pin(std::future::ready(Err(StoreError::Unreachable("the store is read-only".to_owned()))));
             }
             self.healthy_swaps.store(left - 1, Ordering::SeqCst);
         }
@@ -307,7 +307,7 @@ impl OnRotate for Hook {
     fn rotated<'a>(&'a self, old: &'a RefreshToken, new: &'a RefreshToken) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             if self.0.refusing.load(Ordering::SeqCst) {
-                return Err(StoreError::new("the disk is full"));
+                return Err(StoreError::Unreachable("the disk is full".to_owned()));
             }
             self.0.rotations.lock().unwrap().push([old, new].map(|token| token.expose().to_owned()));
             Ok(())
