@@ -11,7 +11,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tower_token::{Rule, ScopeLayer, TokenLayer};
 
-async fn serve(api: ResourceServer) -> String {
+pub(crate) async fn serve(api: ResourceServer) -> String {
     let (_, health) = tonic_health::server::health_reporter();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -7,7 +7,9 @@ use ::tower::ServiceExt;
 use actix_web::{App, test, web};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
-use token_client::{Auth0TokenVault, Delegation, Downstream, FederatedSource, Google, TokenClient, TokenRequest};
+use token_client::{
+    Auth0TokenVault, BearerLayer, Delegation, Downstream, FederatedSource, Google, Origins, TokenClient, TokenRequest,
+};
 use token_core::http::ReqwestClient;
 use token_core::{Issuer, ResourceServer};
 use token_test::{Endpoint, TestIssuer};
@@ -198,4 +200,31 @@ async fn the_exchange_is_made_once_and_ends_with_the_callers_token() {
         delegation.for_caller(&caller).await.unwrap().expose()
     );
     assert_eq!(issuer.hits(Endpoint::Token), 2);
+}
+
+#[tokio::test]
+async fn a_tonic_client_sends_the_token_to_the_listed_origin_only() {
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_client::HealthClient;
+    use tower_layer::Layer;
+
+    let issuer = TestIssuer::start().await;
+    let address = crate::grpc::serve(parts(&issuer, false).api).await;
+    let channel = tonic::transport::Channel::from_shared(address.clone()).unwrap().connect().await.unwrap();
+    let source = client(&issuer).source(TokenRequest::client_credentials().scope("health:read"));
+    for (listed, outcome) in
+        [(address.as_str(), Ok(1)), ("https://elsewhere.example", Err(tonic::Code::Unauthenticated))]
+    {
+        let layer = BearerLayer::new(source.clone(), Origins::of([listed]).unwrap());
+        let mut health = HealthClient::with_origin(layer.layer(channel.clone()), address.parse().unwrap());
+        for _ in 0..2 {
+            let answer = health.check(HealthCheckRequest::default()).await;
+            assert_eq!(
+                answer.map(|answer| answer.into_inner().status).map_err(|status| status.code()),
+                outcome,
+                "{listed}"
+            );
+        }
+    }
+    assert_eq!(issuer.hits(Endpoint::Token), 1, "one token for all calls");
 }
