@@ -134,6 +134,7 @@ fn hits(text: &mut String, measured: &Measured) {
     text.push_str("\n## Hits and refusals\n\nThrough the gate, clock included, against the RS256 floor.\n\n| | ns | / RS256 floor |\n|---|---|---|\n");
     let rows = [
         ("hit, 1 hot token", "hit.1"),
+        ("hit, 1 hot opaque token", "hit.opaque"),
         ("hit, 1,000 tokens in random order", "hit.1000"),
         ("hit, 50,000 tokens in random order (EdDSA)", "hit.50000"),
         ("hit, 1 hot token, digests kept", "hit.digest"),

@@ -1,8 +1,12 @@
 //! The toolkit as the benchmarks call it: a server over the fixture's keys, a request that carries a token.
 
+use std::time::Duration;
+
 use harness::{AUDIENCE, Alg, Fixture, ISSUER, fixture::SECRET};
+use token_core::http::BoxFuture;
 use token_core::{
-    Algorithm, ErrorKind, Issuer, Presented, RequestView, ResourceServer, StaticKeys, TokenCacheSettings, Verified,
+    Algorithm, ErrorKind, Issuer, OpaqueAnswer, OpaqueError, OpaqueTokens, OpaqueVerifier, Presented, RequestView,
+    ResourceServer, StaticKeys, Timestamp, TokenCacheSettings, Verified,
 };
 
 /// A request with one authorization header, as a framework hands it over.
@@ -54,6 +58,34 @@ pub fn server(keys: StaticKeys, cache: TokenCacheSettings) -> ResourceServer {
         .token_cache(cache)
         .build()
         .expect("the settings are sound")
+}
+
+/// A resource server that trusts an endpoint's word for opaque tokens, and the token it has asked about already.
+pub fn opaque_server(fixture: &Fixture) -> (ResourceServer, Asking) {
+    let tokens = OpaqueTokens::verifier(Vouching(fixture.claims(1))).active_life(Duration::from_secs(3600));
+    let server = ResourceServer::builder(AUDIENCE)
+        .trust(Issuer::without_keys(ISSUER, tokens).expect("the issuer has a name"))
+        .build()
+        .expect("the settings are sound");
+    let request = Asking::with("an-opaque-token-says-nothing-by-itself");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("threads can be had");
+    let asked = runtime.block_on(server.authenticate(Presented::request(&request)));
+    asked.expect("the endpoint vouches for every token");
+    (server, request)
+}
+
+/// An endpoint that answers at once and always the same, so that what is left is ours.
+#[derive(Debug)]
+struct Vouching(String);
+
+impl OpaqueVerifier for Vouching {
+    fn identity(&self) -> &str {
+        "benchmark"
+    }
+
+    fn ask<'a>(&'a self, _: &'a str, _: Timestamp) -> BoxFuture<'a, Result<OpaqueAnswer, OpaqueError>> {
+        Box::pin(async { Ok(OpaqueAnswer::Claims(self.0.clone())) })
+    }
 }
 
 /// Through the gate at once: no network is in reach here.

@@ -16,7 +16,7 @@ impl ResourceServer {
     /// go on with the registry they began with.
     ///
     /// # Errors
-    /// As [`ResourceServerBuilder::build`], for this issuer.
+    /// As [`ResourceServerBuilder::build`](crate::ResourceServerBuilder::build), for this issuer.
     pub fn trust(&self, issuer: Issuer) -> Result<(), ConfigError> {
         let identifier = issuer.identifier.clone();
         self.add(issuer)?;

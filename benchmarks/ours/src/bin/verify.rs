@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bench_ours::{Asking, ask, keys, no_cache, report, room_for, server, shuffled};
+use bench_ours::{Asking, ask, keys, no_cache, opaque_server, report, room_for, server, shuffled};
 use harness::rounds::median;
 use harness::{AUDIENCE, Alg, Case, Claims, Fixture, Floor, ISSUER, Rounds, fixture::SECRET};
 use jsonwebtoken::jwk::Jwk;
@@ -90,15 +90,17 @@ fn hits(fixture: &Fixture) {
         (server(all(), TokenCacheSettings::default()), server(all(), room_for(4096)), server(all(), room_for(262_144)));
     let digests = server(all(), TokenCacheSettings::default().keep_digests());
     let typed = server(all(), TokenCacheSettings::default());
+    let (opaque, vouched) = opaque_server(fixture);
     let table = Rounds::from_env().run(vec![
         Case::new("floor", || floor.verify()),
         Case::new("1", in_random_order(&one, &hot)),
         Case::new("1000", in_random_order(&some, &thousand)),
         Case::new("50000", in_random_order(&lots, &many)),
         Case::new("digest", in_random_order(&digests, &hot)),
+        Case::new("opaque", || ask(&opaque, &vouched).is_ok()),
         Case::new("typed", || ask(&typed, &hot[0]).is_ok_and(|token| token.claims::<Claims>().is_ok())),
     ]);
-    for case in ["1", "1000", "50000", "digest", "typed"] {
+    for case in ["1", "opaque", "1000", "50000", "digest", "typed"] {
         report(&format!("hit.{case}.ns"), table.ns(case));
         report(&format!("hit.{case}.over_rs256_floor"), table.ratio(case, "floor"));
     }
