@@ -66,7 +66,9 @@ fn lint() -> Outcome {
 fn backends() -> Outcome {
     cargo("check -p token-core --no-default-features --features rust-crypto")?;
     cargo("test -p token-core --lib --no-default-features --features rust-crypto,reqwest")?;
-    cargo("test -p token-core --lib --features rust-crypto")
+    cargo("test -p token-core --lib --features rust-crypto")?;
+    // What nothing else in the workspace turns on.
+    cargo("test -p token-core --lib --features metrics,openapi,policy-toml,schema")
 }
 
 /// Licences, sources and bans of everything that is linked; each pair of the core's features; packages as a registry would get them. The
