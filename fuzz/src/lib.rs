@@ -13,7 +13,7 @@ use token_core::discovery::process_metadata;
 use token_core::signing::SigningKey;
 use token_core::{
     Algorithm, Algorithms, Clock, Error, Issuer, JwksSettings, Presented, RequestView, ResourceServer, Rule,
-    StaticKeys, Timestamp, Verified,
+    StaticKeys, Timestamp, TokenCacheSettings, Verified,
 };
 
 /// A target: its name, and what it does with bytes.
@@ -202,6 +202,42 @@ pub fn signed_jwt(bytes: &[u8]) {
             check_accepted(&token, &verified);
         }
     }
+    both_roads_agree(&token);
+}
+
+/// Where one issuer is trusted, a token like the last one has its claims read by the quick scanner, behind its signature; where there are
+/// two, by `serde_json`, before it. Nobody can tell from the outcome.
+fn both_roads_agree(token: &str) {
+    static SERVERS: OnceLock<[ResourceServer; 2]> = OnceLock::new();
+    let [straight, long] = SERVERS.get_or_init(|| {
+        let keys = || StaticKeys::secret(Algorithm::HS256, SECRET).expect("a long secret");
+        let builder = || {
+            let issuer = Issuer::with_keys(ISSUER, keys()).expect("an issuer");
+            ResourceServer::builder(AUDIENCE).trust(issuer).clock(Stopped).token_cache(no_cache())
+        };
+        let another = Issuer::with_keys("https://another.example", keys()).expect("an issuer");
+        [builder().build().expect("a server"), builder().trust(another).build().expect("a server")]
+    });
+    let seen = |server: &ResourceServer| {
+        let outcome = server.authenticate(Presented::token(token)).now().expect("static keys never wait");
+        outcome.map_err(|error| (error.kind(), error.detail().to_owned())).map(|verified| {
+            let names = [verified.subject(), verified.client_id(), verified.token_id(), verified.session_id()];
+            let names = names.map(|name| name.map(str::to_owned));
+            let [audience, scopes, roles] = [
+                verified.audience().map(str::to_owned).collect::<Vec<_>>(),
+                verified.scopes().iter().map(str::to_owned).collect(),
+                verified.roles().iter().map(str::to_owned).collect(),
+            ];
+            let times = (verified.expires_at(), verified.issued_at(), verified.kind());
+            (names, audience, scopes, roles, times, verified.actor().cloned(), verified.claims_json().to_owned())
+        })
+    };
+    assert_eq!(seen(straight), seen(long), "{token}");
+}
+
+/// So that each look at a token is the first.
+fn no_cache() -> TokenCacheSettings {
+    TokenCacheSettings::default().entries(0)
 }
 
 fn signed(bytes: &[u8]) -> Option<String> {

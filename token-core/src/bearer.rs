@@ -30,6 +30,17 @@ impl<'a> Candidate<'a> {
         !matches!(self, Self::Field(_))
     }
 
+    /// The text, whatever its characters. What reads it must refuse all that no token has, or ask [`token`](Self::token) before it says yes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] when it is not text.
+    pub(crate) fn text(self) -> Result<&'a str, Error> {
+        match self {
+            Self::Field(bytes) => std::str::from_utf8(bytes).map_err(|_| no_token().at(Check::Credentials)),
+            Self::Bare(token) | Self::Checked(token) => Ok(token),
+        }
+    }
+
     /// The token.
     ///
     /// # Errors
@@ -104,8 +115,12 @@ pub(crate) fn b64token(bytes: &[u8]) -> Result<&str, Error> {
     let well_formed = body > 0 && blocks.iter().all(|block| all_b64token(block)) && all_b64token(rest);
     match std::str::from_utf8(bytes) {
         Ok(token) if well_formed => Ok(token),
-        _ => Err(Error::new(ErrorKind::InvalidRequest, "the bearer token holds characters that no token has, or none")),
+        _ => Err(no_token()),
     }
+}
+
+fn no_token() -> Error {
+    Error::new(ErrorKind::InvalidRequest, "the bearer token holds characters that no token has, or none")
 }
 
 /// The same, where each part between dots may be padded, as some load balancers write JWTs. Whether that is taken is for

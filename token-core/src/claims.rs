@@ -7,8 +7,10 @@
 mod names;
 mod number;
 mod parse;
+mod scan;
 mod spans;
 
 pub(crate) use names::Names;
 pub(crate) use parse::{Claims, parse};
+pub(crate) use scan::scan;
 pub(crate) use spans::{List, Span, Text};

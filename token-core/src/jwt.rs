@@ -16,6 +16,7 @@ use crate::registry::{Naming, Registry};
 use crate::trusted::{Extra, TrustedIssuer};
 use crate::{Error, ErrorKind, Timestamp};
 
+mod straight;
 #[cfg(test)]
 mod vectors;
 
@@ -67,18 +68,22 @@ struct Parts<'a> {
     signed: &'a [u8],
 }
 
-/// Verifies `token`. The caller has capped its length.
-pub(crate) fn verify(token: &str, registry: &Registry, now: Timestamp) -> Result<Accepted, Hurdle> {
+/// Verifies `token`, whose length the caller has capped. `kept` goes into the text beside the claims: the token, or nothing.
+pub(crate) fn verify(token: &str, registry: &Registry, now: Timestamp, kept: &str) -> Result<Accepted, Hurdle> {
     // RFC 7519 7.2, steps 1 to 6: three parts, strict base64url, one JSON object each.
     let parts = split(token)?;
+    let asked = match straight::verify(&parts, registry, now, kept) {
+        Ok(accepted) => return Ok(accepted),
+        Err(asked) => asked,
+    };
     let (untrusted_json, padded) =
-        decode_claims(&parts, registry).map_err(|error| match kind::untrusted_prefix(token) {
+        decode_claims(&parts, registry, kept.len()).map_err(|error| match kind::untrusted_prefix(token) {
             Some(_) => foreign(token),
             None => error,
         })?;
     let parts = if padded { parts.without_padding() } else { parts };
     let (text, untrusted) =
-        claims::parse(untrusted_json).map_err(|error| malformed(Check::Claims, error.to_string()))?;
+        claims::parse(untrusted_json, kept).map_err(|error| malformed(Check::Claims, error.to_string()))?;
 
     // RFC 8725 3.8: the issuer picks its own rules and keys out of the closed registry.
     let issuer = match registry.candidates(&text, &untrusted) {
@@ -107,7 +112,7 @@ pub(crate) fn verify(token: &str, registry: &Registry, now: Timestamp) -> Result
     };
 
     let mut kind = TokenKind::Access;
-    let key = signed_by(&parts, &keys, |algorithm, token_type| {
+    let key = signed_by(&parts, &keys, asked, |algorithm, token_type| {
         kind = issuer.check_header(algorithm, token_type, &text, &untrusted)?;
         issuer.check_claims(kind, &text, &untrusted, now)
     });
@@ -122,30 +127,41 @@ pub(crate) fn verify(token: &str, registry: &Registry, now: Timestamp) -> Result
         }
     };
 
-    // Only now, on signed data, what an issuer's own rules ask for.
+    Ok(accept(&parts, issuer, key, kind, text, untrusted)?)
+}
+
+/// Only now, on signed data, what an issuer's own rules ask for.
+fn accept(
+    parts: &Parts<'_>,
+    issuer: &Arc<TrustedIssuer>,
+    key: Arc<VerificationKey>,
+    kind: TokenKind,
+    text: Text,
+    claims: Claims,
+) -> Result<Accepted, Error> {
     let header_json = || {
         let mut buffer = HeaderBuffer::new();
         buffer.decode(parts.header).and_then(|json| serde_json::from_slice(json).ok()).unwrap_or_default()
     };
-    let extra = issuer.examine(Some(&key), header_json, &text, &untrusted).map_err(|error| error.at(Check::Demands))?;
+    let extra = issuer.examine(Some(&key), header_json, &text, &claims).map_err(|error| error.at(Check::Demands))?;
     let kind = match (kind, &extra) {
         (TokenKind::Access, Some(extra)) if extra.delegation.actor.is_some() => TokenKind::Delegation,
         (TokenKind::Access, _) if issuer.naming == Naming::Nameless => TokenKind::Management,
         (kind, _) => kind,
     };
-    Ok(Accepted { text, claims: untrusted, key, issuer: Arc::clone(issuer), kind, extra })
+    Ok(Accepted { text, claims, key, issuer: Arc::clone(issuer), kind, extra })
 }
 
 /// The claims as JSON text, and whether they had to be read with padding: only where some issuer is known to send it.
-fn decode_claims(parts: &Parts<'_>, registry: &Registry) -> Result<(String, bool), Error> {
+fn decode_claims(parts: &Parts<'_>, registry: &Registry, room: usize) -> Result<(String, bool), Error> {
     let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    if let Some(json) = text(base64url::decode(parts.claims)) {
+    if let Some(json) = text(base64url::decode_with_room(parts.claims, room)) {
         // The claims may have come out even where the header did not.
         return Ok((json, parts.has_padding() && registry.allows_padding()));
     }
     if parts.has_padding()
         && registry.allows_padding()
-        && let Some(json) = text(base64url::decode(trim(parts.claims)))
+        && let Some(json) = text(base64url::decode_with_room(trim(parts.claims), room))
     {
         return Ok((json, true));
     }
@@ -215,10 +231,10 @@ pub(crate) fn verify_statement(
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .ok_or_else(|| malformed(Check::Claims, "the claims are not UTF-8 in strict base64url"))?;
     let (text, untrusted) =
-        claims::parse(untrusted_json).map_err(|error| malformed(Check::Claims, error.to_string()))?;
+        claims::parse(untrusted_json, "").map_err(|error| malformed(Check::Claims, error.to_string()))?;
     let lacking = |lacking| Hurdle::Key { issuer: Arc::clone(issuer), lacking };
     let Some(keys) = issuer.keys.current(now) else { return Err(lacking(Lacking::Set)) };
-    let key = signed_by(&parts, &keys, |algorithm, token_type| {
+    let key = signed_by(&parts, &keys, None, |algorithm, token_type| {
         if !issuer.algorithms.contains(algorithm) {
             return Err(Error::new(ErrorKind::AlgorithmNotAllowed, "the algorithm is not agreed with this issuer"));
         }
@@ -245,11 +261,19 @@ impl From<Error> for Unsigned {
     }
 }
 
+/// What a key has said of the token's signature.
+struct Asked {
+    key: Arc<VerificationKey>,
+    algorithm: Algorithm,
+    good: bool,
+}
+
 /// RFC 7515 5.2: the header names algorithm and key, the key checks the signature over the token's own bytes. `precheck` is asked
-/// between the header and the key.
+/// between the header and the key. A key that was `asked` about this token is not asked again.
 fn signed_by(
     parts: &Parts<'_>,
     keys: &KeySet,
+    asked: Option<Asked>,
     precheck: impl FnOnce(Algorithm, TokenType) -> Result<(), Error>,
 ) -> Result<Arc<VerificationKey>, Unsigned> {
     let mut buffer = SignatureBuffer::new();
@@ -258,7 +282,11 @@ fn signed_by(
     // The very header of a token that was well signed: everything judged from it holds.
     if let Some(remembered) = keys.remembered(parts.header) {
         precheck(remembered.alg, remembered.typ)?;
-        if remembered.key.verify(remembered.alg, parts.signed, signature) {
+        let good = match asked {
+            Some(asked) if Arc::ptr_eq(&asked.key, remembered.key) && asked.algorithm == remembered.alg => asked.good,
+            _ => remembered.key.verify(remembered.alg, parts.signed, signature),
+        };
+        if good {
             return Ok(Arc::clone(remembered.key));
         }
         return Err(unsigned(remembered.key.kid()));

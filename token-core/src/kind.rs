@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     fn marks(typ: TokenType, json: &str) -> (Option<TokenKind>, Option<TokenKind>) {
-        let (text, claims) = crate::claims::parse(json.to_owned()).unwrap();
+        let (text, claims) = crate::claims::parse(json.to_owned(), "").unwrap();
         let (first, second) = untrusted_marks(Some(typ), &text, &claims);
         (first.map(|mark| mark.kind), second.map(|mark| mark.kind))
     }

@@ -82,6 +82,8 @@ pub(crate) struct Registry {
     templates: Vec<Arc<TrustedIssuer>>,
     without_issuer: Vec<Arc<TrustedIssuer>>,
     routes: Routes,
+    /// The one who is trusted, by name, where it is only one.
+    only: Option<Arc<TrustedIssuer>>,
 }
 
 impl Registry {
@@ -119,6 +121,7 @@ impl Registry {
             Naming::Template(_) => self.templates.push(issuer),
             Naming::Nameless | Naming::TrustDomain => self.without_issuer.push(issuer),
         }
+        self.only = self.find_only();
         Ok(())
     }
 
@@ -131,7 +134,21 @@ impl Registry {
         }
         // Fewer than were certain before cannot be in doubt.
         self.routes = Routes::new(self.iter()).unwrap_or_default();
+        self.only = self.find_only();
         gone
+    }
+
+    fn find_only(&self) -> Option<Arc<TrustedIssuer>> {
+        let mut all = self.iter();
+        match (all.next(), all.next()) {
+            (Some(only), None) if only.naming == Naming::Exact => Some(Arc::clone(only)),
+            _ => None,
+        }
+    }
+
+    /// The one issuer that is trusted, by its exact name; `None` where there are others, or others could have the name.
+    pub(crate) fn only(&self) -> Option<&Arc<TrustedIssuer>> {
+        self.only.as_ref()
     }
 
     /// Where tokens go that cannot be verified here.

@@ -109,25 +109,38 @@ impl ResourceServer {
             Ok(verified) => return self.admit(verified, now),
             Err(key) => key,
         };
-        let token = match candidate.token() {
-            Ok(token) => token,
-            Err(error) => return MaybeReady::ready(Err(self.refusal(error))),
+        let step = match candidate.text().map_err(Step::from).and_then(|token| self.0.verify(token, key, now)) {
+            // A JWT whose every part was decoded is of good grammar, but for padding.
+            Ok(verified) if candidate.may_be_padded() || !verified.shared_facts().issuer.padded => {
+                return self.admit(verified, now);
+            }
+            step => step,
         };
-        match self.0.verify(token, key, now) {
+        // Whatever else may be wrong, or has to be asked: what is no bearer token at all is said first (RFC 6750 section 3.1).
+        match candidate.token() {
+            Ok(token) => self.go_on(step, token, now),
+            Err(error) => MaybeReady::ready(Err(self.refusal(error))),
+        }
+    }
+
+    /// From where the first look at a token has led: to a verdict, or to what has to be awaited for one.
+    fn go_on(&self, step: Result<Verified, Step>, token: &str, now: Timestamp) -> MaybeReady<Verified> {
+        let owned = || (self.clone(), Box::<str>::from(token));
+        match step {
             Ok(verified) => self.admit(verified, now),
             Err(Step::Refused(error)) => MaybeReady::ready(Err(self.refusal(error))),
             Err(Step::Wait(fetch, _)) => {
-                let (server, token) = (self.clone(), Box::<str>::from(token));
+                let (server, token) = owned();
                 MaybeReady::waiting(async move { server.after(fetch, &token).await })
             }
             Err(Step::Ask(issuer, jwt)) => {
-                let (server, token) = (self.clone(), Box::<str>::from(token));
+                let (server, token) = owned();
                 MaybeReady::waiting(async move { server.ask(&issuer, &token, jwt).await })
             }
             Err(Step::Resolve(issuer)) => match self.look_up(&issuer, now) {
                 Lookup::Known(landed) => MaybeReady::ready(Err(self.refusal(unresolved(landed)))),
                 lookup => {
-                    let (server, token) = (self.clone(), Box::<str>::from(token));
+                    let (server, token) = owned();
                     MaybeReady::waiting(async move { server.resolved(lookup.landed().await, &token).await })
                 }
             },
@@ -267,8 +280,8 @@ impl Inner {
     }
 
     fn verify_jwt(&self, token: &str, now: Timestamp) -> Result<Verified, Step> {
-        match jwt::verify(token, &self.registry.load(), now) {
-            Ok(accepted) => Ok(self.vouch(token, accepted)),
+        match jwt::verify(token, &self.registry.load(), now, self.kept(token)) {
+            Ok(accepted) => Ok(self.vouch(accepted)),
             Err(Hurdle::Refused(error)) => Err(error.into()),
             Err(Hurdle::Stranger(issuer)) if self.resolving.is_some() => Err(Step::Resolve(issuer)),
             Err(Hurdle::Stranger(_)) => Err(no_such_issuer().into()),
@@ -277,11 +290,15 @@ impl Inner {
         }
     }
 
-    fn vouch(&self, token: &str, accepted: Accepted) -> Verified {
+    /// The token as far as it is kept: whole, or not at all.
+    fn kept<'t>(&self, token: &'t str) -> &'t str {
+        if self.keep_tokens { token } else { "" }
+    }
+
+    fn vouch(&self, accepted: Accepted) -> Verified {
         Verified::new(Arc::new(Facts {
             text: accepted.text,
             claims: accepted.claims,
-            token: self.keep_tokens.then(|| token.into()),
             key: Some(accepted.key),
             issuer: accepted.issuer,
             kind: accepted.kind,

@@ -3,6 +3,7 @@
 pub(crate) mod text;
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z.
@@ -16,67 +17,87 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// let expires = Timestamp::from_secs(1_700_000_000);
 /// assert!(expires.saturating_add(Duration::from_secs(30)) > expires);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(i64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+// The milliseconds with their sign turned round, which keeps their order and leaves the zero for `Option`: a claim that is not there takes
+// no room of its own.
+pub struct Timestamp(NonZeroU64);
+
+const SIGN: u64 = 1 << 63;
 
 impl Timestamp {
     /// The latest point in time there is; further than any token may reach.
-    pub const MAX: Self = Self(i64::MAX);
+    pub const MAX: Self = Self::from_millis(i64::MAX);
     /// 1970-01-01T00:00:00Z.
-    pub const EPOCH: Self = Self(0);
+    pub const EPOCH: Self = Self::from_millis(0);
 
     /// A point in time given in whole seconds since the epoch.
     #[must_use]
     pub const fn from_secs(seconds: i64) -> Self {
-        Self(seconds.saturating_mul(1000))
+        Self::from_millis(seconds.saturating_mul(1000))
     }
 
     /// A point in time given in milliseconds since the epoch.
     #[must_use]
     pub const fn from_millis(milliseconds: i64) -> Self {
-        Self(milliseconds)
+        match NonZeroU64::new(milliseconds.cast_unsigned() ^ SIGN) {
+            Some(turned) => Self(turned),
+            None => Self(NonZeroU64::MIN),
+        }
     }
 
     /// Whole seconds since the epoch, rounded down.
     #[must_use]
     pub const fn as_secs(self) -> i64 {
-        self.0.div_euclid(1000)
+        self.as_millis().div_euclid(1000)
     }
 
     /// Milliseconds since the epoch.
     #[must_use]
     pub const fn as_millis(self) -> i64 {
-        self.0
+        (self.0.get() ^ SIGN).cast_signed()
     }
 
     /// This point and `duration` more.
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(millis(duration)))
+        Self::from_millis(self.as_millis().saturating_add(millis(duration)))
     }
 
     /// This point less `duration`.
     #[must_use]
     pub fn saturating_sub(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(millis(duration)))
+        Self::from_millis(self.as_millis().saturating_sub(millis(duration)))
     }
 
     /// How long after `earlier` this is; zero when it is not after it.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+        Duration::from_millis(u64::try_from(self.as_millis().saturating_sub(earlier.as_millis())).unwrap_or(0))
+    }
+}
+
+impl Default for Timestamp {
+    fn default() -> Self {
+        Self::EPOCH
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Timestamp").field(&self.as_millis()).finish()
     }
 }
 
 fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+    let whole = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX).saturating_mul(1000);
+    whole.saturating_add(i64::from(duration.subsec_millis()))
 }
 
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         match time.duration_since(UNIX_EPOCH) {
-            Ok(after) => Self(millis(after)),
-            Err(before) => Self(-millis(before.duration())),
+            Ok(after) => Self::from_millis(millis(after)),
+            Err(before) => Self::from_millis(-millis(before.duration())),
         }
     }
 }
@@ -100,5 +121,32 @@ impl Clock for SystemClock {
 impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
     fn now(&self) -> Timestamp {
         (**self).now()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_point_in_time_keeps_its_place_and_its_order() {
+        let points = [i64::MIN + 1, -1500, -1, 0, 1, 999, 1000, 1_700_000_000_000, i64::MAX];
+        for pair in points.windows(2) {
+            let [earlier, later] = [pair[0], pair[1]].map(Timestamp::from_millis);
+            assert!(earlier < later && Some(later) > Some(earlier) && None < Some(earlier), "{earlier:?} {later:?}");
+            assert_eq!((earlier.as_millis(), later.as_millis()), (pair[0], pair[1]));
+        }
+        assert_eq!(Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MIN + 1));
+        assert_eq!(Timestamp::default(), Timestamp::EPOCH);
+        assert_eq!(Timestamp::from_millis(-1500).as_secs(), -2);
+        assert_eq!(size_of::<Option<Timestamp>>(), 8);
+    }
+
+    #[test]
+    fn the_clock_is_read_to_the_millisecond_on_both_sides_of_the_epoch() {
+        let after = UNIX_EPOCH + Duration::from_micros(1_234_567_890);
+        assert_eq!(Timestamp::from(after).as_millis(), 1_234_567);
+        assert_eq!(Timestamp::from(UNIX_EPOCH - Duration::from_millis(1500)).as_millis(), -1500);
+        assert_eq!(Timestamp::MAX.saturating_add(Duration::MAX), Timestamp::MAX);
     }
 }

@@ -6,8 +6,8 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -83,9 +83,9 @@ impl TokenCacheSettings {
 /// Wide sets: a table a quarter full hardly ever has to drop a token that is in use.
 const WAYS: usize = 8;
 /// Handles per entry: as many threads as can use one hot token without sharing a reference count.
-const SHARDS: usize = 8;
-/// The end of a JWT is its signature: as good as random, and enough to pick a set.
-const TAIL: usize = 64;
+const SHARDS: u8 = 8;
+/// The end of a JWT is its signature: as good as random, and this much of it enough to pick a set.
+const TAIL: usize = 32;
 
 pub(crate) struct TokenCache {
     sets: Box<[Set]>,
@@ -105,9 +105,8 @@ struct Set {
 
 struct Entry {
     digest: Option<Box<[u8; 32]>>,
-    facts: Arc<Facts>,
     until: Timestamp,
-    size: usize,
+    size: u32,
     /// The token has padding, and so is not one everywhere.
     padded: bool,
     handles: Handles,
@@ -116,9 +115,9 @@ struct Entry {
 /// What is handed out: to each thread, as far as they are few, a handle of its own. The thread that verified the token has the
 /// first; most tokens need no more.
 struct Handles {
-    home: usize,
+    home: u8,
     first: Verified,
-    others: OnceLock<Box<[OnceLock<Verified>; SHARDS]>>,
+    others: OnceLock<Box<[OnceLock<Verified>; SHARDS as usize]>>,
 }
 
 impl Handles {
@@ -128,11 +127,11 @@ impl Handles {
             return self.first.clone();
         }
         let others = self.others.get_or_init(Box::default);
-        others[shard].get_or_init(|| Verified::new(Arc::clone(self.first.shared_facts()))).clone()
+        others[usize::from(shard)].get_or_init(|| Verified::new(Arc::clone(self.first.shared_facts()))).clone()
     }
 
     /// The most bytes on the heap that handles come to.
-    const MOST: usize = SHARDS * (size_of::<OnceLock<Verified>>() + 3 * size_of::<usize>());
+    const MOST: usize = SHARDS as usize * (size_of::<OnceLock<Verified>>() + 3 * size_of::<usize>());
 }
 
 /// What a token is looked up by; computed once per request.
@@ -166,7 +165,9 @@ impl TokenCache {
         }
         let tail = &token[token.len().saturating_sub(TAIL)..];
         // The lowest bit marks a tag as taken, so that an empty way never looks like a match.
-        Key { hash: self.seed.hash_one((tail, token.len())) | 1, digest: None }
+        let mut hasher = self.seed.build_hasher();
+        hasher.write(tail);
+        Key { hash: hasher.finish() | 1, digest: None }
     }
 
     /// The facts of this very token, if it is here and its time here is not over and `still_good` says so.
@@ -184,7 +185,7 @@ impl TokenCache {
             }
             let entry = way.load();
             let Some(entry) = entry.as_deref().filter(|entry| entry.is(key, candidate.bytes())) else { continue };
-            if now >= entry.until || entry.padded && !candidate.may_be_padded() || !still_good(&entry.facts) {
+            if now >= entry.until || entry.padded && !candidate.may_be_padded() || !still_good(entry.facts()) {
                 return None;
             }
             return Some(entry.handles.mine());
@@ -200,13 +201,14 @@ impl TokenCache {
             return;
         }
         let size = size_of::<Entry>() + Handles::MOST + facts.size() + key.digest.map_or(0, |_| 32);
+        // What is larger than any body is not remembered.
+        let Ok(stored) = u32::try_from(size) else { return };
         let set = self.set(key.hash);
         let Some(way) = self.victim(set, now, size) else { return };
         let entry = Entry {
             digest: key.digest.map(Box::new),
-            facts: Arc::clone(facts),
             until,
-            size,
+            size: stored,
             padded: token.contains('='),
             handles: Handles { home: shard(), first: verified.clone(), others: OnceLock::new() },
         };
@@ -227,8 +229,8 @@ impl TokenCache {
         }
         let cost = |way: &ArcSwapOption<Entry>| match way.load().as_deref() {
             None => (Loss::Nothing, 0),
-            Some(entry) if entry.until <= now => (Loss::Ended, entry.size),
-            Some(entry) => (Loss::Ends(entry.until), entry.size),
+            Some(entry) if entry.until <= now => (Loss::Ended, entry.size as usize),
+            Some(entry) => (Loss::Ends(entry.until), entry.size as usize),
         };
         let full = |freed| self.bytes.load(Ordering::Relaxed) + size > self.settings.bytes + freed;
         let ways = set.ways.iter().map(cost).enumerate();
@@ -242,7 +244,7 @@ impl TokenCache {
         let mut count = 0;
         for way in self.sets.iter().flat_map(|set| &set.ways) {
             let found = way.load();
-            if found.as_deref().is_some_and(|entry| gone(&entry.facts)) {
+            if found.as_deref().is_some_and(|entry| gone(entry.facts())) {
                 count += self.drop_entry(way, &found);
             }
         }
@@ -276,7 +278,7 @@ impl TokenCache {
 
     fn forget(&self, entry: Option<Arc<Entry>>) {
         if let Some(entry) = entry {
-            self.bytes.fetch_sub(entry.size, Ordering::Relaxed);
+            self.bytes.fetch_sub(entry.size as usize, Ordering::Relaxed);
             self.entries.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -293,21 +295,25 @@ impl TokenCache {
 }
 
 impl Entry {
+    fn facts(&self) -> &Facts {
+        self.handles.first.shared_facts()
+    }
+
     fn is(&self, key: &Key, token: &[u8]) -> bool {
         match (&self.digest, &key.digest) {
             (Some(mine), Some(theirs)) => **mine == *theirs,
-            (None, None) => self.facts.token.as_deref().map(str::as_bytes) == Some(token),
+            (None, None) => self.facts().text.token().map(str::as_bytes) == Some(token),
             _ => false,
         }
     }
 }
 
 /// A small number of the calling thread's own.
-fn shard() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local!(static MINE: Cell<usize> = const { Cell::new(usize::MAX) });
+fn shard() -> u8 {
+    static NEXT: AtomicU8 = AtomicU8::new(0);
+    thread_local!(static MINE: Cell<u8> = const { Cell::new(u8::MAX) });
     MINE.with(|mine| {
-        if mine.get() == usize::MAX {
+        if mine.get() == u8::MAX {
             mine.set(NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS);
         }
         mine.get()
@@ -318,5 +324,20 @@ impl fmt::Debug for TokenCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (entries, bytes) = self.usage();
         f.debug_struct("TokenCache").field("entries", &entries).field("bytes", &bytes).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claims::Claims;
+
+    /// What a remembered token takes beside its own text and that of its claims.
+    #[test]
+    fn an_entry_is_as_small_as_it_was() {
+        let counts = 2 * size_of::<usize>();
+        let [facts, entry, handle] =
+            [size_of::<Facts>(), size_of::<Entry>(), size_of::<Verified>()].map(|size| size + counts);
+        assert_eq!((size_of::<Claims>(), facts, entry, handle), (168, 264, 72, 24));
     }
 }

@@ -114,7 +114,7 @@ fn with_claims_of(token: &str, profile: &str) -> Result<OpaqueAnswer, OpaqueErro
     let payload = token.split('.').nth(1).and_then(|part| base64url::decode(part.as_bytes())).ok_or_else(unusable)?;
     // Where a member occurs twice the endpoint may have read the other one.
     let payload = String::from_utf8(payload).map_err(|_| unusable())?;
-    let (payload, _) = claims::parse(payload).map_err(|_| unusable())?;
+    let (payload, _) = claims::parse(payload, "").map_err(|_| unusable())?;
     let claims: Map<String, Value> = serde_json::from_str(payload.json()).map_err(|_| unusable())?;
     let mut members: Map<String, Value> = serde_json::from_str(profile).map_err(|_| unusable())?;
     let subject = claims.get("sub");

@@ -44,7 +44,6 @@ impl Deref for Handle {
 pub(crate) struct Facts {
     pub(crate) text: Text,
     pub(crate) claims: Claims,
-    pub(crate) token: Option<Box<str>>,
     /// The key whose signature vouches for the claims; `None` where an endpoint of the issuer did.
     pub(crate) key: Option<Arc<VerificationKey>>,
     pub(crate) issuer: Arc<TrustedIssuer>,
@@ -81,11 +80,8 @@ impl Facts {
 
     /// Bytes that the facts take, without what a handler's own types add.
     pub(crate) fn size(&self) -> usize {
-        let lists = [&self.claims.audience, &self.claims.scope, &self.claims.scp, &self.claims.permissions];
         size_of::<Self>()
             + self.text.size()
-            + self.token.as_ref().map_or(0, |token| token.len())
-            + lists.iter().map(|list| list.size()).sum::<usize>()
             // Names and actors are copies out of the text, so never more than it.
             + self.extra.as_ref().map_or(0, |_| size_of::<Extra>() + self.text.size())
     }
@@ -211,7 +207,7 @@ impl Verified {
     /// The token itself, for calls on behalf of its bearer. `None` where the server was told to keep no tokens.
     #[must_use]
     pub fn token(&self) -> Option<&str> {
-        self.0.token.as_deref()
+        self.0.text.token()
     }
 
     /// Asks for what a rule demands.

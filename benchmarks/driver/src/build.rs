@@ -33,7 +33,7 @@ pub const PEERS: &[Peer] = &[
     peer("huskarl", "huskarl-resource-server 0.11.12", true, Some("axum 0.8")),
     peer("tower-oauth2", "tower-oauth2-resource-server 0.12.5", true, Some("axum 0.8")),
     peer("jwt-authorizer", "jwt-authorizer 0.15.0", true, Some("axum 0.7")),
-    peer("aliri", "aliri_oauth2 0.10.2", true, None),
+    peer("aliri", "aliri_oauth2 0.10.2, aliri_actix 0.9.2", true, Some("actix-web 4")),
     peer("axum-jwt-auth", "axum-jwt-auth 0.7.0", true, Some("axum 0.8")),
     peer("actix-httpauth", "actix-web-httpauth 0.8.3 + jsonwebtoken 11.1.0", false, Some("actix-web 4")),
 ];

@@ -105,7 +105,13 @@ fn servers(plan: &Plan) -> Vec<(String, Vec<&'static str>, String, String)> {
     for framework in ["axum 0.8", "actix-web 4"] {
         let word = if framework.starts_with("axum") { "axum" } else { "actix" };
         let bare = format!("{framework}, no layer");
-        for (mode, name) in [("none", "no layer"), ("warm", "ours, warm"), ("cold", "ours, cold")] {
+        let modes = [
+            ("none", "no layer"),
+            ("empty", "a layer that does nothing"),
+            ("warm", "ours, warm"),
+            ("cold", "ours, cold"),
+        ];
+        for (mode, name) in modes.into_iter().filter(|(mode, _)| word == "axum" || *mode != "empty") {
             all.push(("web".to_owned(), vec![word, mode], format!("{framework}, {name}"), bare.clone()));
         }
     }

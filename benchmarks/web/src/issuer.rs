@@ -28,12 +28,17 @@ pub fn behind(fixture: &Fixture) -> ResourceServer {
             answer(stream, &mut answering.lock().unwrap_or_else(PoisonError::into_inner));
         }
     });
+    // One key under ever new names: making keys takes long, and a real issuer does not do it on our processor.
+    let spare = fixture.jwk(Alg::EdDSA);
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
             match line.as_str() {
                 // Another key in front of those that stay.
-                "rotate" => state.keys.insert(0, Fixture::new().jwk(Alg::EdDSA)),
+                "rotate" => {
+                    let name = format!("rotated-{}", state.keys.len());
+                    state.keys.insert(0, spare.replace(Alg::EdDSA.kid(), &name));
+                }
                 "silent" => state.silent = true,
                 _ => {}
             }

@@ -1,4 +1,4 @@
-//! `web serve PORT axum|actix none|warm|cold` or `web serve PORT axum issuer`: prints the token it takes, then serves "hello" on loopback.
+//! `web serve PORT axum|actix none|empty|warm|cold` or `web serve PORT axum issuer`: prints the token it takes, then serves "hello" on loopback.
 
 mod issuer;
 
@@ -17,7 +17,7 @@ fn main() {
     let token = fixture.token(Alg::RS256, 1);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let server = match mode {
-        "none" => None,
+        "none" | "empty" => None,
         "issuer" => {
             let server = issuer::behind(&fixture);
             runtime.block_on(server.ready()).expect("the issuer answers at the start");
@@ -26,7 +26,7 @@ fn main() {
         mode => Some(over(&fixture, mode == "warm")),
     };
     match framework {
-        "axum" => runtime.block_on(axum_hello(port, server, &token)),
+        "axum" => runtime.block_on(axum_hello(port, server, mode == "empty", &token)),
         "actix" => actix_web::rt::System::new().block_on(actix_hello(port, server, &token)),
         _ => panic!("usage: web serve PORT axum|actix MODE"),
     }
@@ -42,8 +42,12 @@ fn over(fixture: &Fixture, cached: bool) -> ResourceServer {
         .expect("the settings are sound")
 }
 
-async fn axum_hello(port: u16, server: Option<ResourceServer>, token: &str) {
+async fn axum_hello(port: u16, server: Option<ResourceServer>, empty: bool, token: &str) {
     let mut app = axum::Router::new().route("/", axum::routing::get(|| async { "hello" }));
+    if empty {
+        // What axum itself spends on having a layer at all.
+        app = app.layer(tower_layer::Identity::new());
+    }
     if let Some(server) = server {
         app = app.layer(TokenLayer::new(server));
     }

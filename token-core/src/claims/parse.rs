@@ -8,7 +8,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::number::NumericDate;
-use super::spans::{List, Span, Spans, Text};
+use super::spans::{List, Names, Span, Spans, Text};
 use crate::Timestamp;
 
 /// The registered claims of one claims set, as spans of its text.
@@ -67,15 +67,15 @@ impl fmt::Display for ClaimsError {
     }
 }
 
-/// Reads the registered claims of `json` and keeps the text.
-pub(crate) fn parse(json: String) -> Result<(Text, Claims), ClaimsError> {
+/// Reads the registered claims of `json` and keeps the text, and with it `token` unless that is empty.
+pub(crate) fn parse(json: String, token: &str) -> Result<(Text, Claims), ClaimsError> {
     let mut pass = Pass { spans: Spans::of(&json), failure: None };
     let mut deserializer = serde_json::Deserializer::from_str(&json);
     let claims = (&mut pass).deserialize(&mut deserializer).and_then(|claims| deserializer.end().map(|()| claims));
     match claims {
         Ok(claims) => {
             let unescaped = pass.spans.unescaped;
-            Ok((Text::new(json, &unescaped), claims))
+            Ok((Text::new(json, &unescaped, token), claims))
         }
         Err(_) => Err(pass.failure.unwrap_or(ClaimsError::NotAnObject)),
     }
@@ -104,42 +104,104 @@ impl<'a> Visitor<'a> for &mut Pass<'a> {
         let mut claims = Claims::default();
         let mut seen = Seen::default();
         while let Some(Name(name)) = map.next_key()? {
-            let known = name.as_ref();
-            match known {
-                "iss" => claims.issuer = Some(self.string(&mut map, "iss")?),
-                "sub" => claims.subject = Some(self.string(&mut map, "sub")?),
-                "aud" => claims.audience = self.list(&mut map, "aud", false)?,
-                "exp" => claims.expires = Some(self.date(&mut map, "exp")?),
-                "nbf" => claims.not_before = Some(self.date(&mut map, "nbf")?),
-                "iat" => claims.issued = Some(self.date(&mut map, "iat")?),
-                "jti" => claims.token_id = Some(self.string(&mut map, "jti")?),
-                "client_id" => claims.client_id = Some(self.string(&mut map, "client_id")?),
-                "azp" => claims.authorized_party = Some(self.string(&mut map, "azp")?),
-                "sid" => claims.session_id = Some(self.string(&mut map, "sid")?),
-                "scope" => claims.scope = self.list(&mut map, "scope", true)?,
-                "scp" => claims.scp = self.list(&mut map, "scp", true)?,
-                "permissions" => claims.permissions = self.lenient(&mut map)?,
-                "roles" => claims.roles = self.lenient(&mut map)?,
-                "groups" => claims.groups = self.lenient(&mut map)?,
-                "token_use" => claims.token_use = self.lenient_string(&mut map)?,
-                "typ" => claims.payload_typ = self.lenient_string(&mut map)?,
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                    match known {
-                        "cnf" => claims.confirmation = true,
-                        "events" => claims.events = true,
-                        "act" | "may_act" => claims.delegation = true,
-                        "nonce" | "at_hash" | "c_hash" => claims.id_token_marks = true,
-                        _ => {}
-                    }
-                }
-            }
-            if !seen.insert(name) {
+            let member = Member::of(name.as_bytes());
+            if !seen.insert(member, name) {
                 self.failure = Some(ClaimsError::Duplicate);
                 return Err(A::Error::custom(""));
             }
+            match member {
+                Member::Iss => claims.issuer = Some(self.string(&mut map, "iss")?),
+                Member::Sub => claims.subject = Some(self.string(&mut map, "sub")?),
+                Member::Aud => claims.audience = self.list(&mut map, "aud", false)?,
+                Member::Exp => claims.expires = Some(self.date(&mut map, "exp")?),
+                Member::Nbf => claims.not_before = Some(self.date(&mut map, "nbf")?),
+                Member::Iat => claims.issued = Some(self.date(&mut map, "iat")?),
+                Member::Jti => claims.token_id = Some(self.string(&mut map, "jti")?),
+                Member::ClientId => claims.client_id = Some(self.string(&mut map, "client_id")?),
+                Member::Azp => claims.authorized_party = Some(self.string(&mut map, "azp")?),
+                Member::Sid => claims.session_id = Some(self.string(&mut map, "sid")?),
+                Member::Scope => claims.scope = self.list(&mut map, "scope", true)?,
+                Member::Scp => claims.scp = self.list(&mut map, "scp", true)?,
+                Member::Permissions => claims.permissions = self.lenient(&mut map)?,
+                Member::Roles => claims.roles = self.lenient(&mut map)?,
+                Member::Groups => claims.groups = self.lenient(&mut map)?,
+                Member::TokenUse => claims.token_use = self.lenient_string(&mut map)?,
+                Member::Typ => claims.payload_typ = self.lenient_string(&mut map)?,
+                Member::Cnf => claims.confirmation = there(&mut map)?,
+                Member::Events => claims.events = there(&mut map)?,
+                Member::Act | Member::MayAct => claims.delegation = there(&mut map)?,
+                Member::Nonce | Member::AtHash | Member::CHash => claims.id_token_marks = there(&mut map)?,
+                Member::Other => _ = there(&mut map)?,
+            }
         }
         Ok(claims)
+    }
+}
+
+/// Passes over a value: that it is there is all that counts.
+fn there<'a, A: MapAccess<'a>>(map: &mut A) -> Result<bool, A::Error> {
+    map.next_value::<IgnoredAny>().map(|_| true)
+}
+
+/// The members that are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Member {
+    Iss,
+    Sub,
+    Aud,
+    Exp,
+    Nbf,
+    Iat,
+    Jti,
+    ClientId,
+    Azp,
+    Sid,
+    Scope,
+    Scp,
+    Permissions,
+    Roles,
+    Groups,
+    TokenUse,
+    Typ,
+    Cnf,
+    Events,
+    Act,
+    MayAct,
+    Nonce,
+    AtHash,
+    CHash,
+    Other,
+}
+
+impl Member {
+    pub(super) fn of(name: &[u8]) -> Self {
+        match name {
+            b"iss" => Self::Iss,
+            b"sub" => Self::Sub,
+            b"aud" => Self::Aud,
+            b"exp" => Self::Exp,
+            b"nbf" => Self::Nbf,
+            b"iat" => Self::Iat,
+            b"jti" => Self::Jti,
+            b"client_id" => Self::ClientId,
+            b"azp" => Self::Azp,
+            b"sid" => Self::Sid,
+            b"scope" => Self::Scope,
+            b"scp" => Self::Scp,
+            b"permissions" => Self::Permissions,
+            b"roles" => Self::Roles,
+            b"groups" => Self::Groups,
+            b"token_use" => Self::TokenUse,
+            b"typ" => Self::Typ,
+            b"cnf" => Self::Cnf,
+            b"events" => Self::Events,
+            b"act" => Self::Act,
+            b"may_act" => Self::MayAct,
+            b"nonce" => Self::Nonce,
+            b"at_hash" => Self::AtHash,
+            b"c_hash" => Self::CHash,
+            _ => Self::Other,
+        }
     }
 }
 
@@ -275,30 +337,35 @@ impl<'a> Visitor<'a> for ListSeed<'_, 'a> {
 
     fn visit_borrowed_str<E>(self, text: &'a str) -> Result<List, E> {
         let span = self.spans.span(text);
-        Ok(if self.split { List::Spaced(span) } else { List::Listed(Box::new([span])) })
+        Ok(if self.split { List::Spaced(span) } else { List::Quoted(span) })
     }
 
     fn visit_str<E>(self, text: &str) -> Result<List, E> {
-        let span = self.spans.span(text);
-        Ok(if self.split { List::Spaced(span) } else { List::Listed(Box::new([span])) })
+        if self.split {
+            return Ok(List::Spaced(self.spans.span(text)));
+        }
+        // Unescaped text may hold a quote.
+        let mut names = Names::None;
+        names.add(text, self.spans);
+        Ok(names.list(self.spans))
     }
 
     fn visit_seq<A: SeqAccess<'a>>(self, mut sequence: A) -> Result<List, A::Error> {
-        let mut spans = Vec::new();
+        let mut names = Names::None;
         if self.strict {
             while let Some(Name(name)) = sequence.next_element()? {
-                spans.push(self.spans.span(&name));
+                names.add(&name, self.spans);
             }
-            return Ok(List::Listed(spans.into_boxed_slice()));
+            return Ok(names.list(self.spans));
         }
         let mut names_only = true;
         while let Some(Lenient(name)) = sequence.next_element()? {
             match name {
-                Some(name) => spans.push(self.spans.span(&name)),
+                Some(name) => names.add(&name, self.spans),
                 None => names_only = false,
             }
         }
-        Ok(if names_only { List::Listed(spans.into_boxed_slice()) } else { List::Absent })
+        Ok(if names_only { names.list(self.spans) } else { List::Absent })
     }
 
     fn visit_map<A: MapAccess<'a>>(self, map: A) -> Result<List, A::Error> {
@@ -329,11 +396,13 @@ impl ListSeed<'_, '_> {
 }
 
 /// How many names are compared one by one.
-const FEW: usize = 32;
+const FEW: usize = 16;
 
-/// The names met so far. Claims sets are small: comparing beats hashing, up to a point.
+/// The names met so far: a bit for each that is looked at, the others themselves. Those are few, and comparing beats hashing, up to a
+/// point.
 #[derive(Default)]
 struct Seen<'a> {
+    known: u32,
     few: [&'a str; FEW],
     count: usize,
     many: HashSet<Cow<'a, str>>,
@@ -341,7 +410,13 @@ struct Seen<'a> {
 
 impl<'a> Seen<'a> {
     /// Whether the name is new.
-    fn insert(&mut self, name: Cow<'a, str>) -> bool {
+    fn insert(&mut self, member: Member, name: Cow<'a, str>) -> bool {
+        if member != Member::Other {
+            let bit = 1 << member as u32;
+            let new = self.known & bit == 0;
+            self.known |= bit;
+            return new;
+        }
         if self.few[..self.count].contains(&name.as_ref()) {
             return false;
         }
@@ -361,7 +436,7 @@ mod tests {
     use super::*;
 
     fn verdict(json: &str) -> Result<(Text, Claims), ClaimsError> {
-        parse(json.to_owned())
+        parse(json.to_owned(), "")
     }
 
     #[test]
@@ -376,6 +451,38 @@ mod tests {
         let scope: Vec<_> = super::super::Names::new(&text, &claims.scope).iter().collect();
         assert_eq!(scope, ["a", "b"]);
         assert_eq!(claims.expires, Some(Timestamp::from_millis(1500)));
+    }
+
+    #[test]
+    fn a_list_is_its_names_however_they_were_written() {
+        let table: &[(&str, &[&str])] = &[
+            (r#"[]"#, &[]),
+            (r#"[""]"#, &[""]),
+            (r#"["",""]"#, &["", ""]),
+            (r#"["a"]"#, &["a"]),
+            (r#"["a","b","c"]"#, &["a", "b", "c"]),
+            ("[ \"a\" ,\n\"b\"\t, \"\" ]", &["a", "b", ""]),
+            (r#"["a, b","]"]"#, &["a, b", "]"]),
+            (r#"["\"","b"]"#, &["\"", "b"]),
+            (r#"["a","\"b","c","\",\""]"#, &["a", "\"b", "c", "\",\""]),
+            (r#"["a","","\u00e9","1:x"]"#, &["a", "", "\u{e9}", "1:x"]),
+            (r#"["\u0061","2:b"]"#, &["a", "2:b"]),
+            (r#""a b""#, &["a b"]),
+            (r#""""#, &[""]),
+            (r#""\"a\" b""#, &["\"a\" b"]),
+        ];
+        for (list, names) in table {
+            let (text, claims) =
+                verdict(&format!(r#"{{"sub":"\u0062","aud":{list},"iss":"\u0063","permissions":{list}}}"#)).unwrap();
+            for list in [&claims.audience, &claims.permissions] {
+                let found: Vec<_> = super::super::Names::new(&text, list).iter().collect();
+                // A lone string grants what stands between its blanks.
+                let spaced = matches!(list, List::Spaced(_));
+                assert!(spaced || found == *names, "{found:?} {names:?}");
+            }
+            assert_eq!(claims.subject.map(|span| text.get(span)), Some("b"));
+            assert_eq!(claims.issuer.map(|span| text.get(span)), Some("c"));
+        }
     }
 
     #[test]
@@ -433,7 +540,7 @@ mod tests {
         let many: Vec<String> = (0..200).map(|n| format!("\"n{n}\":0")).collect();
         let good = format!("{{{}}}", many.join(","));
         assert!(verdict(&good).is_ok());
-        for again in [0, 31, 32, 199] {
+        for again in [0, 15, 16, 199] {
             let bad = format!("{{{},\"n{again}\":0}}", many.join(","));
             assert_eq!(verdict(&bad).err(), Some(ClaimsError::Duplicate), "{again}");
         }

@@ -147,7 +147,7 @@ impl Inner {
         let Some(json) = claims else {
             return (Found::Inactive, Some(StoredAnswer::new(None, Timestamp::MAX)));
         };
-        let (text, claims) = match claims::parse(json.clone()) {
+        let (text, claims) = match claims::parse(json.clone(), self.kept(token)) {
             Ok(parsed) => parsed,
             Err(error) => {
                 let error = Error::new(ErrorKind::Malformed, format!("the answer of the endpoint: {error}"));
@@ -163,7 +163,7 @@ impl Inner {
         let until = claims.expires.unwrap_or(Timestamp::MAX);
         let verified = match jwt {
             Some(verified) => verified,
-            None => match self.facts(issuer, opaque, token, text, claims) {
+            None => match self.facts(issuer, opaque, text, claims) {
                 Ok(facts) => Verified::new(Arc::new(facts)),
                 Err(error) => return (Found::Refused(error), None),
             },
@@ -181,14 +181,7 @@ impl Inner {
         (Found::Active(verified), Some(answer))
     }
 
-    fn facts(
-        &self,
-        issuer: &Arc<TrustedIssuer>,
-        opaque: &Opaque,
-        token: &str,
-        text: Text,
-        claims: Claims,
-    ) -> Result<Facts, Error> {
+    fn facts(&self, issuer: &Arc<TrustedIssuer>, opaque: &Opaque, text: Text, claims: Claims) -> Result<Facts, Error> {
         let extra = issuer.examine(None, || Value::Null, &text, &claims)?;
         let kind = match &extra {
             Some(extra) if opaque.kind == TokenKind::Access && extra.delegation.actor.is_some() => {
@@ -199,7 +192,6 @@ impl Inner {
         Ok(Facts {
             text,
             claims,
-            token: self.keep_tokens.then(|| token.into()),
             key: None,
             issuer: Arc::clone(issuer),
             kind,

@@ -95,12 +95,18 @@ fn hits(fixture: &Fixture) {
         Case::new("floor", || floor.verify()),
         Case::new("1", in_random_order(&one, &hot)),
         Case::new("1000", in_random_order(&some, &thousand)),
-        Case::new("50000", in_random_order(&lots, &many)),
         Case::new("digest", in_random_order(&digests, &hot)),
         Case::new("opaque", || ask(&opaque, &vouched).is_ok()),
         Case::new("typed", || ask(&typed, &hot[0]).is_ok_and(|token| token.claims::<Claims>().is_ok())),
     ]);
-    for case in ["1", "opaque", "1000", "50000", "digest", "typed"] {
+    // In rounds of its own: what it reads is more than the processor's caches hold, and they would be empty for everybody else.
+    let crowd = Rounds::from_env().run(vec![
+        Case::new("floor", || floor.verify()),
+        Case::new("50000", in_random_order(&lots, &many)),
+    ]);
+    for (case, table) in
+        [("1", &table), ("opaque", &table), ("1000", &table), ("50000", &crowd), ("digest", &table), ("typed", &table)]
+    {
         report(&format!("hit.{case}.ns"), table.ns(case));
         report(&format!("hit.{case}.over_rs256_floor"), table.ratio(case, "floor"));
     }

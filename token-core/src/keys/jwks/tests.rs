@@ -592,7 +592,12 @@ fn a_runtime_that_goes_away_strands_nobody() {
     let there = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
     let world = World::cold();
     world.mood(Mood::Hanging);
-    there.block_on(async { world.keys.start() });
+    there.block_on(async {
+        world.keys.start();
+        while world.fetches() == 0 {
+            tokio::task::yield_now().await;
+        }
+    });
     let now = world.clock.now();
     let Answer::Wait(fetch) = here.block_on(async { world.keys.missing(Missing::Set, now) }) else {
         panic!("a fetch is under way")
