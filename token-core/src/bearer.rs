@@ -30,7 +30,7 @@ impl<'a> Candidate<'a> {
         !matches!(self, Self::Field(_))
     }
 
-    /// The text, whatever its characters. What reads it must refuse all that no token has, or ask [`token`](Self::token) before it says yes.
+    /// The text, whatever its characters. What reads it must refuse all that no token has, or ask [`check`](Self::check) before it says yes.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidRequest`] when it is not text.
@@ -41,17 +41,25 @@ impl<'a> Candidate<'a> {
         }
     }
 
-    /// The token.
+    /// Whether it is made of the characters that a token has.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidRequest`] when the bytes are not a `b64token`; of a bare token, each part between dots may be padded.
-    pub(crate) fn token(self) -> Result<&'a str, Error> {
-        let token = match self {
-            Self::Field(bytes) => b64token(bytes),
-            Self::Bare(token) => padded_b64token(token.as_bytes()),
-            Self::Checked(token) => Ok(token),
+    pub(crate) fn check(self) -> Result<(), Error> {
+        let well_formed = match self {
+            Self::Field(bytes) => is_b64token(bytes),
+            Self::Bare(token) => is_padded_b64token(token.as_bytes()),
+            Self::Checked(_) => true,
         };
-        token.map_err(|error| error.at(Check::Credentials))
+        if well_formed { Ok(()) } else { Err(no_token().at(Check::Credentials)) }
+    }
+
+    /// The token.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub(crate) fn token(self) -> Result<&'a str, Error> {
+        self.check().and_then(|()| self.text())
     }
 }
 
@@ -109,14 +117,14 @@ fn credentials(field: &[u8]) -> Result<&[u8], Error> {
 
 /// `b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
 pub(crate) fn b64token(bytes: &[u8]) -> Result<&str, Error> {
+    std::str::from_utf8(bytes).ok().filter(|_| is_b64token(bytes)).ok_or_else(no_token)
+}
+
+fn is_b64token(bytes: &[u8]) -> bool {
     let body = bytes.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
     // In blocks and without branches, which compilers turn into a handful of wide instructions.
     let (blocks, rest) = bytes[..body].as_chunks::<64>();
-    let well_formed = body > 0 && blocks.iter().all(|block| all_b64token(block)) && all_b64token(rest);
-    match std::str::from_utf8(bytes) {
-        Ok(token) if well_formed => Ok(token),
-        _ => Err(no_token()),
-    }
+    body > 0 && blocks.iter().all(|block| are_of_tokens(block)) && are_of_tokens(rest)
 }
 
 fn no_token() -> Error {
@@ -126,23 +134,24 @@ fn no_token() -> Error {
 /// The same, where each part between dots may be padded, as some load balancers write JWTs. Whether that is taken is for
 /// the rules of the token's issuer to say.
 pub(crate) fn padded_b64token(bytes: &[u8]) -> Result<&str, Error> {
-    let plain = b64token(bytes);
-    if plain.as_ref().is_ok_and(|token| !token.ends_with('=')) || !bytes.contains(&b'=') {
+    std::str::from_utf8(bytes).ok().filter(|_| is_padded_b64token(bytes)).ok_or_else(no_token)
+}
+
+fn is_padded_b64token(bytes: &[u8]) -> bool {
+    let plain = is_b64token(bytes);
+    if plain && !bytes.ends_with(b"=") || !bytes.contains(&b'=') {
         return plain;
     }
-    for part in bytes.split(|byte| *byte == b'.').filter(|part| !part.is_empty()) {
-        b64token(part)?;
-    }
-    std::str::from_utf8(bytes).or(plain)
+    bytes.split(|byte| *byte == b'.').filter(|part| !part.is_empty()).all(is_b64token)
 }
 
 #[inline(always)]
-fn all_b64token(bytes: &[u8]) -> bool {
-    bytes.iter().fold(true, |all, byte| all & is_b64token(*byte))
+fn are_of_tokens(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |all, byte| all & is_of_tokens(*byte))
 }
 
 #[inline(always)]
-fn is_b64token(byte: u8) -> bool {
+fn is_of_tokens(byte: u8) -> bool {
     let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
     // From `+` to `9` all but the comma.
     let sign_or_digit = (byte.wrapping_sub(b'+') <= b'9' - b'+') & (byte != b',');

@@ -109,7 +109,11 @@ impl ResourceServer {
             Ok(verified) => return self.admit(verified, now),
             Err(key) => key,
         };
-        let step = match candidate.text().map_err(Step::from).and_then(|token| self.0.verify(token, key, now)) {
+        let token = match candidate.text() {
+            Ok(token) => token,
+            Err(error) => return MaybeReady::ready(Err(self.refusal(error))),
+        };
+        let step = match self.0.verify(token, key, now) {
             // A JWT whose every part was decoded is of good grammar, but for padding.
             Ok(verified) if candidate.may_be_padded() || !verified.shared_facts().issuer.padded => {
                 return self.admit(verified, now);
@@ -117,8 +121,8 @@ impl ResourceServer {
             step => step,
         };
         // Whatever else may be wrong, or has to be asked: what is no bearer token at all is said first (RFC 6750 section 3.1).
-        match candidate.token() {
-            Ok(token) => self.go_on(step, token, now),
+        match candidate.check() {
+            Ok(()) => self.go_on(step, token, now),
             Err(error) => MaybeReady::ready(Err(self.refusal(error))),
         }
     }
