@@ -3,28 +3,32 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::at::At;
 
-const EXIT_CODES: &str = "\
+/// Examples, and the exit codes after them.
+macro_rules! after {
+    ($($example:literal)*) => {
+        concat!("Examples:\n", $("  ", $example, "\n",)* "\n", "\
 Exit codes:
   0  accepted; as expected; nothing found
   1  refused; not as expected; something found
   2  bad input or bad arguments
-  3  an issuer or a network is out of reach";
-
-const EXAMPLES: &str = "\
-Examples:
-  token explain --policy api.toml < token.txt
-  token explain --issuer https://login.example.com/ --audience https://api.example.com < token.txt
-  token check --policy api.toml --keys keys.json < tokens.jsonl
-  token policy lint api.toml
-  token issuer --port 9000";
+  3  an issuer or a network is out of reach")
+    };
+}
 
 /// Says why a token is refused, checks policies and key sets, runs a development issuer.
 #[derive(Debug, Parser)]
-#[command(name = "token", version, after_help = EXIT_CODES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+#[command(name = "token", version, after_help = after!(
+    "token explain --policy api.toml < token.txt"
+    "token explain --issuer https://login.example.com/ --audience https://api.example.com < token.txt"
+    "token check --policy api.toml --keys keys.json < tokens.jsonl"
+    "token policy lint api.toml"
+    "token issuer --port 9000"
+))]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -35,34 +39,68 @@ pub(crate) enum Command {
     /// Says of every check whether a token passes it, and if not, why.
     ///
     /// The token is read from standard input, or asked for in a terminal; the word Bearer and blanks around it do not matter.
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = after!(
+        "token explain --policy api.toml < token.txt"
+        "token explain --issuer https://login.example.com/ --audience https://api.example.com < token.txt"
+        "token explain --policy api.toml --keys keys.json --at 2026-11-23T01:00:00Z --format json < token.txt"
+    ))]
     Explain(Explain),
     /// Checks many tokens: JSON lines in, JSON lines out.
     ///
     /// Each line is an object: `token` (or `headers`), and if wanted `id`, `policy`, `keys`, `at`, `method`, `uri`, `headers`,
     /// `expect`. `expect` is "accept", "reject", the name of a kind such as "expired", or a status such as 401.
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = after!(
+        "token check --policy api.toml < tokens.jsonl > verdicts.jsonl"
+        "token check --policy api.toml --keys keys.json --at 2026-11-23T01:00:00Z < tests.jsonl"
+        "echo '{\"token\": \"eyJ...\", \"expect\": \"expired\"}' | token check --policy api.toml"
+    ))]
     Check(Check),
     /// Prints, checks and compares policies.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = after!(
+        "token policy show api.toml"
+        "token policy lint api.toml"
+        "token policy diff old.toml new.toml"
+        "token policy schema > policy.schema.json"
+    ))]
     Policy(Policy),
     /// Shows what is in a key set, what would be skipped and why, and when it would be read again.
+    #[command(after_help = after!(
+        "token keys https://login.example.com/.well-known/jwks.json"
+        "token keys keys.json --format json"
+    ))]
     Keys(Keys),
     /// Shows what an issuer says of itself.
+    #[command(after_help = after!("token discover https://login.example.com/"))]
     Discover(Discover),
     /// Gets a token from a running development issuer (see `token issuer`).
+    ///
+    /// `--shape` is rfc9068, id-token, or the name of a preset such as auth0, keycloak, entra-v2: as that provider writes its tokens.
+    #[command(after_help = after!(
+        "token mint --subject ada --scope 'read:users write:users'"
+        "token mint --shape keycloak | token explain --policy api.toml"
+        "token mint --wrong expired --issuer http://127.0.0.1:9001"
+    ))]
     Mint(Mint),
     /// Runs an issuer for development, with a page that mints tokens, rotates keys and switches faults on.
     ///
     /// Everybody has its private keys: it is for one developer's machine.
+    #[command(after_help = after!("token issuer" "token issuer --port 0 --audience https://orders.example.com"))]
     Issuer(Issuer),
     /// Prints completions for a shell.
+    #[command(after_help = after!("token completions bash > /etc/bash_completion.d/token"))]
     Completions {
         /// Which shell.
         shell: clap_complete::Shell,
     },
-    /// Prints the manual page.
-    Man,
+    /// Prints a manual page.
+    #[command(after_help = after!("token man | man -l -" "token man explain | man -l -" "token man --dir /usr/local/share/man/man1"))]
+    Man {
+        /// The command whose page it is, in words such as: policy lint.
+        page: Vec<String>,
+        /// Writes every page into this folder, as token.1, token-explain.1 and so on.
+        #[arg(long, value_name = "DIR", conflicts_with = "page")]
+        dir: Option<PathBuf>,
+    },
 }
 
 /// How answers are printed.
@@ -173,9 +211,9 @@ pub(crate) struct Mint {
     /// The development issuer.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9000")]
     pub(crate) issuer: String,
-    /// What the token looks like.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) shape: crate::issuer::Shape,
+    /// What the token looks like: as RFC 9068 has it, or as a provider writes it.
+    #[arg(long, value_parser = PossibleValuesParser::new(crate::issuer::shapes()), hide_possible_values = true, default_value = "rfc9068")]
+    pub(crate) shape: String,
     /// Whom it speaks of.
     #[arg(long)]
     pub(crate) subject: Option<String>,

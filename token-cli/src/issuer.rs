@@ -14,7 +14,7 @@ use crate::args::Issuer;
 use crate::end::{End, Failure};
 
 pub(crate) use page::MINT;
-pub(crate) use shape::Shape;
+pub(crate) use shape::names as shapes;
 pub(crate) use wrong::{Fault, Wrong};
 
 pub(crate) async fn run(options: &Issuer) -> Result<End, Failure> {

@@ -36,10 +36,11 @@ pub(crate) async fn run(options: &Mint) -> Result<End, Failure> {
             writeln!(io::stdout(), "{token}")?;
             Ok(End::Yes)
         }
-        _ => Err(Failure::unreachable(format!(
-            "{}: answered with status {}: it is no development issuer",
-            plain(&options.issuer),
-            response.status().as_u16()
-        ))),
+        _ => {
+            let why = answer.get("error").and_then(Value::as_str).unwrap_or("it is no development issuer");
+            let status = response.status().as_u16();
+            let issuer = plain(&options.issuer);
+            Err(Failure::unreachable(format!("{issuer}: answered with status {status}: {}", plain(why))))
+        }
     }
 }

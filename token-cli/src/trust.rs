@@ -1,5 +1,7 @@
 //! Options in, the policy they mean and the server for it out.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -92,11 +94,15 @@ pub(crate) async fn read_keys(keys: &str) -> Result<(Vec<u8>, Option<std::time::
 fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     const LARGEST: u64 = 512 * 1024;
     let failure = |why: &dyn std::fmt::Display| Failure::input(format!("{}: {why}", path.display()));
-    let size = std::fs::metadata(path).map_err(|error| failure(&error))?.len();
-    if size > LARGEST {
+    let mut bytes = Vec::new();
+    // Not by the file's own word for its length: a pipe or a device has none.
+    File::open(path)
+        .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
+        .map_err(|error| failure(&error))?;
+    if bytes.len() as u64 > LARGEST {
         return Err(failure(&"larger than 512 KiB, which no key set may be"));
     }
-    std::fs::read(path).map_err(|error| failure(&error))
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -6,33 +6,43 @@ mod browser;
 mod support;
 
 use browser::Browser;
-use support::Desk;
+use serde_json::Value;
+use support::{Desk, Running};
+use token_core::Algorithm;
+use token_core::provider::{self, IssuerName};
+
+const MINT: &str = "document.getElementById('token').value = ''; document.querySelector('#mint button').click()";
+const TOKEN: &str = "document.getElementById('token').value";
+const FAULT: &str = "document.querySelector('#faults [aria-pressed=true]').dataset.fault";
+
+async fn open(desk: &Desk) -> (Running, Browser) {
+    let running = desk.start_issuer();
+    let mut page = Browser::open(&desk.folder, &format!("{}/", running.url)).await;
+    page.until("document.getElementById('issuer').textContent", &running.url).await;
+    (running, page)
+}
+
+/// Presses the button and waits for the token.
+async fn mint(page: &mut Browser) -> String {
+    page.read(MINT).await;
+    page.until(&format!("{TOKEN}.split('.').length"), "3").await;
+    page.read(TOKEN).await
+}
 
 #[tokio::test]
 async fn the_page_mints_rotates_and_breaks_as_its_buttons_say() {
     let desk = Desk::new("page").await;
-    let running = desk.start_issuer();
-    let mut page = Browser::open(&desk.folder, &format!("{}/", running.url)).await;
-
-    page.until("document.getElementById('issuer').textContent", &running.url).await;
+    let (running, mut page) = open(&desk).await;
     assert_eq!(page.read("document.querySelectorAll('#keys tr').length").await, "1");
 
     // Mint: a good token, which the program accepts; then one that is wrong on purpose.
     page.read("document.querySelector('[name=subject]').value = 'ada'").await;
-    page.read("document.querySelector('#mint button').click()").await;
-    page.until("document.getElementById('token').value.split('.').length", "3").await;
+    let token = mint(&mut page).await;
     assert!(page.read("document.getElementById('claims').textContent").await.contains("\"sub\": \"ada\""));
     let trust = ["explain", "--issuer", running.url.as_str(), "--audience", "https://api.example.com"];
-    let token = page.read("document.getElementById('token').value").await;
     assert_eq!(desk.run(&trust, token.as_bytes()).code, 0);
-    if let Some(path) = std::env::var_os("TOKEN_WRITE_SCREENSHOT") {
-        std::fs::write(path, page.screenshot().await).unwrap();
-    }
-    page.read("document.querySelector('[name=wrong]').value = 'expired'; document.getElementById('token').value = ''")
-        .await;
-    page.read("document.querySelector('#mint button').click()").await;
-    page.until("document.getElementById('token').value.split('.').length", "3").await;
-    let expired = page.read("document.getElementById('token').value").await;
+    page.read("document.querySelector('[name=wrong]').value = 'expired'").await;
+    let expired = mint(&mut page).await;
     assert!(desk.run(&trust, expired.as_bytes()).stdout.contains("FAIL  expiry"));
 
     // Rotate: the old key stays, then goes.
@@ -42,15 +52,58 @@ async fn the_page_mints_rotates_and_breaks_as_its_buttons_say() {
     page.until("document.querySelectorAll('#keys tr').length", "1").await;
     assert!(desk.run(&trust, token.as_bytes()).stdout.contains("FAIL  key"));
 
-    // Break and mend.
+    // Break and mend; whoever loads the page again sees that something is broken.
     page.read("document.querySelector('[data-fault=status503]').click()").await;
-    page.until("document.getElementById('fault').textContent", "status503").await;
+    page.until(FAULT, "status503").await;
     assert_eq!(desk.run(&trust, token.as_bytes()).code, 3);
+    page.read("setTimeout(() => location.reload())").await;
+    page.until(&format!("document.getElementById('issuer').textContent && {FAULT}"), "status503").await;
     page.read("document.querySelector('[data-fault=none]').click()").await;
-    page.until("document.getElementById('fault').textContent", "none").await;
+    page.until(FAULT, "none").await;
     assert_eq!(desk.run(&trust, token.as_bytes()).code, 1);
 
     // A page from elsewhere gets nothing.
     let foreign = page.read(&format!("fetch('{}/development/rotate', {{method: 'POST', mode: 'no-cors', body: '{{\"hard\":true}}'}}).then(r => String(r.status))", running.url)).await;
     assert_eq!(foreign, "415", "a body that is not JSON is not taken");
+}
+
+#[tokio::test]
+async fn the_page_mints_tokens_of_the_shape_of_every_preset() {
+    let desk = Desk::new("shapes").await;
+    let (running, mut page) = open(&desk).await;
+    let offered = page.read("[...document.querySelectorAll('#shapes option')].map((option) => option.value).join()").await;
+    let presets = provider::samples();
+    let expected: Vec<_> = ["rfc9068", "id-token"].into_iter().chain(presets.iter().map(|(name, _)| *name)).collect();
+    assert_eq!(offered, expected.join(","));
+    for (name, preset) in &presets {
+        page.read(&format!(
+            "document.getElementById('shapes').value = '{name}'; \
+             document.getElementById('shapes').dispatchEvent(new Event('change'))"
+        ))
+        .await;
+        mint(&mut page).await;
+        // The page shows header and claims as two objects, one after the other.
+        let shown = page.read("document.getElementById('claims').textContent").await;
+        let parts: Vec<Value> =
+            serde_json::Deserializer::from_str(&shown).into_iter().collect::<Result<_, _>>().unwrap();
+        let [header, claims] = parts.as_slice() else { panic!("{name}: {shown}") };
+        for (member, value) in preset.sample.claims.as_object().unwrap() {
+            assert_eq!(claims.get(member), Some(value), "{name}: {member}");
+        }
+        let named = matches!(preset.issuer, IssuerName::Exact(_) | IssuerName::Template(_));
+        assert_eq!(claims.get("iss").is_some_and(|iss| *iss == running.url), named, "{name}");
+        assert!(preset.algorithms.iter().any(|algorithm| header["alg"] == algorithm.name()), "{name}: {header}");
+        let notes = page.read("document.getElementById('notes').textContent").await;
+        assert!(preset.notes.iter().all(|note| notes.contains(note.as_str())), "{name}: {notes}");
+        let secret = preset.algorithms.iter().all(Algorithm::is_symmetric);
+        assert_eq!(notes.contains("secret that issuer and API share"), secret, "{name}: {notes}");
+    }
+    if let Some(path) = std::env::var_os("TOKEN_WRITE_SCREENSHOT") {
+        page.read("document.getElementById('shapes').value = 'keycloak'; document.querySelector('[name=subject]').value = 'ada'").await;
+        page.read("document.getElementById('shapes').dispatchEvent(new Event('change'))").await;
+        page.read("document.getElementById('rotate').click()").await;
+        mint(&mut page).await;
+        page.until("document.querySelectorAll('#keys tr').length > 2", "true").await;
+        std::fs::write(path, page.screenshot().await).unwrap();
+    }
 }

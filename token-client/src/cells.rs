@@ -52,6 +52,7 @@ impl fmt::Debug for Cells {
 mod tests {
     use super::*;
     use crate::flight::Fetch;
+    use crate::telemetry::Asks;
     use crate::{RenewalSettings, Token, TokenError};
     use token_core::SystemClock;
     use token_core::http::BoxFuture;
@@ -61,6 +62,10 @@ mod tests {
     impl Fetch for Never {
         fn fetch(&self, _: Option<Token>) -> BoxFuture<'_, Result<Token, TokenError>> {
             Box::pin(std::future::pending())
+        }
+
+        fn asks(&self) -> Asks<'_> {
+            Asks { client: "", grant: "other" }
         }
     }
 

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use token_core::client_authentication::{ClientAuthentication, ClientSecret};
 use token_core::http::{HttpClient, Limits};
 use token_core::{Clock, SystemClock};
+use tracing::Instrument;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
@@ -19,6 +20,7 @@ use crate::grant::TokenRequest;
 use crate::renewal::RenewalSettings;
 use crate::response::{self, Expected, TokenResponse, process_token_response};
 use crate::source::CachedSource;
+use crate::telemetry::{self, Asks};
 
 /// The largest answer of a token endpoint that is read, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -88,8 +90,14 @@ impl TokenClient {
         request: &TokenRequest,
         expected: &Expected,
     ) -> Result<TokenResponse, TokenError> {
-        let answer = self.post(&self.0.token_endpoint, self.request_form(request)?).await?;
-        process_token_response(expected, answer.status(), answer.headers(), answer.body(), self.0.clock.now())
+        let form = self.request_form(request)?;
+        let span = Asks { client: &self.0.client_id, grant: request.grant_name() }.span();
+        let answer = self.post(&self.0.token_endpoint, form).instrument(span.clone()).await;
+        let outcome = answer.and_then(|answer| {
+            process_token_response(expected, answer.status(), answer.headers(), answer.body(), self.0.clock.now())
+        });
+        span.record("outcome", telemetry::outcome(&outcome));
+        outcome
     }
 
     /// A source of the token this request asks for: cached, renewed early, asked for once however many want it.
@@ -110,8 +118,14 @@ impl TokenClient {
             Revoke::Refresh(token) => (token.expose(), "refresh_token"),
             Revoke::Access(token) => (token.expose(), "access_token"),
         };
-        let answer = self.post(endpoint, self.revocation_form(text, hint)?).await?;
-        response::check_status(answer.status(), answer.headers(), answer.body(), self.0.clock.now())
+        let form = self.revocation_form(text, hint)?;
+        let span = Asks { client: &self.0.client_id, grant: "revocation" }.span();
+        let answer = self.post(endpoint, form).instrument(span.clone()).await;
+        let outcome = answer.and_then(|answer| {
+            response::check_status(answer.status(), answer.headers(), answer.body(), self.0.clock.now())
+        });
+        span.record("outcome", telemetry::outcome(&outcome));
+        outcome
     }
 
     fn request_form(&self, request: &TokenRequest) -> Result<Form, TokenError> {

@@ -16,6 +16,7 @@ use crate::flight::{Cell, Fetch};
 use crate::grant::{TokenRequest, TokenType};
 use crate::secret::Assertion;
 use crate::source::TokenSource;
+use crate::telemetry::Asks;
 use crate::token::Token;
 
 /// A service that is called on behalf of users, as a type, so that a handler's signature says whom it calls.
@@ -227,5 +228,9 @@ impl Fetch for Exchange {
             }
             Token::issued(self.client.obtain(&request).await?, self.cap)
         })
+    }
+
+    fn asks(&self) -> Asks<'_> {
+        Asks { client: self.client.client_id(), grant: self.request.grant_name() }
     }
 }

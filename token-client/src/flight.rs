@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use token_core::http::BoxFuture;
@@ -15,6 +15,7 @@ use crate::client::misconfigured;
 use crate::error::TokenError;
 use crate::random;
 use crate::renewal::{self, Failed, Held, Next, RenewalSettings};
+use crate::telemetry::Asks;
 use crate::token::Token;
 
 /// A token that is refused by whom it was sent to is renewed at most this often.
@@ -24,6 +25,9 @@ const BETWEEN_FORCED: Duration = Duration::from_secs(10);
 pub(crate) trait Fetch: fmt::Debug + Send + Sync + 'static {
     /// `refused`: a token of this source that its receiver did not take; the outcome has to be another one.
     fn fetch(&self, refused: Option<Token>) -> BoxFuture<'_, Result<Token, TokenError>>;
+
+    /// Who asks for it, and how.
+    fn asks(&self) -> Asks<'_>;
 }
 
 type Outcome = Option<Result<Token, TokenError>>;
@@ -114,7 +118,9 @@ impl Cell {
         slot.flight = Some(flight.clone());
         let (cell, epoch) = (Arc::clone(self), slot.epoch);
         runtime.spawn(async move {
+            let start = Instant::now();
             let outcome = cell.fetch.fetch(refused).await;
+            cell.fetch.asks().ended(&outcome, start);
             cell.settle(epoch, &outcome);
             // Nobody may be waiting any more.
             let _ = report.send(Some(outcome));
@@ -136,7 +142,7 @@ impl Cell {
                 self.held.store(Some(Arc::new(renewal::hold(token.clone(), now, &self.settings, jitter))));
             }
             Err(error) => {
-                tracing::warn!(kind = error.kind().name(), detail = error.detail(), "no token could be obtained");
+                self.fetch.asks().failed(error);
                 slot.failed = Some(renewal::fail(slot.failed.as_ref(), error.clone(), now, &self.settings, jitter));
             }
         }

@@ -199,6 +199,19 @@ impl TokenRequest {
         }
     }
 
+    /// The grant as one of a closed list of words, for metrics and spans.
+    pub(crate) fn grant_name(&self) -> &'static str {
+        match &self.grant {
+            Grant::ClientCredentials => "client_credentials",
+            Grant::Refresh(_) => "refresh_token",
+            Grant::Code { .. } => "authorization_code",
+            Grant::JwtBearer { on_behalf_of: false, .. } => "jwt_bearer",
+            Grant::JwtBearer { on_behalf_of: true, .. } => "on_behalf_of",
+            Grant::Exchange { .. } => "token_exchange",
+            Grant::Other(_) => "other",
+        }
+    }
+
     /// Calls `each` with every parameter of the form, in an order that depends on nothing but the request.
     pub(crate) fn each_parameter(&self, each: &mut dyn FnMut(&str, &str)) {
         each("grant_type", self.grant_type());

@@ -48,6 +48,8 @@
 //! What is inside the tokens: that is for those who get them, and for `token-core` where an ID token comes back. Whether the scopes that were granted
 //! are those that were asked for. DPoP (RFC 9449) is not spoken: a token of that type is refused.
 //!
+//! With the feature `metrics` renewals are counted, by the names that `token_core::telemetry` lists together with spans and events.
+//!
 //! With the feature `zeroize` secrets are overwritten when their last clone is dropped. Copies on their way out, in headers and bodies of
 //! requests, are not.
 //!
@@ -74,6 +76,7 @@ mod secret;
 mod send;
 mod source;
 mod store;
+mod telemetry;
 mod token;
 
 pub use acquire::Acquire;

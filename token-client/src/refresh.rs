@@ -19,6 +19,7 @@ use crate::response::TokenResponse;
 use crate::secret::{AccessToken, IdToken, RefreshToken};
 use crate::source::TokenSource;
 use crate::store::SwapStore;
+use crate::telemetry::Asks;
 use crate::token::Token;
 
 /// How long one process may keep a record to itself; three times what a request may take, where that is more.
@@ -259,7 +260,7 @@ impl Renewer {
                 };
                 // If the store does not take it, the claim ends by itself.
                 if let Err(trouble) = self.swap(Some(&claimed.to_bytes()), Some(&next.to_bytes())).await {
-                    tracing::warn!(detail = trouble.detail(), "a claim could not be given back");
+                    tracing::warn!(name: "token.client.claim_kept", detail = trouble.detail(), "a claim could not be given back");
                 }
                 Err(error)
             }
@@ -335,6 +336,10 @@ impl Renewer {
 impl Fetch for Arc<Renewer> {
     fn fetch(&self, refused: Option<Token>) -> BoxFuture<'_, Result<Token, TokenError>> {
         Box::pin(async move { self.renew(refused.as_ref()).await })
+    }
+
+    fn asks(&self) -> Asks<'_> {
+        Asks { client: self.client.client_id(), grant: self.shape.grant_name() }
     }
 }
 

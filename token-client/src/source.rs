@@ -10,6 +10,7 @@ use crate::client::TokenClient;
 use crate::error::TokenError;
 use crate::flight::{Cell, Fetch};
 use crate::grant::TokenRequest;
+use crate::telemetry::Asks;
 use crate::token::Token;
 
 /// A token whenever one is needed.
@@ -79,6 +80,10 @@ impl Fetch for Ask {
             }
             Token::issued(self.client.obtain(&self.request).await?, None)
         })
+    }
+
+    fn asks(&self) -> Asks<'_> {
+        Asks { client: self.client.client_id(), grant: self.request.grant_name() }
     }
 }
 

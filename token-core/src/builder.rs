@@ -9,6 +9,7 @@ use crate::challenge::Protection;
 use crate::compiler::{Clients, Compiler, Purpose};
 use crate::config_error::ConfigError;
 use crate::explain::Explain;
+use crate::http::HttpClient;
 use crate::issuer::Issuer;
 use crate::policy::{IssuerPolicy, Policy};
 use crate::registry::Registry;
@@ -185,6 +186,20 @@ impl ResourceServerBuilder {
     /// [`ConfigError`] when no issuer is trusted, no audience is named, an issuer is named twice, an algorithm does not fit the
     /// kind of keys, the leeway is over 5 min, or an address is plain http without the opt-in.
     pub fn build(self) -> Result<ResourceServer, ConfigError> {
+        let server = self.check()?;
+        // Only once nothing can go wrong any more: a refused configuration must not have talked to anybody.
+        server.0.registry.load().iter().for_each(|issuer| issuer.keys.start());
+        Ok(server)
+    }
+
+    /// Fetches through this client, whatever was said of any issuer.
+    pub(crate) fn asking(mut self, client: &Arc<dyn HttpClient>) -> Self {
+        self.issuers = self.issuers.into_iter().map(|issuer| issuer.http_client(Arc::clone(client))).collect();
+        self
+    }
+
+    /// The server as [`build`](Self::build) makes it, but for the keys: nothing is fetched yet.
+    pub(crate) fn check(self) -> Result<ResourceServer, ConfigError> {
         if self.issuers.is_empty() && self.resolving.is_none() {
             return Err(ConfigError::new("no issuer is trusted: call trust(Issuer::discover(..)?)"));
         }
@@ -203,8 +218,6 @@ impl ResourceServerBuilder {
         for issuer in self.issuers {
             registry.add(Arc::new(compiler.compile(issuer)?))?;
         }
-        // Only once nothing can go wrong any more: a refused configuration must not have talked to anybody.
-        registry.iter().for_each(|issuer| issuer.keys.start());
         Ok(ResourceServer::new(Inner {
             registry: ArcSwap::from_pointee(registry),
             clock: Arc::clone(&compiler.clock),

@@ -18,6 +18,7 @@ use crate::{Error, ErrorKind};
 /// # let _ = (cognito, domain, clerk, user_or_app);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub struct ClaimRule {
     /// At least one of these claims.

@@ -91,7 +91,7 @@ impl Compiler {
         let keys = compile_keys(&issuer, &self.clock, &self.clients)?;
         let keyless = matches!(issuer.keys, KeysFrom::Nowhere);
         Ok(TrustedIssuer {
-            identifier: issuer.identifier.into_boxed_str(),
+            identifier: issuer.identifier.into(),
             naming: issuer.naming,
             accepts,
             algorithms,

@@ -12,9 +12,11 @@ use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{Request, Uri};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::http::address::endpoint;
 use crate::http::{HttpClient, HttpError, Limits};
+use crate::telemetry;
 
 pub use metadata::{Metadata, process_metadata};
 
@@ -83,7 +85,10 @@ impl Discovery {
         {
             return Ok(Arc::clone(metadata));
         }
-        let metadata = Arc::new(self.read().await?);
+        let span = telemetry::discovery_span(&self.issuer);
+        let read = self.read().instrument(span.clone()).await;
+        span.record("outcome", read.as_ref().map_or_else(DiscoveryError::outcome, |_| "ok"));
+        let metadata = Arc::new(read?);
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(&metadata), Instant::now()));
         Ok(metadata)
     }
@@ -185,6 +190,19 @@ pub enum DiscoveryError {
 }
 
 impl DiscoveryError {
+    /// The reason as one word, for spans.
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::Http(HttpError::Timeout) => "timeout",
+            Self::Http(HttpError::Forbidden(_)) | Self::Insecure { .. } => "forbidden",
+            Self::Http(_) => "network",
+            Self::Status { .. } => "status",
+            Self::Unparsable => "unparsable",
+            Self::IssuerMismatch { .. } => "issuer_mismatch",
+            Self::Missing(_) => "missing_endpoint",
+        }
+    }
+
     /// Which of several errors tells the operator most.
     fn weight(&self) -> u8 {
         match self {

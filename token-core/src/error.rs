@@ -133,6 +133,7 @@ struct Inner {
     kind: ErrorKind,
     detail: Cow<'static, str>,
     check: Option<Check>,
+    issuer: Option<Arc<str>>,
     explanation: Option<Box<str>>,
     retry_after: Option<Duration>,
     scope: Option<Box<str>>,
@@ -147,6 +148,7 @@ impl Clone for Inner {
             kind: self.kind,
             detail: self.detail.clone(),
             check: self.check,
+            issuer: self.issuer.clone(),
             explanation: self.explanation.clone(),
             retry_after: self.retry_after,
             scope: self.scope.clone(),
@@ -161,8 +163,8 @@ impl Error {
     #[must_use]
     pub fn new(kind: ErrorKind, detail: impl Into<Cow<'static, str>>) -> Self {
         let (detail, logged) = (detail.into(), AtomicBool::new(false));
-        let (check, explanation, retry_after) = (None, None, None);
-        Self(Arc::new(Inner { kind, detail, check, explanation, retry_after, scope: None, protection: None, logged }))
+        let (check, issuer, explanation, retry_after, scope, protection) = (None, None, None, None, None, None);
+        Self(Arc::new(Inner { kind, detail, check, issuer, explanation, retry_after, scope, protection, logged }))
     }
 
     /// Keys or an endpoint of the issuer are out of reach; the client may ask again after `retry_after`.
@@ -196,6 +198,13 @@ impl Error {
     #[must_use]
     pub(crate) fn at(mut self, check: Check) -> Self {
         self.edit().check = Some(check);
+        self
+    }
+
+    /// The same error, about a token of this issuer of the registry.
+    #[must_use]
+    pub(crate) fn about(mut self, issuer: &Arc<str>) -> Self {
+        self.edit().issuer = Some(Arc::clone(issuer));
         self
     }
 
@@ -233,6 +242,19 @@ impl Error {
     #[must_use]
     pub fn check(&self) -> Option<Check> {
         self.0.check
+    }
+
+    /// The issuer that the refused token names, as it stands in the registry; `None` where it names none of those. So it is the operator's
+    /// text and never the caller's: fit to be a label. That the token is really of this issuer nothing has shown.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.0.issuer.as_deref()
+    }
+
+    /// The same, to be kept without a copy.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn shared_issuer(&self) -> Option<&Arc<str>> {
+        self.0.issuer.as_ref()
     }
 
     /// The scopes that would satisfy the rule that failed, separated by blanks.
@@ -278,18 +300,19 @@ impl Error {
         }
     }
 
-    /// Writes the error to the operator's log through `tracing`, once however many layers it passes: `kind` and `detail` as fields, at
-    /// the level of the one who has to act. The caller's own mistakes are `DEBUG`, an issuer out of reach is `WARN`, a server
+    /// Writes the error to the operator's log through `tracing`, once however many layers it passes: `kind`,
+    /// `check`, `issuer` and `detail` as fields, at the level of the one who has to act. The caller's own mistakes are `DEBUG`, an issuer out of reach is `WARN`, a server
     /// put together wrongly is `ERROR`.
     pub fn log(&self) {
         if self.0.logged.swap(true, Ordering::Relaxed) {
             return;
         }
         let (kind, detail, check) = (self.kind().name(), self.detail(), self.check().map(Check::name));
+        let issuer = self.issuer();
         match self.kind().status() {
-            500 => tracing::error!(name: "token.refused", kind, check, detail, "request refused"),
-            503 => tracing::warn!(name: "token.refused", kind, check, detail, "request refused"),
-            _ => tracing::debug!(name: "token.refused", kind, check, detail, "request refused"),
+            500 => tracing::error!(name: "token.refused", kind, check, issuer, detail, "request refused"),
+            503 => tracing::warn!(name: "token.refused", kind, check, issuer, detail, "request refused"),
+            _ => tracing::debug!(name: "token.refused", kind, check, issuer, detail, "request refused"),
         }
     }
 }

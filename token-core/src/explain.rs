@@ -203,8 +203,8 @@ impl ResourceServer {
         let report = Report::new(Err(&error), token, &self.0.policy, self.0.clock.now());
         let (kind, check) = (error.kind().name(), report.failed().map(|step| step.check.name()));
         let cause = report.failed().and_then(|step| step.cause);
-        let detail = error.detail();
-        tracing::info!(name: "token.explained", kind, check, detail, cause, "why a token was refused");
+        let (detail, issuer) = (error.detail(), error.issuer());
+        tracing::info!(name: "token.explained", kind, check, issuer, detail, cause, "why a token was refused");
         match self.0.explain {
             Explain::LogAndHeader => error.clone().explained(report.summary()),
             Explain::Off | Explain::Log => error,

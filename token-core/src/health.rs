@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::{KeyState, KeyStatus, ResourceServer};
+use crate::{KeyState, KeyStatus, OpaqueState, ResourceServer};
 
-/// How a server is: ready when every issuer's keys are at hand. It names issuers and what their servers answered: show it to
+/// How a server is: ready when tokens of every issuer can be judged, by keys at hand or by an endpoint that answers. It names issuers and what their servers answered: show it to
 /// operators, not to the world.
 ///
 /// ```
@@ -31,16 +31,34 @@ pub struct Health {
 pub struct IssuerHealth {
     /// The issuer, as it stands in the registry.
     pub issuer: String,
+    /// Whether its tokens can be judged: its keys are at hand, or it has none and its endpoint answers.
+    pub ready: bool,
     /// Its keys.
     pub keys: KeyState,
+    /// The endpoint that its opaque tokens are asked about, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opaque: Option<OpaqueState>,
 }
 
 impl Health {
     /// How `server` is now. Nothing is fetched and nothing waits.
     #[must_use]
     pub fn of(server: &ResourceServer) -> Self {
-        let issuers: Vec<_> = server.health().into_iter().map(|(issuer, keys)| IssuerHealth { issuer, keys }).collect();
-        Self { ready: issuers.iter().all(|issuer| issuer.keys.status != KeyStatus::Empty), issuers }
+        let server = server.current();
+        let (now, registry) = (server.0.clock.now(), server.0.registry.load());
+        let mut issuers: Vec<_> = registry
+            .iter()
+            .map(|issuer| {
+                let (keys, opaque) = (issuer.keys.state(now), issuer.opaque.as_ref().map(|opaque| opaque.state()));
+                let ready = match (issuer.keyless, &opaque) {
+                    (true, Some(endpoint)) => !endpoint.resting,
+                    _ => keys.status != KeyStatus::Empty,
+                };
+                IssuerHealth { issuer: issuer.identifier.to_string(), ready, keys, opaque }
+            })
+            .collect();
+        issuers.sort_by(|a, b| a.issuer.cmp(&b.issuer));
+        Self { ready: issuers.iter().all(|issuer| issuer.ready), issuers }
     }
 
     /// The HTTP status that says it: 200 when ready, else 503.
@@ -53,5 +71,23 @@ impl Health {
     #[must_use]
     pub fn json(&self) -> String {
         serde_json::to_string(self).expect("health is text, numbers and lists of them")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client_authentication::ClientAuthentication;
+    use crate::{Issuer, OpaqueTokens};
+
+    #[test]
+    fn an_issuer_that_is_only_asked_needs_no_keys_to_be_ready() {
+        let secret = ClientAuthentication::Basic("canary".into());
+        let asked = OpaqueTokens::introspection("https://a.example/introspect", "api", secret).unwrap();
+        let server = ResourceServer::builder("api").trust(Issuer::without_keys("https://a.example", asked).unwrap());
+        let health = Health::of(&server.build().unwrap());
+        let json: serde_json::Value = serde_json::from_str(&health.json()).unwrap();
+        assert_eq!((health.status(), &json["issuers"][0]["opaque"]["resting"]), (200, &false.into()), "{json}");
+        assert!(!health.json().contains("canary"));
     }
 }

@@ -92,15 +92,32 @@ pub(crate) fn verify(token: &str, registry: &Registry, now: Timestamp, kept: &st
         several => choose(several, &parts, &text, &untrusted)?,
     };
     if padded && !issuer.padded {
-        return Err(malformed(Check::Claims, "a part of the token is padded: base64url in a JWT is not").into());
+        let error = malformed(Check::Claims, "a part of the token is padded: base64url in a JWT is not");
+        return Err(error.about(&issuer.identifier).into());
     }
+    match verify_by(issuer, &parts, asked, text, untrusted, now) {
+        // The operator is told whose token it was: by the registry's text, not by the token's.
+        Err(Hurdle::Refused(error)) => Err(Hurdle::Refused(error.about(&issuer.identifier))),
+        outcome => outcome,
+    }
+}
 
+/// The rest of the way, by the rules and with the keys of one issuer.
+#[inline]
+fn verify_by(
+    issuer: &Arc<TrustedIssuer>,
+    parts: &Parts<'_>,
+    asked: Option<Asked>,
+    text: Text,
+    untrusted: Claims,
+    now: Timestamp,
+) -> Result<Accepted, Hurdle> {
     if issuer.keyless {
         return Err(Hurdle::Ask { issuer: Arc::clone(issuer) });
     }
     let Some(keys) = issuer.keys.current(now) else {
         // Still read the header: a token that no key could save must not start a fetch.
-        decode_signature(&parts, &mut SignatureBuffer::new())?;
+        decode_signature(parts, &mut SignatureBuffer::new())?;
         let mut buffer = HeaderBuffer::new();
         let header = read_header(parts.header, &mut buffer)?;
         let kind = issuer.check_header(header.alg, header.typ, &text, &untrusted)?;
@@ -112,7 +129,7 @@ pub(crate) fn verify(token: &str, registry: &Registry, now: Timestamp, kept: &st
     };
 
     let mut kind = TokenKind::Access;
-    let key = signed_by(&parts, &keys, asked, |algorithm, token_type| {
+    let key = signed_by(parts, &keys, asked, |algorithm, token_type| {
         kind = issuer.check_header(algorithm, token_type, &text, &untrusted)?;
         issuer.check_claims(kind, &text, &untrusted, now)
     });
@@ -127,7 +144,7 @@ pub(crate) fn verify(token: &str, registry: &Registry, now: Timestamp, kept: &st
         }
     };
 
-    Ok(accept(&parts, issuer, key, kind, text, untrusted)?)
+    Ok(accept(parts, issuer, key, kind, text, untrusted)?)
 }
 
 /// Only now, on signed data, what an issuer's own rules ask for.

@@ -14,6 +14,7 @@ mod config_error;
 pub mod discovery;
 mod error;
 mod explain;
+mod file;
 mod health;
 pub mod http;
 mod id_token;

@@ -19,6 +19,7 @@ use crate::claims::{Claims, List};
 /// assert_eq!(serde_json::to_string(&flat).unwrap(), r#""https://example.com/roles""#);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum ClaimPath {
     /// A member of the claims set.
@@ -60,6 +61,7 @@ impl<const N: usize> From<[&str; N]> for ClaimPath {
 
 /// In which shape names stand in a claim.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum GrantShape {
@@ -75,6 +77,7 @@ pub enum GrantShape {
 
 /// One claim that grants scopes or roles.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GrantSource {
     claim: ClaimPath,
@@ -158,6 +161,7 @@ impl GrantSource {
 /// assert_eq!(serde_json::from_str::<ClaimMapping>(&json).unwrap(), keycloak);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ClaimMapping {
     scopes: Vec<GrantSource>,

@@ -61,7 +61,6 @@ pub struct Policy {
     pub resource_metadata: Option<String>,
     /// Where tokens are looked for. Default: the `Authorization` header alone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<schema::AnyObject>>"))]
     pub token_sources: Option<Vec<TokenSource>>,
     /// The longest token that is looked at, in bytes. Default 16,384.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,7 +70,7 @@ pub struct Policy {
     pub token_cache: TokenCachePolicy,
     /// What scopes imply: `{"write:users": ["read:users"]}`. Holds through several steps.
     #[serde(skip_serializing_if = "is_default")]
-    #[cfg_attr(feature = "schema", schemars(with = "schema::AnyObject"))]
+    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, Vec<String>>"))]
     pub implies: Implications,
     /// Whom the server believes. Nobody else is asked for anything.
     pub issuers: Vec<IssuerPolicy>,
@@ -126,6 +125,9 @@ pub struct IssuerPolicy {
     #[serde(default, with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(with = "schema::OneOrMore"))]
     pub audience: Vec<String>,
+    /// Takes this issuer's tokens whoever they were issued for: for issuers that write no `aud`, with `require_claims` in its place.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dangerously_unchecked_audience: bool,
     /// The signature algorithms agreed with the issuer. Default: RS256, PS256, ES256, ES384, EdDSA, or those of given keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<schema::AlgorithmName>>"))]
@@ -155,11 +157,9 @@ pub struct IssuerPolicy {
     pub accept_id_tokens_for: Vec<String>,
     /// Where the issuer writes scopes and roles.
     #[serde(default, skip_serializing_if = "is_default")]
-    #[cfg_attr(feature = "schema", schemars(with = "schema::AnyObject"))]
     pub mapping: ClaimMapping,
     /// What claims must hold beyond what every token's must.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "schema", schemars(with = "Vec<schema::AnyObject>"))]
     pub require_claims: Vec<ClaimRule>,
     /// Refuses a key of the set that is published in the name of another issuer.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -198,6 +198,7 @@ impl IssuerPolicy {
             secret: None,
             keys_from_code: false,
             audience: Vec::new(),
+            dangerously_unchecked_audience: false,
             algorithms: None,
             leeway: leeway(),
             rfc9068: false,

@@ -19,6 +19,7 @@ mod google;
 mod hosted;
 mod microsoft;
 mod proxies;
+mod samples;
 mod self_hosted;
 mod workload;
 
@@ -39,6 +40,7 @@ pub use google::{firebase, firebase_session_cookie, google, google_iap};
 pub use hosted::{apple, clerk, kinde, logto, okta, supabase, zitadel};
 pub use microsoft::{entra_multi_tenant, entra_v1, entra_v2};
 pub use proxies::cloudflare_access;
+pub use samples::samples;
 pub use self_hosted::{authentik, keycloak, ory_hydra};
 pub use workload::{github_actions, kubernetes, spiffe};
 
@@ -252,7 +254,7 @@ impl Preset {
     }
 
     /// The same as an entry of a [`Policy`](crate::policy::Policy): what will be accepted, to be read, compared and kept in a file.
-    /// Where tokens have no `aud` the entry still asks for the server's: waiving that is for code, not for a file.
+    /// Where tokens have no `aud` it says so, and its claim rules stand in for it.
     ///
     /// # Errors
     /// As [`Preset::issuer`].

@@ -78,7 +78,7 @@ pub(crate) fn is_guid(text: &str) -> bool {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Registry {
     /// Nearly always one entry each; several where one issuer signs for different audiences or with different kinds of keys.
-    exact: HashMap<Box<str>, Vec<Arc<TrustedIssuer>>>,
+    exact: HashMap<Arc<str>, Vec<Arc<TrustedIssuer>>>,
     templates: Vec<Arc<TrustedIssuer>>,
     without_issuer: Vec<Arc<TrustedIssuer>>,
     routes: Routes,

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use crate::http::BoxFuture;
 use crate::issuer::Issuer;
 use crate::registry::Naming;
 use crate::server::ResourceServer;
+use crate::telemetry;
 use crate::{Error, Timestamp};
 
 /// Looks issuers up: in a database of tenants, say.
@@ -99,6 +101,16 @@ pub(crate) enum Landed {
     Trusted,
     Stranger,
     Unavailable,
+}
+
+impl Landed {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Trusted => "trusted",
+            Self::Stranger => "stranger",
+            Self::Unavailable => "unavailable",
+        }
+    }
 }
 
 pub(crate) struct Resolving {
@@ -216,7 +228,9 @@ struct Flight {
 
 impl Flight {
     async fn fly(mut self, resolver: Arc<dyn IssuerResolver>, timeout: Duration) {
-        self.landed = match tokio::time::timeout(timeout, resolver.resolve(&self.issuer)).await {
+        let span = telemetry::lookup_span();
+        let looked_up = tokio::time::timeout(timeout, resolver.resolve(&self.issuer)).instrument(span.clone()).await;
+        self.landed = match looked_up {
             Ok(Ok(Some(issuer))) => self.trust(issuer),
             Ok(Ok(None)) => Landed::Stranger,
             Ok(Err(error)) => {
@@ -228,6 +242,7 @@ impl Flight {
                 Landed::Unavailable
             }
         };
+        span.record("outcome", self.landed.name());
     }
 
     fn trust(&self, issuer: Issuer) -> Landed {

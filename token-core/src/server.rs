@@ -109,6 +109,12 @@ impl ResourceServer {
             Ok(verified) => return self.admit(verified, now),
             Err(key) => key,
         };
+        telemetry::verification(|| self.judge_anew(candidate, key, now))
+    }
+
+    /// The road of a token that is not remembered.
+    #[inline]
+    fn judge_anew(&self, candidate: Candidate<'_>, key: Option<Key>, now: Timestamp) -> MaybeReady<Verified> {
         let token = match candidate.text() {
             Ok(token) => token,
             Err(error) => return MaybeReady::ready(Err(self.refusal(error))),
@@ -133,9 +139,9 @@ impl ResourceServer {
         match step {
             Ok(verified) => self.admit(verified, now),
             Err(Step::Refused(error)) => MaybeReady::ready(Err(self.refusal(error))),
-            Err(Step::Wait(fetch, _)) => {
+            Err(Step::Wait(fetch, _, issuer)) => {
                 let (server, token) = owned();
-                MaybeReady::waiting(async move { server.after(fetch, &token).await })
+                MaybeReady::waiting(async move { server.after(fetch, &issuer, &token).await })
             }
             Err(Step::Ask(issuer, jwt)) => {
                 let (server, token) = owned();
@@ -152,15 +158,15 @@ impl ResourceServer {
     }
 
     /// The second and last look, with the keys that a fetch has brought.
-    async fn after(&self, fetch: KeyFetch, token: &str) -> Result<Verified, Error> {
+    async fn after(&self, fetch: KeyFetch, issuer: &Arc<str>, token: &str) -> Result<Verified, Error> {
         if let Fetched::Unavailable { retry_after } = fetch.await {
-            return Err(self.refusal(no_keys(retry_after)));
+            return Err(self.refusal(no_keys(retry_after).about(issuer)));
         }
         let now = self.0.clock.now();
         match self.0.look_again(token, now) {
             Ok(verified) => self.admit(verified, now).await,
             Err(Step::Refused(error)) => Err(self.refusal(error)),
-            Err(Step::Wait(_, why)) => Err(self.refusal(no_such_key(why))),
+            Err(Step::Wait(_, why, issuer)) => Err(self.refusal(no_such_key(why).about(&issuer))),
             Err(Step::Ask(issuer, jwt)) => self.ask(&issuer, token, jwt).await,
             // Trusted a moment ago, and no more.
             Err(Step::Resolve(_)) => Err(self.refusal(no_such_issuer())),
@@ -225,8 +231,8 @@ impl ResourceServer {
 /// Where one look at a token ends when it does not end in acceptance.
 enum Step {
     Refused(Error),
-    /// A fetch may bring the key; the kind says what the token is if it does not.
-    Wait(KeyFetch, ErrorKind),
+    /// A fetch may bring the key of this issuer; the kind says what the token is if it does not.
+    Wait(KeyFetch, ErrorKind, Arc<str>),
     /// An endpoint of the issuer has to say whether it is good; a JWT that was verified first is there already.
     Ask(Arc<TrustedIssuer>, Option<Verified>),
     /// The registry does not know this issuer; a resolver may.
@@ -337,9 +343,9 @@ fn missing_key(issuer: &TrustedIssuer, lacking: &Lacking, now: Timestamp) -> Ste
         Lacking::SameKid(kid) => (Missing::SameKid(kid), ErrorKind::BadSignature),
     };
     match issuer.keys.missing(what, now) {
-        Answer::UnknownKey => Step::Refused(no_such_key(kind)),
-        Answer::Unavailable { retry_after } => Step::Refused(no_keys(retry_after)),
-        Answer::Wait(fetch) => Step::Wait(fetch, kind),
+        Answer::UnknownKey => Step::Refused(no_such_key(kind).about(&issuer.identifier)),
+        Answer::Unavailable { retry_after } => Step::Refused(no_keys(retry_after).about(&issuer.identifier)),
+        Answer::Wait(fetch) => Step::Wait(fetch, kind, Arc::clone(&issuer.identifier)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where requests carry their token, and which of it to trust a browser with (RFC 6750 section 2, OWASP's rules against CSRF).
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::bearer::{b64token, from_field, padded_b64token};
 use crate::presented::RequestView;
@@ -25,17 +25,28 @@ use crate::{Error, ErrorKind};
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct TokenSource(Place);
 
+/// One place where requests may carry a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "TokenPlace"))]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Place {
     Authorization,
-    Header { name: String },
+    Header {
+        #[serde(deserialize_with = "lower_case")]
+        name: String,
+    },
     Cookie { name: String, csrf: CsrfRule },
     WebsocketProtocol { prefix: String },
     DangerouslyQuery { name: String },
+}
+
+/// Names of header fields are compared in lower case, however a file writes them.
+fn lower_case<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    String::deserialize(deserializer).map(|name| name.to_ascii_lowercase())
 }
 
 impl TokenSource {
@@ -169,6 +180,7 @@ pub(crate) fn token<'a>(sources: &[TokenSource], request: &'a dyn RequestView) -
 /// # assert_ne!(one_site, with_app);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CsrfRule {
     origins: Vec<String>,

@@ -8,6 +8,9 @@ use crate::config_error::ConfigError;
 use crate::jose::jwk_set::{KeySet, Origin};
 use crate::jose::{Algorithm, Algorithms, VerificationKey};
 
+/// The largest file with a JWK Set, in bytes: the same as for one that is fetched.
+const LARGEST: u64 = 512 * 1024;
+
 /// Keys that the operator hands over, of one issuer.
 ///
 /// ```
@@ -43,12 +46,13 @@ impl StaticKeys {
     /// The keys of a JWK Set in a file, read once.
     ///
     /// # Errors
-    /// When the file cannot be read, and as [`StaticKeys::jwk_set`].
+    /// When the file cannot be read or is larger than 512 KiB, and as [`StaticKeys::jwk_set`].
     pub fn jwk_set_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let path = path.as_ref();
-        let json = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError::new(format!("JWK Set file {}: {error}", path.display())))?;
-        Self::jwk_set(&json)
+        let wrong = |why: &dyn fmt::Display| ConfigError::new(format!("JWK Set file {}: {why}", path.display()));
+        let bytes = crate::file::read(path, LARGEST).map_err(|unread| wrong(&unread))?;
+        let json = std::str::from_utf8(&bytes).map_err(|_| wrong(&"not UTF-8 text"))?;
+        Self::jwk_set(json).map_err(|error| wrong(&error))
     }
 
     /// A public key or certificate in PEM, for one algorithm.

@@ -23,7 +23,7 @@ use crate::{Error, ErrorKind, Timestamp};
 /// One trusted issuer.
 #[derive(Debug)]
 pub(crate) struct TrustedIssuer {
-    pub(crate) identifier: Box<str>,
+    pub(crate) identifier: Arc<str>,
     pub(crate) naming: Naming,
     pub(crate) accepts: Accepts,
     pub(crate) algorithms: Algorithms,

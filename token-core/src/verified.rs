@@ -15,6 +15,7 @@ use crate::kind::TokenKind;
 use crate::registry::Naming;
 use crate::scopes::{Rule, Scopes};
 use crate::stores::Marks;
+use crate::telemetry;
 use crate::trusted::{Extra, TrustedIssuer};
 use crate::typed::Typed;
 use crate::{Error, ErrorKind, Timestamp};
@@ -220,6 +221,7 @@ impl Verified {
         if rule.satisfied_by_grants(granted, |role| roles.contains(role)) {
             return Ok(());
         }
+        telemetry::scope_refused(&self.0.issuer.identifier);
         Err(self.error(Error::insufficient_scope(rule.would_satisfy())))
     }
 
@@ -236,7 +238,7 @@ impl Verified {
     }
 
     fn error(&self, error: Error) -> Error {
-        error.within(&self.0.protection)
+        error.about(&self.0.issuer.identifier).within(&self.0.protection)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::endpoints;
 use crate::faults::{Endpoint, Faults};
 use crate::keys::TestKey;
 use crate::mint::TokenBuilder;
+use crate::pre_made;
 use crate::serve::Server;
 use crate::tenant::{Plan, Tenant};
 
@@ -33,6 +34,9 @@ pub struct TestIssuer {
 }
 
 impl TestIssuer {
+    /// The secret behind tokens of [`token_like`](Self::token_like) that are signed with a shared one. Everybody knows it.
+    pub const SHARED_SECRET: &str = pre_made::SECRET;
+
     /// An issuer with every default: RS256, a free port on 127.0.0.1, the time of the system.
     ///
     /// # Panics
@@ -198,6 +202,11 @@ impl TestIssuer {
     #[must_use]
     pub fn signing_key(&self) -> TestKey {
         self.tenant.keys().signing(self.tenant.algorithm)
+    }
+
+    /// The key that signs for this algorithm; made and published when there was none.
+    pub(crate) fn key_for(&self, algorithm: Algorithm) -> TestKey {
+        self.tenant.keys().signing(algorithm)
     }
 
     /// The members of the JWK Set, as they are published now.

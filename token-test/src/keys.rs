@@ -210,6 +210,8 @@ impl KeyRing {
     pub(crate) fn withdraw_all(&mut self) {
         self.published.clear();
         self.oddities.clear();
+        // What is withdrawn does not sign either: another algorithm gets a new key when it is next asked for.
+        self.signing.clear();
     }
 
     /// The algorithms that keys are published for, without repetition, in the order of publication.

@@ -48,12 +48,61 @@ impl TestIssuer {
             KeysAt::Secret | KeysAt::PemPerKid(_) => moved.keys_at(preset.keys.clone()),
             KeysAt::Discovery | KeysAt::JwksUri(_) | KeysAt::Certificates(_) => moved,
         };
-        let key = match algorithm.is_symmetric() {
-            true => TestKey::from_secret(algorithm, None, pre_made::SECRET),
-            false => issuer.signing_key(),
-        };
+        let key = key_for(&issuer, algorithm);
         Lookalike { issuer, preset, key }
     }
+
+    /// A good token in the shape that `preset` describes, by this issuer: claims, header, audience and algorithm are the provider's, the
+    /// name in `iss` and the keys are this issuer's. Where the provider writes no `iss` there is none; where it signs with a secret that
+    /// it shares with the API, [`TestIssuer::SHARED_SECRET`] is the one.
+    ///
+    /// The key of another algorithm than the issuer's own is published in its key set when it is first used.
+    pub fn token_like(&self, preset: &Preset) -> TokenBuilder {
+        let own = self.signing_key();
+        let key = match preset.algorithms.iter().next() {
+            Some(algorithm) if !preset.algorithms.contains(own.algorithm()) => key_for(self, algorithm),
+            _ => own,
+        };
+        let mut preset = preset.clone();
+        if let IssuerName::Exact(name) | IssuerName::Template(name) = &mut preset.issuer {
+            self.url().clone_into(name);
+        }
+        shaped(self, &preset, &key)
+    }
+}
+
+/// The key that a token of this algorithm is signed with.
+fn key_for(issuer: &TestIssuer, algorithm: Algorithm) -> TestKey {
+    match algorithm.is_symmetric() {
+        true => TestKey::from_secret(algorithm, None, pre_made::SECRET),
+        false => issuer.key_for(algorithm),
+    }
+}
+
+fn shaped(issuer: &TestIssuer, preset: &Preset, key: &TestKey) -> TokenBuilder {
+    let sample = &preset.sample;
+    let mut token = issuer.token().without("client_id").without("jti").without_header("typ");
+    if key.kid() != issuer.signing_key().kid() {
+        token = token.signed_by(key);
+    }
+    token = match &preset.audience {
+        AudienceRule::Names(names) => names.first().map_or(token.clone(), |name| token.clone().audience(name)),
+        AudienceRule::ClaimsInstead => token.without("aud"),
+        AudienceRule::Server => token,
+    };
+    for (name, value) in sample.header.as_object().into_iter().flatten() {
+        token = token.header(name, value.clone());
+    }
+    token = match &preset.issuer {
+        IssuerName::Exact(name) => token.issuer(name),
+        IssuerName::Template(pattern) => {
+            let tenant = sample.claims.get("tid").and_then(Value::as_str).unwrap_or_default();
+            token.issuer(&pattern.replace("{tenantid}", tenant))
+        }
+        IssuerName::TrustDomain(_) | IssuerName::Nameless(_) => token.without("iss"),
+    };
+    token = with(token, &sample.claims);
+    if preset.padded { token.padded() } else { token }
 }
 
 impl Lookalike {
@@ -89,29 +138,7 @@ impl Lookalike {
 
     /// A good token in the provider's shape, until one of the calls makes it bad.
     pub fn token(&self) -> TokenBuilder {
-        let sample = &self.preset.sample;
-        let mut token = self.issuer.token().without("client_id").without("jti").without_header("typ");
-        if self.key.algorithm().is_symmetric() {
-            token = token.signed_by(&self.key);
-        }
-        token = match &self.preset.audience {
-            AudienceRule::Names(names) => names.first().map_or(token.clone(), |name| token.clone().audience(name)),
-            AudienceRule::ClaimsInstead => token.without("aud"),
-            AudienceRule::Server => token,
-        };
-        for (name, value) in sample.header.as_object().into_iter().flatten() {
-            token = token.header(name, value.clone());
-        }
-        token = match &self.preset.issuer {
-            IssuerName::Exact(name) => token.issuer(name),
-            IssuerName::Template(pattern) => {
-                let tenant = sample.claims.get("tid").and_then(Value::as_str).unwrap_or_default();
-                token.issuer(&pattern.replace("{tenantid}", tenant))
-            }
-            IssuerName::TrustDomain(_) | IssuerName::Nameless(_) => token.without("iss"),
-        };
-        token = with(token, &sample.claims);
-        if self.preset.padded { token.padded() } else { token }
+        shaped(&self.issuer, &self.preset, &self.key)
     }
 
     /// Tokens that are nearly right, each by what it is. Every one of them has to be refused.

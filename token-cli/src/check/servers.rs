@@ -25,17 +25,17 @@ pub(super) struct Ready {
 type Named = (Option<String>, Option<String>);
 
 /// The servers in use, by policy and keys.
-pub(super) struct Servers<'a> {
-    options: &'a Check,
+pub(super) struct Servers {
+    options: Check,
     default: Option<Ready>,
     others: Mutex<HashMap<Named, Ready>>,
 }
 
-impl<'a> Servers<'a> {
+impl Servers {
     /// Builds the default at once, so that a bad policy is reported before a line is read.
-    pub(super) fn new(options: &'a Check) -> Result<Self, Failure> {
+    pub(super) fn new(options: Check) -> Result<Self, Failure> {
         let mut servers = Self { options, default: None, others: Mutex::default() };
-        if options.policy.is_some() {
+        if servers.options.policy.is_some() {
             servers.default = Some(servers.build(None, None).map_err(Failure::input)?);
         }
         Ok(servers)

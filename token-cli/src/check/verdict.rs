@@ -31,7 +31,7 @@ pub(super) struct Verdict {
 }
 
 /// Checks one line.
-pub(super) fn of(bytes: &[u8], servers: &Servers<'_>, runtime: &Handle) -> Result<Verdict, String> {
+pub(super) fn of(bytes: &[u8], servers: &Servers, runtime: &Handle) -> Result<Verdict, String> {
     let line = Line::read(bytes)?;
     let (at, expect) = (line.at()?, line.expect()?);
     let ready = servers.find(line.policy.as_deref(), line.keys.as_deref())?;

@@ -15,8 +15,14 @@ function row(cells) {
   return row;
 }
 
+let shapes = [];
+let secret = "";
+
 async function show() {
   const state = await ask("/development/state");
+  ({ shapes, secret } = state);
+  if (at("shapes").options.length === 0) at("shapes").replaceChildren(...shapes.map(({ name, title }) => new Option(title, name)));
+  for (const button of at("faults").querySelectorAll("button")) button.setAttribute("aria-pressed", button.dataset.fault === state.fault);
   at("issuer").textContent = state.issuer;
   at("audience").textContent = state.audience;
   at("jwks-uri").textContent = state.jwks_uri;
@@ -24,8 +30,16 @@ async function show() {
   at("keys").replaceChildren(...state.keys.map((key) => row([key.kid, key.kty, key.alg, key.kid === state.signing ? "signs" : ""])));
 }
 
+function note() {
+  const shape = shapes.find(({ name }) => name === at("shapes").value);
+  const notes = [...shape.notes, ...(shape.shared_secret ? [`Signed with a secret that issuer and API share, here: ${secret}`] : [])];
+  at("notes").replaceChildren(...notes.map((text) => { const item = document.createElement("li"); item.textContent = text; return item; }));
+  at("notes").hidden = notes.length === 0;
+}
+
 function decoded(part) {
-  const bytes = Uint8Array.from(atob(part.replaceAll("-", "+").replaceAll("_", "/")), (character) => character.charCodeAt(0));
+  const plain = part.replaceAll("-", "+").replaceAll("_", "/").replaceAll("=", "");
+  const bytes = Uint8Array.from(atob(plain), (character) => character.charCodeAt(0));
   return JSON.parse(new TextDecoder().decode(bytes));
 }
 
@@ -39,10 +53,10 @@ async function mint(form) {
   await show();
 }
 
-const say = (text) => { at("said").textContent = text; };
-const trying = (work) => async (event) => {
+const say = (text, where = "said") => { at(where).textContent = text; };
+const trying = (work, where) => async (event) => {
   event?.preventDefault();
-  try { say(""); await work(event); } catch (error) { say(error.message); }
+  try { say("", where); await work(event); } catch (error) { say(error.message, where); }
 };
 
 at("mint").addEventListener("submit", trying((event) => mint(event.target)));
@@ -53,6 +67,7 @@ at("faults").addEventListener("click", trying(async (event) => {
   const fault = event.target.dataset.fault;
   if (!fault) return;
   await ask("/development/fault", { fault });
-  at("fault").textContent = fault;
-}));
-trying(show)();
+  await show();
+}, "broken"));
+at("shapes").addEventListener("change", note);
+trying(show)().then(note);

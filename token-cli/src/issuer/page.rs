@@ -3,7 +3,7 @@
 //! It is for one machine: requests must name the issuer's own address as host and send JSON, so that no page from elsewhere
 //! in the same browser can speak to it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -14,13 +14,20 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use token_test::{Endpoint, TestIssuer};
 
-use super::{Fault, Shape, Wrong};
+use super::{Fault, Wrong, shape};
 
 /// Where tokens are minted.
 pub(crate) const MINT: &str = "/development/mint";
 
+/// The issuer, and the fault that is on.
 #[derive(Clone, Default)]
-struct Page(Arc<OnceLock<Arc<TestIssuer>>>);
+struct Page(Arc<Shown>);
+
+#[derive(Default)]
+struct Shown {
+    issuer: OnceLock<Arc<TestIssuer>>,
+    fault: Mutex<Fault>,
+}
 
 /// The routes, and how they get to know their issuer.
 pub(super) fn routes() -> (Router, impl FnOnce(TestIssuer) -> Arc<TestIssuer>) {
@@ -33,13 +40,13 @@ pub(super) fn routes() -> (Router, impl FnOnce(TestIssuer) -> Arc<TestIssuer>) {
         .route("/development/rotate", post(rotate))
         .route("/development/fault", post(fault))
         .with_state(page.clone());
-    (routes, move |issuer| Arc::clone(page.0.get_or_init(|| Arc::new(issuer))))
+    (routes, move |issuer| Arc::clone(page.0.issuer.get_or_init(|| Arc::new(issuer))))
 }
 
 impl Page {
     /// The issuer, for a request that comes from its own page or from a program.
     fn issuer(&self, headers: &HeaderMap) -> Result<&Arc<TestIssuer>, Refusal> {
-        let issuer = self.0.get().ok_or(Refusal(StatusCode::SERVICE_UNAVAILABLE, "starting"))?;
+        let issuer = self.0.issuer.get().ok_or(Refusal(StatusCode::SERVICE_UNAVAILABLE, "starting"))?;
         let own = issuer.url().strip_prefix("http://").unwrap_or_default();
         let port = own.rsplit(':').next().unwrap_or_default();
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
@@ -49,6 +56,10 @@ impl Page {
             return Err(Refusal(StatusCode::FORBIDDEN, "not asked by the issuer's own page"));
         }
         Ok(issuer)
+    }
+
+    fn fault(&self) -> MutexGuard<'_, Fault> {
+        self.0.fault.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -82,6 +93,7 @@ async fn state(State(page): State<Page>, headers: HeaderMap) -> Answer {
     Ok(Json(json!({
         "issuer": issuer.url(), "jwks_uri": issuer.jwks_uri(), "audience": issuer.audience(),
         "signing": issuer.signing_key().kid(), "keys": keys, "hits": hits,
+        "shapes": shape::shapes(), "secret": TestIssuer::SHARED_SECRET, "fault": *page.fault(),
     })))
 }
 
@@ -89,7 +101,7 @@ async fn state(State(page): State<Page>, headers: HeaderMap) -> Answer {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Wish {
-    shape: Shape,
+    shape: String,
     wrong: Option<Wrong>,
     subject: Option<String>,
     audience: Option<String>,
@@ -99,7 +111,8 @@ struct Wish {
 
 async fn mint(State(page): State<Page>, headers: HeaderMap, Json(wish): Json<Wish>) -> Answer {
     let issuer = page.issuer(&headers)?;
-    let mut token = wish.shape.token(issuer);
+    let unknown = Refusal(StatusCode::BAD_REQUEST, "no such shape: this issuer is of another version than who asks it");
+    let mut token = shape::token(&wish.shape, issuer).ok_or(unknown)?;
     for (claim, value) in [("sub", wish.subject), ("aud", wish.audience), ("scope", wish.scope)] {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             token = token.claim(claim, value);
@@ -134,6 +147,9 @@ struct Switch {
 }
 
 async fn fault(State(page): State<Page>, headers: HeaderMap, Json(switch): Json<Switch>) -> Answer {
-    switch.fault.apply(page.issuer(&headers)?);
-    Ok(Json(json!({ "done": true })))
+    let issuer = page.issuer(&headers)?;
+    let mut current = page.fault();
+    switch.fault.apply(issuer);
+    *current = switch.fault;
+    Ok(Json(json!({ "fault": *current })))
 }

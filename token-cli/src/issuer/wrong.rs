@@ -46,7 +46,7 @@ impl Wrong {
 }
 
 /// What is wrong with the issuer's key set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Fault {
     /// Connections are closed without an answer.
@@ -60,6 +60,7 @@ pub(crate) enum Fault {
     /// A set without keys.
     Empty,
     /// Nothing is wrong any more.
+    #[default]
     None,
 }
 

@@ -50,6 +50,10 @@ impl Fetch for Arc<Server> {
             Token::bearer(format!("t{number}"), Some(self.clock.now().saturating_add(Duration::from_secs(1000))))
         })
     }
+
+    fn asks(&self) -> Asks<'_> {
+        Asks { client: "orders", grant: "client_credentials" }
+    }
 }
 
 fn secs(seconds: u64) -> Duration {
@@ -187,6 +191,10 @@ struct Panics;
 impl Fetch for Panics {
     fn fetch(&self, _: Option<Token>) -> BoxFuture<'_, Result<Token, TokenError>> {
         Box::pin(async { panic!("on purpose") })
+    }
+
+    fn asks(&self) -> Asks<'_> {
+        Asks { client: "", grant: "other" }
     }
 }
 

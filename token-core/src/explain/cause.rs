@@ -9,9 +9,13 @@ use crate::{ErrorKind, Timestamp};
 
 type Cause = Option<&'static str>;
 
+const PADDED: &str =
+    "its parts are padded with =, as AWS load balancers write them: accept_padding takes such tokens of this issuer";
+
 pub(super) fn of(kind: ErrorKind, check: Check, look: &Look<'_>, policy: &Policy, now: Timestamp) -> Cause {
     match check {
         Check::Form => form(look),
+        Check::Claims | Check::Header if look.is_padded() => Some(PADDED),
         Check::Claims => Some("a token is base64url without padding; it may have been cut off, re-encoded or edited"),
         Check::Issuer => issuer(look, policy),
         Check::Algorithm => algorithm(look),

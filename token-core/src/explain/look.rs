@@ -33,6 +33,10 @@ impl<'a> Look<'a> {
         self.parts() != 3 || !self.header.is_object()
     }
 
+    pub(super) fn is_padded(&self) -> bool {
+        self.token.split('.').any(|part| part.ends_with('='))
+    }
+
     pub(super) fn parts(&self) -> usize {
         self.token.bytes().filter(|byte| *byte == b'.').count() + 1
     }

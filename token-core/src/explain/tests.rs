@@ -76,6 +76,7 @@ async fn each_mistake_is_found_at_its_check_with_its_likely_cause() {
         ("a.b.c.d.e".to_owned(), Check::Form, "JWE"),
         ("e30.!.AA".replace('!', "~"), Check::Claims, "base64url"),
         ("e30.e30.AA".to_owned(), Check::Issuer, "does not say who"),
+        (format!("{}==", with(json!({}))), Check::Header, "AWS load balancers"),
         (with(json!({"iss": "https://issuer.example"})), Check::Issuer, "only by a trailing slash"),
         (with(json!({"iss": "http://issuer.example/"})), Check::Issuer, "only by http and https"),
         (with(json!({"iss": "https://Issuer.example/"})), Check::Issuer, "upper and lower case"),

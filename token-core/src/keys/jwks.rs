@@ -31,6 +31,9 @@ use flight::{Flight, Progress};
 const LARGEST: usize = 512 * 1024;
 /// What a client is told to wait when nothing better is known.
 const SOON: Duration = Duration::from_secs(1);
+/// The good ends of a fetch, as metrics, events and spans name them.
+const CHANGED: &str = "changed";
+const UNCHANGED: &str = "unchanged";
 
 /// The keys of one issuer as they were last fetched.
 ///
@@ -69,6 +72,15 @@ struct Inner {
 enum Read {
     Unchanged,
     Changed(KeySet, Bytes),
+}
+
+impl Read {
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::Unchanged => UNCHANGED,
+            Self::Changed(..) => CHANGED,
+        }
+    }
 }
 
 impl JwksCache {
@@ -146,7 +158,10 @@ impl JwksCache {
                 Decision::Start(_) => "fetch_started",
                 Decision::Join => "fetch_joined",
                 Decision::Unknown(Why::Remembered) => "remembered",
-                Decision::Unknown(Why::BucketEmpty) => "bucket_empty",
+                Decision::Unknown(Why::BucketEmpty) => {
+                    telemetry::fetched(&self.issuer, "suppressed");
+                    "bucket_empty"
+                }
                 Decision::Unknown(Why::Trouble) | Decision::Unavailable(_) => "unavailable",
                 Decision::Look | Decision::Rest | Decision::RetryIn(_) => "set_newer_than_request",
             };
@@ -294,7 +309,7 @@ impl JwksCache {
     fn report_good(&self, changed: bool) {
         let set = self.set.load();
         let Some(set) = &*set else { return };
-        let outcome = if changed { "changed" } else { "unchanged" };
+        let outcome = if changed { CHANGED } else { UNCHANGED };
         telemetry::fetched(&self.issuer, outcome);
         telemetry::keys_in_force(&self.issuer, set.len(), self.clock.now());
         let (keys, skipped) = (set.len(), set.skipped().len());

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::breaker::Breaker;
 use super::flight::Flights;
 use super::settings::Compiled;
@@ -57,7 +59,7 @@ pub(crate) enum Found {
 }
 
 /// An issuer's endpoint for opaque tokens as a readiness endpoint or a metric shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct OpaqueState {
     /// Whether the breaker holds questions back, so that requests get 503 at once.

@@ -6,6 +6,8 @@ use std::path::Path;
 use super::{IssuerPolicy, Policy, PolicyError, TokenCachePolicy};
 use crate::{Audience, ConfigError, Issuer, ResourceServer, ResourceServerBuilder, StaticKeys, TokenCacheSettings};
 
+pub(super) const CONTRADICTION: &str = "audience and dangerously_unchecked_audience contradict each other";
+
 impl Policy {
     /// The builder with all of this said to it, for what no text can say: a clock, an HTTP client.
     ///
@@ -15,7 +17,7 @@ impl Policy {
         let audience = match (self.dangerously_unchecked_audience, self.audience.as_slice()) {
             (true, []) => Audience::dangerously_unchecked(),
             (true, _) => {
-                return Err(PolicyError::new("audience and dangerously_unchecked_audience contradict each other"));
+                return Err(PolicyError::new(CONTRADICTION));
             }
             // Each issuer may name its own; the builder refuses the one that does not.
             (false, names) => Audience::any_of(names.iter().cloned()),
@@ -65,6 +67,9 @@ impl IssuerPolicy {
         if sources.iter().filter(|given| **given).count() > 1 {
             return Err(refuse(&"expected at most one of jwks_uri, jwks_file and secret"));
         }
+        if self.dangerously_unchecked_audience && !self.audience.is_empty() {
+            return Err(refuse(&CONTRADICTION));
+        }
         if self.keys_from_code {
             return Err(refuse(&"its keys were handed over in code, the policy does not hold them"));
         }
@@ -89,7 +94,9 @@ impl IssuerPolicy {
 
     fn with_rules(&self, mut issuer: Issuer) -> Issuer {
         issuer = issuer.leeway(self.leeway).jwks_settings(self.jwks.clone());
-        if !self.audience.is_empty() {
+        if self.dangerously_unchecked_audience {
+            issuer = issuer.audience(Audience::dangerously_unchecked());
+        } else if !self.audience.is_empty() {
             issuer = issuer.audience(Audience::any_of(self.audience.iter().cloned()));
         }
         if let Some(algorithms) = self.algorithms {

@@ -31,6 +31,7 @@ impl IssuerPolicy {
                 || issuer.opaque.is_some()
                 || matches!(issuer.naming, Naming::Nameless | Naming::TrustDomain),
             audience: issuer.audience.as_ref().map(names).unwrap_or_default(),
+            dangerously_unchecked_audience: issuer.audience.as_ref().is_some_and(Audience::is_unchecked),
             algorithms: given,
             leeway: issuer.leeway,
             rfc9068: issuer.strict,
@@ -66,7 +67,16 @@ impl From<crate::TokenCacheSettings> for TokenCachePolicy {
 impl Policy {
     /// The audience that tokens of this issuer must name, as people read it.
     pub(crate) fn audience_of(&self, issuer: &IssuerPolicy) -> Vec<String> {
-        if issuer.audience.is_empty() { self.audience.clone() } else { issuer.audience.clone() }
+        match (issuer.dangerously_unchecked_audience, issuer.audience.is_empty()) {
+            (true, _) => Vec::new(),
+            (false, true) => self.audience.clone(),
+            (false, false) => issuer.audience.clone(),
+        }
+    }
+
+    /// Whether tokens of this issuer are taken whoever they are for.
+    pub(crate) fn is_unchecked(&self, issuer: &IssuerPolicy) -> bool {
+        issuer.dangerously_unchecked_audience || (self.dangerously_unchecked_audience && issuer.audience.is_empty())
     }
 
     fn id_tokens(&self) -> &'static str {
@@ -105,7 +115,7 @@ impl fmt::Display for Policy {
 impl Policy {
     fn describe(&self, issuer: &IssuerPolicy, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let audience = match self.audience_of(issuer) {
-            names if names.is_empty() && self.dangerously_unchecked_audience => "anybody (not checked!)".to_owned(),
+            names if names.is_empty() && self.is_unchecked(issuer) => "anybody (not checked!)".to_owned(),
             names if names.is_empty() => "nobody: no audience is named".to_owned(),
             names => names.join(" or "),
         };

@@ -2,14 +2,19 @@
 
 use std::cmp::Reverse;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Request, Response};
 use serde::Serialize;
 use url::Url;
 
+use super::build::CONTRADICTION;
 use super::describe::span;
 use super::{IssuerPolicy, Policy};
 use crate::Algorithms;
+use crate::http::{BoxFuture, HttpClient, HttpError, Limits};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -42,6 +47,18 @@ impl fmt::Display for Finding {
     }
 }
 
+/// Asks nobody: a policy is looked at, and nothing is fetched.
+#[derive(Debug)]
+struct Nobody;
+
+impl HttpClient for Nobody {
+    fn send(&self, _: Request<Bytes>, _: Limits) -> BoxFuture<'_, Result<Response<Bytes>, HttpError>> {
+        Box::pin(std::future::ready(Err(HttpError::Timeout)))
+    }
+}
+
+const UNCHECKED: &str = "a token for any other API of the same issuer passes here: name the audience instead";
+
 struct Findings(Vec<Finding>);
 
 impl Findings {
@@ -71,8 +88,11 @@ impl Policy {
             found.warn(
                 "unchecked-audience",
                 "dangerously_unchecked_audience",
-                "a token for any other API of the same issuer passes here: name the audience instead",
+                UNCHECKED,
             );
+            if !self.audience.is_empty() {
+                found.error("contradiction", "audience", CONTRADICTION);
+            }
         }
         lint_audience("audience", &self.audience, &mut found);
         self.lint_tokens(&mut found);
@@ -80,8 +100,27 @@ impl Policy {
             self.lint_issuer(issuer, &mut found);
             self.lint_twins(issuer, &self.issuers[..at], &mut found);
         }
+        self.lint_building(&mut found);
         found.0.sort_by_key(|finding| Reverse(finding.severity));
         found.0
+    }
+
+    /// What no rule above knows of, and still no server can be built with.
+    fn lint_building(&self, found: &mut Findings) {
+        if found.0.iter().any(|finding| finding.severity == Severity::Error) {
+            return;
+        }
+        let mut dry = self.clone();
+        for issuer in dry.issuers.iter_mut().filter(|issuer| issuer.has_given_keys()) {
+            // In place of keys that would have to be read, some that are never fetched.
+            (issuer.jwks_file, issuer.secret, issuer.keys_from_code) = (None, None, false);
+            issuer.jwks_uri = Some("https://keys.invalid/".to_owned());
+            issuer.algorithms = issuer.algorithms.filter(|algorithms| !algorithms.intersection(Algorithms::ASYMMETRIC).is_empty());
+        }
+        let built = dry.builder().and_then(|builder| Ok(builder.asking(&(Arc::new(Nobody) as Arc<dyn HttpClient>)).check()?));
+        if let Err(error) = built {
+            found.error("cannot-be-built", "policy", error.to_string());
+        }
     }
 
     fn lint_tokens(&self, found: &mut Findings) {
@@ -103,12 +142,31 @@ impl Policy {
 
     fn lint_issuer(&self, issuer: &IssuerPolicy, found: &mut Findings) {
         let path = |member: &str| format!("issuers[{}].{member}", issuer.issuer);
-        if self.audience_of(issuer).is_empty() && !self.dangerously_unchecked_audience {
+        if issuer.dangerously_unchecked_audience && issuer.require_claims.is_empty() {
+            found.warn("unchecked-audience", path("dangerously_unchecked_audience"), UNCHECKED);
+        }
+        if self.audience_of(issuer).is_empty() && !self.is_unchecked(issuer) {
             found.error(
                 "no-audience",
                 path("audience"),
                 "no audience is named, so no token could be for this server: a token for any API of the issuer must not pass",
             );
+        }
+        if issuer.dangerously_unchecked_audience && !issuer.audience.is_empty() {
+            found.error("contradiction", path("audience"), CONTRADICTION);
+        }
+        let sources = [issuer.jwks_uri.is_some(), issuer.jwks_file.is_some(), issuer.secret.is_some()];
+        if sources.iter().filter(|given| **given).count() > 1 {
+            found.error("several-keys", path("jwks_uri"), "expected at most one of jwks_uri, jwks_file and secret");
+        }
+        if let Some(secret) = &issuer.secret {
+            let places = [secret.env.is_some(), secret.file.is_some(), secret.value.is_some()];
+            if places.iter().filter(|given| **given).count() != 1 {
+                found.error("secret-place", path("secret"), "expected exactly one of env, file and value");
+            }
+            if !secret.algorithm.is_symmetric() {
+                found.error("secret-algorithm", path("secret.algorithm"), "a shared secret is for HS256, HS384 or HS512");
+            }
         }
         lint_audience(&path("audience"), &issuer.audience, found);
         lint_name(issuer, found);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::Policy;
-use crate::ConfigError;
+use crate::{ConfigError, file};
 
 /// The longest policy that is read, in bytes.
 const LONGEST: u64 = 4 * 1024 * 1024;
@@ -98,11 +98,7 @@ impl Policy {
     }
 
     fn parse_file(path: &Path) -> Result<Self, PolicyError> {
-        let unreadable = |error: std::io::Error| PolicyError::new(format!("cannot be read: {error}"));
-        if std::fs::metadata(path).map_err(unreadable)?.len() > LONGEST {
-            return Err(PolicyError::new("larger than 4 MiB, which no policy is"));
-        }
-        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let bytes = file::read(path, LONGEST).map_err(|unread| PolicyError::new(unread.to_string()))?;
         let text = std::str::from_utf8(&bytes).map_err(|error| {
             let valid = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
             PolicyError {
@@ -120,7 +116,7 @@ impl Policy {
         Err(PolicyError::new("expected a name that ends in .json: the feature `policy-toml` is off"))
     }
 
-    fn relative_to(mut self, folder: &Path) -> Self {
+    pub(super) fn relative_to(mut self, folder: &Path) -> Self {
         for issuer in &mut self.issuers {
             let secret = issuer.secret.as_mut().and_then(|secret| secret.file.as_mut());
             for file in issuer.jwks_file.as_mut().into_iter().chain(secret) {

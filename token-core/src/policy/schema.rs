@@ -58,15 +58,3 @@ impl JsonSchema for AlgorithmName {
         json_schema!({"type": "string", "enum": names})
     }
 }
-
-/// An object whose members the documentation of its type describes.
-pub(crate) struct AnyObject;
-
-impl JsonSchema for AnyObject {
-    fn schema_name() -> Cow<'static, str> {
-        "AnyObject".into()
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "object"})
-    }
-}

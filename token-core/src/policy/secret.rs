@@ -3,17 +3,20 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Algorithm;
 use crate::config_error::ConfigError;
 
 const REDACTED: &str = "(redacted)";
+/// The longest file with a secret that is read, in bytes.
+const LONGEST: u64 = 64 * 1024;
 
 /// A secret. `Debug` and serde write `(redacted)`, whatever it holds.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(transparent)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transparent))]
 pub struct Secret(String);
 
 impl Secret {
@@ -30,6 +33,13 @@ impl fmt::Debug for Secret {
     }
 }
 
+// What is said of a mistake must not repeat the value: it may be the secret.
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self).map_err(|_| D::Error::custom("a secret is text, and this is none"))
+    }
+}
+
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(REDACTED)
@@ -37,7 +47,7 @@ impl Serialize for Secret {
 }
 
 /// A secret shared with an issuer: its algorithm, and exactly one place where it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -57,6 +67,53 @@ pub struct SharedSecret {
     pub value: Option<Secret>,
 }
 
+impl<'de> Deserialize<'de> for SharedSecret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Not as a map alone: what a format itself says of another type repeats the value.
+        deserializer.deserialize_any(Members)
+    }
+}
+
+/// Reads the members, and refuses the mistake that is made most, the secret itself in their place, without repeating it.
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = SharedSecret;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table with algorithm and one of env, file and value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SharedSecret, A::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Given {
+            algorithm: Algorithm,
+            env: Option<String>,
+            file: Option<PathBuf>,
+            value: Option<Secret>,
+        }
+        let Given { algorithm, env, file, value } = Given::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(SharedSecret { algorithm, env, file, value })
+    }
+
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<SharedSecret, E> {
+        Err(E::custom("a secret is a table with algorithm and one of env, file and value, not the secret itself"))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<SharedSecret, E> {
+        self.visit_str("")
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<SharedSecret, E> {
+        self.visit_str("")
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<SharedSecret, E> {
+        self.visit_str("")
+    }
+}
+
 impl SharedSecret {
     /// The bytes of the secret. A line break at the end of a file is not part of it.
     pub(super) fn read(&self, folder: &Path) -> Result<Vec<u8>, ConfigError> {
@@ -66,8 +123,8 @@ impl SharedSecret {
                 .map_err(|_| ConfigError::new(format!("the environment variable {name} is not set, or is not text"))),
             (None, Some(file), None) => {
                 let path = folder.join(file);
-                let mut bytes = std::fs::read(&path)
-                    .map_err(|error| ConfigError::new(format!("secret file {}: {error}", path.display())))?;
+                let mut bytes = crate::file::read(&path, LONGEST)
+                    .map_err(|unread| ConfigError::new(format!("secret file {}: {unread}", path.display())))?;
                 while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
                     bytes.pop();
                 }

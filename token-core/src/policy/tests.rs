@@ -194,6 +194,23 @@ fn keys_come_from_one_place_and_secrets_are_never_written() {
         let error = policy.server().unwrap_err().to_string();
         assert!(error.contains(why) && !error.contains("canary"), "{error}");
     }
+    // The mistakes that put the secret itself where it does not belong: the text of the error must not hold it.
+    for wrong in [
+        r#"{"issuers": [{"issuer": "a", "secret": "canary"}]}"#,
+        r#"{"issuers": [{"issuer": "a", "secret": ["canary"]}]}"#,
+        r#"{"issuers": [{"issuer": "a", "secret": 4711}]}"#,
+        r#"{"issuers": [{"issuer": "a", "secret": {"algorithm": "HS256", "value": 4711}}]}"#,
+        r#"{"issuers": [{"issuer": "a", "secret": {"algorithm": "HS256", "value": ["canary"]}}]}"#,
+    ] {
+        let error = Policy::from_json(wrong).unwrap_err();
+        assert!(error.place().is_some(), "{error}");
+        assert!(error.to_string().contains("secret") || error.to_string().contains("a table"), "{wrong}: {error}");
+        assert!(!error.to_string().contains("canary") && !error.to_string().contains("4711"), "{wrong}: {error}");
+    }
+    let variables = [("T_ISSUERS__0__ISSUER", "a"), ("T_ISSUERS__0__SECRET", "canary")];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let error = Policy::from_variables("T_", variables).unwrap_err().to_string();
+    assert!(error.contains("T_ISSUERS__0__SECRET") && !error.contains("canary"), "{error}");
     let newer = secret(r#""value": "another-secret-of-more-than-thirty-two-bytes""#);
     let changes = by_value.diff(&newer);
     assert_eq!(changes.len(), 1);
@@ -267,6 +284,80 @@ fn each_trap_is_found_by_its_rule() {
         assert!(found.iter().any(|finding| finding.rule == rule && finding.severity == severity), "{text}: {found:?}");
     }
     assert_eq!(json(&named("https://a.example")).lint(), []);
+}
+
+#[test]
+fn what_cannot_be_built_is_an_error_of_the_linter_and_what_is_no_error_can_be_built() {
+    let folder = Folder::new("buildable");
+    folder.write("keys.json", r#"{"keys": [{"kty": "oct", "alg": "HS256", "k": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}]}"#);
+    let issuer = |more: &str| format!(r#"{{"audience": "api", "issuers": [{{"issuer": "https://a.example"{more}}}]}}"#);
+    let server = |more: &str| format!(r#"{{"audience": "api", "issuers": [{{"issuer": "https://a.example"}}]{more}}}"#);
+    for (text, good) in [
+        (issuer(""), true),
+        (issuer(r#", "jwks_file": "keys.json", "algorithms": ["HS256"]"#), true),
+        (issuer(r#", "secret": {"algorithm": "HS256", "value": "thirty-two bytes or more of a secret"}"#), true),
+        (issuer(r#", "dangerously_unchecked_audience": true"#), true),
+        (issuer(r#", "jwks_uri": "https://a.example/k", "jwks_file": "keys.json""#), false),
+        (issuer(r#", "secret": {"algorithm": "HS256"}"#), false),
+        (issuer(r#", "secret": {"algorithm": "RS256", "env": "PATH"}"#), false),
+        (issuer(r#", "audience": "x", "dangerously_unchecked_audience": true"#), false),
+        (issuer(r#", "tenants": ["72f988bf-86f1-41af-91ab-2d7cd011db47"]"#), false),
+        (issuer(r#", "require_claims": [{"claims": []}]"#), false),
+        (issuer(r#", "require_claims": [{"claims": ["a"], "or_absent": true}]"#), false),
+        (issuer(r#", "accept_id_tokens_for": []"#), true),
+        (issuer(r#", "jwks_uri": "nonsense""#), false),
+        (issuer(r#", "jwks_uri": "https://user:password@a.example/""#), false),
+        (issuer(r#", "jwks": {"fresh_for": 1, "max_fresh": 0}"#), false),
+        (issuer("").replace("https://a.example", "https://a.example/?tenant=x"), false),
+        (issuer("").replace("https://a.example", ""), false),
+        (issuer(r#", "jwks_uri": "https://a.example/k""#).replace("//a.example\"", "//a.example/{tenantid}\""), true),
+        (issuer(r#", "jwks_uri": "https://a.example/k""#).replace("//a.example\"", "//a.example/x{tenantid}\""), false),
+        (server(r#", "token_sources": ["authorization", {"header": {"name": "Cf-Access-Jwt-Assertion"}}]"#), true),
+        (server(r#", "token_sources": []"#), false),
+        (server(r#", "token_sources": [{"header": {"name": "Authorization"}}]"#), false),
+        (server(r#", "token_sources": [{"cookie": {"name": "a;b", "csrf": {"origins": []}}}]"#), false),
+        (server(r#", "dangerously_unchecked_audience": true"#), false),
+    ] {
+        let policy = Policy::from_json(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let found = policy.lint();
+        let built = policy.relative_to(&folder.0).server();
+        assert_eq!(built.is_ok(), good, "{text}: {:?}", built.err());
+        assert_eq!(found.iter().all(|finding| finding.severity != Severity::Error), good, "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn an_unknown_member_is_an_error_at_every_depth() {
+    let issuer = |more: &str| format!(r#"{{"audience": "api", "issuers": [{{"issuer": "https://a.example", {more}}}]}}"#);
+    let server = |more: &str| format!(r#"{{"audience": "api", "issuers": [], {more}}}"#);
+    for text in [
+        server(r#""oops": 1"#),
+        server(r#""token_cache": {"oops": 1}"#),
+        server(r#""token_sources": [{"header": {"name": "x", "oops": 1}}]"#),
+        server(r#""token_sources": [{"cookie": {"name": "x", "csrf": {"origins": [], "oops": 1}}}]"#),
+        issuer(r#""oops": 1"#),
+        issuer(r#""jwks": {"oops": 1}"#),
+        issuer(r#""secret": {"algorithm": "HS256", "env": "A", "oops": 1}"#),
+        issuer(r#""mapping": {"oops": 1}"#),
+        issuer(r#""mapping": {"scopes": [{"claim": "scope", "oops": 1}]}"#),
+        issuer(r#""require_claims": [{"claims": ["a"], "oops": 1}]"#),
+    ] {
+        let error = Policy::from_json(&text).expect_err(&text);
+        assert!(error.to_string().contains("unknown field `oops`"), "{text}: {error}");
+        assert_eq!(error.place().map(|(line, _)| line), Some(1), "{text}: {error}");
+    }
+}
+
+#[test]
+fn an_audience_that_one_issuer_need_not_name_is_data_and_is_said() {
+    let keys = crate::StaticKeys::secret(Algorithm::HS256, &[7; 32]).unwrap();
+    let issuer = Issuer::with_keys("https://a.example", keys).unwrap().audience(Audience::dangerously_unchecked());
+    let policy = ResourceServer::builder("https://api.example").trust(issuer).policy();
+    assert!(policy.issuers[0].dangerously_unchecked_audience);
+    assert!(policy.to_string().contains("for         anybody (not checked!)"), "{policy}");
+    let text = r#"{"audience": "api", "issuers": [{"issuer": "https://a.example", "dangerously_unchecked_audience": true}]}"#;
+    assert!(json(text).lint().iter().any(|finding| finding.rule == "unchecked-audience"));
+    assert_eq!(json(text).builder().unwrap().policy(), json(text));
 }
 
 #[test]
@@ -350,4 +441,85 @@ fn the_schema_that_is_shipped_is_that_of_the_code() {
         assert!(schema["properties"].get(member).is_some(), "{member}");
     }
     assert_eq!(schema["additionalProperties"], false);
+}
+
+/// As much of JSON Schema (draft 2020-12) as the schema of a policy uses.
+#[cfg(feature = "schema")]
+fn fits(value: &serde_json::Value, schema: &serde_json::Value, root: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    let one = |schema: &Value| fits(value, schema, root);
+    let Some(rules) = schema.as_object() else { return schema == true };
+    let is = |name: &str| match name {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "null" => value.is_null(),
+        "number" => value.is_number(),
+        "integer" => value.is_i64() || value.is_u64(),
+        other => panic!("type {other}"),
+    };
+    rules.iter().all(|(rule, says)| match rule.as_str() {
+        "$ref" => one(root.pointer(says.as_str().unwrap().trim_start_matches('#')).unwrap()),
+        "type" => says.as_str().map_or_else(|| says.as_array().unwrap().iter().any(|name| is(name.as_str().unwrap())), is),
+        "enum" => says.as_array().unwrap().contains(value),
+        "const" => says == value,
+        "anyOf" => says.as_array().unwrap().iter().any(one),
+        "oneOf" => says.as_array().unwrap().iter().filter(|schema| one(schema)).count() == 1,
+        "required" => {
+            value.as_object().is_none_or(|members| says.as_array().unwrap().iter().all(|name| members.contains_key(name.as_str().unwrap())))
+        }
+        "properties" => value.as_object().is_none_or(|members| {
+            members.iter().all(|(name, value)| says.get(name).is_none_or(|schema| fits(value, schema, root)))
+        }),
+        "additionalProperties" => value.as_object().is_none_or(|members| {
+            members
+                .iter()
+                .filter(|(name, _)| rules.get("properties").is_none_or(|known| known.get(name.as_str()).is_none()))
+                .all(|(_, value)| fits(value, says, root))
+        }),
+        "items" => value.as_array().is_none_or(|all| all.iter().all(|value| fits(value, says, root))),
+        "minimum" => value.as_f64().is_none_or(|number| number >= says.as_f64().unwrap()),
+        // What is said to people, and the spelling of spans, which the reader knows more of.
+        "$schema" | "$defs" | "title" | "description" | "default" | "format" | "pattern" | "uniqueItems" => true,
+        other => panic!("rule {other}"),
+    })
+}
+
+#[cfg(feature = "schema")]
+#[test]
+fn the_schema_takes_what_the_reader_takes_and_refuses_what_it_refuses() {
+    let schema: serde_json::Value = serde_json::from_str(&Policy::json_schema()).unwrap();
+    let mut rows = vec![
+        (r#"{"audience": "a", "issuers": []}"#.to_owned(), true),
+        (r#"{"audience": ["a", "b"], "issuers": [{"issuer": "a", "leeway": "5s"}, {"issuer": "b", "leeway": 5}]}"#.to_owned(), true),
+        (r#"{"token_sources": ["authorization", {"header": {"name": "x"}}, {"cookie": {"name": "x", "csrf": {"origins": []}}}, {"websocket_protocol": {"prefix": "bearer."}}]}"#.to_owned(), true),
+        (r#"{"implies": {"write": ["read"]}, "token_cache": {"entries": 0}}"#.to_owned(), true),
+        (r#"{"issuers": [{"issuer": "a", "algorithms": ["ES256"], "jwks_file": "k", "mapping": {"roles": [{"claim": ["a", "b"], "shape": "keys", "prefix": "x:"}]}}]}"#.to_owned(), true),
+        (r#"{"issuers": [{"issuer": "a", "require_claims": [{"claims": ["a", ["b", "c"]], "one_of": ["x"], "header": true}]}]}"#.to_owned(), true),
+        (r#"{"issuers": [{"issuer": "a", "secret": {"algorithm": "HS256", "env": "A"}}]}"#.to_owned(), true),
+        (r#"{"issuers": [{}]}"#.to_owned(), false),
+        (r#"{"issuers": {}}"#.to_owned(), false),
+        (r#"{"audience": 5}"#.to_owned(), false),
+        (r#"{"token_sources": ["somewhere"]}"#.to_owned(), false),
+        (r#"{"token_sources": [{"header": {}}]}"#.to_owned(), false),
+        (r#"{"token_sources": [{"header": {"name": "x", "oops": 1}}]}"#.to_owned(), false),
+        (r#"{"issuers": [{"issuer": "a", "algorithms": ["none"]}]}"#.to_owned(), false),
+        (r#"{"issuers": [{"issuer": "a", "secret": "x"}]}"#.to_owned(), false),
+        (r#"{"issuers": [{"issuer": "a", "mapping": {"roles": [{"shape": "keys"}]}}]}"#.to_owned(), false),
+        (r#"{"issuers": [{"issuer": "a", "require_claims": [{"claims": "a"}]}]}"#.to_owned(), false),
+        (r#"{"issuers": [{"issuer": "a", "oops": 1}]}"#.to_owned(), false),
+    ];
+    // And whatever the program itself writes.
+    for (_, preset) in crate::provider::samples() {
+        if let Ok(issuer) = preset.policy() {
+            rows.push((serde_json::to_string(&Policy::new("api").trust(issuer)).unwrap(), true));
+        }
+    }
+    assert!(rows.len() > 35);
+    for (text, good) in rows {
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(Policy::from_json(&text).is_ok(), good, "the reader: {text}");
+        assert_eq!(fits(&value, &schema, &schema), good, "the schema: {text}");
+    }
 }

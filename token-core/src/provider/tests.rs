@@ -1,36 +1,23 @@
 use super::*;
-use crate::{CsrfRule, StaticKeys};
+use crate::StaticKeys;
 
 fn all() -> Vec<Preset> {
-    const TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
-    vec![
-        auth0("example.eu.auth0.com"),
-        auth0_delegation("example.auth0.com", "target"),
-        auth0_management_legacy("API-KEY"),
-        keycloak("https://login.example.com/realms/shop", "api"),
-        entra_v2(TENANT),
-        entra_v1(TENANT),
-        entra_multi_tenant(),
-        cognito("eu-west-1", "eu-west-1_example", ["client"]),
-        aws_alb("eu-west-1", "arn:aws:elasticloadbalancing:x", "https://idp.example", "client"),
-        okta("example.okta.com", "default"),
-        google(["client"]),
-        firebase("project"),
-        firebase_session_cookie("project", CsrfRule::same_origin()),
-        google_iap("/projects/1/apps/x"),
-        supabase("abcdefgh"),
-        clerk("https://clerk.example.com", ["https://app.example.com"]),
-        zitadel("https://example.zitadel.cloud", "1234"),
-        logto("https://example.logto.app"),
-        kinde("https://example.kinde.com"),
-        apple(["com.example.app"]),
-        ory_hydra("https://hydra.example.com"),
-        authentik("https://login.example.com/application/o/shop/"),
-        github_actions(["2"]),
-        kubernetes("https://kubernetes.example", ["prod"]),
-        spiffe("example.org", "https://spire.example/bundle"),
-        cloudflare_access("team", "tag"),
-    ]
+    samples().into_iter().map(|(_, preset)| preset).collect()
+}
+
+#[test]
+fn every_preset_has_its_sample() {
+    let source = include_str!("../provider.rs");
+    let mut functions: Vec<String> = source
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub use ")?.split_once("::"))
+        .flat_map(|(_, names)| names.trim_end_matches(';').trim_matches(['{', '}']).split(", "))
+        .filter(|name| *name != "samples")
+        .map(|name| name.replace('_', "-"))
+        .collect();
+    functions.sort();
+    let names: Vec<_> = samples().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, functions);
 }
 
 #[test]
@@ -84,8 +71,11 @@ fn a_preset_is_a_policy_that_can_be_kept_in_a_file() {
         let json = serde_json::to_string(&policy).unwrap();
         let read: IssuerPolicy = serde_json::from_str(&json).unwrap();
         assert_eq!(read, policy, "{}", preset.name);
-        // Those without an audience, or without iss, are only for code.
-        let in_code = policy.keys_from_code || preset.audience == AudienceRule::ClaimsInstead;
-        assert!(in_code || read.issuer().is_ok(), "{}: {:?}", preset.name, read.issuer().err());
+        // Those without iss are only for code.
+        assert!(policy.keys_from_code || read.issuer().is_ok(), "{}: {:?}", preset.name, read.issuer().err());
+        let server = crate::policy::Policy::new("https://api.example.com").trust(read);
+        assert_eq!(server.lint(), [], "{}", preset.name);
+        let unchecked = preset.audience == AudienceRule::ClaimsInstead;
+        assert_eq!(server.to_string().contains("anybody (not checked!)"), unchecked, "{}: {server}", preset.name);
     }
 }

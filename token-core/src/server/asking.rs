@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tracing::Instrument;
 
 use super::{Inner, ResourceServer};
 use crate::claims::{self, Claims, Names, Text};
@@ -69,7 +70,7 @@ impl ResourceServer {
             Found::Unavailable(pause) => Error::unavailable("the endpoint that knows the token is out of reach", pause),
             Found::Refused(error) => error,
         };
-        Err(self.refusal(refused))
+        Err(self.refusal(refused.about(&issuer.identifier)))
     }
 }
 
@@ -108,7 +109,10 @@ impl Inner {
         if let Err(pause) = opaque.permit(self.clock.now()) {
             return Found::Unavailable(pause.max(SOON));
         }
-        let claims = match self.question(issuer, opaque, token).await {
+        let span = telemetry::question_span(&issuer.identifier);
+        let asked = self.question(issuer, opaque, token).instrument(span.clone()).await;
+        span.record("outcome", outcome(&asked));
+        let claims = match asked {
             Ok(claims) => claims,
             Err(error) => {
                 opaque.failed(&error, self.clock.now());
@@ -258,6 +262,14 @@ impl Inner {
             return Err(OpaqueError::Unusable("the keys that its signature needs are out of reach"));
         }
         jwt::verify_statement(jwt, issuer, self.clock.now(), fits).map_err(|_| UNVERIFIED)
+    }
+}
+
+fn outcome(asked: &Result<Option<String>, OpaqueError>) -> &'static str {
+    match asked {
+        Ok(Some(_)) => "active",
+        Ok(None) => "inactive",
+        Err(error) => error.outcome(),
     }
 }
 

@@ -65,15 +65,23 @@ impl ResourceServer {
         let Some(list) = &self.0.deny_list else { return MaybeReady::ready(Ok(verified)) };
         match list.look_up(&verified.shared_facts().marks(), now) {
             DenyLookup::Absent => MaybeReady::ready(Ok(verified)),
-            DenyLookup::Denied => MaybeReady::ready(Err(self.refusal(denied()))),
+            DenyLookup::Denied => MaybeReady::ready(Err(self.refused_late(&verified, denied()))),
             DenyLookup::Ask(question) => {
                 let server = self.clone();
                 MaybeReady::waiting(async move {
                     let answer = question.await;
-                    server.0.judge(answer).map(|()| verified).map_err(|error| server.refusal(error))
+                    match server.0.judge(answer) {
+                        Ok(()) => Ok(verified),
+                        Err(error) => Err(server.refused_late(&verified, error)),
+                    }
                 })
             }
         }
+    }
+
+    /// A token that was verified, and may not be used all the same.
+    fn refused_late(&self, verified: &Verified, error: Error) -> Error {
+        self.refusal(error.about(&verified.shared_facts().issuer.identifier))
     }
 }
 

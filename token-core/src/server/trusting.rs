@@ -85,7 +85,7 @@ impl ResourceServer {
         match self.0.look_again(token, now) {
             Ok(verified) => self.admit(verified, now).await,
             Err(Step::Refused(error)) => Err(self.refusal(error)),
-            Err(Step::Wait(fetch, _)) => self.after(fetch, token).await,
+            Err(Step::Wait(fetch, _, issuer)) => self.after(fetch, &issuer, token).await,
             Err(Step::Ask(issuer, jwt)) => self.ask(&issuer, token, jwt).await,
             Err(Step::Resolve(_)) => Err(self.refusal(no_such_issuer())),
         }

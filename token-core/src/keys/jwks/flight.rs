@@ -10,6 +10,9 @@ use std::task::Poll;
 
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use tracing::Instrument;
+
+use crate::telemetry;
 
 use super::{FetchError, Fetched, FetchedKeys, FlightId, JwksCache, JwksSettings, KeySource, Read, SOON};
 
@@ -48,7 +51,9 @@ impl Flight {
     /// Fetches; while there is no set to serve with, again after each pause, until there is one or the cache is gone.
     pub(super) async fn carry_out(mut self, source: Arc<dyn KeySource>, settings: JwksSettings) {
         loop {
-            let end = self.fetch(&*source, &settings).await;
+            let Some(span) = self.cache.upgrade().map(|cache| telemetry::fetch_span(&cache.issuer)) else { return };
+            let end = self.fetch(&*source, &settings).instrument(span.clone()).await;
+            span.record("outcome", end.as_ref().map_or_else(|error| error.outcome(), |(read, _)| read.outcome()));
             let Some(cache) = self.cache.upgrade() else { return };
             let pause = self.book(&cache, Some(end));
             // No strong reference across the pause: it must not keep the cache alive.
