@@ -5,6 +5,7 @@
 mod advisories;
 mod canary;
 mod cases;
+mod explained;
 mod faults;
 mod fuzz_smoke;
 mod grpc;
@@ -12,3 +13,4 @@ mod matrix;
 mod on_behalf;
 mod opaque;
 mod outages;
+mod spans;

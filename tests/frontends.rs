@@ -47,6 +47,8 @@ pub struct Reply {
     pub challenge: Option<String>,
     /// `Retry-After`.
     pub retry_after: Option<String>,
+    /// `Token-Explanation`.
+    pub explanation: Option<String>,
     /// `Content-Type`.
     pub content_type: Option<String>,
     /// The whole body as text.

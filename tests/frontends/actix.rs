@@ -3,7 +3,7 @@
 use actix_token::{Authenticated, Claims, MaybeAuthenticated, ResourceServer, Scoped, TokenMiddleware};
 use actix_web::{App, test, web};
 
-use super::{Ask, ReadUsers, Reply};
+use super::{Answer, Ask, ReadUsers, Reply};
 
 #[derive(serde::Deserialize)]
 struct User {
@@ -50,6 +50,7 @@ pub(super) async fn ask(api: &ResourceServer, anonymous: bool, ask: &Ask) -> Rep
         status: response.status().as_u16(),
         challenge: header("www-authenticate"),
         retry_after: header("retry-after"),
+        explanation: header(Answer::EXPLANATION),
         // actix-web names the character set of a plain String, axum does too; only refusals are compared.
         content_type: header("content-type"),
         body: String::from_utf8_lossy(&test::read_body(response).await).into_owned(),

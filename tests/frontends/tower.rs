@@ -8,7 +8,7 @@ use token_core::{Required, ResourceServer, Verified};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use tower_token::{Outcome, ScopeLayer, TokenLayer};
 
-use super::{Ask, ReadUsers, Reply};
+use super::{Answer, Ask, ReadUsers, Reply};
 
 pub(super) fn request(ask: &Ask) -> http::Request<()> {
     let mut request = http::Request::builder().uri(ask.path);
@@ -31,6 +31,7 @@ where
         status: parts.status.as_u16(),
         challenge: header("www-authenticate"),
         retry_after: header("retry-after"),
+        explanation: header(Answer::EXPLANATION),
         content_type: header("content-type"),
         body: String::from_utf8_lossy(&body).into_owned(),
     }

@@ -158,6 +158,7 @@ pub(crate) struct Check {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
     /// Prints what a policy accepts and refuses; secrets are redacted.
+    #[command(after_help = after!("token policy show api.toml" "token policy show api.toml --format json"))]
     Show {
         /// The policy.
         file: PathBuf,
@@ -166,6 +167,7 @@ pub(crate) enum Policy {
         format: Format,
     },
     /// Looks for contradictions and traps. Exit code 1 if there is an error.
+    #[command(after_help = after!("token policy lint api.toml"))]
     Lint {
         /// The policy.
         file: PathBuf,
@@ -174,6 +176,7 @@ pub(crate) enum Policy {
         format: Format,
     },
     /// Prints what is different. Exit code 1 if something is.
+    #[command(after_help = after!("token policy diff old.toml new.toml"))]
     Diff {
         /// The older policy.
         old: PathBuf,
@@ -184,6 +187,7 @@ pub(crate) enum Policy {
         format: Format,
     },
     /// Prints the JSON Schema of policies.
+    #[command(after_help = after!("token policy schema > policy.schema.json"))]
     Schema,
 }
 

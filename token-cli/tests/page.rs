@@ -101,9 +101,10 @@ async fn the_page_mints_tokens_of_the_shape_of_every_preset() {
     if let Some(path) = std::env::var_os("TOKEN_WRITE_SCREENSHOT") {
         page.read("document.getElementById('shapes').value = 'keycloak'; document.querySelector('[name=subject]').value = 'ada'").await;
         page.read("document.getElementById('shapes').dispatchEvent(new Event('change'))").await;
+        let keys = page.read("document.querySelectorAll('#keys tr').length").await;
         page.read("document.getElementById('rotate').click()").await;
+        page.until(&format!("document.querySelectorAll('#keys tr').length > {keys}"), "true").await;
         mint(&mut page).await;
-        page.until("document.querySelectorAll('#keys tr').length > 2", "true").await;
         std::fs::write(path, page.screenshot().await).unwrap();
     }
 }

@@ -81,12 +81,14 @@ async fn ten_thousand_mixed_tokens_are_as_expected() {
     assert_eq!(answers.len(), 10_000);
     assert!(answers.iter().enumerate().all(|(at, answer)| answer["id"] == at && answer["ok"] == true));
 
-    // One expectation that does not hold, and everything changes.
-    let wrong = lines.replacen("\"expect\":\"accept\"", "\"expect\":\"expired\"", 1);
+    // Expectations that do not hold: each of the lines is listed, however many there are.
+    let wrong = lines.replacen("\"expect\":\"accept\"", "\"expect\":\"expired\"", 50);
     let seen = desk.run(&command, wrong.as_bytes());
     assert_eq!(seen.code, 1);
-    assert!(seen.stderr.contains("line 9: id 8: expected \"expired\", got accept (200)"), "{}", seen.stderr);
-    assert!(seen.stderr.contains("1 differ"), "{}", seen.stderr);
+    assert!(seen.stderr.starts_with("token: line 9: id 8: expected \"expired\", got accept (200)\n"), "{}", seen.stderr);
+    assert_eq!(seen.stderr.matches("expected \"expired\", got accept (200)").count(), 50, "{}", seen.stderr);
+    assert!(seen.stderr.ends_with("token: 10000 lines, 10000 with expectations, 50 differ\n"), "{}", seen.stderr);
+    assert_eq!(seen.stdout.matches("\"ok\":false").count(), 50);
 }
 
 #[tokio::test]
@@ -115,6 +117,7 @@ async fn bad_input_is_reported_with_its_place_and_never_repeated() {
     let huge = vec![b'a'; 100_000_000];
     let good = desk.good().mint();
     let line = |more: &str| format!("{{\"token\": \"{good}\"{more}}}\n");
+    desk.write("secret.toml", "audience = \"a\"\n[[issuers]]\nissuer = \"https://a.example\"\nsecret = \"canary-4711\"\n");
     desk.write("broken.toml", "audience = \"a\"\n[[issuers]]\nissuer = \"https://a.example\"\nleway = 5\n");
     let explain = support::EXPLAIN.as_slice();
     let check: &[&str] = &["check", "--policy", "api.toml", "--keys", "keys.json", "--at", NOW];
@@ -132,6 +135,9 @@ async fn bad_input_is_reported_with_its_place_and_never_repeated() {
         (&["explain", "--policy", "api.toml", "--at", "noon"], vec![], 2, "seconds since 1970"),
         (&["explain", "--issuer", "https://a.example"], vec![], 2, "--audience"),
         (&["policy", "show", "broken.toml"], vec![], 2, "line 4, column 1"),
+        (&["policy", "show", "secret.toml"], vec![], 2, "secret.toml: line 4, column 1"),
+        (&["policy", "show", "."], vec![], 2, "cannot be read"),
+        (&["explain", "--policy", "api.toml", "--keys", "api.toml"], vec![], 2, "JWK Set file api.toml: the document is not JSON"),
         (&["keys", "keys.txt"], vec![], 2, "keys.txt"),
         (&["keys", "api.toml"], vec![], 2, "not JSON"),
         (&["discover", "nonsense"], vec![], 2, "not allowed"),
@@ -148,9 +154,23 @@ async fn bad_input_is_reported_with_its_place_and_never_repeated() {
         let name = format!("{words:?} {:?}", String::from_utf8_lossy(&input[..input.len().min(40)]));
         assert_eq!(seen.code, code, "{name}: {}", seen.stderr);
         assert!(seen.stderr.contains(why), "{name}: {}", seen.stderr);
-        assert!(!seen.stderr.contains("panicked"), "{name}: {}", seen.stderr);
+        assert!(!seen.stderr.contains("panicked") && !seen.stderr.contains("canary"), "{name}: {}", seen.stderr);
         assert!(!seen.stderr.contains(&good) && !seen.stdout.contains(&good), "{name}");
         assert!(seen.stdout.lines().all(|line| words[0] != "check" || serde_json::from_str::<Value>(line).is_ok()));
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_never_ends_is_not_read_to_its_end() {
+    let desk = Desk::new("endless").await;
+    for words in [
+        ["policy", "show", "/dev/zero"].as_slice(),
+        &["explain", "--policy", "api.toml", "--keys", "/dev/zero"],
+        &["keys", "/dev/zero"],
+    ] {
+        let seen = desk.run(words, b"");
+        assert!(seen.code == 2 && seen.stderr.contains("/dev/zero: larger than"), "{words:?}: {}", seen.stderr);
     }
 }
 
@@ -210,6 +230,10 @@ async fn the_development_issuer_mints_tokens_of_every_shape_that_are_right_or_wr
         (vec!["--subject", "ada", "--scope", "read:users"], 0, ""),
         (vec!["--shape", "auth0"], 0, ""),
         (vec!["--shape", "okta"], 0, ""),
+        (vec!["--shape", "cognito"], 1, "FAIL  audience"),
+        (vec!["--shape", "spiffe"], 1, "FAIL  issuer"),
+        (vec!["--shape", "auth0-delegation"], 1, "FAIL  algorithm"),
+        (vec!["--shape", "aws-alb"], 1, "AWS load balancers"),
         (vec!["--shape", "id-token"], 1, "FAIL  type"),
         (vec!["--wrong", "expired"], 1, "FAIL  expiry"),
         (vec!["--wrong", "issuer-slash"], 1, "FAIL  issuer"),
@@ -230,22 +254,72 @@ async fn the_development_issuer_mints_tokens_of_every_shape_that_are_right_or_wr
     assert_eq!(gone.code, 3);
 }
 
+/// Every command with a page of its own.
+const COMMANDS: [&str; 14] = [
+    "",
+    "explain",
+    "check",
+    "policy",
+    "policy show",
+    "policy lint",
+    "policy diff",
+    "policy schema",
+    "keys",
+    "discover",
+    "mint",
+    "issuer",
+    "completions",
+    "man",
+];
+
 #[test]
-fn every_command_explains_itself() {
-    for words in [
-        vec!["--help"],
-        vec!["explain", "--help"],
-        vec!["check", "--help"],
-        vec!["policy", "--help"],
-        vec!["--version"],
-    ] {
-        let seen = run(&std::env::temp_dir(), &words, b"");
-        assert!(seen.code == 0 && !seen.stdout.is_empty(), "{words:?}");
+fn every_command_explains_itself_with_examples_and_exit_codes() {
+    let here = std::env::temp_dir();
+    let mut lacking = Vec::new();
+    for command in COMMANDS {
+        let mut words: Vec<_> = command.split_whitespace().collect();
+        let page = run(&here, &[&["man"], words.as_slice()].concat(), b"");
+        let name = [&["token"], words.as_slice()].concat().join("-");
+        assert!(page.code == 0 && page.stdout.contains(&format!(".TH {name} 1")), "{command}: {}", page.stdout);
+        words.push("--help");
+        let help = run(&here, &words, b"");
+        assert!(help.code == 0 && help.stderr.is_empty(), "{command}");
+        for text in [&help.stdout, &page.stdout] {
+            if !text.contains("Examples:\n") || !text.contains("Exit codes:\n") {
+                lacking.push(command);
+            }
+        }
     }
-    assert!(run(&std::env::temp_dir(), &["--help"], b"").stdout.contains("Exit codes:"));
+    assert!(lacking.is_empty(), "without examples or exit codes: {lacking:?}");
+    assert_eq!(run(&here, &["--version"], b"").code, 0);
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        assert!(run(&std::env::temp_dir(), &["completions", shell], b"").stdout.contains("explain"), "{shell}");
+        assert!(run(&here, &["completions", shell], b"").stdout.contains("explain"), "{shell}");
     }
-    assert!(run(&std::env::temp_dir(), &["man"], b"").stdout.contains(".TH token 1"));
-    assert_eq!(run(&std::env::temp_dir(), &["explain", "eyJhbGciOi.a.b"], b"").code, 2, "a token is no argument");
+    let nonsense = run(&here, &["man", "nonsense"], b"");
+    assert!(nonsense.code == 2 && nonsense.stderr.contains("no command \"nonsense\""), "{}", nonsense.stderr);
+}
+
+#[tokio::test]
+async fn every_page_of_the_manual_can_be_written_into_a_folder() {
+    let desk = Desk::new("man").await;
+    std::fs::create_dir(desk.folder.join("man1")).unwrap();
+    assert_eq!(desk.run(&["man", "--dir", "man1"], b"").code, 0);
+    let mut pages: Vec<_> = std::fs::read_dir(desk.folder.join("man1")).unwrap().map(|page| page.unwrap().file_name()).collect();
+    pages.sort();
+    let mut expected = COMMANDS.map(|command| format!("{}.1", format!("token {command}").trim().replace(' ', "-")));
+    expected.sort();
+    assert_eq!(pages, expected.map(Into::<std::ffi::OsString>::into));
+    assert_eq!(desk.run(&["man", "--dir", "absent"], b"").code, 2);
+}
+
+#[tokio::test]
+async fn a_token_among_the_arguments_is_refused_and_not_repeated() {
+    let desk = Desk::new("argument").await;
+    let token = desk.good().mint();
+    for words in [vec!["explain", &token], vec![&token], vec!["explain", "--token", &token], vec!["check", "--tokn", &token]] {
+        let seen = desk.run(&words, b"");
+        assert_eq!(seen.code, 2);
+        assert!(seen.stderr.contains("a token is no argument"), "{}", seen.stderr);
+        assert!(!seen.stderr.contains("eyJ") && seen.stdout.is_empty(), "{}", seen.stderr);
+    }
 }

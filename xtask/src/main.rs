@@ -68,7 +68,8 @@ fn backends() -> Outcome {
     cargo("test -p token-core --lib --no-default-features --features rust-crypto,reqwest")?;
     cargo("test -p token-core --lib --features rust-crypto")?;
     // What nothing else in the workspace turns on.
-    cargo("test -p token-core --lib --features metrics,openapi,policy-toml,schema")
+    cargo("test -p token-core --lib --features metrics,openapi,policy-toml,schema")?;
+    cargo("test -p token-client --lib --features metrics")
 }
 
 /// Licences, sources and bans of everything that is linked; each pair of the core's features; packages as a registry would get them. The
