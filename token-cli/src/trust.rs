@@ -36,7 +36,7 @@ fn of_issuer(issuer: &str, audience: &str) -> Policy {
 /// Takes these keys for every issuer in place of theirs: a file, or an address.
 pub(crate) fn with_keys(policy: &mut Policy, keys: &str) {
     for issuer in &mut policy.issuers {
-        (issuer.jwks_uri, issuer.jwks_file, issuer.secret) = (None, None, None);
+        (issuer.jwks_uri, issuer.jwks_file, issuer.secret, issuer.without_keys) = (None, None, None, false);
         if is_address(keys) {
             issuer.jwks_uri = Some(keys.to_owned());
             issuer.allow_loopback_http |= is_loopback_http(keys);

@@ -42,6 +42,19 @@ async fn the_sessions_in_the_readme_are_what_the_program_prints() {
 }
 
 #[tokio::test]
+async fn the_policy_in_the_readme_is_one() {
+    let desk = Desk::new("readme").await;
+    let readme = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let parts: Vec<_> = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(parts.len(), 2);
+    desk.write("readme.toml", &parts.join("\n"));
+    let lint = desk.run(&["policy", "lint", "readme.toml"], b"");
+    assert_eq!((lint.code, lint.stdout.as_str()), (0, "no findings\n"), "{}", lint.stderr);
+    let show = desk.run(&["policy", "show", "readme.toml"], b"");
+    assert!(show.stdout.contains("asked       https://login.example.com/introspect"), "{}", show.stdout);
+}
+
+#[tokio::test]
 async fn a_good_token_is_accepted_in_words_and_in_json() {
     let desk = Desk::new("good").await;
     let token = desk.good().mint();

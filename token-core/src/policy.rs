@@ -15,6 +15,7 @@ mod build;
 mod describe;
 mod diff;
 mod environment;
+mod introspection;
 mod lint;
 mod read;
 mod reload;
@@ -33,10 +34,11 @@ use crate::time::text;
 use crate::{Algorithms, ClaimMapping, ClaimRule, Implications, JwksSettings, TokenCacheSettings, TokenSource};
 
 pub use diff::Change;
+pub use introspection::{AuthenticationMethod, IntrospectionPolicy};
 pub use lint::{Finding, Severity};
 pub use read::PolicyError;
 pub use reload::{Reload, Reloaded};
-pub use secret::{Secret, SharedSecret};
+pub use secret::{KeptSecret, Secret, SharedSecret};
 
 /// What a resource server accepts. Members that are left out have the same safe defaults as the builder's; unknown members are refused.
 ///
@@ -100,7 +102,7 @@ impl Default for TokenCachePolicy {
     }
 }
 
-/// One trusted issuer. An identifier with `{tenantid}` in it is a template for one issuer a tenant, and needs `jwks_uri`. Keys are discovered, unless one of `jwks_uri`, `jwks_file` and `secret` says where they are.
+/// One trusted issuer. An identifier with `{tenantid}` in it is a template for one issuer a tenant, and needs `jwks_uri`. Keys are discovered, unless one of `jwks_uri`, `jwks_file` and `secret` says where they are, or `without_keys` that there are none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -118,6 +120,12 @@ pub struct IssuerPolicy {
     /// A secret shared with the issuer, for HS256, HS384 or HS512.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SharedSecret>,
+    /// The issuer has no keys: `introspection` is asked about its JWTs, too.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub without_keys: bool,
+    /// Whom to ask about the issuer's opaque tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection: Option<IntrospectionPolicy>,
     /// Set when the keys, or the endpoint that verifies opaque tokens, were handed over in code: such a policy can be read and compared, and not be built again from its text.
     #[serde(default, skip_serializing_if = "is_false")]
     pub keys_from_code: bool,
@@ -196,6 +204,8 @@ impl IssuerPolicy {
             jwks_uri: None,
             jwks_file: None,
             secret: None,
+            without_keys: false,
+            introspection: None,
             keys_from_code: false,
             audience: Vec::new(),
             dangerously_unchecked_audience: false,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use token_core::ResourceServer;
-use token_core::policy::Policy;
+use token_core::policy::{IssuerPolicy, Policy};
 
 use super::clock::LineClock;
 use crate::args::Check;
@@ -66,7 +66,10 @@ impl Servers {
         if let Some(keys) = keys.or(self.options.keys.as_deref()) {
             trust::with_keys(&mut policy, keys);
         }
-        let keys_at_hand = policy.issuers.iter().all(|issuer| issuer.jwks_file.is_some() || issuer.secret.is_some());
+        let at_hand = |issuer: &IssuerPolicy| {
+            (issuer.jwks_file.is_some() || issuer.secret.is_some()) && issuer.introspection.is_none()
+        };
+        let keys_at_hand = policy.issuers.iter().all(at_hand);
         let clock = LineClock(self.options.at.map(|at| at.0));
         let builder = policy.builder().map_err(|error| error.to_string())?.clock(clock);
         let server = builder.build().map_err(|error| error.to_string())?;

@@ -1,11 +1,12 @@
 //! A policy in, a builder or a server out; what the policy says is what the builder is told, and nothing else.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use super::{IssuerPolicy, Policy, PolicyError, TokenCachePolicy};
 use crate::{Audience, ConfigError, Issuer, ResourceServer, ResourceServerBuilder, StaticKeys, TokenCacheSettings};
 
+pub(super) const SEVERAL_KEYS: &str = "expected at most one of jwks_uri, jwks_file, secret and without_keys";
+pub(super) const NOBODY_KNOWS: &str = "without_keys needs introspection: nobody else could say whether a token is good";
 pub(super) const CONTRADICTION: &str = "audience and dangerously_unchecked_audience contradict each other";
 
 impl Policy {
@@ -63,9 +64,8 @@ impl IssuerPolicy {
     /// [`PolicyError`] as [`Policy::builder`].
     pub fn issuer(&self) -> Result<Issuer, PolicyError> {
         let refuse = |why: &dyn std::fmt::Display| PolicyError::new(format!("issuer {}: {why}", self.issuer));
-        let sources = [self.jwks_uri.is_some(), self.jwks_file.is_some(), self.secret.is_some()];
-        if sources.iter().filter(|given| **given).count() > 1 {
-            return Err(refuse(&"expected at most one of jwks_uri, jwks_file and secret"));
+        if self.key_sources() > 1 {
+            return Err(refuse(&SEVERAL_KEYS));
         }
         if self.dangerously_unchecked_audience && !self.audience.is_empty() {
             return Err(refuse(&CONTRADICTION));
@@ -75,17 +75,31 @@ impl IssuerPolicy {
         }
         let issuer = self.with_keys().map_err(|error| refuse(&error))?;
         let issuer = if self.tenants.is_empty() { issuer } else { issuer.tenants(self.tenants.iter().cloned())? };
+        let issuer = match &self.introspection {
+            Some(asked) if !self.without_keys => issuer.opaque_tokens(asked.tokens().map_err(|error| refuse(&error))?),
+            _ => issuer,
+        };
         Ok(self.with_rules(issuer))
+    }
+
+    /// How many places are named that keys could come from.
+    pub(super) fn key_sources(&self) -> usize {
+        let sources = [self.jwks_uri.is_some(), self.jwks_file.is_some(), self.secret.is_some(), self.without_keys];
+        sources.iter().filter(|given| **given).count()
     }
 
     fn with_keys(&self) -> Result<Issuer, ConfigError> {
         let name = self.issuer.clone();
+        if self.without_keys {
+            let asked = self.introspection.as_ref().ok_or_else(|| ConfigError::new(NOBODY_KNOWS))?;
+            return Issuer::without_keys(name, asked.tokens()?);
+        }
         match (&self.jwks_uri, &self.jwks_file, &self.secret) {
             (Some(uri), ..) if name.contains('{') => Issuer::template(name, uri.clone()),
             (Some(uri), ..) => Issuer::with_jwks_uri(name, uri.clone()),
             (_, Some(file), _) => Issuer::with_keys(name, StaticKeys::jwk_set_file(file)?),
             (_, _, Some(secret)) => {
-                let bytes = secret.read(Path::new(""))?;
+                let bytes = secret.kept().read()?;
                 Issuer::with_keys(name, StaticKeys::secret(secret.algorithm, &bytes)?)
             }
             _ => Issuer::discover(name),

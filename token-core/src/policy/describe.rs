@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{IssuerPolicy, Policy, TokenCachePolicy};
+use super::{IntrospectionPolicy, IssuerPolicy, Policy, TokenCachePolicy};
 use crate::issuer::{Issuer, KeysFrom};
 use crate::registry::Naming;
 use crate::{Algorithms, Audience};
@@ -12,24 +12,26 @@ impl IssuerPolicy {
     /// What an issuer amounts to. Keys, sources and clients from code are noted, not copied.
     pub(crate) fn of(issuer: &Issuer) -> Self {
         let (jwks_uri, keys_from_code) = match &issuer.keys {
-            KeysFrom::Discovery => (None, false),
+            KeysFrom::Discovery | KeysFrom::Nowhere => (None, false),
             KeysFrom::JwksUri(uri) => (Some(uri.clone()), false),
             KeysFrom::Static(_)
             | KeysFrom::Source(_)
             | KeysFrom::Certificates(_)
-            | KeysFrom::PemPerKid(_)
-            | KeysFrom::Nowhere => (None, true),
+            | KeysFrom::PemPerKid(_) => (None, true),
         };
         let given = match (&issuer.keys, issuer.algorithms) {
             (KeysFrom::Static(keys), None) => Some(keys.algorithms),
             (_, algorithms) => algorithms,
         };
+        let introspection = issuer.opaque.as_ref().and_then(IntrospectionPolicy::of);
         Self {
             jwks_uri,
             // Those who write no `iss` are named in code, too.
             keys_from_code: keys_from_code
-                || issuer.opaque.is_some()
+                || (issuer.opaque.is_some() && introspection.is_none())
                 || matches!(issuer.naming, Naming::Nameless | Naming::TrustDomain),
+            without_keys: matches!(issuer.keys, KeysFrom::Nowhere) && introspection.is_some(),
+            introspection,
             audience: issuer.audience.as_ref().map(names).unwrap_or_default(),
             dangerously_unchecked_audience: issuer.audience.as_ref().is_some_and(Audience::is_unchecked),
             algorithms: given,
@@ -136,6 +138,9 @@ impl Policy {
         }
         writeln!(f, "    for         {audience}")?;
         writeln!(f, "    keys        {}", issuer.keys())?;
+        if let Some(asked) = &issuer.introspection {
+            asked.describe(f)?;
+        }
         writeln!(f, "    algorithms  {algorithms}")?;
         let types = if issuer.rfc9068 { "at+jwt only (RFC 9068)" } else { "at+jwt, JWT or none" };
         writeln!(f, "    type        {types}")?;
@@ -149,7 +154,7 @@ impl Policy {
 
 impl IssuerPolicy {
     pub(crate) fn has_given_keys(&self) -> bool {
-        self.jwks_file.is_some() || self.secret.is_some() || self.keys_from_code
+        self.jwks_file.is_some() || self.secret.is_some() || self.keys_from_code || self.without_keys
     }
 
     fn keys(&self) -> String {
@@ -164,7 +169,27 @@ impl IssuerPolicy {
             (_, Some(file), _) => format!("the file {}", file.display()),
             (_, _, Some(secret)) => format!("a shared secret for {} (redacted)", secret.algorithm),
             _ if self.keys_from_code => "handed over in code".to_owned(),
+            _ if self.without_keys => "none: every token is asked about".to_owned(),
             _ => format!("discovered, {refreshed}"),
+        }
+    }
+}
+
+impl IntrospectionPolicy {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let which = match (self.prefixes.as_slice(), self.introspect_jwts) {
+            ([], false) => "tokens that are no JWTs".to_owned(),
+            ([], true) => "every token".to_owned(),
+            (prefixes, false) => format!("tokens that begin with {}", prefixes.join(" or ")),
+            (prefixes, true) => format!("JWTs and tokens that begin with {}", prefixes.join(" or ")),
+        };
+        let life = span(self.active_life);
+        writeln!(f, "    asked       {} about {which}, in the name of {} (secret redacted)", self.endpoint, self.client_id)?;
+        writeln!(f, "    revoked     such a token still works for {life}")?;
+        match (self.dangerously_unchecked_audience, self.audience.as_slice()) {
+            (true, _) => writeln!(f, "    asked for   anybody (not checked!)"),
+            (false, []) => Ok(()),
+            (false, names) => writeln!(f, "    asked for   {}", names.join(" or ")),
         }
     }
 }

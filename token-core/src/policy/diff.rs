@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Policy;
+use super::{IssuerPolicy, Policy};
 
 /// One member that differs. Secrets show as redacted; two that differ show all the same that something did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -44,14 +44,17 @@ impl Policy {
             .map(|path| Change { path: path.clone(), old: old.get(path).cloned(), new: new.get(path).cloned() })
             .collect();
         for issuer in &newer.issuers {
-            let value = |policy: &super::IssuerPolicy| policy.secret.as_ref().and_then(|secret| secret.value.clone());
-            let older = self.issuers.iter().find(|older| older.issuer == issuer.issuer);
-            if older
-                .is_some_and(|older| older.secret.is_some() && issuer.secret.is_some() && value(older) != value(issuer))
-            {
-                let redacted = Some(Value::from("(redacted)"));
-                let path = format!("issuers[{}].secret.value", issuer.issuer);
-                if !changes.iter().any(|change| change.path == path) {
+            let Some(older) = self.issuers.iter().find(|older| older.issuer == issuer.issuer) else { continue };
+            let shared = |policy: &IssuerPolicy| policy.secret.as_ref().and_then(|secret| secret.value.clone());
+            let asking = |policy: &IssuerPolicy| policy.introspection.as_ref().and_then(|asked| asked.client_secret.value.clone());
+            // Both are written as redacted, which hides that they differ.
+            for (member, old, new) in [
+                ("secret", shared(older), shared(issuer)),
+                ("introspection.client_secret", asking(older), asking(issuer)),
+            ] {
+                let path = format!("issuers[{}].{member}.value", issuer.issuer);
+                if old.is_some() && new.is_some() && old != new {
+                    let redacted = Some(Value::from("(redacted)"));
                     changes.push(Change { path, old: redacted.clone(), new: redacted });
                 }
             }

@@ -10,9 +10,10 @@ use http::{Request, Response};
 use serde::Serialize;
 use url::Url;
 
-use super::build::CONTRADICTION;
+use super::build::{CONTRADICTION, NOBODY_KNOWS, SEVERAL_KEYS};
 use super::describe::span;
-use super::{IssuerPolicy, Policy};
+use super::secret::KeptSecret;
+use super::{IntrospectionPolicy, IssuerPolicy, Policy};
 use crate::Algorithms;
 use crate::http::{BoxFuture, HttpClient, HttpError, Limits};
 
@@ -111,7 +112,10 @@ impl Policy {
             return;
         }
         let mut dry = self.clone();
-        for issuer in dry.issuers.iter_mut().filter(|issuer| issuer.has_given_keys()) {
+        for asked in dry.issuers.iter_mut().filter_map(|issuer| issuer.introspection.as_mut()) {
+            asked.client_secret = KeptSecret::here("in place of one that would have to be read");
+        }
+        for issuer in dry.issuers.iter_mut().filter(|issuer| issuer.has_given_keys() && !issuer.without_keys) {
             // In place of keys that would have to be read, some that are never fetched.
             (issuer.jwks_file, issuer.secret, issuer.keys_from_code) = (None, None, false);
             issuer.jwks_uri = Some("https://keys.invalid/".to_owned());
@@ -155,13 +159,16 @@ impl Policy {
         if issuer.dangerously_unchecked_audience && !issuer.audience.is_empty() {
             found.error("contradiction", path("audience"), CONTRADICTION);
         }
-        let sources = [issuer.jwks_uri.is_some(), issuer.jwks_file.is_some(), issuer.secret.is_some()];
-        if sources.iter().filter(|given| **given).count() > 1 {
-            found.error("several-keys", path("jwks_uri"), "expected at most one of jwks_uri, jwks_file and secret");
+        if issuer.key_sources() > 1 {
+            found.error("several-keys", path("jwks_uri"), SEVERAL_KEYS);
+        }
+        if let Some(asked) = &issuer.introspection {
+            lint_introspection(asked, issuer, &path("introspection"), found);
+        } else if issuer.without_keys {
+            found.error("nobody-knows", path("without_keys"), NOBODY_KNOWS);
         }
         if let Some(secret) = &issuer.secret {
-            let places = [secret.env.is_some(), secret.file.is_some(), secret.value.is_some()];
-            if places.iter().filter(|given| **given).count() != 1 {
+            if !secret.kept().is_in_one_place() {
                 found.error("secret-place", path("secret"), "expected exactly one of env, file and value");
             }
             if !secret.algorithm.is_symmetric() {
@@ -216,6 +223,35 @@ impl Policy {
                 );
             }
         }
+    }
+}
+
+fn lint_introspection(asked: &IntrospectionPolicy, issuer: &IssuerPolicy, path: &str, found: &mut Findings) {
+    let member = |member: &str| format!("{path}.{member}");
+    if !asked.client_secret.is_in_one_place() {
+        found.error("secret-place", member("client_secret"), "expected exactly one of env, file and value");
+    }
+    if asked.client_secret.value.is_some() {
+        let why = "whoever reads this policy can ask in the client's name: use client_secret.env or client_secret.file";
+        found.warn("secret-in-policy", member("client_secret.value"), why);
+    }
+    if Url::parse(&asked.endpoint).is_ok_and(|url| url.scheme() == "http") {
+        let why = "tokens and the client's secret over plain http: whoever sits on the way reads them";
+        match issuer.allow_loopback_http {
+            false => found.error("http", member("endpoint"), format!("{why}; expected https")),
+            true => found.warn("http", member("endpoint"), format!("{why}; right on a developer's machine only")),
+        }
+    }
+    if asked.dangerously_unchecked_audience {
+        found.warn("unchecked-audience", member("dangerously_unchecked_audience"), UNCHECKED);
+        if !asked.audience.is_empty() {
+            found.error("contradiction", member("audience"), CONTRADICTION);
+        }
+    }
+    lint_audience(&member("audience"), &asked.audience, found);
+    if asked.active_life > Duration::from_secs(300) {
+        let why = format!("a token that was revoked works for up to {} more", span(asked.active_life));
+        found.warn("long-answers", member("active_life"), why);
     }
 }
 

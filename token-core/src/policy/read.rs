@@ -119,7 +119,8 @@ impl Policy {
     pub(super) fn relative_to(mut self, folder: &Path) -> Self {
         for issuer in &mut self.issuers {
             let secret = issuer.secret.as_mut().and_then(|secret| secret.file.as_mut());
-            for file in issuer.jwks_file.as_mut().into_iter().chain(secret) {
+            let asked = issuer.introspection.as_mut().and_then(|asked| asked.client_secret.file.as_mut());
+            for file in issuer.jwks_file.as_mut().into_iter().chain(secret).chain(asked) {
                 *file = folder.join(&*file);
             }
         }

@@ -1,7 +1,8 @@
 //! Secrets in a policy: read from text, a file or a variable, and never written again.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::marker::PhantomData;
+use std::path::PathBuf;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
@@ -67,24 +68,26 @@ pub struct SharedSecret {
     pub value: Option<Secret>,
 }
 
-impl<'de> Deserialize<'de> for SharedSecret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Not as a map alone: what a format itself says of another type repeats the value.
-        deserializer.deserialize_any(Members)
-    }
+/// A secret of our own: exactly one place where it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct KeptSecret {
+    /// The environment variable that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<String>,
+    /// The file that holds it, without a line break at the end; relative to the policy's own file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub file: Option<PathBuf>,
+    /// The secret itself. Whoever reads the policy then knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Secret>,
 }
 
-/// Reads the members, and refuses the mistake that is made most, the secret itself in their place, without repeating it.
-struct Members;
-
-impl<'de> Visitor<'de> for Members {
-    type Value = SharedSecret;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a table with algorithm and one of env, file and value")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SharedSecret, A::Error> {
+impl<'de> Deserialize<'de> for SharedSecret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Given {
@@ -93,37 +96,86 @@ impl<'de> Visitor<'de> for Members {
             file: Option<PathBuf>,
             value: Option<Secret>,
         }
-        let Given { algorithm, env, file, value } = Given::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(SharedSecret { algorithm, env, file, value })
+        let Given { algorithm, env, file, value } = table(deserializer)?;
+        Ok(Self { algorithm, env, file, value })
+    }
+}
+
+impl<'de> Deserialize<'de> for KeptSecret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Given {
+            env: Option<String>,
+            file: Option<PathBuf>,
+            value: Option<Secret>,
+        }
+        let Given { env, file, value } = table(deserializer)?;
+        Ok(Self { env, file, value })
+    }
+}
+
+/// Reads the members of a table, and refuses the mistake that is made most, the secret itself in their place, without repeating it.
+fn table<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    // Not as a map alone: what a format itself says of another type repeats the value.
+    deserializer.deserialize_any(Members(PhantomData))
+}
+
+struct Members<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table that says where the secret is")
     }
 
-    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<SharedSecret, E> {
-        Err(E::custom("a secret is a table with algorithm and one of env, file and value, not the secret itself"))
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
     }
 
-    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<SharedSecret, E> {
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<T, E> {
+        Err(E::custom("a secret is a table that says where it is (one of env, file and value), not the secret itself"))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<T, E> {
         self.visit_str("")
     }
 
-    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<SharedSecret, E> {
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<T, E> {
         self.visit_str("")
     }
 
-    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<SharedSecret, E> {
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<T, E> {
         self.visit_str("")
     }
 }
 
 impl SharedSecret {
+    pub(super) fn kept(&self) -> KeptSecret {
+        KeptSecret { env: self.env.clone(), file: self.file.clone(), value: self.value.clone() }
+    }
+}
+
+impl KeptSecret {
+    /// A secret that is in the policy itself.
+    pub(super) fn here(secret: &str) -> Self {
+        Self { value: Some(Secret::new(secret)), ..Self::default() }
+    }
+
+    /// Whether it says where it is, once.
+    pub(super) fn is_in_one_place(&self) -> bool {
+        [self.env.is_some(), self.file.is_some(), self.value.is_some()].iter().filter(|given| **given).count() == 1
+    }
+
     /// The bytes of the secret. A line break at the end of a file is not part of it.
-    pub(super) fn read(&self, folder: &Path) -> Result<Vec<u8>, ConfigError> {
+    pub(super) fn read(&self) -> Result<Vec<u8>, ConfigError> {
         match (&self.env, &self.file, &self.value) {
             (Some(name), None, None) => std::env::var(name)
                 .map(String::into_bytes)
                 .map_err(|_| ConfigError::new(format!("the environment variable {name} is not set, or is not text"))),
-            (None, Some(file), None) => {
-                let path = folder.join(file);
-                let mut bytes = crate::file::read(&path, LONGEST)
+            (None, Some(path), None) => {
+                let mut bytes = crate::file::read(path, LONGEST)
                     .map_err(|unread| ConfigError::new(format!("secret file {}: {unread}", path.display())))?;
                 while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
                     bytes.pop();

@@ -199,6 +199,7 @@ fn keys_come_from_one_place_and_secrets_are_never_written() {
         r#"{"issuers": [{"issuer": "a", "secret": "canary"}]}"#,
         r#"{"issuers": [{"issuer": "a", "secret": ["canary"]}]}"#,
         r#"{"issuers": [{"issuer": "a", "secret": 4711}]}"#,
+        r#"{"issuers": [{"issuer": "a", "introspection": {"endpoint": "a", "client_id": "b", "client_secret": "canary"}}]}"#,
         r#"{"issuers": [{"issuer": "a", "secret": {"algorithm": "HS256", "value": 4711}}]}"#,
         r#"{"issuers": [{"issuer": "a", "secret": {"algorithm": "HS256", "value": ["canary"]}}]}"#,
     ] {
@@ -250,6 +251,16 @@ fn each_trap_is_found_by_its_rule() {
         (issuer(r#""allow_private_addresses": true"#), "private-addresses", Severity::Warning),
         (issuer(r#""dangerously_accept_tokens_without_expiry": true"#), "no-expiry", Severity::Warning),
         (issuer(r#""secret": {"algorithm": "HS256", "value": "x"}"#), "secret-in-policy", Severity::Warning),
+        (
+            issuer(r#""introspection": {"endpoint": "http://127.0.0.1/i", "client_id": "a", "client_secret": {"env": "A"}}, "allow_loopback_http": true"#),
+            "http",
+            Severity::Warning,
+        ),
+        (
+            issuer(r#""introspection": {"endpoint": "https://a.example/i", "client_id": "a", "client_secret": {"env": "A"}, "active_life": "1h"}"#),
+            "long-answers",
+            Severity::Warning,
+        ),
         (issuer(r#""jwks": {"stale_if_error": 0}"#), "no-outage", Severity::Warning),
         (issuer(r#""jwks": {"wait": 0}"#), "jwks", Severity::Error),
         (named("https://tenant.eu.auth0.com"), "auth0-slash", Severity::Warning),
@@ -292,6 +303,9 @@ fn what_cannot_be_built_is_an_error_of_the_linter_and_what_is_no_error_can_be_bu
     folder.write("keys.json", r#"{"keys": [{"kty": "oct", "alg": "HS256", "k": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}]}"#);
     let issuer = |more: &str| format!(r#"{{"audience": "api", "issuers": [{{"issuer": "https://a.example"{more}}}]}}"#);
     let server = |more: &str| format!(r#"{{"audience": "api", "issuers": [{{"issuer": "https://a.example"}}]{more}}}"#);
+    let asked = |more: &str| {
+        format!(r#", "introspection": {{"endpoint": "https://a.example/i", "client_id": "api", "client_secret": {{"value": "s"}}{more}}}"#)
+    };
     for (text, good) in [
         (issuer(""), true),
         (issuer(r#", "jwks_file": "keys.json", "algorithms": ["HS256"]"#), true),
@@ -312,6 +326,17 @@ fn what_cannot_be_built_is_an_error_of_the_linter_and_what_is_no_error_can_be_bu
         (issuer("").replace("https://a.example", ""), false),
         (issuer(r#", "jwks_uri": "https://a.example/k""#).replace("//a.example\"", "//a.example/{tenantid}\""), true),
         (issuer(r#", "jwks_uri": "https://a.example/k""#).replace("//a.example\"", "//a.example/x{tenantid}\""), false),
+        (issuer(&asked("")), true),
+        (issuer(&format!("{}, \"without_keys\": true", asked(""))), true),
+        (issuer(r#", "without_keys": true"#), false),
+        (issuer(&format!("{}, \"without_keys\": true, \"jwks_uri\": \"https://a.example/k\"", asked(""))), false),
+        (issuer(&format!("{}, \"without_keys\": true", asked(r#", "require_signed_answers": true"#))), false),
+        (issuer(&asked(r#", "timeout": 0"#)), false),
+        (issuer(&asked(r#", "audience": "x", "dangerously_unchecked_audience": true"#)), false),
+        (issuer(&asked("").replace("https://a.example/i", "http://a.example/i")), false),
+        (issuer(&asked("").replace("https://a.example/i", "nonsense")), false),
+        (issuer(&asked("").replace(r#""value": "s""#, "")), false),
+        (issuer(&asked("").replace(r#""client_id": "api""#, r#""client_id": """#)), false),
         (server(r#", "token_sources": ["authorization", {"header": {"name": "Cf-Access-Jwt-Assertion"}}]"#), true),
         (server(r#", "token_sources": []"#), false),
         (server(r#", "token_sources": [{"header": {"name": "Authorization"}}]"#), false),
@@ -327,6 +352,37 @@ fn what_cannot_be_built_is_an_error_of_the_linter_and_what_is_no_error_can_be_bu
 }
 
 #[test]
+fn opaque_tokens_are_data_too_and_their_secret_is_never_written() {
+    let text = r#"{"audience": "api", "issuers": [{"issuer": "https://a.example", "introspection": {
+        "endpoint": "https://a.example/introspect", "client_id": "api", "client_secret": {"value": "canary"},
+        "authentication": "client_secret_post", "prefixes": ["at_"], "active_life": "20s", "introspect_jwts": true}}]}"#;
+    let policy = json(text);
+    let server = policy.server().unwrap();
+    assert_eq!(*server.policy(), policy, "what was built says the same");
+    let printed = format!("{policy} {policy:?} {}", serde_json::to_string(&policy).unwrap());
+    assert!(!printed.contains("canary"), "{printed}");
+    assert!(printed.contains("asked       https://a.example/introspect about JWTs and tokens that begin with at_, in the name of api"), "{printed}");
+    assert!(printed.contains("revoked     such a token still works for 20 s"), "{printed}");
+    let newer = json(&text.replace("canary", "another canary"));
+    let changes: Vec<_> = policy.diff(&newer).iter().map(ToString::to_string).collect();
+    let path = "issuers[https://a.example].introspection.client_secret.value";
+    assert_eq!(changes, [format!(r#"~ {path}: "(redacted)" -> "(redacted)""#)]);
+
+    // The builder says it in the same words; what only code can say is noted.
+    let asked = |authentication| crate::OpaqueTokens::introspection("https://a.example/i", "api", authentication).unwrap();
+    let basic = crate::client_authentication::ClientAuthentication::Basic("canary".into());
+    let bearer = crate::client_authentication::ClientAuthentication::Bearer("canary".into());
+    let of = |issuer: Issuer| ResourceServer::builder("api").trust(issuer).policy().issuers.remove(0);
+    let data = of(Issuer::without_keys("https://a.example", asked(basic)).unwrap());
+    assert!(data.without_keys && !data.keys_from_code && data.introspection.is_some());
+    let again = Policy::new("api").trust(data);
+    assert_eq!(again.builder().unwrap().policy(), again);
+    assert!(again.to_string().contains("keys        none: every token is asked about"), "{again}");
+    let code = of(Issuer::discover("https://a.example").unwrap().opaque_tokens(asked(bearer)));
+    assert!(code.keys_from_code && code.introspection.is_none());
+}
+
+#[test]
 fn an_unknown_member_is_an_error_at_every_depth() {
     let issuer = |more: &str| format!(r#"{{"audience": "api", "issuers": [{{"issuer": "https://a.example", {more}}}]}}"#);
     let server = |more: &str| format!(r#"{{"audience": "api", "issuers": [], {more}}}"#);
@@ -338,6 +394,8 @@ fn an_unknown_member_is_an_error_at_every_depth() {
         issuer(r#""oops": 1"#),
         issuer(r#""jwks": {"oops": 1}"#),
         issuer(r#""secret": {"algorithm": "HS256", "env": "A", "oops": 1}"#),
+        issuer(r#""introspection": {"endpoint": "a", "client_id": "b", "client_secret": {"env": "A"}, "oops": 1}"#),
+        issuer(r#""introspection": {"endpoint": "a", "client_id": "b", "client_secret": {"env": "A", "oops": 1}}"#),
         issuer(r#""mapping": {"oops": 1}"#),
         issuer(r#""mapping": {"scopes": [{"claim": "scope", "oops": 1}]}"#),
         issuer(r#""require_claims": [{"claims": ["a"], "oops": 1}]"#),
@@ -498,6 +556,9 @@ fn the_schema_takes_what_the_reader_takes_and_refuses_what_it_refuses() {
         (r#"{"issuers": [{"issuer": "a", "algorithms": ["ES256"], "jwks_file": "k", "mapping": {"roles": [{"claim": ["a", "b"], "shape": "keys", "prefix": "x:"}]}}]}"#.to_owned(), true),
         (r#"{"issuers": [{"issuer": "a", "require_claims": [{"claims": ["a", ["b", "c"]], "one_of": ["x"], "header": true}]}]}"#.to_owned(), true),
         (r#"{"issuers": [{"issuer": "a", "secret": {"algorithm": "HS256", "env": "A"}}]}"#.to_owned(), true),
+        (r#"{"issuers": [{"issuer": "a", "introspection": {"endpoint": "a", "client_id": "b", "client_secret": {"file": "f"}, "authentication": "client_secret_post"}}]}"#.to_owned(), true),
+        (r#"{"issuers": [{"issuer": "a", "introspection": {"endpoint": "a", "client_id": "b", "client_secret": "s"}}]}"#.to_owned(), false),
+        (r#"{"issuers": [{"issuer": "a", "introspection": {"endpoint": "a"}}]}"#.to_owned(), false),
         (r#"{"issuers": [{}]}"#.to_owned(), false),
         (r#"{"issuers": {}}"#.to_owned(), false),
         (r#"{"audience": 5}"#.to_owned(), false),

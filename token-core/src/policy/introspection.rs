@@ -1,0 +1,175 @@
+//! What a policy says of opaque tokens in, what the builder is told out; and the other way round (RFC 7662).
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::secret::KeptSecret;
+use super::{is_false, one_or_more};
+#[cfg(feature = "schema")]
+use super::schema;
+use crate::client_authentication::ClientAuthentication;
+use crate::config_error::ConfigError;
+use crate::opaque::Kind;
+use crate::time::text;
+use crate::{Audience, OpaqueTokens};
+
+/// Whom to ask about tokens that are no JWTs; see [`OpaqueTokens`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct IntrospectionPolicy {
+    /// The introspection endpoint.
+    pub endpoint: String,
+    /// The client in whose name it is asked.
+    pub client_id: String,
+    /// That client's secret.
+    pub client_secret: KeptSecret,
+    /// How the client authenticates. Default: `client_secret_basic`.
+    #[serde(default, skip_serializing_if = "AuthenticationMethod::is_basic")]
+    pub authentication: AuthenticationMethod,
+    /// Another audience for these tokens than the issuer's JWTs have.
+    #[serde(default, with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "schema::OneOrMore"))]
+    pub audience: Vec<String>,
+    /// Takes these tokens whoever they were issued for: for endpoints whose answers name no audience, and which answer this client about its
+    /// own tokens only.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dangerously_unchecked_audience: bool,
+    /// Only tokens that begin like one of these are asked about. Default: every token that is no JWT.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prefixes: Vec<String>,
+    /// Asks about the issuer's JWTs too, after they have been verified.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub introspect_jwts: bool,
+    /// Takes only answers that the issuer signed (RFC 9701).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub require_signed_answers: bool,
+    /// How long an active answer is believed, never past `exp`. Default 60 s, at most 1 h: so long a revoked token may still work.
+    #[serde(default = "active_life", with = "text")]
+    #[cfg_attr(feature = "schema", schemars(with = "schema::Span"))]
+    pub active_life: Duration,
+    /// How long an inactive answer is believed. Default 10 s, at most 1 h.
+    #[serde(default = "inactive_life", with = "text")]
+    #[cfg_attr(feature = "schema", schemars(with = "schema::Span"))]
+    pub inactive_life: Duration,
+    /// How long an answer may take. Default 3 s.
+    #[serde(default = "timeout", with = "text")]
+    #[cfg_attr(feature = "schema", schemars(with = "schema::Span"))]
+    pub timeout: Duration,
+}
+
+/// How a client with a secret authenticates (RFC 6749 section 2.3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AuthenticationMethod {
+    /// In the `Authorization` header.
+    #[default]
+    ClientSecretBasic,
+    /// In the form.
+    ClientSecretPost,
+}
+
+impl AuthenticationMethod {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    fn is_basic(&self) -> bool {
+        *self == Self::ClientSecretBasic
+    }
+}
+
+fn active_life() -> Duration {
+    Duration::from_secs(60)
+}
+
+fn inactive_life() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn timeout() -> Duration {
+    Duration::from_secs(3)
+}
+
+impl IntrospectionPolicy {
+    /// Asks this endpoint, in the name of a client whose secret is in an environment variable.
+    #[must_use]
+    pub fn new(endpoint: impl Into<String>, client_id: impl Into<String>, secret_variable: impl Into<String>) -> Self {
+        let client_secret = KeptSecret { env: Some(secret_variable.into()), ..KeptSecret::default() };
+        Self {
+            endpoint: endpoint.into(),
+            client_id: client_id.into(),
+            client_secret,
+            authentication: AuthenticationMethod::default(),
+            audience: Vec::new(),
+            dangerously_unchecked_audience: false,
+            prefixes: Vec::new(),
+            introspect_jwts: false,
+            require_signed_answers: false,
+            active_life: active_life(),
+            inactive_life: inactive_life(),
+            timeout: timeout(),
+        }
+    }
+
+    /// What the builder takes.
+    pub(super) fn tokens(&self) -> Result<OpaqueTokens, ConfigError> {
+        let wrong = |why: &dyn std::fmt::Display| ConfigError::new(format!("introspection: {why}"));
+        if self.dangerously_unchecked_audience && !self.audience.is_empty() {
+            return Err(wrong(&super::build::CONTRADICTION));
+        }
+        let secret = self.client_secret.read().map_err(|error| wrong(&error))?;
+        let secret = String::from_utf8(secret).map_err(|_| wrong(&"the client's secret is not text"))?;
+        let authentication = match self.authentication {
+            AuthenticationMethod::ClientSecretBasic => ClientAuthentication::Basic(secret.into()),
+            AuthenticationMethod::ClientSecretPost => ClientAuthentication::Post(secret.into()),
+        };
+        let mut tokens = OpaqueTokens::introspection(&self.endpoint, &self.client_id, authentication)?
+            .active_life(self.active_life)
+            .inactive_life(self.inactive_life)
+            .timeout(self.timeout);
+        if self.dangerously_unchecked_audience {
+            tokens = tokens.audience(Audience::dangerously_unchecked());
+        } else if !self.audience.is_empty() {
+            tokens = tokens.audience(Audience::any_of(self.audience.iter().cloned()));
+        }
+        if self.introspect_jwts {
+            tokens = tokens.introspect_jwts();
+        }
+        if self.require_signed_answers {
+            tokens = tokens.require_signed_answers();
+        }
+        Ok(self.prefixes.iter().fold(tokens, OpaqueTokens::prefix))
+    }
+
+    /// The same as data; `None` for what only code can say: another endpoint, key or store.
+    pub(super) fn of(tokens: &OpaqueTokens) -> Option<Self> {
+        let Kind::Introspection { endpoint, client_id, authentication } = &tokens.kind else { return None };
+        let (method, secret) = match authentication {
+            ClientAuthentication::Basic(secret) => (AuthenticationMethod::ClientSecretBasic, secret),
+            ClientAuthentication::Post(secret) => (AuthenticationMethod::ClientSecretPost, secret),
+            _ => return None,
+        };
+        if tokens.client.is_some() || tokens.compiled.store.is_shared() {
+            return None;
+        }
+        let audience = tokens.audience.as_ref();
+        Some(Self {
+            client_secret: KeptSecret::here(secret.expose()),
+            authentication: method,
+            audience: audience
+                .and_then(Audience::ours)
+                .map(|names| names.iter().cloned().collect())
+                .unwrap_or_default(),
+            dangerously_unchecked_audience: audience.is_some_and(Audience::is_unchecked),
+            prefixes: tokens.prefixes.clone(),
+            introspect_jwts: tokens.jwts_too,
+            require_signed_answers: tokens.signed_only,
+            active_life: tokens.compiled.active_life,
+            inactive_life: tokens.compiled.inactive_life,
+            timeout: tokens.compiled.timeout,
+            ..Self::new(endpoint, client_id, "")
+        })
+    }
+}
