@@ -21,8 +21,15 @@ async fn no_request_can_have_itself_explained() {
     let asks = [
         Ask::of("/me").bearer(&token),
         Ask::of("/me?explain=true&token-explanation=1&debug=1").bearer(&token),
-        Ask::of("/me").bearer(&token).header("token-explanation", "true").header("x-explain", "1").header("x-debug", "1"),
-        Ask::of("/me").bearer(&token).header("prefer", "explain").header("accept", "application/problem+json;explain=1"),
+        Ask::of("/me")
+            .bearer(&token)
+            .header("token-explanation", "true")
+            .header("x-explain", "1")
+            .header("x-debug", "1"),
+        Ask::of("/me")
+            .bearer(&token)
+            .header("prefer", "explain")
+            .header("accept", "application/problem+json;explain=1"),
         Ask::of("/me").bearer(&token).header("cookie", "token-explanation=1").header("authorization", "explain"),
     ];
     for api in &silent {

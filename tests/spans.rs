@@ -7,9 +7,7 @@ use token_client::{TokenClient, TokenRequest, TokenSource};
 use token_core::client_authentication::ClientAuthentication;
 use token_core::http::{BoxFuture, ReqwestClient};
 use token_core::telemetry::SPANS;
-use token_core::{
-    Issuer, IssuerResolver, OpaqueTokens, Presented, ResolverSettings, ResourceServer, Unresolved,
-};
+use token_core::{Issuer, IssuerResolver, OpaqueTokens, Presented, ResolverSettings, ResourceServer, Unresolved};
 use token_test::TestIssuer;
 
 use crate::cases::CANARY;
@@ -102,7 +100,8 @@ async fn each_talk_with_the_network_has_its_span_and_no_field_of_a_callers_choic
         }
     }
     let outcomes = |name: &str| {
-        let mut all: Vec<_> = seen.iter().filter(|(seen, _)| *seen == name).map(|(_, fields)| &*fields["outcome"]).collect();
+        let mut all: Vec<_> =
+            seen.iter().filter(|(seen, _)| *seen == name).map(|(_, fields)| &*fields["outcome"]).collect();
         all.sort_unstable();
         all
     };

@@ -88,7 +88,9 @@ fn write(queue: &Receiver<Order>) -> Result<End, Failure> {
         };
         let Ok(answers) = answers.recv() else {
             out.flush()?;
-            return Err(Failure::input("some lines could not be judged, for a fault of this program; nothing after them was"));
+            return Err(Failure::input(
+                "some lines could not be judged, for a fault of this program; nothing after them was",
+            ));
         };
         for (number, answer) in answers {
             let verdict = match answer {

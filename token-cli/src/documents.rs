@@ -28,7 +28,8 @@ pub(crate) fn man(page: &[String], folder: Option<&Path>) -> Result<End, Failure
     let mut command = &command;
     for name in page {
         let inner = command.get_subcommands().find(|inner| inner.get_name() == name);
-        command = inner.ok_or_else(|| Failure::input(format!("no page: {} has no command {name:?}", command.get_name())))?;
+        command =
+            inner.ok_or_else(|| Failure::input(format!("no page: {} has no command {name:?}", command.get_name())))?;
     }
     let mut text = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut text)?;

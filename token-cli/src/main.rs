@@ -52,7 +52,9 @@ fn main() -> ExitCode {
 fn refuse(error: &clap::Error) -> ExitCode {
     let is_token = |word: &OsString| word.to_str().is_some_and(|word| word.contains("eyJ") || word.len() > 200);
     if error.use_stderr() && std::env::args_os().skip(1).any(|word| is_token(&word)) {
-        eprintln!("token: a token is no argument: every process of this machine can read those. Send it to standard input");
+        eprintln!(
+            "token: a token is no argument: every process of this machine can read those. Send it to standard input"
+        );
         return End::BadInput.into();
     }
     // Whoever does not read the help does not need it.

@@ -71,7 +71,8 @@ async fn the_page_mints_rotates_and_breaks_as_its_buttons_say() {
 async fn the_page_mints_tokens_of_the_shape_of_every_preset() {
     let desk = Desk::new("shapes").await;
     let (running, mut page) = open(&desk).await;
-    let offered = page.read("[...document.querySelectorAll('#shapes option')].map((option) => option.value).join()").await;
+    let offered =
+        page.read("[...document.querySelectorAll('#shapes option')].map((option) => option.value).join()").await;
     let presets = provider::samples();
     let expected: Vec<_> = ["rfc9068", "id-token"].into_iter().chain(presets.iter().map(|(name, _)| *name)).collect();
     assert_eq!(offered, expected.join(","));

@@ -98,7 +98,11 @@ async fn ten_thousand_mixed_tokens_are_as_expected() {
     let wrong = lines.replacen("\"expect\":\"accept\"", "\"expect\":\"expired\"", 50);
     let seen = desk.run(&command, wrong.as_bytes());
     assert_eq!(seen.code, 1);
-    assert!(seen.stderr.starts_with("token: line 9: id 8: expected \"expired\", got accept (200)\n"), "{}", seen.stderr);
+    assert!(
+        seen.stderr.starts_with("token: line 9: id 8: expected \"expired\", got accept (200)\n"),
+        "{}",
+        seen.stderr
+    );
     assert_eq!(seen.stderr.matches("expected \"expired\", got accept (200)").count(), 50, "{}", seen.stderr);
     assert!(seen.stderr.ends_with("token: 10000 lines, 10000 with expectations, 50 differ\n"), "{}", seen.stderr);
     assert_eq!(seen.stdout.matches("\"ok\":false").count(), 50);
@@ -130,7 +134,10 @@ async fn bad_input_is_reported_with_its_place_and_never_repeated() {
     let huge = vec![b'a'; 100_000_000];
     let good = desk.good().mint();
     let line = |more: &str| format!("{{\"token\": \"{good}\"{more}}}\n");
-    desk.write("secret.toml", "audience = \"a\"\n[[issuers]]\nissuer = \"https://a.example\"\nsecret = \"canary-4711\"\n");
+    desk.write(
+        "secret.toml",
+        "audience = \"a\"\n[[issuers]]\nissuer = \"https://a.example\"\nsecret = \"canary-4711\"\n",
+    );
     desk.write("broken.toml", "audience = \"a\"\n[[issuers]]\nissuer = \"https://a.example\"\nleway = 5\n");
     let explain = support::EXPLAIN.as_slice();
     let check: &[&str] = &["check", "--policy", "api.toml", "--keys", "keys.json", "--at", NOW];
@@ -150,7 +157,12 @@ async fn bad_input_is_reported_with_its_place_and_never_repeated() {
         (&["policy", "show", "broken.toml"], vec![], 2, "line 4, column 1"),
         (&["policy", "show", "secret.toml"], vec![], 2, "secret.toml: line 4, column 1"),
         (&["policy", "show", "."], vec![], 2, "cannot be read"),
-        (&["explain", "--policy", "api.toml", "--keys", "api.toml"], vec![], 2, "JWK Set file api.toml: the document is not JSON"),
+        (
+            &["explain", "--policy", "api.toml", "--keys", "api.toml"],
+            vec![],
+            2,
+            "JWK Set file api.toml: the document is not JSON",
+        ),
         (&["keys", "keys.txt"], vec![], 2, "keys.txt"),
         (&["keys", "api.toml"], vec![], 2, "not JSON"),
         (&["discover", "nonsense"], vec![], 2, "not allowed"),
@@ -317,7 +329,8 @@ async fn every_page_of_the_manual_can_be_written_into_a_folder() {
     let desk = Desk::new("man").await;
     std::fs::create_dir(desk.folder.join("man1")).unwrap();
     assert_eq!(desk.run(&["man", "--dir", "man1"], b"").code, 0);
-    let mut pages: Vec<_> = std::fs::read_dir(desk.folder.join("man1")).unwrap().map(|page| page.unwrap().file_name()).collect();
+    let mut pages: Vec<_> =
+        std::fs::read_dir(desk.folder.join("man1")).unwrap().map(|page| page.unwrap().file_name()).collect();
     pages.sort();
     let mut expected = COMMANDS.map(|command| format!("{}.1", format!("token {command}").trim().replace(' ', "-")));
     expected.sort();
@@ -329,7 +342,9 @@ async fn every_page_of_the_manual_can_be_written_into_a_folder() {
 async fn a_token_among_the_arguments_is_refused_and_not_repeated() {
     let desk = Desk::new("argument").await;
     let token = desk.good().mint();
-    for words in [vec!["explain", &token], vec![&token], vec!["explain", "--token", &token], vec!["check", "--tokn", &token]] {
+    for words in
+        [vec!["explain", &token], vec![&token], vec!["explain", "--token", &token], vec!["check", "--tokn", &token]]
+    {
         let seen = desk.run(&words, b"");
         assert_eq!(seen.code, 2);
         assert!(seen.stderr.contains("a token is no argument"), "{}", seen.stderr);

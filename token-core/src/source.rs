@@ -39,9 +39,16 @@ enum Place {
         #[serde(deserialize_with = "lower_case")]
         name: String,
     },
-    Cookie { name: String, csrf: CsrfRule },
-    WebsocketProtocol { prefix: String },
-    DangerouslyQuery { name: String },
+    Cookie {
+        name: String,
+        csrf: CsrfRule,
+    },
+    WebsocketProtocol {
+        prefix: String,
+    },
+    DangerouslyQuery {
+        name: String,
+    },
 }
 
 /// Names of header fields are compared in lower case, however a file writes them.

@@ -9,7 +9,14 @@ const TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
 /// Every preset, and what its sample grants where it grants something.
 fn presets() -> Vec<(Preset, Option<Rule>)> {
     let rule = |name: &str| match name {
-        "auth0" | "auth0-management-legacy" | "entra-v2" | "entra-v1" | "entra-multi-tenant" | "okta" | "logto" | "kinde"
+        "auth0"
+        | "auth0-management-legacy"
+        | "entra-v2"
+        | "entra-v1"
+        | "entra-multi-tenant"
+        | "okta"
+        | "logto"
+        | "kinde"
         | "ory-hydra" => Some(Rule::scope("read:users")),
         "keycloak" => Some(Rule::role("api:admin")),
         "cognito" | "authentik" => Some(Rule::role("staff")),

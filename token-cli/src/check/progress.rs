@@ -98,7 +98,12 @@ mod tests {
         for (part, elapsed, tally, expected) in [
             (None, second, tally(500, 0, 0), "500 lines, 500 a second"),
             (None, second * 2, tally(500, 500, 3), "500 lines, 250 a second, 3 differ"),
-            (Some((0, 100)), Duration::ZERO, tally(0, 0, 0), "[>                             ]   0 %  0 lines, 0 a second"),
+            (
+                Some((0, 100)),
+                Duration::ZERO,
+                tally(0, 0, 0),
+                "[>                             ]   0 %  0 lines, 0 a second",
+            ),
             (Some((50, 100)), second, tally(9, 0, 0), "[===============>              ]  50 %  9 lines, 9 a second"),
             (Some((100, 100)), second, tally(9, 0, 0), "[==============================] 100 %  9 lines, 9 a second"),
             // A file that grows meanwhile, and an empty one.

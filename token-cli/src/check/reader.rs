@@ -102,7 +102,11 @@ mod tests {
     fn lines_keep_their_numbers_and_batches_are_bounded() {
         assert_eq!(batches(b""), (vec![], false));
         assert_eq!(batches(b"\n \r\n"), (vec![], false));
-        assert_eq!(batches(b"a\n\nb"), (vec![vec![1], vec![3]], false), "the last line is not at hand before the input ends");
+        assert_eq!(
+            batches(b"a\n\nb"),
+            (vec![vec![1], vec![3]], false),
+            "the last line is not at hand before the input ends"
+        );
         let (many, trouble) = batches("x\n".repeat(1000).as_bytes());
         assert!(!trouble && many.iter().all(|batch| batch.len() <= MOST_LINES));
         assert_eq!(many.concat(), (1..=1000).collect::<Vec<_>>());

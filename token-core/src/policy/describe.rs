@@ -14,10 +14,9 @@ impl IssuerPolicy {
         let (jwks_uri, keys_from_code) = match &issuer.keys {
             KeysFrom::Discovery | KeysFrom::Nowhere => (None, false),
             KeysFrom::JwksUri(uri) => (Some(uri.clone()), false),
-            KeysFrom::Static(_)
-            | KeysFrom::Source(_)
-            | KeysFrom::Certificates(_)
-            | KeysFrom::PemPerKid(_) => (None, true),
+            KeysFrom::Static(_) | KeysFrom::Source(_) | KeysFrom::Certificates(_) | KeysFrom::PemPerKid(_) => {
+                (None, true)
+            }
         };
         let given = match (&issuer.keys, issuer.algorithms) {
             (KeysFrom::Static(keys), None) => Some(keys.algorithms),
@@ -184,7 +183,11 @@ impl IntrospectionPolicy {
             (prefixes, true) => format!("JWTs and tokens that begin with {}", prefixes.join(" or ")),
         };
         let life = span(self.active_life);
-        writeln!(f, "    asked       {} about {which}, in the name of {} (secret redacted)", self.endpoint, self.client_id)?;
+        writeln!(
+            f,
+            "    asked       {} about {which}, in the name of {} (secret redacted)",
+            self.endpoint, self.client_id
+        )?;
         writeln!(f, "    revoked     such a token still works for {life}")?;
         match (self.dangerously_unchecked_audience, self.audience.as_slice()) {
             (true, _) => writeln!(f, "    asked for   anybody (not checked!)"),

@@ -46,7 +46,9 @@ impl Policy {
         for issuer in &newer.issuers {
             let Some(older) = self.issuers.iter().find(|older| older.issuer == issuer.issuer) else { continue };
             let shared = |policy: &IssuerPolicy| policy.secret.as_ref().and_then(|secret| secret.value.clone());
-            let asking = |policy: &IssuerPolicy| policy.introspection.as_ref().and_then(|asked| asked.client_secret.value.clone());
+            let asking = |policy: &IssuerPolicy| {
+                policy.introspection.as_ref().and_then(|asked| asked.client_secret.value.clone())
+            };
             // Both are written as redacted, which hides that they differ.
             for (member, old, new) in [
                 ("secret", shared(older), shared(issuer)),

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::secret::KeptSecret;
-use super::{is_false, one_or_more};
 #[cfg(feature = "schema")]
 use super::schema;
+use super::secret::KeptSecret;
+use super::{is_false, one_or_more};
 use crate::client_authentication::ClientAuthentication;
 use crate::config_error::ConfigError;
 use crate::opaque::Kind;

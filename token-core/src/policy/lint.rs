@@ -86,11 +86,7 @@ impl Policy {
             found.error("no-issuer", "issuers", "no issuer is trusted, so every token is refused");
         }
         if self.dangerously_unchecked_audience {
-            found.warn(
-                "unchecked-audience",
-                "dangerously_unchecked_audience",
-                UNCHECKED,
-            );
+            found.warn("unchecked-audience", "dangerously_unchecked_audience", UNCHECKED);
             if !self.audience.is_empty() {
                 found.error("contradiction", "audience", CONTRADICTION);
             }
@@ -119,9 +115,11 @@ impl Policy {
             // In place of keys that would have to be read, some that are never fetched.
             (issuer.jwks_file, issuer.secret, issuer.keys_from_code) = (None, None, false);
             issuer.jwks_uri = Some("https://keys.invalid/".to_owned());
-            issuer.algorithms = issuer.algorithms.filter(|algorithms| !algorithms.intersection(Algorithms::ASYMMETRIC).is_empty());
+            issuer.algorithms =
+                issuer.algorithms.filter(|algorithms| !algorithms.intersection(Algorithms::ASYMMETRIC).is_empty());
         }
-        let built = dry.builder().and_then(|builder| Ok(builder.asking(&(Arc::new(Nobody) as Arc<dyn HttpClient>)).check()?));
+        let built =
+            dry.builder().and_then(|builder| Ok(builder.asking(&(Arc::new(Nobody) as Arc<dyn HttpClient>)).check()?));
         if let Err(error) = built {
             found.error("cannot-be-built", "policy", error.to_string());
         }
@@ -172,7 +170,11 @@ impl Policy {
                 found.error("secret-place", path("secret"), "expected exactly one of env, file and value");
             }
             if !secret.algorithm.is_symmetric() {
-                found.error("secret-algorithm", path("secret.algorithm"), "a shared secret is for HS256, HS384 or HS512");
+                found.error(
+                    "secret-algorithm",
+                    path("secret.algorithm"),
+                    "a shared secret is for HS256, HS384 or HS512",
+                );
             }
         }
         lint_audience(&path("audience"), &issuer.audience, found);

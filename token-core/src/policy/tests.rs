@@ -252,12 +252,16 @@ fn each_trap_is_found_by_its_rule() {
         (issuer(r#""dangerously_accept_tokens_without_expiry": true"#), "no-expiry", Severity::Warning),
         (issuer(r#""secret": {"algorithm": "HS256", "value": "x"}"#), "secret-in-policy", Severity::Warning),
         (
-            issuer(r#""introspection": {"endpoint": "http://127.0.0.1/i", "client_id": "a", "client_secret": {"env": "A"}}, "allow_loopback_http": true"#),
+            issuer(
+                r#""introspection": {"endpoint": "http://127.0.0.1/i", "client_id": "a", "client_secret": {"env": "A"}}, "allow_loopback_http": true"#,
+            ),
             "http",
             Severity::Warning,
         ),
         (
-            issuer(r#""introspection": {"endpoint": "https://a.example/i", "client_id": "a", "client_secret": {"env": "A"}, "active_life": "1h"}"#),
+            issuer(
+                r#""introspection": {"endpoint": "https://a.example/i", "client_id": "a", "client_secret": {"env": "A"}, "active_life": "1h"}"#,
+            ),
             "long-answers",
             Severity::Warning,
         ),
@@ -300,11 +304,16 @@ fn each_trap_is_found_by_its_rule() {
 #[test]
 fn what_cannot_be_built_is_an_error_of_the_linter_and_what_is_no_error_can_be_built() {
     let folder = Folder::new("buildable");
-    folder.write("keys.json", r#"{"keys": [{"kty": "oct", "alg": "HS256", "k": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}]}"#);
+    folder.write(
+        "keys.json",
+        r#"{"keys": [{"kty": "oct", "alg": "HS256", "k": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}]}"#,
+    );
     let issuer = |more: &str| format!(r#"{{"audience": "api", "issuers": [{{"issuer": "https://a.example"{more}}}]}}"#);
     let server = |more: &str| format!(r#"{{"audience": "api", "issuers": [{{"issuer": "https://a.example"}}]{more}}}"#);
     let asked = |more: &str| {
-        format!(r#", "introspection": {{"endpoint": "https://a.example/i", "client_id": "api", "client_secret": {{"value": "s"}}{more}}}"#)
+        format!(
+            r#", "introspection": {{"endpoint": "https://a.example/i", "client_id": "api", "client_secret": {{"value": "s"}}{more}}}"#
+        )
     };
     for (text, good) in [
         (issuer(""), true),
@@ -361,7 +370,12 @@ fn opaque_tokens_are_data_too_and_their_secret_is_never_written() {
     assert_eq!(*server.policy(), policy, "what was built says the same");
     let printed = format!("{policy} {policy:?} {}", serde_json::to_string(&policy).unwrap());
     assert!(!printed.contains("canary"), "{printed}");
-    assert!(printed.contains("asked       https://a.example/introspect about JWTs and tokens that begin with at_, in the name of api"), "{printed}");
+    assert!(
+        printed.contains(
+            "asked       https://a.example/introspect about JWTs and tokens that begin with at_, in the name of api"
+        ),
+        "{printed}"
+    );
     assert!(printed.contains("revoked     such a token still works for 20 s"), "{printed}");
     let newer = json(&text.replace("canary", "another canary"));
     let changes: Vec<_> = policy.diff(&newer).iter().map(ToString::to_string).collect();
@@ -369,7 +383,8 @@ fn opaque_tokens_are_data_too_and_their_secret_is_never_written() {
     assert_eq!(changes, [format!(r#"~ {path}: "(redacted)" -> "(redacted)""#)]);
 
     // The builder says it in the same words; what only code can say is noted.
-    let asked = |authentication| crate::OpaqueTokens::introspection("https://a.example/i", "api", authentication).unwrap();
+    let asked =
+        |authentication| crate::OpaqueTokens::introspection("https://a.example/i", "api", authentication).unwrap();
     let basic = crate::client_authentication::ClientAuthentication::Basic("canary".into());
     let bearer = crate::client_authentication::ClientAuthentication::Bearer("canary".into());
     let of = |issuer: Issuer| ResourceServer::builder("api").trust(issuer).policy().issuers.remove(0);
@@ -384,7 +399,8 @@ fn opaque_tokens_are_data_too_and_their_secret_is_never_written() {
 
 #[test]
 fn an_unknown_member_is_an_error_at_every_depth() {
-    let issuer = |more: &str| format!(r#"{{"audience": "api", "issuers": [{{"issuer": "https://a.example", {more}}}]}}"#);
+    let issuer =
+        |more: &str| format!(r#"{{"audience": "api", "issuers": [{{"issuer": "https://a.example", {more}}}]}}"#);
     let server = |more: &str| format!(r#"{{"audience": "api", "issuers": [], {more}}}"#);
     for text in [
         server(r#""oops": 1"#),
@@ -413,7 +429,8 @@ fn an_audience_that_one_issuer_need_not_name_is_data_and_is_said() {
     let policy = ResourceServer::builder("https://api.example").trust(issuer).policy();
     assert!(policy.issuers[0].dangerously_unchecked_audience);
     assert!(policy.to_string().contains("for         anybody (not checked!)"), "{policy}");
-    let text = r#"{"audience": "api", "issuers": [{"issuer": "https://a.example", "dangerously_unchecked_audience": true}]}"#;
+    let text =
+        r#"{"audience": "api", "issuers": [{"issuer": "https://a.example", "dangerously_unchecked_audience": true}]}"#;
     assert!(json(text).lint().iter().any(|finding| finding.rule == "unchecked-audience"));
     assert_eq!(json(text).builder().unwrap().policy(), json(text));
 }
@@ -519,14 +536,16 @@ fn fits(value: &serde_json::Value, schema: &serde_json::Value, root: &serde_json
     };
     rules.iter().all(|(rule, says)| match rule.as_str() {
         "$ref" => one(root.pointer(says.as_str().unwrap().trim_start_matches('#')).unwrap()),
-        "type" => says.as_str().map_or_else(|| says.as_array().unwrap().iter().any(|name| is(name.as_str().unwrap())), is),
+        "type" => {
+            says.as_str().map_or_else(|| says.as_array().unwrap().iter().any(|name| is(name.as_str().unwrap())), is)
+        }
         "enum" => says.as_array().unwrap().contains(value),
         "const" => says == value,
         "anyOf" => says.as_array().unwrap().iter().any(one),
         "oneOf" => says.as_array().unwrap().iter().filter(|schema| one(schema)).count() == 1,
-        "required" => {
-            value.as_object().is_none_or(|members| says.as_array().unwrap().iter().all(|name| members.contains_key(name.as_str().unwrap())))
-        }
+        "required" => value.as_object().is_none_or(|members| {
+            says.as_array().unwrap().iter().all(|name| members.contains_key(name.as_str().unwrap()))
+        }),
         "properties" => value.as_object().is_none_or(|members| {
             members.iter().all(|(name, value)| says.get(name).is_none_or(|schema| fits(value, schema, root)))
         }),

@@ -42,7 +42,9 @@ fn names_after(mark: &str) -> std::collections::BTreeSet<String> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 walk(&path, mark, names);
-            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("telemetry/tests.rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && !path.ends_with("telemetry/tests.rs")
+            {
                 let text = std::fs::read_to_string(&path).unwrap();
                 for rest in text.split(mark).skip(1) {
                     let name = rest.split('"').nth(usize::from(!mark.ends_with('"'))).unwrap_or_default();
@@ -60,8 +62,9 @@ fn names_after(mark: &str) -> std::collections::BTreeSet<String> {
 
 #[test]
 fn every_event_and_every_span_in_the_code_is_in_its_list() {
-    let listed =
-        |list: &[(&str, &str)]| list.iter().map(|(name, _)| (*name).to_owned()).collect::<std::collections::BTreeSet<_>>();
+    let listed = |list: &[(&str, &str)]| {
+        list.iter().map(|(name, _)| (*name).to_owned()).collect::<std::collections::BTreeSet<_>>()
+    };
     assert_eq!(names_after("name: \""), listed(EVENTS));
     assert_eq!(names_after("_span!("), listed(SPANS));
 }
