@@ -27,15 +27,22 @@ pub(crate) async fn run(options: &Discover) -> Result<End, Failure> {
         writeln!(out, "{json:#}")?;
         return Ok(End::Yes);
     }
-    for (name, value) in json.as_object().into_iter().flatten() {
-        let text = match value {
+    let members = json.as_object().into_iter().flatten();
+    let width = members.clone().filter(|(_, value)| !value.is_null()).map(|(name, _)| name.len()).max().unwrap_or(0);
+    for (name, value) in members {
+        let texts: Vec<String> = match value {
             Value::Null => continue,
-            Value::Array(list) if list.is_empty() => continue,
-            Value::String(text) => text.clone(),
-            Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
-            other => other.to_string(),
+            Value::String(text) => vec![text.clone()],
+            Value::Array(list) => {
+                list.iter().map(|one| one.as_str().map_or_else(|| one.to_string(), str::to_owned)).collect()
+            }
+            other => vec![other.to_string()],
         };
-        writeln!(out, "{name:<52} {}", plain(&text))?;
+        // A list is written one below the other.
+        for (at, text) in texts.iter().enumerate() {
+            let name = if at == 0 { name.as_str() } else { "" };
+            writeln!(out, "{name:<width$}  {}", plain(text))?;
+        }
     }
     Ok(End::Yes)
 }

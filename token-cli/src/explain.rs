@@ -19,7 +19,7 @@ pub(crate) async fn run(options: &Explain) -> Result<End, Failure> {
             let json = serde_json::to_string_pretty(&report).map_err(io::Error::other)?;
             writeln!(out, "{json}")?;
         }
-        Format::Text if terminal::colours() => coloured(&report, &mut out)?,
+        Format::Text if terminal::colours() => coloured(&report, terminal::columns(), &mut out)?,
         Format::Text => out.write_all(report.text().as_bytes())?,
     }
     if report.kind == Some(ErrorKind::Unavailable) {
@@ -36,8 +36,11 @@ pub(crate) async fn run(options: &Explain) -> Result<End, Failure> {
     })
 }
 
-/// The same text, green for what passed and red for what failed.
-fn coloured(report: &Report, out: &mut impl Write) -> io::Result<()> {
+/// The column of findings, values and causes.
+const VALUES: usize = 28;
+
+/// The same text, in as many columns as there are, green for what passed and red for what failed.
+fn coloured(report: &Report, columns: usize, out: &mut impl Write) -> io::Result<()> {
     for line in report.text().lines() {
         let colour = match line {
             line if line.starts_with("ok ") || line == "accepted" => "32",
@@ -45,7 +48,9 @@ fn coloured(report: &Report, out: &mut impl Write) -> io::Result<()> {
             line if line.starts_with("  -  ") => "2",
             _ => "33",
         };
-        writeln!(out, "\u{1b}[{colour}m{line}\u{1b}[0m")?;
+        for piece in terminal::wrapped(line, VALUES, columns) {
+            writeln!(out, "\u{1b}[{colour}m{piece}\u{1b}[0m")?;
+        }
     }
     debug_assert!(report.steps.iter().filter(|step| step.state == StepState::Failed).count() <= 1);
     Ok(())

@@ -39,13 +39,10 @@ fn text(summary: &JwkSetSummary, max_age: Option<Duration>, fresh: Duration, ref
     for key in &summary.skipped {
         writeln!(out, "skipped  {:<40} {}", plain(key.kid.as_deref().unwrap_or("(no kid)")), key.reason)?;
     }
-    let said = max_age.map_or("nothing".to_owned(), |age| format!("{} s", age.as_secs()));
-    writeln!(
-        out,
-        "{} of {} keys can be used; the server says {said} of how long they hold, they would be fresh for {} s and read again after {} s",
-        summary.keys.len(),
-        summary.keys.len() + summary.skipped.len(),
-        fresh.as_secs(),
-        refresh.as_secs(),
-    )
+    let said = match max_age {
+        Some(age) => format!("the server says that they hold for {} s", age.as_secs()),
+        None => "nobody says how long they hold".to_owned(),
+    };
+    writeln!(out, "{} of {} can be used", summary.keys.len(), summary.keys.len() + summary.skipped.len())?;
+    writeln!(out, "{said}: fresh for {} s, read again after {} s", fresh.as_secs(), refresh.as_secs())
 }

@@ -46,7 +46,8 @@ pub(crate) fn outcome<T>(result: &Result<T, TokenError>) -> &'static str {
     result.as_ref().map_or_else(|error| error.kind().name(), |_| "ok")
 }
 
-#[cfg(all(test, feature = "metrics"))]
+#[cfg(test)]
+#[cfg(feature = "metrics")]
 mod tests {
     use std::sync::{Arc, Mutex};
 

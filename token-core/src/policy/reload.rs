@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use super::{Change, Policy, PolicyError};
 use crate::compiler::Compiler;
+use crate::file;
+use crate::jose::signature::sha256;
 use crate::registry::Registry;
 use crate::server::Inner;
 
@@ -16,6 +18,8 @@ use crate::{ConfigError, ResourceServer, ResourceServerBuilder};
 
 type Finish = dyn Fn(ResourceServerBuilder) -> ResourceServerBuilder + Send + Sync;
 
+/// The largest file that a policy may name, in bytes.
+const LARGEST: u64 = 512 * 1024;
 /// How long a new policy's keys are waited for before it takes over all the same.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -24,15 +28,26 @@ pub struct Reload {
     path: PathBuf,
     server: ResourceServer,
     finish: Box<Finish>,
-    /// The policy in force, and the last text that was looked at.
-    seen: Mutex<(Policy, Option<PolicyError>)>,
+    seen: Mutex<Seen>,
 }
+
+struct Seen {
+    /// The policy in force.
+    policy: Policy,
+    /// What the files hold that it names.
+    named: Vec<Named>,
+    /// What was wrong at the last look.
+    error: Option<PolicyError>,
+}
+
+/// The member that names a file, and a digest of what is in it; `None` where it cannot be read.
+type Named = (String, Option<[u8; 32]>);
 
 /// What a look at the file came to.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Reloaded {
-    /// It says what it said before.
+    /// It says what it said before, and so do the files that it names.
     Unchanged,
     /// The new policy is in force; this is what changed.
     Changed(Vec<Change>),
@@ -51,8 +66,9 @@ impl Reload {
     ) -> Result<Self, PolicyError> {
         let path = path.as_ref().to_owned();
         let policy = Policy::from_file(&path)?;
+        let named = named_files(&policy);
         let server = ResourceServer::followed(build(&policy, &finish)?);
-        Ok(Self { path, server, finish: Box::new(finish), seen: Mutex::new((policy, None)) })
+        Ok(Self { path, server, finish: Box::new(finish), seen: Mutex::new(Seen { policy, named, error: None }) })
     }
 
     /// The server. Its clones all follow the file for as long as [`check`](Self::check) or [`follow`](Self::follow) runs.
@@ -64,37 +80,45 @@ impl Reload {
     /// The policy in force.
     #[must_use]
     pub fn policy(&self) -> Policy {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+        self.seen().policy.clone()
     }
 
     /// Looks at the file once: on a signal, or when something else says that it changed. Waits for the keys of new issuers, at
     /// most 5 s, before requests meet the new policy.
     pub async fn check(&self) -> Reloaded {
         let fresh = Policy::from_file(&self.path).and_then(|policy| {
-            if policy == self.policy() { Ok(None) } else { Ok(Some((build(&policy, &*self.finish)?, policy))) }
+            let named = named_files(&policy);
+            let is_known = policy == self.policy() && named == self.seen().named;
+            if is_known { Ok(None) } else { Ok(Some((build(&policy, &*self.finish)?, policy, named))) }
         });
         match fresh {
             Ok(None) => {
-                self.seen.lock().unwrap_or_else(PoisonError::into_inner).1 = None;
+                self.seen().error = None;
                 Reloaded::Unchanged
             }
-            Ok(Some((server, policy))) => {
+            Ok(Some((server, policy, named))) => {
                 let ready = tokio::time::timeout(PATIENCE, server.ready()).await;
-                let changes = self.policy().diff(&policy);
+                let mut changes = self.policy().diff(&policy);
+                changes.extend(rewritten(&self.seen().named, &named));
                 let keys_at_hand = matches!(ready, Ok(Ok(())));
                 tracing::info!(name: "token.policy.reloaded", changes = changes.len(), keys_at_hand, "the policy file changed, the new policy is in force");
-                *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = (policy, None);
+                *self.seen() = Seen { policy, named, error: None };
                 self.server.succeed(server);
                 Reloaded::Changed(changes)
             }
             Err(error) => {
-                let last = self.seen.lock().unwrap_or_else(PoisonError::into_inner).1.replace(error.clone());
+                let last = self.seen().error.replace(error.clone());
                 if last.as_ref() != Some(&error) {
                     tracing::error!(name: "token.policy.kept", %error, "the policy file is bad, the old policy stays in force");
                 }
                 Reloaded::Kept(error)
             }
         }
+    }
+
+    /// Held for a look, never across an await.
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at the file every `interval` in a task of its own, until the returned value is dropped.
@@ -157,6 +181,32 @@ impl ResourceServer {
             None => self.clone(),
         }
     }
+}
+
+/// The files that a policy names, with digests of what they hold: a key set or a secret that was replaced is a change, too.
+fn named_files(policy: &Policy) -> Vec<Named> {
+    let mut named = Vec::new();
+    for issuer in &policy.issuers {
+        let secret = issuer.secret.as_ref().and_then(|secret| secret.file.as_ref());
+        let asking = issuer.introspection.as_ref().and_then(|asked| asked.client_secret.file.as_ref());
+        let files =
+            [("jwks_file", issuer.jwks_file.as_ref()), ("secret", secret), ("introspection.client_secret", asking)];
+        for (member, path) in files.into_iter().filter_map(|(member, path)| Some((member, path?))) {
+            let digest = file::read(path, LARGEST).ok().map(|bytes| sha256(&bytes));
+            named.push((format!("issuers[{}].{member}", issuer.issuer), digest));
+        }
+    }
+    named
+}
+
+/// The files whose names stayed and whose content did not.
+fn rewritten(old: &[Named], new: &[Named]) -> Vec<Change> {
+    let another = |(member, digest): &&Named| old.iter().any(|(known, before)| known == member && before != digest);
+    let content = |word: &str| Some(serde_json::Value::from(format!("({word} content)")));
+    new.iter()
+        .filter(another)
+        .map(|(path, _)| Change { path: path.clone(), old: content("old"), new: content("new") })
+        .collect()
 }
 
 struct Following(tokio::task::AbortHandle);

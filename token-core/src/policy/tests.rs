@@ -502,6 +502,35 @@ async fn a_bad_file_keeps_the_old_policy_and_a_good_one_takes_over() {
     assert_eq!(verdicts(), (false, true));
 }
 
+#[tokio::test]
+async fn a_secret_or_a_key_set_that_was_replaced_takes_over_although_the_policy_is_the_same() {
+    let folder = Folder::new("named-files");
+    let text = r#"{"audience": "api", "issuers": [{"issuer": "https://a.example", "secret": {"algorithm": "HS256", "file": "secret"}}]}"#;
+    let path = folder.write("policy.json", text);
+    folder.write("secret", SECRET);
+    let reload = Reload::start(&path, |builder| builder).unwrap();
+    let server = reload.server();
+    let accepts = |secret: &str| {
+        let key = crate::signing::SigningKey::from_secret(Algorithm::HS256, None, secret.as_bytes()).unwrap();
+        let claims = r#"{"iss": "https://a.example", "aud": "api", "exp": 4000000000}"#;
+        let token = key.sign_jwt(r#"{"alg": "HS256"}"#, claims).unwrap();
+        server.authenticate(Presented::token(&token)).now().unwrap().is_ok()
+    };
+    let newer = "another-secret-of-more-than-thirty-two-bytes";
+    assert_eq!(reload.check().await, Reloaded::Unchanged);
+    folder.write("secret", newer);
+    let Reloaded::Changed(changes) = reload.check().await else { panic!("the secret is another") };
+    assert_eq!(changes.len(), 1);
+    assert_eq!(changes[0].to_string(), r#"~ issuers[https://a.example].secret: "(old content)" -> "(new content)""#);
+    assert_eq!((accepts(SECRET), accepts(newer)), (false, true));
+    assert_eq!(reload.check().await, Reloaded::Unchanged);
+    folder.write("secret", "short");
+    assert!(matches!(reload.check().await, Reloaded::Kept(_)));
+    std::fs::remove_file(folder.0.join("secret")).unwrap();
+    assert!(matches!(reload.check().await, Reloaded::Kept(_)));
+    assert_eq!((accepts(SECRET), accepts(newer)), (false, true));
+}
+
 #[cfg(feature = "schema")]
 #[test]
 fn the_schema_that_is_shipped_is_that_of_the_code() {
