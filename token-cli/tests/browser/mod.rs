@@ -85,9 +85,12 @@ impl Browser {
         panic!("never {expected:?}: {script}");
     }
 
-    /// The page as PNG.
+    /// The whole page as PNG, also what one would have to scroll to.
     pub async fn screenshot(&mut self) -> Vec<u8> {
-        let answer = self.call("Page.captureScreenshot", json!({ "format": "png" })).await;
+        let size = self.call("Page.getLayoutMetrics", json!({})).await["cssContentSize"].clone();
+        let clip = json!({ "x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1 });
+        let wish = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
+        let answer = self.call("Page.captureScreenshot", wish).await;
         base64(answer["data"].as_str().unwrap())
     }
 

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
+use schemars::transform::{RecursiveTransform, Transform};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::Value;
 
 use super::Policy;
 use crate::Algorithms;
@@ -11,10 +13,20 @@ impl Policy {
     /// The JSON Schema of a policy as text. The same is shipped as `policy.schema.json`.
     #[must_use]
     pub fn json_schema() -> String {
-        let schema = schemars::schema_for!(Policy);
+        let mut schema = schemars::schema_for!(Policy);
+        RecursiveTransform(without_example).transform(&mut schema);
         let mut text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
         text.push('\n');
         text
+    }
+}
+
+/// What is said of a type ends where its example in Rust begins: an editor shows the rest.
+fn without_example(schema: &mut Schema) {
+    if let Some(Value::String(text)) = schema.as_object_mut().and_then(|members| members.get_mut("description"))
+        && let Some(end) = text.find("\n\n```")
+    {
+        text.truncate(end);
     }
 }
 

@@ -545,6 +545,7 @@ fn the_schema_that_is_shipped_is_that_of_the_code() {
         assert!(schema["properties"].get(member).is_some(), "{member}");
     }
     assert_eq!(schema["additionalProperties"], false);
+    assert!(!current.contains("```"), "no code of ours in the hints of an editor");
 }
 
 /// As much of JSON Schema (draft 2020-12) as the schema of a policy uses.
