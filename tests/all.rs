@@ -14,3 +14,4 @@ mod on_behalf;
 mod opaque;
 mod outages;
 mod spans;
+mod tenants;

@@ -32,6 +32,10 @@ impl RequestView for View<'_> {
         self.0.uri().path_and_query().map_or("", |target| target.as_str())
     }
 
+    fn authority(&self) -> Option<&str> {
+        self.0.uri().authority().map(|authority| authority.as_str())
+    }
+
     fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
         for value in self.0.headers().get_all(name) {
             each(value.as_bytes());

@@ -17,6 +17,7 @@ use crate::resolver::{IssuerResolver, ResolverSettings, Resolving};
 use crate::server::{Inner, ResourceServer};
 use crate::source::TokenSource;
 use crate::stores::{DenyList, WhenUnreachable};
+use crate::tenants::{TenantResolver, Tenants};
 use crate::token_cache::{TokenCache, TokenCacheSettings};
 use crate::{Clock, SystemClock};
 
@@ -31,6 +32,7 @@ pub struct ResourceServerBuilder {
     protection: Protection,
     sources: Option<Vec<TokenSource>>,
     resolving: Option<Resolving>,
+    tenants: Option<Tenants>,
     max_token: usize,
     cache: TokenCacheSettings,
     explain: Explain,
@@ -50,6 +52,7 @@ impl ResourceServerBuilder {
             protection: Protection::default(),
             sources: None,
             resolving: None,
+            tenants: None,
             max_token: MAX_TOKEN,
             cache: TokenCacheSettings::default(),
             explain: Explain::Off,
@@ -104,6 +107,14 @@ impl ResourceServerBuilder {
     /// [distrusted](ResourceServer::distrust) or make room for others.
     pub fn resolver(mut self, resolver: impl IssuerResolver, settings: ResolverSettings) -> Self {
         self.resolving = Some(Resolving::new(Arc::new(resolver), settings));
+        self
+    }
+
+    /// Looks up by the request whose tokens it may carry. Each tenant has a registry of its own, so nobody else is trusted: neither
+    /// [`trust`](Self::trust) nor [`resolver`](Self::resolver) go with it. The bounds of the cache of verified tokens hold for all tenants together.
+    /// Readiness and health do not speak of tenants: one tenant's outage is not the server's.
+    pub fn tenants(mut self, resolver: impl TenantResolver, settings: ResolverSettings) -> Self {
+        self.tenants = Some(Tenants::new(Arc::new(resolver), settings));
         self
     }
 
@@ -200,7 +211,10 @@ impl ResourceServerBuilder {
 
     /// The server as [`build`](Self::build) makes it, but for the keys: nothing is fetched yet.
     pub(crate) fn check(self) -> Result<ResourceServer, ConfigError> {
-        if self.issuers.is_empty() && self.resolving.is_none() {
+        if self.tenants.is_some() && (!self.issuers.is_empty() || self.resolving.is_some()) {
+            return Err(ConfigError::new("issuers are trusted beside tenants: have the tenants' resolver return them"));
+        }
+        if self.issuers.is_empty() && self.resolving.is_none() && self.tenants.is_none() {
             return Err(ConfigError::new("no issuer is trusted: call trust(Issuer::discover(..)?)"));
         }
         match self.sources.as_deref() {
@@ -221,13 +235,15 @@ impl ResourceServerBuilder {
         Ok(ResourceServer::new(Inner {
             registry: ArcSwap::from_pointee(registry),
             clock: Arc::clone(&compiler.clock),
-            compiler,
+            compiler: Arc::new(compiler),
             protection: Arc::new(self.protection),
             resolving: self.resolving,
-            sources: self.sources.map(Vec::into_boxed_slice),
+            tenants: self.tenants,
+            tenant: None,
+            sources: self.sources.map(Into::into),
             max_token: self.max_token,
             keep_tokens: !self.cache.are_digests(),
-            cache: TokenCache::new(self.cache),
+            cache: TokenCache::new(self.cache).map(Arc::new),
             policy,
             explain: self.explain,
             follows: None,

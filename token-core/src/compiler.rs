@@ -102,6 +102,7 @@ impl Compiler {
             rules: issuer.rules.into_boxed_slice(),
             keys_name_issuer: issuer.keys_name_issuer,
             padded: issuer.padded,
+            tenant: None,
             removed: AtomicBool::new(false),
             keys,
             keyless,

@@ -5,6 +5,7 @@ mod cause;
 mod look;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -184,14 +185,11 @@ impl ResourceServer {
     /// The same verdict as ever; a refusal is explained on its way out. Asked only where the operator said so at the start.
     pub(crate) fn judge_and_explain(&self, presented: Presented<'_>) -> MaybeReady<Verified> {
         let server = self.clone();
-        let token = server.token_of(presented);
+        let (token, tenant) = (server.token_of(presented), server.tenant_of(presented));
+        let explained = move |error| server.explained(error, token.as_deref(), tenant.as_deref());
         match self.judge(presented).now() {
-            Ok(verdict) => MaybeReady::ready(verdict.map_err(|error| server.explained(error, token.as_deref()))),
-            Err(waiting) => {
-                MaybeReady::waiting(
-                    async move { waiting.await.map_err(|error| server.explained(error, token.as_deref())) },
-                )
-            }
+            Ok(verdict) => MaybeReady::ready(verdict.map_err(explained)),
+            Err(waiting) => MaybeReady::waiting(async move { waiting.await.map_err(explained) }),
         }
     }
 
@@ -199,8 +197,18 @@ impl ResourceServer {
         bearer::find(presented, self.0.sources.as_deref()).and_then(bearer::Candidate::token).ok().map(Into::into)
     }
 
-    fn explained(&self, error: Error, token: Option<&str>) -> Error {
-        let report = Report::new(Err(&error), token, &self.0.policy, self.0.clock.now());
+    fn tenant_of(&self, presented: Presented<'_>) -> Option<Box<str>> {
+        Some(self.0.tenants.as_ref()?.name(presented).ok()?.into())
+    }
+
+    /// What is expected of the tokens of this tenant, or of all where there are no tenants.
+    fn policy_for(&self, tenant: Option<&str>) -> Arc<Policy> {
+        let server = tenant.and_then(|tenant| self.0.tenants.as_ref()?.known(tenant));
+        Arc::clone(&server.as_ref().unwrap_or(self).0.policy)
+    }
+
+    fn explained(&self, error: Error, token: Option<&str>, tenant: Option<&str>) -> Error {
+        let report = Report::new(Err(&error), token, &self.policy_for(tenant), self.0.clock.now());
         let (kind, check) = (error.kind().name(), report.failed().map(|step| step.check.name()));
         let cause = report.failed().and_then(|step| step.cause);
         let (detail, issuer) = (error.detail(), error.issuer());
@@ -228,12 +236,12 @@ impl ResourceServer {
     /// ```
     pub fn explain(&self, presented: Presented<'_>) -> impl Future<Output = Report> + Send + 'static + use<> {
         let server = self.current();
-        let token = server.token_of(presented);
+        let (token, tenant) = (server.token_of(presented), server.tenant_of(presented));
         let verdict = server.authenticate(presented);
         async move {
             let verdict = verdict.await;
             let verdict = verdict.as_ref().map(|_| ());
-            Report::new(verdict, token.as_deref(), &server.0.policy, server.0.clock.now())
+            Report::new(verdict, token.as_deref(), &server.policy_for(tenant.as_deref()), server.0.clock.now())
         }
     }
 }

@@ -43,6 +43,7 @@ mod source;
 mod static_keys;
 mod stores;
 pub mod telemetry;
+mod tenants;
 mod time;
 mod token_cache;
 mod trusted;
@@ -83,6 +84,7 @@ pub use stores::{
     AnswerKey, AnswerStore, AnswerTag, Deny, DenyList, DenyLookup, Evict, Marks, MemoryAnswers, MemoryDenyList,
     StoreError, StoredAnswer, WhenUnreachable,
 };
+pub use tenants::TenantResolver;
 pub use time::{Clock, SystemClock, Timestamp};
 pub use token_cache::TokenCacheSettings;
 pub use verified::Verified;

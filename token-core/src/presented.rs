@@ -15,6 +15,29 @@ pub trait RequestView {
     /// Calls `each` with every value of the header field `name` (lower case), in the order received.
     fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8]));
 
+    /// The authority of the request target, where it has one: HTTP/2 and HTTP/3 requests, and those in absolute form.
+    fn authority(&self) -> Option<&str> {
+        None
+    }
+
+    /// Host and port that the request is for, as sent: `shop.example.com:8443` (RFC 9110 section 7.2). `None` when that is not said, or said
+    /// twice and differently. It is the client's word, and behind a proxy what the proxy made of it.
+    fn host(&self) -> Option<&str> {
+        let (mut field, mut fields) = (None, 0_usize);
+        self.header("host", &mut |value| {
+            fields += 1;
+            field = Some(value);
+        });
+        let field = field.map(std::str::from_utf8);
+        match (self.authority(), field, fields) {
+            (Some(authority), None, _) => Some(authority),
+            (None, Some(Ok(field)), 1) => Some(field),
+            (Some(authority), Some(Ok(field)), 1) if authority.eq_ignore_ascii_case(field) => Some(field),
+            _ => None,
+        }
+        .filter(|host| !host.contains('@'))
+    }
+
     /// The client's certificate in DER, when the TLS layer under the framework hands one up.
     fn client_certificate(&self) -> Option<&[u8]> {
         None

@@ -1,21 +1,18 @@
 //! Issuers that are looked up when their first token comes: an unverified `iss` in, a trusted issuer or nobody out, and how much of
 //! that strangers can cause (RFC 8725 section 3.10).
 
-use std::collections::{HashMap, VecDeque};
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+mod lookups;
 
-use tokio::runtime::Handle;
-use tokio::sync::watch;
-use tracing::Instrument;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::http::BoxFuture;
 use crate::issuer::Issuer;
 use crate::registry::Naming;
 use crate::server::ResourceServer;
-use crate::telemetry;
 use crate::{Error, Timestamp};
+pub(crate) use lookups::{Directory, Landed, Lookup, Lookups};
 
 /// Looks issuers up: in a database of tenants, say.
 ///
@@ -66,7 +63,8 @@ impl Default for ResolverSettings {
 }
 
 impl ResolverSettings {
-    /// How many looked-up issuers are trusted at once; past that the one that came first has to be looked up again. Default 1,000.
+    /// How many looked-up issuers, or tenants, are trusted at once; past that the one that came first has to be looked up again. Set it
+    /// above the number there is. Default 1,000.
     #[must_use]
     pub fn most(mut self, issuers: usize) -> Self {
         self.most = issuers.max(1);
@@ -80,7 +78,7 @@ impl ResolverSettings {
         self
     }
 
-    /// How long one look-up may take. Default 3 s.
+    /// How long one look-up may take. Default 3 s; 16 of different names at once, past that 503.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -88,106 +86,28 @@ impl ResolverSettings {
     }
 }
 
-/// The longest `iss` that is looked up, in bytes.
-const LONGEST: usize = 2048;
-/// Look-ups under way at once, of different names.
-const AT_ONCE: usize = 16;
-const STRANGERS: usize = 1024;
 const SOON: Duration = Duration::from_secs(1);
 
-/// How a look-up ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Landed {
-    Trusted,
-    Stranger,
-    Unavailable,
-}
-
-impl Landed {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Trusted => "trusted",
-            Self::Stranger => "stranger",
-            Self::Unavailable => "unavailable",
-        }
-    }
-}
-
+/// Looks issuers up for a server, within bounds.
+#[derive(Clone)]
 pub(crate) struct Resolving {
     resolver: Arc<dyn IssuerResolver>,
-    settings: ResolverSettings,
-    books: Mutex<Books>,
-}
-
-#[derive(Default)]
-struct Books {
-    /// Those that were looked up and are trusted, in the order they came.
-    trusted: VecDeque<Box<str>>,
-    strangers: HashMap<Box<str>, Timestamp>,
-    flights: HashMap<Box<str>, watch::Receiver<Option<Landed>>>,
+    lookups: Arc<Lookups>,
 }
 
 impl Resolving {
     pub(crate) fn new(resolver: Arc<dyn IssuerResolver>, settings: ResolverSettings) -> Self {
-        Self { resolver, settings, books: Mutex::default() }
+        Self { resolver, lookups: Arc::new(Lookups::new(settings)) }
     }
 
     /// Begins to look `issuer` up, or joins those who have.
     pub(crate) fn begin(&self, server: &ResourceServer, issuer: &str, now: Timestamp) -> Lookup {
-        if issuer.len() > LONGEST {
-            return Lookup::Known(Landed::Stranger);
-        }
-        let mut books = self.books();
-        if books.strangers.get(issuer).is_some_and(|until| now < *until) {
-            return Lookup::Known(Landed::Stranger);
-        }
-        if let Some(flight) = books.flights.get(issuer) {
-            return Lookup::Wait(flight.clone());
-        }
-        let Ok(runtime) = Handle::try_current() else { return Lookup::Known(Landed::Unavailable) };
-        if books.flights.len() >= AT_ONCE {
-            return Lookup::Known(Landed::Unavailable);
-        }
-        let (sender, receiver) = watch::channel(None);
-        books.flights.insert(issuer.into(), receiver.clone());
-        drop(books);
-        let flight = Flight { server: server.clone(), issuer: issuer.into(), sender, landed: Landed::Unavailable };
-        runtime.spawn(flight.fly(Arc::clone(&self.resolver), self.settings.timeout));
-        Lookup::Wait(receiver)
-    }
-
-    /// Writes down how it ended. Returns whom to trust no more to stay within bounds.
-    fn land(&self, issuer: &str, landed: Landed, now: Timestamp) -> Option<Box<str>> {
-        let mut books = self.books();
-        books.flights.remove(issuer);
-        match landed {
-            Landed::Trusted => {
-                books.trusted.push_back(issuer.into());
-                if books.trusted.len() > self.settings.most { books.trusted.pop_front() } else { None }
-            }
-            Landed::Stranger => {
-                if books.strangers.len() >= STRANGERS {
-                    books.strangers.retain(|_, until| now < *until);
-                }
-                // Where there is no room it is looked up again; the number of look-ups at once is bounded anyway.
-                if books.strangers.len() < STRANGERS {
-                    books.strangers.insert(issuer.into(), now.saturating_add(self.settings.stranger_life));
-                }
-                None
-            }
-            Landed::Unavailable => None,
-        }
+        self.lookups.begin(issuer, now, || Issuers { server: server.clone(), resolving: self.clone() })
     }
 
     /// An operator has spoken about this name: what is remembered of it does not count.
     pub(crate) fn forget(&self, issuer: &str) {
-        let mut books = self.books();
-        books.strangers.remove(issuer);
-        books.trusted.retain(|one| **one != *issuer);
-    }
-
-    fn books(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lookups.forget(issuer);
     }
 }
 
@@ -197,56 +117,33 @@ impl fmt::Debug for Resolving {
     }
 }
 
-/// A look-up, or what is known already.
-pub(crate) enum Lookup {
-    Known(Landed),
-    Wait(watch::Receiver<Option<Landed>>),
-}
-
-impl Lookup {
-    pub(crate) async fn landed(self) -> Landed {
-        match self {
-            Self::Known(landed) => landed,
-            Self::Wait(mut flight) => {
-                flight.wait_for(Option::is_some).await.ok().and_then(|landed| *landed).unwrap_or(Landed::Unavailable)
-            }
-        }
-    }
-}
-
 pub(crate) fn unavailable() -> Error {
     Error::unavailable("the token's issuer could not be looked up", SOON)
 }
 
-/// One look-up. Whatever becomes of it, a panic included, it lands.
-struct Flight {
+/// The resolver is asked, the server's registry takes the answers.
+struct Issuers {
     server: ResourceServer,
-    issuer: Box<str>,
-    sender: watch::Sender<Option<Landed>>,
-    landed: Landed,
+    resolving: Resolving,
 }
 
-impl Flight {
-    async fn fly(mut self, resolver: Arc<dyn IssuerResolver>, timeout: Duration) {
-        let span = telemetry::lookup_span();
-        let looked_up = tokio::time::timeout(timeout, resolver.resolve(&self.issuer)).instrument(span.clone()).await;
-        self.landed = match looked_up {
-            Ok(Ok(Some(issuer))) => self.trust(issuer),
-            Ok(Ok(None)) => Landed::Stranger,
-            Ok(Err(error)) => {
-                tracing::warn!(name: "token.resolver.failed", %error, "an issuer could not be looked up");
-                Landed::Unavailable
-            }
-            Err(_) => {
-                tracing::warn!(name: "token.resolver.timeout", "an issuer was not looked up in time");
-                Landed::Unavailable
-            }
-        };
-        span.record("outcome", self.landed.name());
+impl Directory for Issuers {
+    type Found = Issuer;
+
+    fn lookups(&self) -> &Lookups {
+        &self.resolving.lookups
     }
 
-    fn trust(&self, issuer: Issuer) -> Landed {
-        if issuer.identifier != *self.issuer || issuer.naming != Naming::Exact {
+    fn now(&self) -> Timestamp {
+        self.server.now()
+    }
+
+    fn ask<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Issuer>, Unresolved>> {
+        self.resolving.resolver.resolve(name)
+    }
+
+    fn install(&self, name: &str, issuer: Issuer) -> Landed {
+        if issuer.identifier != name || issuer.naming != Naming::Exact {
             tracing::error!(name: "token.resolver.mismatch", "the resolver answered with another issuer than it was asked for");
             return Landed::Stranger;
         }
@@ -258,16 +155,9 @@ impl Flight {
             }
         }
     }
-}
 
-impl Drop for Flight {
-    fn drop(&mut self) {
-        let Some(resolving) = self.server.resolving() else { return };
-        let gone = resolving.land(&self.issuer, self.landed, self.server.now());
-        if let Some(gone) = gone {
-            self.server.remove(&gone);
-        }
-        let _ = self.sender.send(Some(self.landed));
+    fn uninstall(&self, name: &str) {
+        self.server.remove(name);
     }
 }
 

@@ -29,6 +29,7 @@ use crate::resolver::{self, Landed, Lookup, Resolving};
 use crate::source::TokenSource;
 use crate::stores::{DenyList, WhenUnreachable};
 use crate::telemetry;
+use crate::tenants::Tenants;
 use crate::token_cache::{Key, TokenCache};
 use crate::trusted::TrustedIssuer;
 use crate::typed::Typed;
@@ -59,19 +60,23 @@ pub struct ResourceServer(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) registry: ArcSwap<Registry>,
-    pub(crate) compiler: Compiler,
+    pub(crate) compiler: Arc<Compiler>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) protection: Arc<Protection>,
     /// Where tokens are looked for, if not in the `Authorization` header alone.
-    pub(crate) sources: Option<Box<[TokenSource]>>,
+    pub(crate) sources: Option<Arc<[TokenSource]>>,
     pub(crate) max_token: usize,
     pub(crate) keep_tokens: bool,
-    pub(crate) cache: Option<TokenCache>,
+    pub(crate) cache: Option<Arc<TokenCache>>,
     pub(crate) policy: Arc<Policy>,
     pub(crate) explain: Explain,
     /// The server to ask in place of this one, which is then only a name for it; set for servers that follow a policy file.
     pub(crate) follows: Option<ArcSwap<Inner>>,
     pub(crate) resolving: Option<Resolving>,
+    /// Who looks tenants up by request; the registry of such a server is empty.
+    pub(crate) tenants: Option<Tenants>,
+    /// The tenant whose server this is.
+    pub(crate) tenant: Option<Arc<str>>,
     pub(crate) deny_list: Option<Arc<dyn DenyList>>,
     pub(crate) when_unreachable: WhenUnreachable,
 }
@@ -89,7 +94,8 @@ impl ResourceServer {
     /// Verifies what was presented. Usually done at once; a network is awaited only for a key that is not at hand.
     ///
     /// # Errors
-    /// Every kind of [`ErrorKind`] but [`ErrorKind::InsufficientScope`] and [`ErrorKind::Misconfigured`].
+    /// Every kind of [`ErrorKind`] but [`ErrorKind::InsufficientScope`]; [`ErrorKind::Misconfigured`] only for a bare token where
+    /// [tenants](ResourceServerBuilder::tenants) are looked up by the request.
     pub fn authenticate(&self, presented: Presented<'_>) -> MaybeReady<Verified> {
         match (&self.0.follows, self.0.explain) {
             (Some(current), _) => Self(current.load_full()).authenticate(presented),
@@ -104,6 +110,13 @@ impl ResourceServer {
             Ok(candidate) => candidate,
             Err(error) => return MaybeReady::ready(Err(self.refusal(error))),
         };
+        match &self.0.tenants {
+            Some(tenants) => self.judge_for_tenant(tenants, presented, candidate),
+            None => self.judge_candidate(candidate),
+        }
+    }
+
+    pub(crate) fn judge_candidate(&self, candidate: Candidate<'_>) -> MaybeReady<Verified> {
         let now = self.0.clock.now();
         let key = match self.0.remembered(candidate, now) {
             Ok(verified) => return self.admit(verified, now),
@@ -148,7 +161,9 @@ impl ResourceServer {
                 MaybeReady::waiting(async move { server.ask(&issuer, &token, jwt).await })
             }
             Err(Step::Resolve(issuer)) => match self.look_up(&issuer, now) {
-                Lookup::Known(landed) => MaybeReady::ready(Err(self.refusal(unresolved(landed)))),
+                Lookup::Known(landed) if landed != Landed::Trusted => {
+                    MaybeReady::ready(Err(self.refusal(unresolved(landed))))
+                }
                 lookup => {
                     let (server, token) = owned();
                     MaybeReady::waiting(async move { server.resolved(lookup.landed().await, &token).await })
@@ -251,10 +266,19 @@ impl Inner {
     fn remembered(&self, candidate: Candidate<'_>, now: Timestamp) -> Result<Verified, Option<Key>> {
         let bytes = candidate.bytes();
         let Some(cache) = self.cache.as_ref().filter(|_| bytes.len() <= self.max_token) else { return Err(None) };
-        let key = cache.key(bytes);
-        let found = cache.find(&key, candidate, now, |facts| still_good(facts, now));
+        let key = cache.key(bytes, self.tenant.as_ref());
+        let found = cache.find(&key, candidate, now, |facts| self.is_ours(facts) && still_good(facts, now));
         telemetry::cache(found.is_some());
         found.ok_or(Some(key))
+    }
+
+    /// Whether the facts were found for the tenant whose server this is: what another one's issuer vouches for is nothing here.
+    fn is_ours(&self, facts: &Facts) -> bool {
+        match (&self.tenant, &facts.issuer.tenant) {
+            (None, None) => true,
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
+            _ => false,
+        }
     }
 
     /// At a token whose grammar is good; another request may have verified it meanwhile.

@@ -156,18 +156,20 @@ impl TokenCache {
         })
     }
 
-    pub(crate) fn key(&self, token: &[u8]) -> Key {
+    /// `tenant` only spreads: tokens of different tenants with one text are to lie in different sets.
+    pub(crate) fn key(&self, token: &[u8], tenant: Option<&Arc<str>>) -> Key {
+        let salt = tenant.map_or(0, |tenant| (tenant.as_ptr() as usize as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         if self.settings.digests {
             let digest = sha256(token);
             let mut start = [0; 8];
             start.copy_from_slice(&digest[..8]);
-            return Key { hash: u64::from_le_bytes(start) | 1, digest: Some(digest) };
+            return Key { hash: (u64::from_le_bytes(start) ^ salt) | 1, digest: Some(digest) };
         }
         let tail = &token[token.len().saturating_sub(TAIL)..];
         // The lowest bit marks a tag as taken, so that an empty way never looks like a match.
         let mut hasher = self.seed.build_hasher();
         hasher.write(tail);
-        Key { hash: hasher.finish() | 1, digest: None }
+        Key { hash: (hasher.finish() ^ salt) | 1, digest: None }
     }
 
     /// The facts of this very token, if it is here and its time here is not over and `still_good` says so.
@@ -264,8 +266,8 @@ impl TokenCache {
     }
 
     /// Drops this one token, if it is here.
-    pub(crate) fn evict_token(&self, token: &str) -> usize {
-        let key = self.key(token.as_bytes());
+    pub(crate) fn evict_token(&self, token: &str, tenant: Option<&Arc<str>>) -> usize {
+        let key = self.key(token.as_bytes(), tenant);
         let mut count = 0;
         for way in &self.set(key.hash).ways {
             let found = way.load();

@@ -37,6 +37,8 @@ pub(crate) struct TrustedIssuer {
     pub(crate) keys_name_issuer: bool,
     /// Whether its tokens come with padded parts, against RFC 7515 section 2.
     pub(crate) padded: bool,
+    /// Whose it is, where tenants are looked up by request. Told apart by address: one that is looked up anew is another one.
+    pub(crate) tenant: Option<Arc<str>>,
     /// Set once it is trusted no more: cached verdicts die with it.
     pub(crate) removed: AtomicBool,
     pub(crate) keys: Keys,

@@ -103,6 +103,12 @@ impl Verified {
         self.0.issuer_name()
     }
 
+    /// The tenant that the request was for, as the [`TenantResolver`](crate::TenantResolver) named it.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&str> {
+        self.0.issuer.tenant.as_deref()
+    }
+
     /// Which kind of token it is.
     #[must_use]
     pub fn kind(&self) -> TokenKind {

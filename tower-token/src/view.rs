@@ -42,6 +42,10 @@ impl RequestView for View<'_> {
         self.uri.path_and_query().map_or("", |target| target.as_str())
     }
 
+    fn authority(&self) -> Option<&str> {
+        self.uri.authority().map(|authority| authority.as_str())
+    }
+
     fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
         for value in self.headers.get_all(name) {
             each(value.as_bytes());
@@ -70,6 +74,26 @@ mod tests {
         assert_eq!(seen, [&b"one"[..], b"\xff"]);
         assert_eq!(view.method(), "GET");
         view.header("cookie", &mut |value| panic!("no such field was sent: {value:?}"));
+    }
+
+    #[test]
+    fn the_host_is_said_once_or_twice_alike_or_not_at_all() {
+        let host = |uri: &str, fields: &[&str]| {
+            let request = fields.iter().fold(Request::get(uri), |request, field| request.header("host", *field));
+            View::from(&request.body(()).unwrap()).host().map(str::to_owned)
+        };
+        for (uri, fields, expected) in [
+            ("/", &["a.example:8443"][..], Some("a.example:8443")),
+            ("/", &[], None),
+            ("/", &["a.example", "b.example"], None),
+            ("https://a.example/", &[], Some("a.example")),
+            ("https://a.example/", &["A.example"], Some("A.example")),
+            ("https://a.example/", &["b.example"], None),
+            ("https://a.example@b.example/", &[], None),
+            ("/", &["a.example@b.example"], None),
+        ] {
+            assert_eq!(host(uri, fields).as_deref(), expected, "{uri} {fields:?}");
+        }
     }
 
     #[test]

@@ -151,11 +151,13 @@ impl ResourceServer {
         let inner = &first.0;
         Self::new(Inner {
             registry: ArcSwap::from_pointee(Registry::default()),
-            compiler: Compiler::idle(Arc::clone(&inner.clock)),
+            compiler: Arc::new(Compiler::idle(Arc::clone(&inner.clock))),
             clock: Arc::clone(&inner.clock),
             protection: Arc::clone(&inner.protection),
             sources: None,
             resolving: None,
+            tenants: None,
+            tenant: None,
             deny_list: None,
             when_unreachable: inner.when_unreachable,
             max_token: 0,

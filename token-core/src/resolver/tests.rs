@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use serde_json::json;
 use tokio::sync::Notify;
 
+use super::lookups::AT_ONCE;
 use super::*;
 use crate::signing::SigningKey;
 use crate::{Algorithm, Clock, ErrorKind, Presented, StaticKeys};

@@ -175,9 +175,9 @@ impl Inner {
         if let Some(cache) = &self.cache
             && opaque.epoch() == epoch
         {
-            cache.insert(cache.key(token.as_bytes()), token, &verified, now, end.min(until));
+            cache.insert(cache.key(token.as_bytes(), self.tenant.as_ref()), token, &verified, now, end.min(until));
             if opaque.epoch() != epoch {
-                cache.evict_token(token);
+                cache.evict_token(token, self.tenant.as_ref());
             }
         }
         let mut answer = StoredAnswer::new(Some(json), until);

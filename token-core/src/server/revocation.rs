@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Inner, ResourceServer};
 use crate::maybe_ready::MaybeReady;
 use crate::stores::{AnswerKey, AnswerTag, Deny, DenyLookup, Evict, StoreError, What, WhenUnreachable};
+use crate::tenants::Tenants;
 use crate::{Error, ErrorKind, Timestamp, Verified};
 
 /// What a client is told to wait while a store is out of reach.
@@ -33,13 +34,16 @@ impl ResourceServer {
     /// # Errors
     /// [`ErrorKind::Unavailable`] when a shared store is out of reach.
     pub fn evict(&self, what: Evict) -> MaybeReady<usize> {
-        let endpoints: Vec<_> =
-            self.current().0.registry.load().iter().filter_map(|issuer| issuer.opaque.clone()).collect();
+        let server = self.current();
+        let tenants = server.0.tenants.as_ref().map(Tenants::all).unwrap_or_default();
+        let servers = || [&server].into_iter().chain(&tenants);
+        let endpoints: Vec<_> = servers()
+            .flat_map(|one| one.0.registry.load().iter().filter_map(|issuer| issuer.opaque.clone()).collect::<Vec<_>>())
+            .collect();
         // First of all: what is being asked right now must not be kept when the answer comes.
         endpoints.iter().for_each(|opaque| opaque.forget_questions());
-        let server = self.current();
         let dropped = server.0.cache.as_ref().map_or(0, |cache| match &what.0 {
-            What::Token(token) => cache.evict_token(token),
+            What::Token(token) => servers().map(|one| cache.evict_token(token, one.0.tenant.as_ref())).sum(),
             _ => cache.evict(|facts| what.concerns(facts)),
         });
         if endpoints.is_empty() {

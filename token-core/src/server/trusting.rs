@@ -3,11 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{ResourceServer, Step, no_such_issuer, unresolved};
+use arc_swap::ArcSwap;
+
+use super::{Inner, ResourceServer, Step, no_such_issuer, unresolved};
+use crate::bearer::Candidate;
 use crate::config_error::ConfigError;
 use crate::issuer::Issuer;
+use crate::maybe_ready::MaybeReady;
+use crate::policy::{IssuerPolicy, Policy};
+use crate::presented::Presented;
 use crate::registry::Registry;
-use crate::resolver::{Landed, Lookup, Resolving};
+use crate::resolver::{Landed, Lookup};
+use crate::tenants::Tenants;
+use crate::trusted::TrustedIssuer;
 use crate::verified::Verified;
 use crate::{Error, Timestamp};
 
@@ -18,16 +26,21 @@ impl ResourceServer {
     /// # Errors
     /// As [`ResourceServerBuilder::build`](crate::ResourceServerBuilder::build), for this issuer.
     pub fn trust(&self, issuer: Issuer) -> Result<(), ConfigError> {
+        if self.current().0.tenants.is_some() {
+            return Err(ConfigError::new(
+                "the issuers of this server come from its tenants' resolver: see forget_tenant()",
+            ));
+        }
         let identifier = issuer.identifier.clone();
         self.add(issuer)?;
-        if let Some(resolving) = self.resolving() {
+        if let Some(resolving) = &self.current().0.resolving {
             resolving.forget(&identifier);
         }
         Ok(())
     }
 
     pub(crate) fn add(&self, issuer: Issuer) -> Result<(), ConfigError> {
-        let issuer = Arc::new(self.current().0.compiler.compile(issuer)?);
+        let issuer = self.current().0.compile(issuer)?;
         let mut outcome = Ok(());
         self.current().0.registry.rcu(|registry| {
             let mut changed = Registry::clone(registry);
@@ -40,14 +53,93 @@ impl ResourceServer {
     /// Trusts an issuer no more: its tokens are refused from now on, those in the cache too. `identifier` is what it was trusted
     /// under. Returns whether it was there. One that a [resolver](crate::IssuerResolver) knows is looked up again with its next token.
     pub fn distrust(&self, identifier: &str) -> bool {
-        if let Some(resolving) = self.resolving() {
+        let server = self.current();
+        if let Some(resolving) = &server.0.resolving {
             resolving.forget(identifier);
         }
-        self.remove(identifier)
+        let tenants = server.0.tenants.iter().flat_map(Tenants::all);
+        let among_tenants = tenants.fold(false, |any, tenant| tenant.remove(identifier) || any);
+        server.remove(identifier) || among_tenants
     }
 
-    pub(crate) fn resolving(&self) -> Option<&Resolving> {
-        self.0.resolving.as_ref()
+    /// The server of one tenant: a registry of its own, all else shared.
+    pub(crate) fn for_tenant(&self, tenant: &Arc<str>, issuers: Vec<Issuer>) -> Result<Self, ConfigError> {
+        let front = &self.0;
+        if issuers.is_empty() {
+            return Err(ConfigError::new("a tenant without issuers: expected one, or None for no such tenant"));
+        }
+        let policy = Policy { issuers: issuers.iter().map(IssuerPolicy::of).collect(), ..Policy::clone(&front.policy) };
+        let server = Self::new(Inner {
+            registry: ArcSwap::default(),
+            compiler: Arc::clone(&front.compiler),
+            clock: Arc::clone(&front.clock),
+            protection: Arc::clone(&front.protection),
+            sources: front.sources.clone(),
+            max_token: front.max_token,
+            keep_tokens: front.keep_tokens,
+            cache: front.cache.clone(),
+            policy: Arc::new(policy),
+            explain: front.explain,
+            follows: None,
+            resolving: None,
+            tenants: None,
+            tenant: Some(Arc::clone(tenant)),
+            deny_list: front.deny_list.clone(),
+            when_unreachable: front.when_unreachable,
+        });
+        let mut registry = Registry::default();
+        for issuer in issuers {
+            registry.add(server.0.compile(issuer)?)?;
+        }
+        registry.iter().for_each(|issuer| issuer.keys.start());
+        server.0.registry.store(Arc::new(registry));
+        Ok(server)
+    }
+
+    /// Trusts nobody any more, from now on.
+    pub(crate) fn close(&self) {
+        let registry = self.0.registry.swap(Arc::default());
+        registry.iter().for_each(|issuer| issuer.removed.store(true, Ordering::Relaxed));
+        if let Some(cache) = &self.0.cache {
+            cache.evict(|facts| facts.issuer.is_removed());
+        }
+    }
+
+    /// The road of a token whose tenant the request names.
+    pub(super) fn judge_for_tenant(
+        &self,
+        tenants: &Tenants,
+        presented: Presented<'_>,
+        candidate: Candidate<'_>,
+    ) -> MaybeReady<Verified> {
+        let name = match tenants.name(presented) {
+            Ok(name) => name,
+            Err(error) => return MaybeReady::ready(Err(self.refusal(error))),
+        };
+        if let Some(server) = tenants.known(&name) {
+            return server.judge_candidate(candidate);
+        }
+        // A look-up is for requests with something like a token.
+        let token = match candidate.token() {
+            Ok(token) => token,
+            Err(error) => return MaybeReady::ready(Err(self.refusal(error))),
+        };
+        match tenants.look_up(self, &name, self.0.clock.now()) {
+            Lookup::Known(landed) => match tenants.landed(&name, landed) {
+                Ok(server) => server.judge_candidate(Candidate::Checked(token)),
+                Err(error) => MaybeReady::ready(Err(self.refusal(error))),
+            },
+            lookup => {
+                let (front, tenants, token) = (self.clone(), tenants.clone(), Box::<str>::from(token));
+                let name = Box::<str>::from(&*name);
+                MaybeReady::waiting(async move {
+                    match tenants.landed(&name, lookup.landed().await) {
+                        Ok(server) => server.judge_candidate(Candidate::Checked(&token)).await,
+                        Err(error) => Err(front.refusal(error)),
+                    }
+                })
+            }
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -89,5 +181,13 @@ impl ResourceServer {
             Err(Step::Ask(issuer, jwt)) => self.ask(&issuer, token, jwt).await,
             Err(Step::Resolve(_)) => Err(self.refusal(no_such_issuer())),
         }
+    }
+}
+
+impl Inner {
+    fn compile(&self, issuer: Issuer) -> Result<Arc<TrustedIssuer>, ConfigError> {
+        let mut issuer = self.compiler.compile(issuer)?;
+        issuer.tenant.clone_from(&self.tenant);
+        Ok(Arc::new(issuer))
     }
 }
