@@ -81,8 +81,8 @@ pub use server::ResourceServer;
 pub use source::{CsrfRule, TokenSource};
 pub use static_keys::StaticKeys;
 pub use stores::{
-    AnswerKey, AnswerStore, AnswerTag, Deny, DenyList, DenyLookup, Evict, Marks, MemoryAnswers, MemoryDenyList,
-    StoreError, StoredAnswer, WhenUnreachable,
+    AnswerKey, AnswerStore, AnswerTag, Deny, DenyList, DenyLookup, Evict, FirstTime, Marks, MemoryAnswers,
+    MemoryDenyList, MemoryReplays, ReplayMemory, StoreError, StoredAnswer, WhenUnreachable,
 };
 pub use tenants::TenantResolver;
 pub use time::{Clock, SystemClock, Timestamp};

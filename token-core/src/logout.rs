@@ -2,10 +2,8 @@
 
 mod endpoint;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -16,6 +14,7 @@ use crate::issuer::Issuer;
 use crate::maybe_ready::MaybeReady;
 use crate::presented::Presented;
 use crate::server::ResourceServer;
+use crate::stores::{FirstTime, Marks, MemoryReplays, ReplayMemory, StoreError};
 use crate::verified::Verified;
 pub use endpoint::{LogoutAnswer, LogoutEndpoint};
 
@@ -30,7 +29,8 @@ use crate::{Clock, Error, ErrorKind, SystemClock, Timestamp, TokenCacheSettings}
 ///
 /// # What is not checked
 /// Encrypted tokens (step 1) are refused. Whether there is such a session (steps 9 to 11) is the application's to know. What came before
-/// is remembered in this process only, 10,000 tokens at most; past that tokens are answered with 503 until the oldest ends.
+/// is remembered in this process only, 10,000 tokens at most; past that tokens are answered with 503 until the oldest ends. Where
+/// several processes receive logout tokens, have them share a [`ReplayMemory`](Self::replay_memory).
 ///
 /// ```
 /// # async fn receive(body: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
@@ -44,7 +44,7 @@ use crate::{Clock, Error, ErrorKind, SystemClock, Timestamp, TokenCacheSettings}
 #[derive(Clone)]
 pub struct LogoutVerifier {
     server: ResourceServer,
-    seen: Arc<Seen>,
+    seen: Arc<dyn ReplayMemory>,
     clock: Arc<dyn Clock>,
 }
 
@@ -72,7 +72,19 @@ impl LogoutVerifier {
             .purpose(Purpose::Logout)
             .token_cache(TokenCacheSettings::default().entries(0))
             .clock(clock.clone());
-        Ok(Self { server: builder.trust(issuer).build()?, seen: Arc::default(), clock: Arc::new(clock) })
+        Ok(Self {
+            server: builder.trust(issuer).build()?,
+            seen: Arc::new(MemoryReplays::new()),
+            clock: Arc::new(clock),
+        })
+    }
+
+    /// Another memory of the tokens that came, in place of this process's own: one that all instances share, or with more room.
+    /// While it is out of reach logout tokens are answered with 503.
+    #[must_use]
+    pub fn replay_memory(mut self, memory: impl ReplayMemory) -> Self {
+        self.seen = Arc::new(memory);
+        self
     }
 
     /// Verifies a logout request: a form with the field `logout_token` (section 2.5).
@@ -94,13 +106,13 @@ impl LogoutVerifier {
     ///
     /// # Errors
     /// As [`ResourceServer::authenticate`]; [`ErrorKind::ClaimsMismatch`] when a claim is not what a logout token has,
-    /// [`ErrorKind::Inactive`] when it came before.
+    /// [`ErrorKind::Inactive`] when it came before, [`ErrorKind::Unavailable`] when that cannot be said.
     pub fn verify(&self, token: &str) -> MaybeReady<Logout> {
         let this = self.clone();
-        let check = move |verified: Verified| this.check(verified);
         match self.server.authenticate(Presented::token(token)).now() {
-            Ok(outcome) => MaybeReady::ready(outcome.and_then(check)),
-            Err(waiting) => MaybeReady::waiting(async move { check(waiting.await?) }),
+            Ok(Ok(verified)) => self.check(verified),
+            Ok(Err(error)) => MaybeReady::ready(Err(error)),
+            Err(waiting) => MaybeReady::waiting(async move { this.check(waiting.await?).await }),
         }
     }
 
@@ -108,7 +120,21 @@ impl LogoutVerifier {
         self.clock.now()
     }
 
-    fn check(&self, verified: Verified) -> Result<Logout, Error> {
+    fn check(&self, verified: Verified) -> MaybeReady<Logout> {
+        let (token, until) = match self.check_claims(&verified) {
+            Ok(once) => once,
+            Err(error) => return MaybeReady::ready(Err(error)),
+        };
+        match self.seen.first_time(token, until, self.clock.now()) {
+            FirstTime::Known(answer) => MaybeReady::ready(first_time(answer).map(|()| Logout(verified))),
+            FirstTime::Ask(question) => {
+                MaybeReady::waiting(async move { first_time(question.await).map(|()| Logout(verified)) })
+            }
+        }
+    }
+
+    /// What step 8 asks about: the token's digest, and until when it has to be remembered.
+    fn check_claims(&self, verified: &Verified) -> Result<([u8; 32], Timestamp), Error> {
         let refuse = |why: &'static str| Err(Error::new(ErrorKind::ClaimsMismatch, why));
         let now = self.clock.now();
         let claims = verified.claims::<LogoutClaims>()?;
@@ -130,12 +156,20 @@ impl LogoutVerifier {
         }
         // 7: the kind of a token that has both events and nonce is refused before it comes here.
         // 8
-        let Some(token_id) = verified.token_id() else {
+        let marks = verified.token_id().and_then(|id| Marks::of(verified.issuer()).token_id(id).token_id_digest());
+        let Some(digest) = marks else {
             return refuse("a logout token has jti, this one does not");
         };
         let until = verified.expires_at().unwrap_or(now).saturating_add(LEEWAY);
-        self.seen.first_time((verified.issuer(), token_id), until, now)?;
-        Ok(Logout(verified))
+        Ok((digest, until))
+    }
+}
+
+fn first_time(answer: Result<bool, StoreError>) -> Result<(), Error> {
+    match answer {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::new(ErrorKind::Inactive, "a logout token with this jti came before")),
+        Err(error) => Err(Error::unavailable(format!("the memory of logout tokens: {error}"), Duration::from_secs(60))),
     }
 }
 
@@ -188,36 +222,6 @@ impl Logout {
 impl fmt::Debug for Logout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Logout").field("issuer", &self.issuer()).finish_non_exhaustive()
-    }
-}
-
-/// The tokens that came, until they end.
-#[derive(Default)]
-struct Seen {
-    secret: RandomState,
-    until: Mutex<HashMap<(u64, u64), Timestamp>>,
-}
-
-impl Seen {
-    const MOST: usize = 10_000;
-
-    /// # Errors
-    /// [`ErrorKind::Inactive`] the second time, [`ErrorKind::Unavailable`] when there is no room to remember it: forgetting a token that
-    /// is still good would let it in twice.
-    fn first_time(&self, token: (&str, &str), until: Timestamp, now: Timestamp) -> Result<(), Error> {
-        let key = (self.secret.hash_one(token), self.secret.hash_one((token.1, token.0)));
-        let mut seen = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.get(&key).is_some_and(|until| now < *until) {
-            return Err(Error::new(ErrorKind::Inactive, "a logout token with this jti came before"));
-        }
-        if seen.len() >= Self::MOST {
-            seen.retain(|_, until| now < *until);
-        }
-        if seen.len() >= Self::MOST {
-            return Err(Error::unavailable("too many logout tokens to remember", Duration::from_secs(60)));
-        }
-        seen.insert(key, until);
-        Ok(())
     }
 }
 
@@ -323,15 +327,48 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_is_still_good_is_never_forgotten() {
-        let seen = Seen::default();
-        let (now, later) = (Timestamp::from_secs(NOW), Timestamp::from_secs(NOW + 60));
-        for n in 0..Seen::MOST {
-            seen.first_time(("i", &n.to_string()), later, now).unwrap();
+    /// A store that many instances share, which answers only when it is told to.
+    #[derive(Clone, Debug, Default)]
+    struct Shared {
+        memory: MemoryReplays,
+        down: Arc<std::sync::atomic::AtomicBool>,
+    }
+
+    impl ReplayMemory for Shared {
+        fn first_time(&self, token: [u8; 32], until: Timestamp, now: Timestamp) -> FirstTime {
+            let this = self.clone();
+            FirstTime::Ask(Box::pin(async move {
+                if this.down.load(std::sync::atomic::Ordering::Relaxed) {
+                    return Err(StoreError::Unreachable("on purpose".to_owned()));
+                }
+                match this.memory.first_time(token, until, now) {
+                    FirstTime::Known(answer) => answer,
+                    FirstTime::Ask(answer) => answer.await,
+                }
+            }))
         }
-        assert_eq!(seen.first_time(("i", "x"), later, now).unwrap_err().kind(), ErrorKind::Unavailable);
-        assert_eq!(seen.first_time(("i", "0"), later, now).unwrap_err().kind(), ErrorKind::Inactive);
-        assert!(seen.first_time(("i", "x"), later, later).is_ok(), "those that ended make room");
+    }
+
+    #[tokio::test]
+    async fn a_token_that_one_instance_took_is_refused_by_another_that_shares_its_memory() {
+        let shared = Shared::default();
+        let (one, two) = (verifier().replay_memory(shared.clone()), verifier().replay_memory(shared.clone()));
+        let first = token(None, json!({}));
+        assert!(one.verify(&first).await.is_ok());
+        assert_eq!(two.verify(&first).await.unwrap_err().kind(), ErrorKind::Inactive);
+        assert!(verifier().verify(&first).await.is_ok(), "one that shares nothing knows nothing of it");
+
+        shared.down.store(true, std::sync::atomic::Ordering::Relaxed);
+        let second = token(None, json!({"jti": "2"}));
+        assert_eq!(two.verify(&second).await.unwrap_err().kind(), ErrorKind::Unavailable, "in doubt it is refused");
+        shared.down.store(false, std::sync::atomic::Ordering::Relaxed);
+        assert!(two.verify(&second).await.is_ok());
+    }
+
+    #[test]
+    fn a_memory_without_room_refuses_as_our_trouble() {
+        let verifier = verifier().replay_memory(MemoryReplays::with_capacity(1));
+        assert!(ask(&verifier, &token(None, json!({}))).is_ok());
+        assert_eq!(ask(&verifier, &token(None, json!({"jti": "2"}))).unwrap_err().kind(), ErrorKind::Unavailable);
     }
 }

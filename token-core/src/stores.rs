@@ -1,10 +1,11 @@
-//! What outlives one request and may be shared by many instances: deny-lists, and answers of endpoints.
+//! What outlives one request and may be shared by many instances: deny-lists, answers of endpoints, tokens that are good once.
 
 mod answers;
 mod deny_list;
 mod evict;
 mod memory_answers;
 mod memory_deny_list;
+mod replay;
 
 use std::fmt;
 
@@ -14,6 +15,7 @@ pub use evict::Evict;
 pub(crate) use evict::What;
 pub use memory_answers::MemoryAnswers;
 pub use memory_deny_list::MemoryDenyList;
+pub use replay::{FirstTime, MemoryReplays, ReplayMemory};
 
 /// A store could not do what it was asked. The text is for the operator; it holds no token and no claim.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use token_core::StoreError;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use crate::{RedisAnswers, RedisDenyList};
+use crate::{RedisAnswers, RedisDenyList, RedisReplays};
 
 /// Longer than this nobody waits for the store.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -60,6 +60,12 @@ impl Redis {
     #[must_use]
     pub fn deny_list(&self) -> RedisDenyList {
         RedisDenyList::new(self.clone())
+    }
+
+    /// The memory of tokens that are good once: for [`LogoutVerifier::replay_memory`](token_core::LogoutVerifier::replay_memory).
+    #[must_use]
+    pub fn replays(&self) -> RedisReplays {
+        RedisReplays::new(self.clone())
     }
 
     /// The store for refresh tokens, shared by every process that uses the same ones.

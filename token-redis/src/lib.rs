@@ -1,4 +1,4 @@
-//! Answers about opaque tokens and a deny-list in Redis or Valkey, shared by many instances.
+//! Answers about opaque tokens, a deny-list and the memory of logout tokens in Redis or Valkey, shared by many instances.
 //!
 //! What one instance found out serves all, and what one revokes is refused by all at their next request.
 //!
@@ -24,7 +24,7 @@
 //! # When the server is out of reach
 //!
 //! Verification goes on without the answers, each instance asks for itself; `ResourceServer::opaque_health` says so. For the deny-list the
-//! operator chooses: requests get 503 unless `when_deny_list_is_unreachable` says otherwise.
+//! operator chooses: requests get 503 unless `when_deny_list_is_unreachable` says otherwise. Logout tokens get 503.
 //!
 //! # What must be guarded
 //!
@@ -38,9 +38,11 @@ mod connection;
 mod deny_list;
 #[cfg(feature = "client")]
 mod refresh_tokens;
+mod replays;
 
 pub use answers::RedisAnswers;
 pub use connection::{Redis, RedisConfigError};
 pub use deny_list::RedisDenyList;
 #[cfg(feature = "client")]
 pub use refresh_tokens::RedisRefreshTokens;
+pub use replays::RedisReplays;

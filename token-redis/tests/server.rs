@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use token_core::client_authentication::ClientAuthentication;
 use token_core::{
-    Deny, DenyList, DenyLookup, ErrorKind, Evict, Issuer, Marks, OpaqueTokens, Presented, ResourceServer, Timestamp,
+    Deny, DenyList, DenyLookup, ErrorKind, Evict, FirstTime, Issuer, LogoutVerifier, Marks, OpaqueTokens, Presented,
+    ReplayMemory, ResourceServer, Timestamp,
 };
 use token_redis::Redis;
 use token_test::{Endpoint, TestIssuer};
@@ -203,6 +204,74 @@ async fn namespaces_keep_services_apart_and_no_claim_is_a_key() {
     let keys = String::from_utf8(keys.stdout).unwrap();
     assert!(keys.contains("one:answer:") && keys.contains("two:answer:") && keys.contains("one:deny:"), "{keys}");
     assert!(!keys.contains("canary") && !keys.contains(&token), "{keys}");
+}
+
+#[tokio::test]
+async fn a_logout_token_is_good_once_for_all_instances() {
+    let (mut server, issuer) = (Server::start().await, TestIssuer::start().await);
+    let instance = || {
+        let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
+        LogoutVerifier::new("app", trusted).unwrap().replay_memory(server.connect().replays())
+    };
+    let (one, two) = (instance(), instance());
+    let logout = |jti: &str| {
+        let events = serde_json::json!({"http://schemas.openid.net/event/backchannel-logout": {}});
+        issuer.id_token().audience("app").claim("events", events).claim("sid", "canary").claim("jti", jti).mint()
+    };
+    let kind =
+        async |instance: &LogoutVerifier, token: &str| instance.verify(token).await.err().map(|error| error.kind());
+    let first = logout("canary-1");
+    assert_eq!(kind(&one, &first).await, None);
+    assert_eq!(kind(&two, &first).await, Some(ErrorKind::Inactive));
+    assert_eq!(kind(&one, &first).await, Some(ErrorKind::Inactive));
+    assert_eq!(kind(&two, &logout("canary-2")).await, None);
+
+    // However many ask at once, one of them is the first.
+    let crowd: Vec<_> = (0..20).map(|_| logout("canary-3")).collect();
+    assert_eq!(first_of(&one, &two, &crowd).await, 1);
+
+    let keys = Command::new("redis-cli").args(["-p", &server.port.to_string(), "KEYS", "*"]).output().unwrap();
+    let keys = String::from_utf8(keys.stdout).unwrap();
+    assert!(keys.contains("token:seen:") && !keys.contains("canary"), "{keys}");
+
+    server.stop();
+    let last = logout("canary-4");
+    assert_eq!(kind(&one, &last).await, Some(ErrorKind::Unavailable), "in doubt it is refused");
+    server.resume().await;
+    let back = async |instance: &LogoutVerifier| loop {
+        match kind(instance, &last).await {
+            Some(ErrorKind::Unavailable) => tokio::time::sleep(Duration::from_millis(10)).await,
+            outcome => return outcome,
+        }
+    };
+    assert_eq!(back(&two).await, None, "taken once the server was back");
+    assert_eq!(back(&one).await, Some(ErrorKind::Inactive), "and once only");
+}
+
+#[tokio::test]
+async fn what_was_seen_is_forgotten_with_its_end() {
+    let server = Server::start().await;
+    let memory = server.connect().replays();
+    let first = async |token: u8, until: Timestamp| match memory.first_time([token; 32], until, Timestamp::EPOCH) {
+        FirstTime::Ask(answer) => answer.await.unwrap(),
+        FirstTime::Known(answer) => answer.unwrap(),
+    };
+    assert!(first(1, LATER).await && !first(1, LATER).await);
+    assert!(first(2, LATER).await, "another token");
+    let over = Timestamp::from_secs(1);
+    assert!(first(3, over).await && first(3, over).await, "a token that has ended need not be remembered");
+    assert!(first(4, Timestamp::MAX).await && !first(4, Timestamp::MAX).await);
+}
+
+/// How many are taken when both instances verify all of these at once.
+async fn first_of(one: &LogoutVerifier, two: &LogoutVerifier, tokens: &[String]) -> usize {
+    let asked: Vec<_> =
+        tokens.iter().flat_map(|token| [one.verify(token), two.verify(token)]).map(tokio::spawn).collect();
+    let mut taken = 0;
+    for outcome in asked {
+        taken += usize::from(outcome.await.unwrap().is_ok());
+    }
+    taken
 }
 
 #[tokio::test]

@@ -11,11 +11,15 @@ use crate::{Error, ErrorKind};
 ///
 /// Without a [deny-list](crate::ResourceServerBuilder::deny_list) a JWT of the session that is sent again is verified again, and good until
 /// its `exp`; opaque tokens are asked about again either way.
+///
+/// A logout token with `sid` ends that session: tokens with the same `sid`. Many issuers write no `sid` into access tokens, which then
+/// cannot be told from those of the person's other sessions; see [`every_session`](Self::every_session).
 #[derive(Clone, Debug)]
 pub struct LogoutEndpoint {
     verifier: LogoutVerifier,
     server: ResourceServer,
     longest_life: Duration,
+    every_session: bool,
 }
 
 /// The answer to a logout request, in the words every adapter can convert. It is never to be cached.
@@ -32,13 +36,21 @@ impl LogoutEndpoint {
     /// Logs people out of `server` whom `verifier` says to.
     #[must_use]
     pub fn new(verifier: LogoutVerifier, server: ResourceServer) -> Self {
-        Self { verifier, server, longest_life: Duration::from_secs(24 * 3600) }
+        Self { verifier, server, longest_life: Duration::from_secs(24 * 3600), every_session: false }
     }
 
     /// How long the issuer's access tokens live at most; for so long a session stays denied. Default 24 h.
     #[must_use]
     pub fn longest_token_life(mut self, life: Duration) -> Self {
         self.longest_life = life;
+        self
+    }
+
+    /// Ends all sessions of the person, whichever the logout token names, where it names the person: for issuers whose access tokens
+    /// have no `sid`. Their tokens issued until now are denied.
+    #[must_use]
+    pub fn every_session(mut self) -> Self {
+        self.every_session = true;
         self
     }
 
@@ -50,19 +62,21 @@ impl LogoutEndpoint {
     pub async fn receive(&self, form: &[u8]) -> Result<Logout, Error> {
         let logout = self.verifier.receive(form).await?;
         let until = self.verifier.now().saturating_add(self.longest_life);
-        let (deny, evict) = match (logout.session_id(), logout.subject()) {
-            (Some(session), _) => (Deny::session(logout.issuer(), session), Evict::session(logout.issuer(), session)),
-            (None, subject) => {
-                let subject = subject.expect("a logout token without sub and sid is refused");
-                (Deny::subject(logout.issuer(), subject, logout.issued_at()), Evict::subject(logout.issuer(), subject))
+        let issuer = logout.issuer();
+        let session =
+            logout.session_id().map(|session| (Deny::session(issuer, session), Evict::session(issuer, session)));
+        let everything = self.every_session || session.is_none();
+        let subject = logout.subject().filter(|_| everything);
+        let subject =
+            subject.map(|name| (Deny::subject(issuer, name, logout.issued_at()), Evict::subject(issuer, name)));
+        for (deny, evict) in session.into_iter().chain(subject) {
+            match self.server.deny(deny, until).await {
+                // Nobody asked for a deny-list; see above for what that means.
+                Err(error) if error.kind() == ErrorKind::Misconfigured => {}
+                outcome => outcome?,
             }
-        };
-        match self.server.deny(deny, until).await {
-            // Nobody asked for a deny-list; see above for what that means.
-            Err(error) if error.kind() == ErrorKind::Misconfigured => {}
-            outcome => outcome?,
+            self.server.evict(evict).await?;
         }
-        self.server.evict(evict).await?;
         Ok(logout)
     }
 
@@ -130,5 +144,13 @@ mod tests {
         assert_eq!(endpoint.answer(logout("b", json!({"sub": "ada"})).as_bytes()).await.status, 204);
         assert_eq!((kind(&ada2).await, kind(&bob).await), (Some(ErrorKind::Inactive), None));
         assert_eq!(endpoint.answer(b"logout_token=x").await.status, 400);
+
+        // The session of a token without sid is nobody's: only the person can be logged out of it.
+        let silent = sign(&json!({"iss": "https://i/", "aud": "api", "sub": "bob", "iat": now - 5, "exp": now + 600}));
+        let both = |jti: &str| logout(jti, json!({"sub": "bob", "sid": "4"}));
+        assert_eq!(endpoint.answer(both("c").as_bytes()).await.status, 204);
+        assert_eq!((kind(&bob).await, kind(&silent).await), (None, None));
+        assert_eq!(endpoint.clone().every_session().answer(both("d").as_bytes()).await.status, 204);
+        assert_eq!((kind(&bob).await, kind(&silent).await), (Some(ErrorKind::Inactive), Some(ErrorKind::Inactive)));
     }
 }
