@@ -13,5 +13,6 @@ mod matrix;
 mod on_behalf;
 mod opaque;
 mod outages;
+mod presets;
 mod spans;
 mod tenants;

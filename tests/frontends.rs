@@ -14,7 +14,8 @@ axum_token::scopes! {
 /// A request, as plain values.
 #[derive(Clone, Debug, Default)]
 pub struct Ask {
-    /// `/me` needs claims, `/users` the scope `read:users`, `/any` a token, `/maybe` takes anonymous callers.
+    /// `/me` needs claims, `/users` the scope `read:users`, `/any` a token, `/maybe` takes anonymous callers,
+    /// `/id` needs an ID token.
     pub path: &'static str,
     /// Header fields in order; values are raw bytes.
     pub headers: Vec<(String, Vec<u8>)>,

@@ -1,6 +1,6 @@
 //! The API in actix-web.
 
-use actix_token::{Authenticated, Claims, MaybeAuthenticated, ResourceServer, Scoped, TokenMiddleware};
+use actix_token::{Authenticated, Claims, IdToken, MaybeAuthenticated, ResourceServer, Scoped, TokenMiddleware};
 use actix_web::{App, test, web};
 
 use super::{Answer, Ask, ReadUsers, Reply};
@@ -22,6 +22,10 @@ async fn maybe(MaybeAuthenticated(caller): MaybeAuthenticated) -> &'static str {
     if caller.is_some() { "somebody" } else { "nobody" }
 }
 
+async fn id(IdToken(_): IdToken<serde_json::Value>) -> &'static str {
+    "somebody"
+}
+
 async fn users(_: Scoped<ReadUsers>) -> &'static str {
     "everybody"
 }
@@ -36,6 +40,7 @@ pub(super) async fn ask(api: &ResourceServer, anonymous: bool, ask: &Ask) -> Rep
         .route("/me", web::get().to(me))
         .route("/any", web::get().to(any))
         .route("/maybe", web::get().to(maybe))
+        .route("/id", web::get().to(id))
         .route("/users", web::get().to(users));
     let app = test::init_service(app).await;
     let mut request = test::TestRequest::get().uri(ask.path);

@@ -3,7 +3,7 @@
 use ::axum::Router;
 use ::axum::body::Body;
 use ::axum::routing::get;
-use axum_token::{Authenticated, Claims, ResourceServer, Scoped, TokenLayer};
+use axum_token::{Authenticated, Claims, IdToken, ResourceServer, Scoped, TokenLayer};
 use tower::ServiceExt;
 
 use super::{Ask, ReadUsers, Reply};
@@ -25,6 +25,10 @@ async fn maybe(caller: Option<Authenticated>) -> &'static str {
     if caller.is_some() { "somebody" } else { "nobody" }
 }
 
+async fn id(IdToken(_): IdToken<serde_json::Value>) -> &'static str {
+    "somebody"
+}
+
 async fn users(_: Scoped<ReadUsers>) -> &'static str {
     "everybody"
 }
@@ -38,6 +42,7 @@ pub(super) async fn ask(api: &ResourceServer, anonymous: bool, request: &Ask) ->
         .route("/me", get(me))
         .route("/any", get(any))
         .route("/maybe", get(maybe))
+        .route("/id", get(id))
         .route("/users", get(users))
         .layer(layer);
     let response = app.oneshot(super::tower::request(request).map(|()| Body::empty())).await.expect("axum answers");

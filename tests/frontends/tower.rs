@@ -42,6 +42,7 @@ async fn handle(request: http::Request<()>) -> Result<http::Response<Full<Bytes>
     let answer = tower_token::outcome(request.extensions()).and_then(|caller| match (request.uri().path(), caller) {
         ("/me", caller) => subject(caller.verified()?),
         ("/users", _) => Ok("everybody".to_owned()),
+        ("/id", caller) => caller.id_token().map(|_| "somebody".to_owned()),
         ("/maybe", Outcome::Anonymous(_)) => Ok("nobody".to_owned()),
         (_, caller) => caller.verified().map(|_| "somebody".to_owned()),
     });

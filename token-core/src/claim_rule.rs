@@ -28,6 +28,8 @@ pub struct ClaimRule {
     one_of: Vec<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     or_absent: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    absent: bool,
     /// Whether it speaks of the JWS header in place of the claims.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     header: bool,
@@ -38,14 +40,20 @@ impl ClaimRule {
     #[must_use]
     pub fn one_of<V: Into<String>>(claim: impl Into<ClaimPath>, values: impl IntoIterator<Item = V>) -> Self {
         let one_of = values.into_iter().map(Into::into).collect();
-        Self { claims: vec![claim.into()], one_of, or_absent: false, header: false }
+        Self { claims: vec![claim.into()], one_of, or_absent: false, absent: false, header: false }
     }
 
     /// At least one of these claims is there and not null.
     #[must_use]
     pub fn any_present<C: Into<ClaimPath>>(claims: impl IntoIterator<Item = C>) -> Self {
         let claims = claims.into_iter().map(Into::into).collect();
-        Self { claims, one_of: Vec::new(), or_absent: false, header: false }
+        Self { claims, one_of: Vec::new(), or_absent: false, absent: false, header: false }
+    }
+
+    /// The claim is not there, or null: for claims that make a token another one.
+    #[must_use]
+    pub fn absent(claim: impl Into<ClaimPath>) -> Self {
+        Self { claims: vec![claim.into()], one_of: Vec::new(), or_absent: false, absent: true, header: false }
     }
 
     /// The header's member is one of these strings: for issuers that write into the signed header what belongs into claims.
@@ -61,6 +69,11 @@ impl ClaimRule {
         self
     }
 
+    /// Whether it demands that tokens do without this claim.
+    pub(crate) fn forbids(&self, claim: &str) -> bool {
+        self.absent && self.claims.contains(&ClaimPath::from(claim))
+    }
+
     pub(crate) fn reads_header(&self) -> bool {
         self.header
     }
@@ -69,6 +82,9 @@ impl ClaimRule {
     pub(crate) fn flaw(&self) -> Option<&'static str> {
         match (self.claims.is_empty(), self.one_of.is_empty(), self.or_absent) {
             (true, ..) => Some("a claim rule names no claim"),
+            _ if self.absent && (self.or_absent || !self.one_of.is_empty()) => {
+                Some("a claim rule demands that a claim is absent, and what it is")
+            }
             (_, true, true) => Some("a claim rule demands nothing: the claim may be anything or absent"),
             _ => None,
         }
@@ -80,6 +96,7 @@ impl ClaimRule {
         let found: Vec<_> =
             self.claims.iter().filter_map(|path| path.find(subject)).filter(|value| !value.is_null()).collect();
         let holds = match found.as_slice() {
+            found if self.absent => found.is_empty(),
             [] => self.or_absent,
             values if self.one_of.is_empty() => !values.is_empty(),
             values => values.iter().any(|value| self.accepts(value)),
@@ -101,6 +118,7 @@ impl ClaimRule {
         let claims: Vec<_> = self.claims.iter().map(ToString::to_string).collect();
         let place = if self.header { "the header's member" } else { "the claim" };
         match self.one_of.is_empty() {
+            true if self.absent => format!("expected {place} {} to be absent", claims.join(" or ")),
             true => format!("expected {place} {} to be there", claims.join(" or ")),
             false => format!("expected {place} {} to be {}", claims.join(" or "), self.one_of.join(" or ")),
         }
@@ -118,6 +136,7 @@ mod tests {
         let group = ClaimRule::one_of("groups", ["admin"]);
         let optional = ClaimRule::one_of("azp", ["https://a"]).or_absent();
         let either = ClaimRule::any_present(["scp", "roles"]);
+        let bare = ClaimRule::absent("aud");
         let nested = ClaimRule::one_of(["kubernetes.io", "namespace"], ["prod"]);
         for (rule, claims, expected) in [
             (&group, json!({"groups": "admin"}), true),
@@ -131,6 +150,10 @@ mod tests {
             (&optional, json!({"azp": "https://a/"}), false),
             (&either, json!({"roles": []}), true),
             (&either, json!({"other": 1}), false),
+            (&bare, json!({}), true),
+            (&bare, json!({"aud": null}), true),
+            (&bare, json!({"aud": []}), false),
+            (&bare, json!({"aud": "x"}), false),
             (&nested, json!({"kubernetes.io": {"namespace": "prod"}}), true),
             (&nested, json!({"kubernetes.io": {"namespace": "test"}}), false),
         ] {

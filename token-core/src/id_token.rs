@@ -143,7 +143,7 @@ impl Login {
         self
     }
 
-    /// The `max_age` that the client sent: `auth_time` has to be there and not longer ago.
+    /// The `max_age` that the client sent: `auth_time` has to be there, not longer ago and not ahead.
     pub fn max_age(mut self, max_age: Duration) -> Self {
         self.max_age = Some(max_age);
         self
@@ -188,6 +188,9 @@ impl Login {
                 None => return refuse("max_age was sent and auth_time is not there"),
                 Some(seconds) => {
                     let authenticated = Timestamp::from_millis((seconds * 1000.0) as i64);
+                    if now.saturating_add(self.leeway) < authenticated {
+                        return refuse("auth_time is ahead");
+                    }
                     if now.since(authenticated) > max_age.saturating_add(self.leeway) {
                         return refuse("the login is longer ago than max_age");
                     }

@@ -53,8 +53,11 @@ pub struct Preset {
     pub name: String,
     /// Year and month in which the facts were looked up.
     pub dated: String,
-    /// Where they were looked up.
+    /// Where they were looked up: the page that says most of them.
     pub source: String,
+    /// Where the rest was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_sources: Vec<String>,
     /// How its tokens name their issuer.
     pub issuer: IssuerName,
     /// Where its keys are.
@@ -137,6 +140,9 @@ pub struct Sample {
     /// Tokens that are nearly right, each by what it is and the claims that differ. Null takes a claim out.
     #[serde(default)]
     pub near_misses: Vec<(String, Value)>,
+    /// The same with what differs in the header.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub near_misses_in_header: Vec<(String, Value)>,
 }
 
 impl Preset {
@@ -145,6 +151,7 @@ impl Preset {
             name: name.into(),
             dated: "2026-11".into(),
             source: source.into(),
+            more_sources: Vec::new(),
             issuer,
             keys,
             algorithms: Algorithms::of(&[Algorithm::RS256]),
@@ -165,6 +172,11 @@ impl Preset {
         self
     }
 
+    fn see(mut self, source: &str) -> Self {
+        self.more_sources.push(source.into());
+        self
+    }
+
     fn note(mut self, note: &str) -> Self {
         self.notes.push(note.into());
         self
@@ -177,6 +189,11 @@ impl Preset {
 
     fn near_miss(mut self, name: &str, claims: Value) -> Self {
         self.sample.near_misses.push((name.into(), claims));
+        self
+    }
+
+    fn near_miss_in_header(mut self, name: &str, members: Value) -> Self {
+        self.sample.near_misses_in_header.push((name.into(), members));
         self
     }
 
@@ -198,6 +215,14 @@ impl Preset {
     #[must_use]
     pub fn signed_with(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
         self.algorithms = algorithms.into_iter().collect();
+        self
+    }
+
+    /// Whom tokens are for, where the provider writes it only when it is asked to: one of these names, and no token without.
+    #[must_use]
+    pub fn audience<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.audience = AudienceRule::Names(names.into_iter().map(Into::into).collect());
+        self.claims.retain(|rule| !rule.forbids("aud"));
         self
     }
 

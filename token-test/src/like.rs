@@ -174,6 +174,14 @@ impl Lookalike {
         for (name, claims) in &self.preset.sample.near_misses {
             add(name, with(good(), claims));
         }
+        for (name, members) in &self.preset.sample.near_misses_in_header {
+            let members = members.as_object().into_iter().flatten();
+            let token = members.fold(good(), |token, (name, value)| match value {
+                Value::Null => token.without_header(name),
+                value => token.header(name, value.clone()),
+            });
+            add(name, token);
+        }
         misses.into_iter().map(|(name, token)| (name, token.mint())).collect()
     }
 }

@@ -14,7 +14,9 @@ pub fn auth0(domain: &str) -> Preset {
     Preset::new("Auth0 access token", PROFILES, issuer, KeysAt::Discovery)
         .algorithms(&[Algorithm::RS256, Algorithm::PS256])
         .mapping(ClaimMapping::default().scopes([GrantSource::names("scope"), GrantSource::names("permissions")]))
+        .see("https://auth0.com/docs/get-started/applications/signing-algorithms")
         .note("the issuer ends with a slash")
+        .note("an API set to HS256 signs with a secret of its own: hand it over with issuer_with_keys()")
         .note("without an audience in the request the access token is opaque and good for /userinfo alone")
         .sample(json!({
             "sub": "auth0|5f7c8ec7c33c6c004bbafe82", "azp": "client", "scope": "openid read:users", "gty": "password",
@@ -41,11 +43,12 @@ pub fn auth0_delegation(domain: &str, target_client_id: &str) -> Preset {
 }
 
 /// Tokens for Auth0's Management API as they once were: signed by whoever holds the tenant's secret, known by the API key in `aud`, with
-/// scopes in an object. Hand the secret over with [`Preset::issuer_with_keys`], decoded:
+/// scopes in an object. The issuer is called `auth0-management:` and the API key, since the tokens name none: what Auth0's blacklist has as
+/// `aud` and `jti` is [`Deny::token_id`](crate::Deny::token_id) of this name and the `jti`. Hand the secret over with [`Preset::issuer_with_keys`], decoded:
 /// [`StaticKeys::base64url_secret`](crate::StaticKeys::base64url_secret).
 #[must_use]
 pub fn auth0_management_legacy(api_key: &str) -> Preset {
-    let issuer = IssuerName::Nameless("auth0-management".into());
+    let issuer = IssuerName::Nameless(format!("auth0-management:{api_key}"));
     let mut preset = Preset::new(
         "Auth0 management token, legacy",
         "https://auth0.com/docs/api/management/v2",

@@ -5,22 +5,28 @@ use serde_json::json;
 use super::{AudienceRule, IssuerName, KeysAt, Preset};
 use crate::{Algorithm, ClaimMapping, ClaimRule, GrantSource, TokenSource};
 
-/// Access tokens of a Cognito user pool, `eu-west-1_example`, issued to one of these app clients. They have no `aud`.
+/// Access tokens of a Cognito user pool, `eu-west-1_example`, issued to one of these app clients. They have no `aud`, unless the client asked
+/// for a token bound to a resource (RFC 8707): such a token is for that resource alone and refused here. For an API that is such a
+/// resource add [`audience`](Preset::audience).
 #[must_use]
 pub fn cognito<C: Into<String>>(region: &str, pool: &str, app_clients: impl IntoIterator<Item = C>) -> Preset {
     let issuer = format!("https://cognito-idp.{region}.amazonaws.com/{pool}");
     let keys = KeysAt::JwksUri(format!("{issuer}/.well-known/jwks.json"));
-    let source = "https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-verifying-a-jwt.html";
+    let source = "https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html";
     let app_clients: Vec<String> = app_clients.into_iter().map(Into::into).collect();
     let first = app_clients.first().cloned().unwrap_or_default();
     let mut preset = Preset::new("Cognito access token", source, IssuerName::Exact(issuer), keys)
         .mapping(ClaimMapping::default().roles([GrantSource::names("cognito:groups")]))
         .require_claim(ClaimRule::one_of("token_use", ["access"]))
         .require_claim(ClaimRule::one_of("client_id", app_clients))
-        .note("an ID token has aud and token_use id; it passes every check but the latter")
+        .require_claim(ClaimRule::absent("aud"))
+        .see("https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-verifying-a-jwt.html")
+        .note("an ID token has aud and token_use id; where the audience is not looked at it passes every check but the latter")
+        .note("a token bound to a resource has aud, the address of that API")
         .sample(json!({"sub": "aaaaaaaa", "token_use": "access", "client_id": first, "scope": "read:users", "cognito:groups": ["staff"]}))
         .near_miss("another app client", json!({"client_id": "another"}))
         .near_miss("the ID token of the same login", json!({"token_use": "id", "aud": first, "client_id": null}))
+        .near_miss("a token of the same client bound to another API", json!({"aud": "https://another-api.example.com"}))
         .near_miss("no word about its use", json!({"token_use": null}));
     preset.audience = AudienceRule::ClaimsInstead;
     preset
@@ -38,7 +44,13 @@ pub fn aws_alb(region: &str, load_balancer_arn: &str, issuer: &str, client: &str
         .require_claim(ClaimRule::header("client", [client]))
         .note("every balancer of the region signs with the same keys: only the header's signer says whose token it is")
         .note("the parts are padded, against RFC 7515")
-        .sample(json!({"sub": "aaaaaaaa", "email": "ada@example.com"}));
+        .sample(json!({"sub": "aaaaaaaa", "email": "ada@example.com"}))
+        .near_miss_in_header(
+            "another balancer of the region",
+            json!({"signer": "arn:aws:elasticloadbalancing:another"}),
+        )
+        .near_miss_in_header("no word of the balancer", json!({"signer": null}))
+        .near_miss_in_header("another client of the identity provider", json!({"client": "another"}));
     preset.sample.header = json!({"typ": "JWT", "signer": load_balancer_arn, "client": client, "iss": issuer});
     preset.audience = AudienceRule::ClaimsInstead;
     preset.token_sources = vec![TokenSource::header("x-amzn-oidc-data")];

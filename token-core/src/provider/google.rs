@@ -5,7 +5,8 @@ use serde_json::json;
 use super::{AudienceRule, IssuerName, KeysAt, Preset};
 use crate::{Algorithm, ClaimMapping, CsrfRule, TokenKind, TokenSource};
 
-/// ID tokens of Google sign-in for these OAuth client ids. For one domain of Google Workspace add
+/// ID tokens of Google sign-in for these OAuth client ids. `iss` may be without its scheme, says Google; tokens of its current libraries have
+/// it. For those that have not, trust a second entry whose [`issuer`](Preset::issuer) is `IssuerName::Exact("accounts.google.com".into())`. For one domain of Google Workspace add
 /// `require_claim(ClaimRule::one_of("hd", ["example.com"]))`.
 #[must_use]
 pub fn google<C: Into<String>>(client_ids: impl IntoIterator<Item = C>) -> Preset {
@@ -18,6 +19,8 @@ pub fn google<C: Into<String>>(client_ids: impl IntoIterator<Item = C>) -> Prese
         keys,
     )
     .mapping(ClaimMapping::default().scopes([]).roles([]))
+    .see("https://developers.google.com/identity/gsi/web/guides/verify-google-id-token")
+    .note("iss is https://accounts.google.com or, rarely, accounts.google.com: two entries, each matched exactly")
     .note("access tokens (ya29.) are opaque and for Google alone")
     .note("identify people by sub; an address in email may change hands")
     .sample(json!({"sub": "110169484474386276334", "email": "ada@example.com", "email_verified": true, "at_hash": "x"}))
@@ -33,6 +36,7 @@ pub fn firebase(project: &str) -> Preset {
     let keys = "https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com";
     let issuer = IssuerName::Exact(format!("https://securetoken.google.com/{project}"));
     firebase_token("Firebase ID token", project, issuer, keys)
+        .see("https://firebase.google.com/docs/emulator-suite/connect_auth")
         .note("the address in the documentation answers with certificates by kid; this one is the same as a JWK Set")
         .note("tokens of the emulator are unsigned and refused")
         .near_miss(

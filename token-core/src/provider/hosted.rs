@@ -64,11 +64,19 @@ pub fn clerk<O: Into<String>>(frontend_api: &str, origins: impl IntoIterator<Ite
     )
     .mapping(ClaimMapping::default().scopes([]).roles([GrantSource::names(["o", "rol"])]))
     .require_claim(ClaimRule::one_of("azp", origins))
+    // A session with tasks left to do is, to Clerk, one that is signed out.
+    .require_claim(ClaimRule::one_of("sts", ["active"]).or_absent())
+    .require_claim(ClaimRule::absent("aud"))
+    .see("https://clerk.com/docs/guides/sessions/session-tokens")
+    .see("https://clerk.com/docs/guides/configure/session-tasks")
     .note("a token lives for 60 s: a leeway of 30 s is half of that again")
+    .note("a token made from a template may have aud, and is for another service: it is refused unless audience() says otherwise")
     .note("azp is absent from tokens of native applications; add or_absent() for those")
     .sample(json!({"sub": "user_1", "sid": "sess_1", "azp": azp, "v": 2, "o": {"id": "org_1", "rol": "admin"}}))
     .near_miss("a page of another origin", json!({"azp": "https://evil.example"}))
-    .near_miss("no word of the page", json!({"azp": null}));
+    .near_miss("no word of the page", json!({"azp": null}))
+    .near_miss("a session that is pending", json!({"sts": "pending"}))
+    .near_miss("a token from a template, for another service", json!({"aud": "another-service"}));
     preset.audience = AudienceRule::ClaimsInstead;
     preset
 }
@@ -87,10 +95,12 @@ pub fn zitadel(instance: &str, project_id: &str) -> Preset {
         KeysAt::Discovery,
     )
     .mapping(ClaimMapping::default().roles([GrantSource::keys(roles), GrantSource::keys(of_project.as_str())]))
+    .see("https://zitadel.com/docs/guides/integrate/retrieve-user-roles")
     .note("access tokens are opaque unless the application is set to JWT")
     .note("under each role stand the organisations that granted it: in a product with many customers, check yours")
     .sample(json!({"sub": "1", "client_id": "client", roles: {"admin": {"211": "org.example"}}}))
-    .near_miss("another project", json!({"aud": ["another-project"]}));
+    .near_miss("another project", json!({"aud": ["another-project"]}))
+    .near_miss("the ID token of the same login", json!({"aud": ["client"], "at_hash": "x", "amr": ["pwd"]}));
     preset.audience = AudienceRule::Names(vec![project_id.into()]);
     preset
 }
@@ -106,9 +116,13 @@ pub fn logto(endpoint: &str) -> Preset {
         KeysAt::Discovery,
     )
     .algorithms(&[Algorithm::ES384, Algorithm::RS256])
+    .see("https://docs.logto.io/developers/signing-keys")
+    .see("https://docs.logto.io/concepts/opaque-token")
+    .note("keys are on an elliptic curve unless the operator rotated them to RSA")
     .note("without resource in the request the access token is opaque")
     .sample(json!({"sub": "u1", "client_id": "client", "scope": "read:users", "jti": "1"}))
     .near_miss("a token for an organisation", json!({"aud": "urn:logto:organization:o1"}))
+    .near_miss("the ID token of the same login", json!({"aud": "client", "at_hash": "x", "scope": null}))
 }
 
 /// Access tokens of a Kinde business, `https://example.kinde.com`, for an API registered there.
@@ -118,16 +132,19 @@ pub fn kinde(business: &str) -> Preset {
     let keys = KeysAt::JwksUri(format!("{issuer}/.well-known/jwks"));
     Preset::new(
         "Kinde access token",
-        "https://docs.kinde.com/build/tokens/verifying-json-web-tokens/",
+        "https://docs.kinde.com/build/tokens/about-access-tokens",
         exact(issuer),
         keys,
     )
+    .see("https://docs.kinde.com/developer-tools/your-apis/register-manage-apis")
+    .see("https://docs.kinde.com/build/tokens/about-id-tokens")
     .mapping(ClaimMapping::default().scopes([GrantSource::names("scp"), GrantSource::names("permissions")]))
     .note("aud is an empty array until an API is registered and asked for: such a token is for nobody")
     .sample(
         json!({"sub": "kp_1", "azp": "client", "scp": ["openid"], "permissions": ["read:users"], "org_code": "org_1"}),
     )
     .near_miss("a token for nobody", json!({"aud": []}))
+    .near_miss("the ID token of the same login", json!({"aud": ["https://example.kinde.com"], "at_hash": "x", "scp": null}))
 }
 
 /// ID tokens of Sign in with Apple, for these bundle or service ids.
@@ -137,6 +154,7 @@ pub fn apple<C: Into<String>>(client_ids: impl IntoIterator<Item = C>) -> Preset
     let keys = KeysAt::JwksUri("https://appleid.apple.com/auth/keys".into());
     let mut preset = Preset::new("Apple ID token", source, exact("https://appleid.apple.com"), keys)
         .mapping(ClaimMapping::default().scopes([]).roles([]))
+        .see("https://developer.apple.com/documentation/signinwithapple/receiving-a-users-identity-token")
         .note("email_verified and is_private_email may be the words true and false")
         .sample(json!({"sub": "001", "email": "ada@example.com", "email_verified": "true", "c_hash": "x"}))
         .near_miss("the ID token of another app", json!({"aud": "com.example.another"}));

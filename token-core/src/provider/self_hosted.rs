@@ -20,6 +20,7 @@ pub fn keycloak(realm: &str, client: &str) -> Preset {
         .mapping(ClaimMapping::default().roles(roles))
         .note("aud names this API only with an audience mapper; account is in the tokens of every client, and never the API")
         .note("a token got under another host name has another issuer: set the frontend URL")
+        .see("https://www.keycloak.org/docs/25.0.0/upgrading/#nonce-claim-is-only-added-to-the-id-token")
         .note("until version 24 access tokens had nonce, which marks ID tokens; turn it off or upgrade")
         .sample(json!({
             "sub": "aaaa", "typ": "Bearer", "azp": "web", "sid": "s", "scope": "openid read:users",
@@ -38,10 +39,12 @@ pub fn ory_hydra(issuer: &str) -> Preset {
     let source = "https://www.ory.sh/docs/oauth2-oidc/jwt-access-token";
     Preset::new("Ory Hydra access token", source, IssuerName::Exact(issuer.into()), KeysAt::Discovery)
         .mapping(ClaimMapping::default().scopes([GrantSource::names("scp")]).roles([]))
+        .see("https://www.ory.sh/docs/hydra/guides/audiences")
         .note("aud is an empty array unless the client asks for one: such a token is for nobody")
         .note("claims of your own are under ext")
         .sample(json!({"sub": "u1", "client_id": "client", "scp": ["read:users"], "ext": {"plan": "gold"}, "jti": "1"}))
         .near_miss("a token for nobody", json!({"aud": []}))
+        .near_miss("the ID token of the same login", json!({"aud": ["client"], "at_hash": "x", "scp": null}))
 }
 
 /// Access tokens of an Authentik provider, `https://login.example.com/application/o/shop/`. The audience is its client id.
@@ -52,6 +55,8 @@ pub fn authentik(issuer: &str) -> Preset {
         .algorithms(&[Algorithm::RS256, Algorithm::ES256])
         .mapping(ClaimMapping::default().roles([GrantSource::names("groups")]))
         .note("the issuer ends with a slash, or is that of the whole server, by a setting")
+        .see("https://github.com/goauthentik/authentik/blob/main/authentik/providers/oauth2/models.py")
+        .note("a provider with an encryption key sends JWE, which is refused")
         .note("a provider without a signing key signs with HS256 and the client's secret; give it a key")
         .sample(json!({"sub": "u1", "azp": "client", "scope": "read:users", "groups": ["staff"]}))
         .near_miss("the token of another provider", json!({"aud": "another-client"}))

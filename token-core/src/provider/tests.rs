@@ -26,7 +26,8 @@ fn every_preset_is_data_and_makes_an_issuer() {
         let json = serde_json::to_string(&preset).unwrap();
         assert_eq!(serde_json::from_str::<Preset>(&json).unwrap(), preset, "{}", preset.name);
         assert!(
-            preset.source.starts_with("https://") && !preset.sample.near_misses.is_empty()
+            [&preset.source].into_iter().chain(&preset.more_sources).all(|source| source.starts_with("https://"))
+                && !preset.sample.near_misses.is_empty()
                 || preset.padded
                 || preset.name.contains("cookie"),
             "{}",
@@ -50,6 +51,25 @@ fn a_preset_without_audience_and_without_rules_makes_nothing() {
     let mut preset = cognito("eu-west-1", "eu-west-1_example", ["client"]);
     preset.claims.clear();
     assert!(preset.issuer().unwrap_err().to_string().contains("whom a token is for"));
+}
+
+#[test]
+fn a_preset_that_is_told_its_audience_asks_for_it() {
+    let preset = cognito("eu-west-1", "eu-west-1_example", ["client"]);
+    assert!(preset.claims.contains(&ClaimRule::absent("aud")));
+    let bound = preset.audience(["https://api.example.com"]);
+    assert_eq!(bound.audience, AudienceRule::Names(vec!["https://api.example.com".to_owned()]));
+    assert!(!bound.claims.contains(&ClaimRule::absent("aud")));
+    assert!(bound.claims.contains(&ClaimRule::one_of("token_use", ["access"])));
+}
+
+#[test]
+fn the_issuer_that_google_sometimes_names_without_a_scheme_can_be_trusted_beside_the_other() {
+    let with_scheme = google(["client"]);
+    let mut without = with_scheme.clone();
+    without.issuer = IssuerName::Exact("accounts.google.com".to_owned());
+    let builder = crate::ResourceServer::builder("api").trust(with_scheme.issuer().unwrap());
+    builder.trust(without.issuer().unwrap()).build().unwrap();
 }
 
 #[test]

@@ -193,6 +193,29 @@ fn a_management_token_is_known_by_its_audience() {
     assert!(ResourceServer::builder(AUDIENCE).trust(open).build().is_err());
 }
 
+#[tokio::test]
+async fn a_management_token_is_blacklisted_by_its_audience_and_its_jti() {
+    let trusted =
+        |api_key: &str| provider::auth0_management_legacy(api_key).issuer_with_keys(secret(OTHER_SECRET)).unwrap();
+    let api = ResourceServer::builder(AUDIENCE)
+        .clock(Hands::at(NOW))
+        .trust(trusted("KEY-1"))
+        .trust(trusted("KEY-2"))
+        .deny_list(MemoryDenyList::new())
+        .build()
+        .unwrap();
+    let token = |aud: &str, jti: &str| {
+        let claims = json!({"aud": aud, "jti": jti, "exp": NOW + 60, "scopes": {"users": {"actions": ["read"]}}});
+        signed(OTHER_SECRET, json!({"alg": "HS256"}), &claims)
+    };
+    let all = [token("KEY-1", "1"), token("KEY-1", "2"), token("KEY-2", "1")];
+    let kinds = || all.iter().map(|token| kind(&api, token)).collect::<Vec<_>>();
+    assert_eq!(kinds(), [None, None, None]);
+    let issuer = ask(&api, &all[0]).unwrap().issuer().to_owned();
+    api.deny(Deny::token_id(&issuer, "1"), Timestamp::MAX).await.unwrap();
+    assert_eq!(kinds(), [Some(ErrorKind::Inactive), None, None], "warm, and neither another jti nor another audience");
+}
+
 #[test]
 fn a_claim_rule_is_held_against_signed_claims_and_header() {
     let rule = ClaimRule::one_of("token_use", ["access"]);

@@ -1,0 +1,141 @@
+//! Each provider's good token and its near misses as rows of the case table: the same answer through tower, axum and actix-web, and by name.
+
+use token_core::provider::{self, AudienceRule, KeysAt, Preset};
+use token_core::{CsrfRule, ErrorKind, ResourceServer, TokenKind};
+use token_test::TestIssuer;
+use token_tests::{Ask, Via, ask};
+
+use crate::cases::{Case, case, check};
+
+const TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
+
+fn presets() -> Vec<Preset> {
+    vec![
+        provider::auth0("example.eu.auth0.com"),
+        provider::auth0_delegation("example.auth0.com", "target"),
+        provider::auth0_management_legacy("API-KEY"),
+        provider::keycloak("https://login.example.com/realms/shop", "api"),
+        provider::entra_v2(TENANT),
+        provider::entra_v1(TENANT),
+        provider::entra_multi_tenant(),
+        provider::cognito("eu-west-1", "eu-west-1_example", ["client"]),
+        provider::aws_alb("eu-west-1", "arn:aws:elasticloadbalancing:x", "https://idp.example", "client"),
+        provider::okta("example.okta.com", "default"),
+        provider::google(["client"]),
+        provider::firebase("project"),
+        provider::firebase_session_cookie("project", CsrfRule::same_origin()),
+        provider::google_iap("/projects/1/apps/x"),
+        provider::supabase("abcdefgh"),
+        provider::clerk("https://clerk.example.com", ["https://app.example.com"]),
+        provider::zitadel("https://example.zitadel.cloud", "1234"),
+        provider::logto("https://example.logto.app"),
+        provider::kinde("https://example.kinde.com"),
+        provider::apple(["com.example.app"]),
+        provider::ory_hydra("https://hydra.example.com"),
+        provider::authentik("https://login.example.com/application/o/shop/"),
+        provider::github_actions(["2"]),
+        provider::kubernetes("https://kubernetes.example", ["prod"]),
+        provider::spiffe("example.org", "https://spire.example/bundle"),
+        provider::cloudflare_access("team", "tag"),
+    ]
+}
+
+/// The request that carries a token where this provider's come: what `token_sources` says, as plain data.
+fn request(preset: &Preset, token: &str) -> Ask {
+    let path = if preset.kind == TokenKind::Id { "/id" } else { "/any" };
+    let source = serde_json::to_value(&preset.token_sources[0]).unwrap();
+    if let Some(name) = source["header"]["name"].as_str() {
+        return Ask::of(path).header(name, token);
+    }
+    if let Some(name) = source["cookie"]["name"].as_str() {
+        return Ask::of(path).header("cookie", format!("{name}={token}")).header("sec-fetch-site", "same-origin");
+    }
+    assert_eq!(source, "authorization");
+    Ask::of(path).bearer(token)
+}
+
+/// What a near miss that every provider has is refused as. `None` where it depends on the provider.
+fn expected(preset: &Preset, miss: &str) -> Option<ErrorKind> {
+    let nameless = matches!(preset.issuer, provider::IssuerName::Nameless(_) | provider::IssuerName::TrustDomain(_));
+    Some(match miss {
+        // Where the issuer has no name, the entry is found by what is wrong here.
+        "another issuer" | "another audience" | "no audience" if nameless => return None,
+        // A key that was handed over has no name that a fetch could look for again.
+        "another tenant's key" | "claims changed after signing" => ErrorKind::BadSignature,
+        "another issuer" => ErrorKind::UnknownIssuer,
+        "a token that expired" => ErrorKind::Expired,
+        "no signature" | "the public key as a secret" => ErrorKind::AlgorithmNotAllowed,
+        "a logout token" | "a refresh token" | "an ID token" => ErrorKind::WrongType,
+        // Where ID tokens are taken, an access token is one for the API, and this one is for the client.
+        "another audience" | "no audience" | "an access token" => ErrorKind::WrongAudience,
+        _ => return None,
+    })
+}
+
+#[actix_web::test]
+async fn every_preset_gets_the_same_answers_in_every_framework() {
+    let (mut rows, mut by_name) = (0, 0);
+    for preset in presets() {
+        let like = TestIssuer::like(&preset).await;
+        let api = ResourceServer::builder(like.issuer().audience())
+            .token_sources(preset.token_sources.clone())
+            .trust(like.trusted().unwrap())
+            .realm("tests")
+            .build()
+            .unwrap();
+        api.ready().await.unwrap();
+        let mut cases = vec![case("the good token", request(&preset, &like.token().mint()), Ok("somebody"))];
+        let misses = like.near_misses();
+        for (miss, token) in &misses {
+            let refused = api.authenticate(token_core::Presented::token(token)).await;
+            let error = refused.err().unwrap_or_else(|| panic!("{}: took {miss}", preset.name));
+            if let Some(kind) = expected(&preset, miss) {
+                assert_eq!(error.kind(), kind, "{}, {miss}: {error}", preset.name);
+                by_name += 1;
+            }
+            let leaked: &'static str = Box::leak(miss.clone().into_boxed_str());
+            cases.push(Case {
+                name: leaked,
+                ask: request(&preset, token),
+                anonymous: false,
+                expect: Err(error.kind()),
+            });
+        }
+        for case in cases {
+            let mut replies = Vec::new();
+            for via in Via::ALL {
+                let reply = ask(via, &api, false, &case.ask).await;
+                check(&case, via, &reply);
+                replies.push(reply);
+            }
+            assert!(replies.windows(2).all(|two| two[0].status == two[1].status), "{}, {}", preset.name, case.name);
+            rows += 1;
+        }
+    }
+    assert!(rows > 330 && by_name > 220, "{rows} rows, {by_name} of them by name");
+}
+
+/// What has to be among the near misses of every preset, in one shape or another.
+#[tokio::test]
+async fn every_preset_has_the_near_misses_that_matter() {
+    for preset in presets() {
+        let name = &preset.name;
+        let misses: Vec<String> =
+            TestIssuer::like(&preset).await.near_misses().into_iter().map(|(miss, _)| miss).collect();
+        let has = |words: &[&str]| misses.iter().any(|miss| words.iter().any(|word| miss.contains(word)));
+        assert!(has(&["another tenant's key"]), "{name}: {misses:?}");
+        let other_kind = if preset.kind == TokenKind::Id { "an access token" } else { "ID token" };
+        assert!(has(&[other_kind]), "{name}: {misses:?}");
+        match preset.audience {
+            // The audience is in a claim, or in the header, of the provider's own.
+            AudienceRule::ClaimsInstead if matches!(preset.keys, KeysAt::PemPerKid(_)) => {
+                assert!(has(&["another balancer"]) && has(&["another client"]), "{name}: {misses:?}");
+            }
+            AudienceRule::ClaimsInstead => {
+                assert!(has(&["another app client", "another origin"]), "{name}: {misses:?}");
+                assert!(has(&["another API", "another service"]), "{name}: {misses:?}");
+            }
+            _ => assert!(has(&["another audience"]), "{name}: {misses:?}"),
+        }
+    }
+}
