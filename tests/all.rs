@@ -14,5 +14,6 @@ mod on_behalf;
 mod opaque;
 mod outages;
 mod presets;
+mod rules;
 mod spans;
 mod tenants;
