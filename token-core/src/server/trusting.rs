@@ -58,8 +58,8 @@ impl ResourceServer {
             resolving.forget(identifier);
         }
         let tenants = server.0.tenants.iter().flat_map(Tenants::all);
-        let among_tenants = tenants.fold(false, |any, tenant| tenant.remove(identifier) || any);
-        server.remove(identifier) || among_tenants
+        let among_tenants = tenants.filter(|tenant| tenant.remove(identifier)).count();
+        server.remove(identifier) || among_tenants > 0
     }
 
     /// The server of one tenant: a registry of its own, all else shared.
