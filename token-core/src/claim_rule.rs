@@ -28,6 +28,7 @@ pub struct ClaimRule {
     one_of: Vec<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     or_absent: bool,
+    /// Whether none of them may be there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     absent: bool,
     /// Whether it speaks of the JWS header in place of the claims.
