@@ -26,6 +26,7 @@ pub struct ClaimRule {
     /// What one of them must be: this string, or an array with this string in it. Without any, being there is enough.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     one_of: Vec<String>,
+    /// Whether a token without the claim passes, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     or_absent: bool,
     /// Whether none of them may be there.
