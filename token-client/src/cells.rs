@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use crate::flight::Cell;
+use crate::sync::Mutex;
 
 /// How many tokens a generation holds. Two of them live at a time.
 const GENERATION: usize = 5_000;

@@ -1,20 +1,18 @@
 //! One token and the one request that renews it: many callers ask, one task of its own asks the server, none of them can stop it.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwapOption;
 use token_core::http::BoxFuture;
 use token_core::{Clock, Timestamp};
-use tokio::runtime::Handle;
-use tokio::sync::watch;
 
 use crate::acquire::Acquire;
 use crate::client::misconfigured;
 use crate::error::TokenError;
 use crate::random;
 use crate::renewal::{self, Failed, Held, Next, RenewalSettings};
+use crate::sync::{ArcSwapOption, Handle, Mutex, MutexGuard, watch};
 use crate::telemetry::Asks;
 use crate::token::Token;
 

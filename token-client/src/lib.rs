@@ -76,6 +76,7 @@ mod secret;
 mod send;
 mod source;
 mod store;
+mod sync;
 mod telemetry;
 mod token;
 

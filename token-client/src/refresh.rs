@@ -1,12 +1,11 @@
 //! A refresh token in a store goes in, access tokens come out, by one process at a time (RFC 6749 section 6, RFC 9700 4.14.2).
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use token_core::http::BoxFuture;
 use token_core::{Clock, StoreError, Timestamp};
-use tokio::time::Instant;
 
 use crate::acquire::Acquire;
 use crate::client::{TokenClient, misconfigured};
@@ -19,6 +18,7 @@ use crate::response::TokenResponse;
 use crate::secret::{AccessToken, IdToken, RefreshToken};
 use crate::source::TokenSource;
 use crate::store::SwapStore;
+use crate::sync::{Instant, Mutex, MutexGuard, sleep};
 use crate::telemetry::Asks;
 use crate::token::Token;
 
@@ -200,7 +200,7 @@ impl Renewer {
                 }
                 Step::Again => {}
                 Step::Wait => {
-                    tokio::time::sleep(pause).await;
+                    sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_millis(320));
                 }
             }
@@ -328,7 +328,7 @@ impl Renewer {
         &**self.client.clock()
     }
 
-    fn unwritten(&self) -> std::sync::MutexGuard<'_, Option<Unwritten>> {
+    fn unwritten(&self) -> MutexGuard<'_, Option<Unwritten>> {
         self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use bytes::Bytes;
 use token_core::StoreError;
 use token_core::http::BoxFuture;
+
+use crate::sync::Mutex;
 
 /// A store of records, one under each name, shared by every process that uses the same refresh tokens.
 ///

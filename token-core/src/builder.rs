@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-
 use crate::audience::Audience;
 use crate::challenge::Protection;
 use crate::compiler::{Clients, Compiler, Purpose};
@@ -17,6 +15,7 @@ use crate::resolver::{IssuerResolver, ResolverSettings, Resolving};
 use crate::server::{Inner, ResourceServer};
 use crate::source::TokenSource;
 use crate::stores::{DenyList, WhenUnreachable};
+use crate::sync::ArcSwap;
 use crate::tenants::{TenantResolver, Tenants};
 use crate::token_cache::{TokenCache, TokenCacheSettings};
 use crate::{Clock, SystemClock};

@@ -1,6 +1,5 @@
 //! From what an operator says of an issuer to what the gate holds, or to the reason why no safe verifier can be made of it.
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use crate::kind::TokenKind;
 use crate::mapping::Mapping;
 use crate::opaque::{Exchange, Kind, Opaque, OpaqueVerifier};
 use crate::registry::Naming;
+use crate::sync::atomic::AtomicBool;
 use crate::trusted::{Accepts, TrustedIssuer};
 use crate::userinfo::{Protocol, UserInfo};
 

@@ -42,6 +42,7 @@ mod server;
 mod source;
 mod static_keys;
 mod stores;
+mod sync;
 pub mod telemetry;
 mod tenants;
 mod time;

@@ -8,8 +8,6 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-
 use crate::audience::Audience;
 use crate::bearer::{self, Candidate};
 use crate::builder::ResourceServerBuilder;
@@ -28,6 +26,7 @@ use crate::registry::Registry;
 use crate::resolver::{self, Landed, Lookup, Resolving};
 use crate::source::TokenSource;
 use crate::stores::{DenyList, WhenUnreachable};
+use crate::sync::ArcSwap;
 use crate::telemetry;
 use crate::tenants::Tenants;
 use crate::token_cache::{Key, TokenCache};

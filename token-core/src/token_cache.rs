@@ -7,15 +7,16 @@
 use std::cell::Cell;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use arc_swap::{ArcSwapOption, Guard};
+use arc_swap::Guard;
 
 use crate::Timestamp;
 use crate::bearer::Candidate;
 use crate::jose::signature::sha256;
+use crate::sync::ArcSwapOption;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::verified::{Facts, Verified};
 
 /// Bounds of the verified-token cache.
@@ -312,7 +313,7 @@ impl Entry {
 
 /// A small number of the calling thread's own.
 fn shard() -> u8 {
-    static NEXT: AtomicU8 = AtomicU8::new(0);
+    static NEXT: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
     thread_local!(static MINE: Cell<u8> = const { Cell::new(u8::MAX) });
     MINE.with(|mine| {
         if mine.get() == u8::MAX {

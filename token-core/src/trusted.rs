@@ -1,7 +1,6 @@
 //! An issuer as the gate holds it: its rules, ready to be applied, and its keys. The rules of RFC 7519 section 4.1 and RFC 9068 section 4.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -18,6 +17,7 @@ use crate::kind::{self, TokenKind};
 use crate::mapping::Mapping;
 use crate::opaque::Opaque;
 use crate::registry::{Naming, TENANT};
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::{Error, ErrorKind, Timestamp};
 
 /// One trusted issuer.

@@ -82,5 +82,7 @@ fn supply() -> Outcome {
     }
     cargo("deny --offline check bans licenses sources")?;
     cargo("hack check -p token-core --lib --feature-powerset --depth 2 --at-least-one-of aws-lc-rs,rust-crypto")?;
-    cargo("package --workspace --exclude token-tests --exclude token-examples --exclude xtask --no-verify")
+    cargo(
+        "package --workspace --exclude token-tests --exclude token-examples --exclude token-sync-shuttle --exclude token-core-shuttle --exclude token-client-shuttle --exclude xtask --no-verify",
+    )
 }

@@ -32,6 +32,12 @@ const SECTIONS: &[(&str, &str, &str, &str)] = &[
         "| fault | no keys yet | known key | past the fresh time | after healing |",
     ),
     ("advisories", "Known advisories", "The class of each is tried against us.", "| advisory | class of bug | test |"),
+    (
+        "concurrency",
+        "Concurrency",
+        "The crates' own sources under shuttle's scheduler (`shuttle/`): what held in so many interleavings of requests, fetches, evictions and ends of tasks.",
+        "| of | what | schedules |",
+    ),
     ("fuzz", "Fuzzing", "Smoke runs over the committed corpora.", "| target | how |"),
 ];
 

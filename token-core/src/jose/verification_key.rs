@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::algorithm::{Algorithm, Algorithms};
 use super::material::{Material, UnusableKey};
 use super::signature::{Verifier, sha256};
 use super::{der, pem};
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// A key that signatures are verified with, bound to the algorithms it may be used for.
 pub(crate) struct VerificationKey {

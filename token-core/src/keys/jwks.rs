@@ -7,15 +7,11 @@ mod tests;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
-use arc_swap::{ArcSwapOption, Guard};
+use arc_swap::Guard;
 use bytes::Bytes;
-use tokio::runtime::Handle;
-use tokio::sync::watch;
-use tokio::task::AbortHandle;
 
 use super::refresh::{Decision, FlightId, Landing, Question, State, Why, decide};
 use super::settings::JwksSettings;
@@ -23,6 +19,8 @@ use super::source::{FetchError, FetchedKeys, KeySource};
 use super::state::{KeyState, KeyStatus, KeysUnavailable};
 use super::{Answer, Fetched, KeyFetch, Missing};
 use crate::jose::jwk_set::{KeySet, KeySetError, Origin};
+use crate::sync::atomic::{AtomicI64, Ordering};
+use crate::sync::{AbortHandle, ArcSwapOption, Handle, Mutex, MutexGuard, watch};
 use crate::telemetry;
 use crate::{Clock, Timestamp};
 use flight::{Flight, Progress};

@@ -4,19 +4,20 @@
 //! however the task ends nobody is left waiting.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use tokio::runtime::Handle;
-use tokio::sync::watch;
+use std::sync::{Arc, PoisonError};
 
 use crate::http::BoxFuture;
 use crate::stores::AnswerKey;
+use crate::sync::{Handle, Mutex, MutexGuard, watch};
 
 /// The questions under way at one endpoint.
 pub(crate) struct Flights<T> {
-    under_way: Arc<Mutex<HashMap<AnswerKey, watch::Receiver<Option<T>>>>>,
+    under_way: Arc<Mutex<Flying<T>>>,
     most: usize,
 }
+
+/// Each question with the epoch it was asked in. The newest only: an older one goes on for those who wait for it.
+type Flying<T> = HashMap<AnswerKey, (u64, watch::Receiver<Option<T>>)>;
 
 /// No question was asked: too many are under way, or there is no runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,18 +28,20 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         Self { under_way: Arc::default(), most }
     }
 
-    /// The answer to the question of this key: of the one that is under way, or of `question`, which is asked then. `Err` in the
-    /// future means that the task ended without an answer.
+    /// The answer to the question of this key: of the one that is under way, or of `question`, which is asked then. A question of an
+    /// earlier `epoch` is not joined: something was evicted since, and its answer may be of before. `Err` in the future means that the
+    /// task ended without an answer.
     pub(crate) fn join<F>(
         &self,
         key: AnswerKey,
+        epoch: u64,
         question: impl FnOnce() -> F,
     ) -> Result<BoxFuture<'static, Result<T, Grounded>>, Grounded>
     where
         F: Future<Output = T> + Send + 'static,
     {
         let mut under_way = lock(&self.under_way);
-        if let Some(progress) = under_way.get(&key) {
+        if let Some((_, progress)) = under_way.get(&key).filter(|(asked_in, _)| *asked_in >= epoch) {
             return Ok(Box::pin(wait(progress.clone())));
         }
         let runtime = Handle::try_current().map_err(|_| Grounded)?;
@@ -46,10 +49,10 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
             return Err(Grounded);
         }
         let (sender, progress) = watch::channel(None);
-        under_way.insert(key, progress.clone());
+        under_way.insert(key, (epoch, progress.clone()));
         drop(under_way);
         // Outside the lock: a runtime that is shutting down drops the task on the spot, and its drop takes the lock.
-        let landing = Landing { under_way: Arc::clone(&self.under_way), key };
+        let landing = Landing { under_way: Arc::clone(&self.under_way), key, epoch };
         let question = question();
         runtime.spawn(async move {
             let answer = question.await;
@@ -71,15 +74,19 @@ async fn wait<T: Clone>(mut progress: watch::Receiver<Option<T>>) -> Result<T, G
     landed.clone().ok_or(Grounded)
 }
 
-/// Takes the question off the list, however it ended.
+/// Takes the question off the list, however it ended, unless a newer one has taken its place.
 struct Landing<T> {
-    under_way: Arc<Mutex<HashMap<AnswerKey, watch::Receiver<Option<T>>>>>,
+    under_way: Arc<Mutex<Flying<T>>>,
     key: AnswerKey,
+    epoch: u64,
 }
 
 impl<T> Drop for Landing<T> {
     fn drop(&mut self) {
-        lock(&self.under_way).remove(&self.key);
+        let mut under_way = lock(&self.under_way);
+        if under_way.get(&self.key).is_some_and(|(asked_in, _)| *asked_in == self.epoch) {
+            under_way.remove(&self.key);
+        }
     }
 }
 
@@ -110,8 +117,8 @@ mod tests {
                 7
             }
         };
-        drop(flights.join(key("a"), question).unwrap());
-        let waiting: Vec<_> = (0..100).map(|_| flights.join(key("a"), question).unwrap()).collect();
+        drop(flights.join(key("a"), 0, question).unwrap());
+        let waiting: Vec<_> = (0..100).map(|_| flights.join(key("a"), 0, question).unwrap()).collect();
         gate.add_permits(1);
         for answer in waiting {
             assert_eq!(answer.await, Ok(7));
@@ -122,24 +129,44 @@ mod tests {
     #[tokio::test]
     async fn nobody_is_stranded_by_a_question_that_panics() {
         let flights = Flights::<u8>::new(10);
-        let answer = flights.join(key("a"), || async { panic!("on purpose") }).unwrap();
+        let answer = flights.join(key("a"), 0, || async { panic!("on purpose") }).unwrap();
         assert_eq!(answer.await, Err(Grounded));
-        assert_eq!(flights.join(key("a"), || async { 1 }).unwrap().await, Ok(1));
+        assert_eq!(flights.join(key("a"), 0, || async { 1 }).unwrap().await, Ok(1));
+    }
+
+    #[tokio::test]
+    async fn a_question_from_before_an_eviction_is_not_joined_and_does_not_hide_the_new_one() {
+        let flights = Flights::new(10);
+        let gate = Arc::new(Semaphore::new(0));
+        let ask = |answer: u8, gate: Arc<Semaphore>| {
+            move || async move {
+                gate.acquire().await.unwrap().forget();
+                answer
+            }
+        };
+        let before = flights.join(key("a"), 0, ask(1, Arc::clone(&gate))).unwrap();
+        let gate_of_the_new = Arc::new(Semaphore::new(0));
+        let after = flights.join(key("a"), 1, ask(2, Arc::clone(&gate_of_the_new))).unwrap();
+        gate.add_permits(1);
+        assert_eq!(before.await, Ok(1), "who asked before gets what was asked before");
+        let joined = flights.join(key("a"), 1, || async { 3 }).unwrap();
+        gate_of_the_new.add_permits(1);
+        assert_eq!((after.await, joined.await, flights.len()), (Ok(2), Ok(2), 0));
     }
 
     #[tokio::test]
     async fn too_many_questions_are_not_asked_and_known_ones_still_joined() {
         let flights = Flights::<u8>::new(1);
-        let first = flights.join(key("a"), std::future::pending).unwrap();
-        assert!(flights.join(key("b"), || async { 1 }).is_err());
-        assert!(flights.join(key("a"), || async { 1 }).is_ok());
+        let first = flights.join(key("a"), 0, std::future::pending).unwrap();
+        assert!(flights.join(key("b"), 0, || async { 1 }).is_err());
+        assert!(flights.join(key("a"), 0, || async { 1 }).is_ok());
         drop(first);
     }
 
     #[test]
     fn without_a_runtime_nothing_is_asked_and_nothing_is_left_behind() {
         let flights = Flights::<u8>::new(1);
-        assert!(flights.join(key("a"), || async { 1 }).is_err());
+        assert!(flights.join(key("a"), 0, || async { 1 }).is_err());
         assert_eq!(flights.len(), 0);
     }
 
@@ -148,7 +175,7 @@ mod tests {
         let flights = Flights::<u8>::new(10);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let within = runtime.enter();
-        let answer = flights.join(key("a"), std::future::pending).unwrap();
+        let answer = flights.join(key("a"), 0, std::future::pending).unwrap();
         drop(within);
         drop(runtime);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

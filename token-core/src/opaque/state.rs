@@ -1,8 +1,7 @@
 //! One endpoint at run time: its settings, the questions under way, its breaker, and what an operator sees of it.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -14,6 +13,8 @@ use super::{OpaqueError, OpaqueVerifier};
 use crate::audience::Audience;
 use crate::kind::TokenKind;
 use crate::stores::StoreError;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use crate::{Error, Timestamp, Verified};
 
 /// So many questions may be under way at once; more tokens than that get 503.

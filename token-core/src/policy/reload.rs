@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-
 use super::{Change, Policy, PolicyError};
 use crate::compiler::Compiler;
 use crate::file;
 use crate::jose::signature::sha256;
 use crate::registry::Registry;
 use crate::server::Inner;
+use crate::sync::ArcSwap;
 
 use crate::{ConfigError, ResourceServer, ResourceServerBuilder};
 

@@ -1,15 +1,14 @@
 //! A name that a stranger may have made up in, one question about it however many wait, and a bounded memory of how it ended.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
-use tokio::runtime::Handle;
-use tokio::sync::watch;
 use tracing::Instrument;
 
 use super::{ResolverSettings, Unresolved};
 use crate::Timestamp;
 use crate::http::BoxFuture;
+use crate::sync::{Handle, Mutex, MutexGuard, timeout, watch};
 use crate::telemetry;
 
 /// The longest name that is looked up, in bytes.
@@ -167,7 +166,7 @@ struct Flight<D: Directory> {
 impl<D: Directory> Flight<D> {
     async fn fly(mut self) {
         let (patience, span) = (self.directory.lookups().settings.timeout, telemetry::lookup_span());
-        let looked_up = tokio::time::timeout(patience, self.directory.ask(&self.name)).instrument(span.clone()).await;
+        let looked_up = timeout(patience, self.directory.ask(&self.name)).instrument(span.clone()).await;
         self.landed = match looked_up {
             Ok(Ok(Some(found))) => self.install(found),
             Ok(Ok(None)) => Landed::Stranger,

@@ -17,6 +17,7 @@ use crate::keys::{Answer, Fetched, Missing};
 use crate::kind::TokenKind;
 use crate::opaque::{Found, Opaque, OpaqueAnswer, OpaqueError};
 use crate::stores::{AnswerKey, AnswerTag, StoreError, StoredAnswer};
+use crate::sync::timeout;
 use crate::telemetry;
 use crate::trusted::TrustedIssuer;
 use crate::typed::Typed;
@@ -47,7 +48,7 @@ impl ResourceServer {
             let token = Box::<str>::from(token);
             async move { server.0.find_out(&issuer, &opaque, key, &token, jwt).await }
         };
-        let found = match opaque.flights.join(key, question) {
+        let found = match opaque.flights.join(key, opaque.epoch(), question) {
             Ok(answer) => answer.await.unwrap_or(Found::Unavailable(SOON)),
             Err(_) => Found::Unavailable(SOON),
         };
@@ -213,7 +214,7 @@ impl Inner {
         token: &str,
     ) -> Result<Option<String>, OpaqueError> {
         let asked = opaque.verifier.ask(token, self.clock.now());
-        let answer = tokio::time::timeout(opaque.settings.timeout, asked).await.map_err(|_| OpaqueError::Timeout)??;
+        let answer = timeout(opaque.settings.timeout, asked).await.map_err(|_| OpaqueError::Timeout)??;
         match answer {
             OpaqueAnswer::Inactive => Ok(None),
             OpaqueAnswer::Claims(json) => Ok(Some(json)),
@@ -328,7 +329,7 @@ fn tags(facts: &Facts) -> Vec<AnswerTag> {
 
 /// What the store says, unless it is slow or down: then it is as if it had nothing.
 async fn in_time<T>(opaque: &Opaque, asked: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
-    let answer = tokio::time::timeout(STORE_TIMEOUT, asked).await;
+    let answer = timeout(STORE_TIMEOUT, asked).await;
     match answer.unwrap_or_else(|_| Err(StoreError::Unreachable("no answer in time".to_owned()))) {
         Ok(value) => {
             opaque.store_answered();

@@ -28,8 +28,9 @@ impl ResourceServer {
         MaybeReady::waiting(async move { written.await.map_err(|error| out_of_reach("the deny-list", &error)) })
     }
 
-    /// Forgets what is cached of these tokens. What is cached here is gone when this returns; a shared store is gone through when the
-    /// answer has been awaited. The answer is how many entries were dropped.
+    /// Forgets what is cached of these tokens. Verified tokens are gone when this returns, and no answer that was asked for before is
+    /// kept or given to a request that comes after; the stores of answers have been gone through when the answer has been awaited. The
+    /// answer is how many entries were dropped.
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`] when a shared store is out of reach.

@@ -1,9 +1,6 @@
 //! Issuers that come and go while requests are served: by the operator's word, or looked up with their first token.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
-use arc_swap::ArcSwap;
 
 use super::{Inner, ResourceServer, Step, no_such_issuer, unresolved};
 use crate::bearer::Candidate;
@@ -14,6 +11,8 @@ use crate::policy::{IssuerPolicy, Policy};
 use crate::presented::Presented;
 use crate::registry::Registry;
 use crate::resolver::{Landed, Lookup};
+use crate::sync::ArcSwap;
+use crate::sync::atomic::Ordering;
 use crate::tenants::Tenants;
 use crate::trusted::TrustedIssuer;
 use crate::verified::Verified;

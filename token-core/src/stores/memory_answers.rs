@@ -3,11 +3,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::future::ready;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use super::{AnswerKey, AnswerStore, AnswerTag, StoreError, StoredAnswer};
 use crate::Timestamp;
 use crate::http::BoxFuture;
+use crate::sync::{Mutex, MutexGuard};
 
 /// The store of one process, and the default.
 ///

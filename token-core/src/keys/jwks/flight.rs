@@ -8,13 +8,11 @@ use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 
-use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
 use tracing::Instrument;
 
-use crate::telemetry;
-
 use super::{FetchError, Fetched, FetchedKeys, FlightId, JwksCache, JwksSettings, KeySource, Read, SOON};
+use crate::sync::{sleep, timeout, watch};
+use crate::telemetry;
 
 /// How a fetch goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

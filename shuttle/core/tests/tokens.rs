@@ -1,0 +1,114 @@
+//! The token cache: facts of this very token, gone when they are evicted, worth nothing when their issuer is.
+
+use std::sync::OnceLock;
+
+use shuttle::future::block_on;
+use shuttle::thread;
+use sync_shuttle::search::Limits;
+use token_core::{
+    Algorithm, Deny, ErrorKind, Evict, Issuer, MemoryDenyList, Presented, ResourceServer, StaticKeys, Timestamp,
+    TokenCacheSettings,
+};
+
+use crate::world::{AUDIENCE, ISSUER, NAMES, Passing, accepted_or_503, ask, holds, jwk_set, sign};
+
+const WHAT: &str = "token cache";
+const SUBJECTS: [&str; 4] = ["ada", "bob", "cleo", "dan"];
+
+/// One set of eight for everybody, so that all are in each other's way.
+fn server(list: Option<MemoryDenyList>) -> ResourceServer {
+    let keys = StaticKeys::jwk_set(&jwk_set(&NAMES)).unwrap();
+    let builder = ResourceServer::builder(AUDIENCE)
+        .trust(Issuer::with_keys(ISSUER, keys).unwrap().algorithms([Algorithm::ES256]))
+        .token_cache(TokenCacheSettings::default().entries(8).bytes(12_000))
+        .clock(Passing);
+    list.into_iter().fold(builder, |builder, list| builder.deny_list(list)).build().unwrap()
+}
+
+fn of(subject: &str) -> &'static str {
+    static TOKENS: OnceLock<[String; 4]> = OnceLock::new();
+    let tokens = TOKENS.get_or_init(|| SUBJECTS.map(|subject| sign("a", subject)));
+    &tokens[SUBJECTS.iter().position(|name| *name == subject).unwrap()]
+}
+
+fn at_once(server: &ResourceServer, subject: &str) -> Result<(), ErrorKind> {
+    let outcome = server.authenticate(Presented::token(of(subject))).now().expect("static keys never wait");
+    outcome.map(|verified| assert_eq!(verified.subject(), Some(subject))).map_err(|error| error.kind())
+}
+
+fn evict(server: &ResourceServer, subject: &str) -> usize {
+    block_on(server.evict(Evict::subject(ISSUER, subject))).unwrap()
+}
+
+#[test]
+fn each_token_has_its_own_claims_while_others_come_and_go() {
+    holds(WHAT, "each_token_has_its_own_claims_while_others_come_and_go", Limits::Hold, || {
+        let server = server(None);
+        let users: Vec<_> = (0..3)
+            .map(|number| {
+                let server = server.clone();
+                thread::spawn(move || {
+                    for step in 0..3 {
+                        assert_eq!(at_once(&server, SUBJECTS[(number + step) % SUBJECTS.len()]), Ok(()));
+                    }
+                })
+            })
+            .collect();
+        for subject in &SUBJECTS[..2] {
+            evict(&server, subject);
+        }
+        users.into_iter().for_each(|user| user.join().unwrap());
+
+        // The books are right: what is dropped now was there, once, and then there is nothing.
+        let dropped: usize = SUBJECTS.iter().map(|subject| evict(&server, subject)).sum();
+        assert!(dropped <= 8, "{dropped}");
+        assert_eq!(SUBJECTS.iter().map(|subject| evict(&server, subject)).sum::<usize>(), 0);
+        // And there is room again for all: the bytes were given back.
+        SUBJECTS.iter().for_each(|subject| assert_eq!(at_once(&server, subject), Ok(())));
+        assert_eq!(SUBJECTS.iter().map(|subject| evict(&server, subject)).sum::<usize>(), SUBJECTS.len());
+    });
+}
+
+#[test]
+fn a_token_is_refused_from_the_moment_its_issuer_is_trusted_no_more() {
+    holds(WHAT, "a_token_is_refused_from_the_moment_its_issuer_is_trusted_no_more", Limits::Hold, || {
+        let server = server(None);
+        let users: Vec<_> = (0..2)
+            .map(|_| {
+                let server = server.clone();
+                thread::spawn(move || {
+                    for _ in 0..3 {
+                        assert!(matches!(at_once(&server, "ada"), Ok(()) | Err(ErrorKind::UnknownIssuer)));
+                    }
+                })
+            })
+            .collect();
+        assert!(server.distrust(ISSUER));
+        assert_eq!(at_once(&server, "ada"), Err(ErrorKind::UnknownIssuer));
+        users.into_iter().for_each(|user| user.join().unwrap());
+        assert_eq!(at_once(&server, "ada"), Err(ErrorKind::UnknownIssuer));
+    });
+}
+
+#[test]
+fn a_subject_is_refused_from_the_moment_it_is_denied() {
+    holds(WHAT, "a_subject_is_refused_from_the_moment_it_is_denied", Limits::Hold, || {
+        let list = MemoryDenyList::new();
+        let server = server(Some(list.clone()));
+        let users: Vec<_> = (0..2)
+            .map(|_| {
+                let server = server.clone();
+                thread::spawn(move || {
+                    for _ in 0..2 {
+                        assert!(matches!(at_once(&server, "ada"), Ok(()) | Err(ErrorKind::Inactive)));
+                        assert_eq!(at_once(&server, "bob"), Ok(()));
+                    }
+                })
+            })
+            .collect();
+        list.insert(Deny::subject(ISSUER, "ada", Timestamp::MAX), Timestamp::MAX).unwrap();
+        assert_eq!(at_once(&server, "ada"), Err(ErrorKind::Inactive));
+        users.into_iter().for_each(|user| user.join().unwrap());
+        assert!(accepted_or_503(block_on(ask(&server, of("bob"))), "bob"));
+    });
+}

@@ -1,0 +1,19 @@
+//! What the caches lock, swap, spawn and wait with: std's, arc-swap's and tokio's; shuttle's where a test searches schedules (`shuttle/`).
+
+#[cfg(not(shuttle))]
+pub(crate) use {
+    arc_swap::{ArcSwap, ArcSwapOption},
+    std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic},
+    tokio::{
+        runtime::Handle,
+        sync::watch,
+        task::AbortHandle,
+        time::{sleep, timeout},
+    },
+};
+
+#[cfg(shuttle)]
+pub(crate) use sync_shuttle::{
+    AbortHandle, ArcSwap, ArcSwapOption, Handle, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic,
+    sleep, timeout, watch,
+};
