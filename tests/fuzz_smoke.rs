@@ -109,4 +109,9 @@ fn the_corpora_reach_acceptance() {
         let bytes = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(file)).unwrap();
         assert!(targets::accepts(&bytes, file.starts_with("signed")), "{file}");
     }
+    for (file, accepted) in [("good", true), ("bare", true), ("inactive", false), ("bound", false), ("twice", false)] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/introspection");
+        let bytes = std::fs::read(folder.join(file)).unwrap();
+        assert_eq!(targets::introspected(&bytes).is_some(), accepted, "{file}");
+    }
 }

@@ -2,18 +2,22 @@
 //!
 //! `cargo fuzz run TARGET` searches for such bytes; the workspace's own tests walk the corpora and their near neighbours.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use serde_json::Value;
+use token_core::client_authentication::ClientAuthentication;
 use token_core::discovery::process_metadata;
+use token_core::http::{BoxFuture, HttpClient, HttpError, Limits};
+use token_core::policy::Policy;
 use token_core::signing::SigningKey;
 use token_core::{
-    Algorithm, Algorithms, Clock, Error, Issuer, JwksSettings, Presented, RequestView, ResourceServer, Rule,
-    StaticKeys, Timestamp, TokenCacheSettings, Verified,
+    Algorithm, Algorithms, Clock, Error, Issuer, JwksSettings, OpaqueTokens, Presented, RequestView, ResourceServer,
+    Rule, StaticKeys, Timestamp, TokenCacheSettings, Verified,
 };
 
 /// A target: its name, and what it does with bytes.
@@ -26,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     ("signed_jwt", signed_jwt),
     ("jwk_set", jwk_set),
     ("discovery", discovery),
+    ("introspection", introspection),
     ("challenge", challenge),
     ("policy", policy),
 ];
@@ -149,7 +154,7 @@ fn jsonwebtoken_agrees(algorithm: &str, message: &[u8], signature: &[u8]) -> boo
     let (algorithm, key) = match algorithm {
         "HS256" => (Algorithm::HS256, DecodingKey::from_secret(SECRET)),
         "RS256" => (Algorithm::RS256, DecodingKey::from_rsa_pem(RSA.1.as_bytes()).expect("a key")),
-        "ES256" => (Algorithm::ES256, DecodingKey::from_ec_pem(P256.1.as_bytes()).expect("a key")),
+        "ES256" => (Algorithm::ES256, DecodingKey::from_ec_pem(P256.1).expect("a key")),
         "EdDSA" | "Ed25519" => (Algorithm::EdDSA, DecodingKey::from_ed_pem(ED25519.1.as_bytes()).expect("a key")),
         _ => return false,
     };
@@ -278,6 +283,49 @@ pub fn discovery(bytes: &[u8]) {
     }
 }
 
+/// An endpoint that answers every question with these bytes.
+#[derive(Debug)]
+struct Answering(&'static str, Bytes);
+
+impl HttpClient for Answering {
+    fn send(&self, _: Request<Bytes>, _: Limits) -> BoxFuture<'_, Result<Response<Bytes>, HttpError>> {
+        let mut response = Response::new(self.1.clone());
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(self.0));
+        Box::pin(std::future::ready(Ok(response)))
+    }
+}
+
+/// What an introspection endpoint answers: after a letter `j` a JWT (RFC 9701), after any other JSON (RFC 7662).
+pub fn introspection(bytes: &[u8]) {
+    let Some(verified) = introspected(bytes) else { return };
+    // Nothing signs with the issuer's keys here, so that what was accepted is JSON.
+    let answer: Value = serde_json::from_slice(&bytes[1..]).expect("an accepted answer is JSON");
+    assert_eq!(answer["active"], true);
+    assert!(answer.get("iss").is_none_or(|issuer| issuer == ISSUER));
+    let ours = |audience: &Value| audience == AUDIENCE;
+    assert!(ours(&answer["aud"]) || answer["aud"].as_array().is_some_and(|list| list.iter().any(ours)));
+    assert!(answer.get("exp").is_none_or(|exp| exp.as_f64().expect("exp is a number") + LEEWAY >= NOW as f64));
+    assert!(answer.get("cnf").is_none(), "bound to a sender, and no proof was asked for");
+    assert_eq!(verified.subject(), answer["sub"].as_str());
+}
+
+/// The verdict on an opaque token that is answered about like this.
+pub fn introspected(bytes: &[u8]) -> Option<Verified> {
+    let (kind, body) = bytes.split_first()?;
+    let kind = if *kind == b'j' { "application/token-introspection+jwt" } else { "application/json" };
+    let endpoint = Arc::new(Answering(kind, Bytes::copy_from_slice(body)));
+    let secret = ClientAuthentication::Basic("secret".into());
+    let tokens = OpaqueTokens::introspection("https://issuer.example/introspect", "client", secret)
+        .expect("an endpoint")
+        .http_client(endpoint);
+    let keys = StaticKeys::pem(Algorithm::ES256, P256.1).expect("a key");
+    let issuer = Issuer::with_keys(ISSUER, keys).expect("an issuer").opaque_tokens(tokens);
+    let server = ResourceServer::builder(AUDIENCE).trust(issuer).clock(Stopped).build().expect("a server");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let outcome = runtime.block_on(async { server.authenticate(Presented::token("an-opaque-token")).await });
+    outcome.inspect_err(readable).ok()
+}
+
 /// What an operator and a rule put into a challenge: realm, metadata address and scope, one a line.
 pub fn challenge(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
@@ -295,8 +343,15 @@ pub fn challenge(bytes: &[u8]) {
     }
 }
 
-/// Configuration as text: settings, algorithms and rules.
+/// Configuration as text: a policy file, and the settings, algorithms and rules in it.
 pub fn policy(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && let Ok(policy) = Policy::from_json(text)
+    {
+        policy.lint();
+        let text = serde_json::to_string(&policy).expect("a policy is JSON");
+        assert_eq!(Policy::from_json(&text).expect("what was written can be read"), policy);
+    }
     if let Ok(settings) = serde_json::from_slice::<JwksSettings>(bytes)
         && settings.check().is_ok()
     {

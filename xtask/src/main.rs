@@ -1,6 +1,7 @@
 //! `cargo xtask TASK`: what this workspace does beside compiling. Each task is a list of commands, run in order, stopped at the first failure.
 
 mod counts;
+mod fuzz;
 mod install;
 mod report;
 mod step;
@@ -15,11 +16,12 @@ fn main() -> ExitCode {
         "test" => test(),
         "lint" => lint(),
         "backends" => backends(),
+        "fuzz" => seconds().and_then(fuzz::run),
         "report" => report::write(),
         "supply" => supply(),
         "counts" => counts::counts(std::env::args().any(|word| word == "--record")),
         "bench" => bench(),
-        _ => Err("usage: cargo xtask test | lint | backends | report | supply | counts [--record] | bench [--quick] [--ours] [--no-web]"
+        _ => Err("usage: cargo xtask test | lint | backends | report | fuzz [SECONDS] | supply | counts [--record] | bench [--quick] [--ours] [--no-web]"
             .to_owned()),
     };
     match outcome {
@@ -29,6 +31,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// How long each fuzz target runs.
+fn seconds() -> Result<u32, String> {
+    let word = std::env::args().nth(2).unwrap_or_else(|| "60".to_owned());
+    word.parse().map_err(|_| format!("{word}: expected a number of seconds"))
 }
 
 /// Every test there is, with everything that it needs installed first.
@@ -41,6 +49,7 @@ fn test() -> Outcome {
         "{runner} --workspace --all-targets --no-fail-fast --features token-tests/foreign,token-redis/foreign,token-cli/foreign,token-examples/foreign"
     );
     step::with_env("TOKEN_EVIDENCE", &evidence.to_string_lossy(), &words)?;
+    fuzz::smoke()?;
     report::write()?;
     cargo("test --workspace --doc")?;
     cargo("run --bin quickstart -- --once")?;
