@@ -154,7 +154,7 @@ fn jsonwebtoken_agrees(algorithm: &str, message: &[u8], signature: &[u8]) -> boo
     let (algorithm, key) = match algorithm {
         "HS256" => (Algorithm::HS256, DecodingKey::from_secret(SECRET)),
         "RS256" => (Algorithm::RS256, DecodingKey::from_rsa_pem(RSA.1.as_bytes()).expect("a key")),
-        "ES256" => (Algorithm::ES256, DecodingKey::from_ec_pem(P256.1).expect("a key")),
+        "ES256" => (Algorithm::ES256, DecodingKey::from_ec_pem(P256.1.as_bytes()).expect("a key")),
         "EdDSA" | "Ed25519" => (Algorithm::EdDSA, DecodingKey::from_ed_pem(ED25519.1.as_bytes()).expect("a key")),
         _ => return false,
     };
@@ -348,7 +348,8 @@ pub fn policy(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes)
         && let Ok(policy) = Policy::from_json(text)
     {
-        policy.lint();
+        let findings = policy.lint();
+        assert!(findings.iter().all(|finding| !finding.to_string().is_empty()));
         let text = serde_json::to_string(&policy).expect("a policy is JSON");
         assert_eq!(Policy::from_json(&text).expect("what was written can be read"), policy);
     }

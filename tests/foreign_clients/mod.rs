@@ -11,6 +11,7 @@ use crate::real_issuers::{folder, python};
 /// Runs a program of clients against an issuer and notes what it has shown.
 async fn drive(issuer: &TestIssuer, mut program: Command) {
     issuer.client("foreign", "the secret of a client of somebody else");
+    issuer.connect("auth0|ada", "google-oauth2", "a token of a provider");
     program.args([issuer.url(), "foreign", "the secret of a client of somebody else", issuer.audience()]);
     let run = tokio::task::spawn_blocking(move || program.stdin(Stdio::null()).output());
     let output = run.await.unwrap().expect("`cargo xtask test` installs the clients");

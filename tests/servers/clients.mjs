@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
-import { TokenProvider } from 'auth0';
+import { ManagementClient, TokenProvider } from 'auth0';
 
 const [url, id, secret, audience] = process.argv.slice(2);
 const insecure = { [oauth.allowInsecureRequests]: true };
@@ -28,6 +28,9 @@ async function oauth4webapi() {
       const claims = await oauth.validateJwtAccessToken(server, request, audience, insecure);
       assert.equal(claims.client_id, id);
       shown('oauth4webapi 3.8', `client credentials with ${method}, and RFC 9068 checks of the token`);
+      const user = await oauth.userInfoRequest(server, client, tokens.access_token, insecure);
+      assert.equal((await oauth.processUserInfoResponse(server, client, claims.sub, user)).sub, claims.sub);
+      shown('oauth4webapi 3.8', 'userinfo');
     }
     const wrong = await oauth.clientCredentialsGrantRequest(server, client, oauth.ClientSecretBasic('wrong'), new URLSearchParams(), insecure);
     await assert.rejects(oauth.processClientCredentialsResponse(server, client, wrong), (error) => {
@@ -43,6 +46,9 @@ async function openidClient() {
   const tokens = await openid.clientCredentialsGrant(config, { scope: 'read:users', resource: audience });
   assert.equal(tokens.expires_in > 0, true);
   shown('openid-client 6.8', 'discovery and client credentials');
+  assert.equal((await openid.fetchUserInfo(config, tokens.access_token, id)).sub, id);
+  await assert.rejects(openid.fetchUserInfo(config, 'not-a-token', id), { code: 'OAUTH_WWW_AUTHENTICATE_CHALLENGE' });
+  shown('openid-client 6.8', 'userinfo, and its challenge to a bad token');
   await assert.rejects(openid.clientCredentialsGrant(config, { scope: 'bad"scope' }), { error: 'invalid_scope' });
   shown('openid-client 6.8', 'an invalid scope is an error it understands');
 }
@@ -67,7 +73,31 @@ async function auth0() {
   shown('auth0 7.1 (npm)', 'management token by client credentials with an audience');
 }
 
+async function management() {
+  const config = await openid.discovery(new URL(url), id, secret, undefined, { execute: [openid.allowInsecureRequests] });
+  const home = new URL(url);
+  // The SDK knows https and one path; the issuer lives under a path of its own.
+  const plain = (input, init) =>
+    fetch(String(input.url ?? input).replace(`https://${home.host}/`, `http://${home.host}${home.pathname}/`), init);
+  const as = async (scope) => {
+    const tokens = await openid.clientCredentialsGrant(config, { scope, resource: audience });
+    return new ManagementClient({ domain: home.host, token: tokens.access_token, fetch: plain, telemetry: false });
+  };
+  const reader = await as('read:users read:device_credentials');
+  const user = await reader.users.get('auth0|ada');
+  assert.equal(user.identities[0].connection, 'google-oauth2');
+  assert.equal('access_token' in user.identities[0], false);
+  shown('auth0 7.1 (npm)', "management: a user, without the provider's token");
+  const trusted = await as('read:users read:user_idp_tokens');
+  assert.equal((await trusted.users.get('auth0|ada')).identities[0].access_token, 'a token of a provider');
+  shown('auth0 7.1 (npm)', "management: a user, with the provider's token");
+  await assert.rejects((await as('read:nothing')).users.get('auth0|ada'), { statusCode: 403 });
+  await assert.rejects(reader.users.get('auth0|nobody'), { statusCode: 404 });
+  shown('auth0 7.1 (npm)', 'management: 403 and 404 are errors it understands');
+}
+
 await oauth4webapi();
 await openidClient();
 await joseKeys();
 await auth0();
+await management();
