@@ -4,7 +4,7 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-cfg=shuttle");
     // Features that the sources know and nothing here needs.
-    let others =
-        ["rust-crypto", "reqwest", "metrics", "openapi", "policy-toml", "schema"].map(|name| format!("{name:?}"));
+    let others = ["rust-crypto", "reqwest", "metrics", "openapi", "policy-toml", "schema", "simd"]
+        .map(|name| format!("{name:?}"));
     println!("cargo::rustc-check-cfg=cfg(feature, values({}))", others.join(", "));
 }

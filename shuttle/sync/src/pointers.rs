@@ -10,6 +10,12 @@ use crate::switch;
 #[derive(Debug)]
 pub struct ArcSwap<T>(arc_swap::ArcSwap<T>);
 
+impl<T: Default> Default for ArcSwap<T> {
+    fn default() -> Self {
+        Self::from_pointee(T::default())
+    }
+}
+
 impl<T> ArcSwap<T> {
     pub fn new(value: Arc<T>) -> Self {
         Self(arc_swap::ArcSwap::new(value))
@@ -32,6 +38,11 @@ impl<T> ArcSwap<T> {
     pub fn store(&self, value: Arc<T>) {
         switch();
         self.0.store(value);
+    }
+
+    pub fn swap(&self, value: Arc<T>) -> Arc<T> {
+        switch();
+        self.0.swap(value)
     }
 
     /// Read, change, try to put back, again if another was faster: each step can be interrupted.

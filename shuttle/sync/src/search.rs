@@ -75,6 +75,7 @@ impl<F: Future> Future for Impatient<'_, F> {
 }
 
 /// Lets the others go on until `done`, or fails.
+#[allow(clippy::panic, reason = "how a test fails")]
 pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     for _ in 0..10_000 {
         if done() {
