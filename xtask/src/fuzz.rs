@@ -12,10 +12,11 @@ pub(crate) const SMOKE: u32 = 10;
 /// As many as there are processors on the smallest machine that this is run on.
 const AT_ONCE: usize = 2;
 
-/// Fuzzes where it can be done, and says it where it cannot: the walk over the corpora is in the tests anyway.
+/// Fuzzes where it can be done, and says it where it cannot: the walk over the corpora is in the tests anyway. The search is the same in
+/// every run, so that a change is judged and not luck; `cargo xtask fuzz` is for luck.
 pub(crate) fn smoke() -> Outcome {
     if available() {
-        return run(SMOKE);
+        return run(SMOKE, &["-seed=1"]);
     }
     let why = "not fuzzed in this run: cargo-fuzz and a nightly compiler are not both installed";
     eprintln!("==> fuzz targets: {why}");
@@ -27,14 +28,14 @@ fn available() -> bool {
     has("cargo-fuzz") && nightly.is_ok_and(|output| output.status.success())
 }
 
-/// Builds once, then runs each target for `seconds`. What it finds stays in `target/fuzz`; the committed corpora are read only.
-pub(crate) fn run(seconds: u32) -> Outcome {
+/// Builds once, then runs each target for `seconds`, with these flags of libFuzzer. What it finds stays in `target/fuzz`; the committed corpora are read only.
+pub(crate) fn run(seconds: u32, flags: &[&str]) -> Outcome {
     let build = fuzz().arg("build").status().map_err(|error| format!("cargo fuzz: {error}"))?;
     if !build.success() {
         return Err(format!("cargo +nightly fuzz build: {build}"));
     }
     for pair in targets()?.chunks(AT_ONCE) {
-        let started: Vec<_> = pair.iter().map(|target| start(target, seconds)).collect::<Result<_, _>>()?;
+        let started: Vec<_> = pair.iter().map(|target| start(target, seconds, flags)).collect::<Result<_, _>>()?;
         for (target, child) in pair.iter().zip(started) {
             finish(target, child)?;
         }
@@ -62,7 +63,7 @@ fn scratch(target: &str) -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-fn start(target: &str, seconds: u32) -> Result<Child, String> {
+fn start(target: &str, seconds: u32, flags: &[&str]) -> Result<Child, String> {
     eprintln!("==> fuzz {target} for {seconds} s");
     fuzz()
         .arg("run")
@@ -71,6 +72,7 @@ fn start(target: &str, seconds: u32) -> Result<Child, String> {
         .arg(root().join("fuzz/corpus").join(target))
         .args(["--", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"])
         .arg(format!("-max_total_time={seconds}"))
+        .args(flags)
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         "test" => test(),
         "lint" => lint(),
         "backends" => backends(),
-        "fuzz" => seconds().and_then(fuzz::run),
+        "fuzz" => seconds().and_then(|seconds| fuzz::run(seconds, &[])),
         "report" => report::write(),
         "supply" => supply(),
         "counts" => counts::counts(std::env::args().any(|word| word == "--record")),
