@@ -4,6 +4,7 @@
 //! numbers. The types of registered claims are checked here, before anything asks whether they are present: a claim
 //! of the wrong type is refused, never taken for absent.
 
+mod members;
 mod names;
 mod number;
 mod parse;

@@ -5,7 +5,7 @@ use serde::de::{Error, Visitor};
 use crate::Timestamp;
 
 /// The last second of the year 9999: what lies beyond is a mistake or an attack, not a date.
-const LATEST: u64 = 253_402_300_799;
+pub(super) const LATEST: u64 = 253_402_300_799;
 
 pub(super) struct NumericDate;
 

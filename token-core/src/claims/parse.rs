@@ -1,12 +1,12 @@
 //! One pass over the members of a claims set: names checked for duplicates, registered claims for their types (RFC 7519 section 4).
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::fmt;
 
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::members::{Member, Seen};
 use super::number::NumericDate;
 use super::spans::{List, Names, Span, Spans, Text};
 use crate::Timestamp;
@@ -141,68 +141,6 @@ impl<'a> Visitor<'a> for &mut Pass<'a> {
 /// Passes over a value: that it is there is all that counts.
 fn there<'a, A: MapAccess<'a>>(map: &mut A) -> Result<bool, A::Error> {
     map.next_value::<IgnoredAny>().map(|_| true)
-}
-
-/// The members that are looked at.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Member {
-    Iss,
-    Sub,
-    Aud,
-    Exp,
-    Nbf,
-    Iat,
-    Jti,
-    ClientId,
-    Azp,
-    Sid,
-    Scope,
-    Scp,
-    Permissions,
-    Roles,
-    Groups,
-    TokenUse,
-    Typ,
-    Cnf,
-    Events,
-    Act,
-    MayAct,
-    Nonce,
-    AtHash,
-    CHash,
-    Other,
-}
-
-impl Member {
-    pub(super) fn of(name: &[u8]) -> Self {
-        match name {
-            b"iss" => Self::Iss,
-            b"sub" => Self::Sub,
-            b"aud" => Self::Aud,
-            b"exp" => Self::Exp,
-            b"nbf" => Self::Nbf,
-            b"iat" => Self::Iat,
-            b"jti" => Self::Jti,
-            b"client_id" => Self::ClientId,
-            b"azp" => Self::Azp,
-            b"sid" => Self::Sid,
-            b"scope" => Self::Scope,
-            b"scp" => Self::Scp,
-            b"permissions" => Self::Permissions,
-            b"roles" => Self::Roles,
-            b"groups" => Self::Groups,
-            b"token_use" => Self::TokenUse,
-            b"typ" => Self::Typ,
-            b"cnf" => Self::Cnf,
-            b"events" => Self::Events,
-            b"act" => Self::Act,
-            b"may_act" => Self::MayAct,
-            b"nonce" => Self::Nonce,
-            b"at_hash" => Self::AtHash,
-            b"c_hash" => Self::CHash,
-            _ => Self::Other,
-        }
-    }
 }
 
 impl<'a> Pass<'a> {
@@ -395,154 +333,5 @@ impl ListSeed<'_, '_> {
     }
 }
 
-/// How many names are compared one by one.
-const FEW: usize = 16;
-
-/// The names met so far: a bit for each that is looked at, the others themselves. Those are few, and comparing beats hashing, up to a
-/// point.
-#[derive(Default)]
-struct Seen<'a> {
-    known: u32,
-    few: [&'a str; FEW],
-    count: usize,
-    many: HashSet<Cow<'a, str>>,
-}
-
-impl<'a> Seen<'a> {
-    /// Whether the name is new.
-    fn insert(&mut self, member: Member, name: Cow<'a, str>) -> bool {
-        if member != Member::Other {
-            let bit = 1 << member as u32;
-            let new = self.known & bit == 0;
-            self.known |= bit;
-            return new;
-        }
-        if self.few[..self.count].contains(&name.as_ref()) {
-            return false;
-        }
-        match name {
-            Cow::Borrowed(name) if self.count < FEW && !self.many.contains(name) => {
-                self.few[self.count] = name;
-                self.count += 1;
-                true
-            }
-            name => self.many.insert(name),
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn verdict(json: &str) -> Result<(Text, Claims), ClaimsError> {
-        parse(json.to_owned(), "")
-    }
-
-    #[test]
-    fn registered_claims_are_read_as_they_were_written() {
-        let json = r#"{"iss":"https://a/","sub":"a\"b","aud":["x","y\u00e9"],"exp":1.5,"nbf":1,"scope":"a  b","z":{"iss":[]}}"#;
-        let (text, claims) = verdict(json).unwrap();
-        assert_eq!(text.json(), json);
-        assert_eq!(claims.issuer.map(|span| text.get(span)), Some("https://a/"));
-        assert_eq!(claims.subject.map(|span| text.get(span)), Some("a\"b"));
-        let audience: Vec<_> = super::super::Names::new(&text, &claims.audience).iter().collect();
-        assert_eq!(audience, ["x", "y\u{e9}"]);
-        let scope: Vec<_> = super::super::Names::new(&text, &claims.scope).iter().collect();
-        assert_eq!(scope, ["a", "b"]);
-        assert_eq!(claims.expires, Some(Timestamp::from_millis(1500)));
-    }
-
-    #[test]
-    fn a_list_is_its_names_however_they_were_written() {
-        let table: &[(&str, &[&str])] = &[
-            (r#"[]"#, &[]),
-            (r#"[""]"#, &[""]),
-            (r#"["",""]"#, &["", ""]),
-            (r#"["a"]"#, &["a"]),
-            (r#"["a","b","c"]"#, &["a", "b", "c"]),
-            ("[ \"a\" ,\n\"b\"\t, \"\" ]", &["a", "b", ""]),
-            (r#"["a, b","]"]"#, &["a, b", "]"]),
-            (r#"["\"","b"]"#, &["\"", "b"]),
-            (r#"["a","\"b","c","\",\""]"#, &["a", "\"b", "c", "\",\""]),
-            (r#"["a","","\u00e9","1:x"]"#, &["a", "", "\u{e9}", "1:x"]),
-            (r#"["\u0061","2:b"]"#, &["a", "2:b"]),
-            (r#""a b""#, &["a b"]),
-            (r#""""#, &[""]),
-            (r#""\"a\" b""#, &["\"a\" b"]),
-        ];
-        for (list, names) in table {
-            let (text, claims) =
-                verdict(&format!(r#"{{"sub":"\u0062","aud":{list},"iss":"\u0063","permissions":{list}}}"#)).unwrap();
-            for list in [&claims.audience, &claims.permissions] {
-                let found: Vec<_> = super::super::Names::new(&text, list).iter().collect();
-                // A lone string grants what stands between its blanks.
-                let spaced = matches!(list, List::Spaced(_));
-                assert!(spaced || found == *names, "{found:?} {names:?}");
-            }
-            assert_eq!(claims.subject.map(|span| text.get(span)), Some("b"));
-            assert_eq!(claims.issuer.map(|span| text.get(span)), Some("c"));
-        }
-    }
-
-    #[test]
-    fn a_lone_audience_is_one_name_even_with_a_blank_in_it() {
-        let (text, claims) = verdict(r#"{"aud":"a b"}"#).unwrap();
-        assert_eq!(super::super::Names::new(&text, &claims.audience).iter().collect::<Vec<_>>(), ["a b"]);
-    }
-
-    #[test]
-    fn what_is_not_a_claims_set_is_refused() {
-        const DATE: &str = "a number of seconds between 1970 and 9999";
-        const LIST: &str = "a string or an array of strings";
-        let table = [
-            ("", ClaimsError::NotAnObject),
-            ("[]", ClaimsError::NotAnObject),
-            ("{} {}", ClaimsError::NotAnObject),
-            (r#"{"a":1,}"#, ClaimsError::NotAnObject),
-            (r#"{"a":1,"a":1}"#, ClaimsError::Duplicate),
-            (r#"{"iss":"a","iss":"a"}"#, ClaimsError::Duplicate),
-            (r#"{"iss":"a","\u0069ss":"a"}"#, ClaimsError::Duplicate),
-            (r#"{"iss":["a"]}"#, ClaimsError::WrongType("iss", "a string")),
-            (r#"{"iss":null}"#, ClaimsError::WrongType("iss", "a string")),
-            (r#"{"sub":1}"#, ClaimsError::WrongType("sub", "a string")),
-            (r#"{"aud":1}"#, ClaimsError::WrongType("aud", LIST)),
-            (r#"{"aud":["a",1]}"#, ClaimsError::WrongType("aud", LIST)),
-            (r#"{"aud":{"a":1}}"#, ClaimsError::WrongType("aud", LIST)),
-            (r#"{"scope":{"a":1}}"#, ClaimsError::WrongType("scope", LIST)),
-            (r#"{"exp":"1"}"#, ClaimsError::WrongType("exp", DATE)),
-            (r#"{"exp":null}"#, ClaimsError::WrongType("exp", DATE)),
-            (r#"{"exp":-1}"#, ClaimsError::WrongType("exp", DATE)),
-            (r#"{"exp":-0.5}"#, ClaimsError::WrongType("exp", DATE)),
-            (r#"{"exp":1e300}"#, ClaimsError::WrongType("exp", DATE)),
-            (r#"{"exp":253402300800}"#, ClaimsError::WrongType("exp", DATE)),
-            (r#"{"exp":18446744073709551616}"#, ClaimsError::WrongType("exp", DATE)),
-            (r#"{"nbf":true}"#, ClaimsError::WrongType("nbf", DATE)),
-            (r#"{"iat":[1]}"#, ClaimsError::WrongType("iat", DATE)),
-        ];
-        for (json, expected) in table {
-            assert_eq!(verdict(json).err(), Some(expected), "{json}");
-        }
-        // An infinity is not JSON; serde_json refuses a number that overflows to one.
-        assert!(verdict(r#"{"exp":1e999}"#).is_err());
-    }
-
-    #[test]
-    fn claims_without_a_registered_shape_grant_nothing_when_they_are_odd() {
-        for json in [r#"{"roles":{"a":{}}}"#, r#"{"roles":["a",1]}"#, r#"{"groups":3}"#, r#"{"permissions":null}"#] {
-            let (_, claims) = verdict(json).unwrap();
-            assert_eq!((claims.roles, claims.groups, claims.permissions), Default::default(), "{json}");
-        }
-    }
-
-    #[test]
-    fn a_duplicate_is_found_among_many_names() {
-        let many: Vec<String> = (0..200).map(|n| format!("\"n{n}\":0")).collect();
-        let good = format!("{{{}}}", many.join(","));
-        assert!(verdict(&good).is_ok());
-        for again in [0, 15, 16, 199] {
-            let bad = format!("{{{},\"n{again}\":0}}", many.join(","));
-            assert_eq!(verdict(&bad).err(), Some(ClaimsError::Duplicate), "{again}");
-        }
-    }
-}
+mod tests;

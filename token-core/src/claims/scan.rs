@@ -4,7 +4,9 @@
 //! nothing to decide here, and one thing to prove: whatever this accepts, `parse` accepts, with the same outcome. The tests and a fuzz
 //! target hold the two against each other.
 
-use super::parse::{Claims, Member};
+use super::members::Member;
+use super::number::LATEST;
+use super::parse::Claims;
 use super::spans::{List, Span};
 use crate::Timestamp;
 
@@ -14,8 +16,6 @@ const DEEPEST: usize = 8;
 const FEW: usize = 16;
 /// As many as a date before the year 10000 has.
 const DIGITS: usize = 12;
-/// The last second of the year 9999, as for `parse`.
-const LATEST: i64 = 253_402_300_799;
 
 /// The claims, or `None` where `parse` has to look.
 pub(crate) fn scan(json: &str) -> Option<Claims> {
@@ -125,14 +125,14 @@ impl<'a> Scanner<'a> {
 
     fn date(&mut self) -> Option<Timestamp> {
         let seconds = self.number()?;
-        (seconds <= LATEST).then(|| Timestamp::from_secs(seconds))
+        (seconds <= LATEST).then(|| Timestamp::from_secs(seconds.cast_signed()))
     }
 
     /// A whole number without a sign; of any other there is more to say.
-    fn number(&mut self) -> Option<i64> {
+    fn number(&mut self) -> Option<u64> {
         let (from, mut number) = (self.at, 0);
         while let Some(digit @ b'0'..=b'9') = self.peek() {
-            number = number * 10 + i64::from(digit - b'0');
+            number = number * 10 + u64::from(digit - b'0');
             self.at += 1;
             if self.at - from > DIGITS {
                 return None;

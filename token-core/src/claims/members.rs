@@ -1,0 +1,102 @@
+//! The name of a claim in, whether it is one that is looked at and whether it was there before out (RFC 7519 section 4).
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+/// The members that are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Member {
+    Iss,
+    Sub,
+    Aud,
+    Exp,
+    Nbf,
+    Iat,
+    Jti,
+    ClientId,
+    Azp,
+    Sid,
+    Scope,
+    Scp,
+    Permissions,
+    Roles,
+    Groups,
+    TokenUse,
+    Typ,
+    Cnf,
+    Events,
+    Act,
+    MayAct,
+    Nonce,
+    AtHash,
+    CHash,
+    Other,
+}
+
+impl Member {
+    pub(super) fn of(name: &[u8]) -> Self {
+        match name {
+            b"iss" => Self::Iss,
+            b"sub" => Self::Sub,
+            b"aud" => Self::Aud,
+            b"exp" => Self::Exp,
+            b"nbf" => Self::Nbf,
+            b"iat" => Self::Iat,
+            b"jti" => Self::Jti,
+            b"client_id" => Self::ClientId,
+            b"azp" => Self::Azp,
+            b"sid" => Self::Sid,
+            b"scope" => Self::Scope,
+            b"scp" => Self::Scp,
+            b"permissions" => Self::Permissions,
+            b"roles" => Self::Roles,
+            b"groups" => Self::Groups,
+            b"token_use" => Self::TokenUse,
+            b"typ" => Self::Typ,
+            b"cnf" => Self::Cnf,
+            b"events" => Self::Events,
+            b"act" => Self::Act,
+            b"may_act" => Self::MayAct,
+            b"nonce" => Self::Nonce,
+            b"at_hash" => Self::AtHash,
+            b"c_hash" => Self::CHash,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// How many names are compared one by one.
+const FEW: usize = 16;
+
+/// The names met so far: a bit for each that is looked at, the others themselves. Those are few, and comparing beats hashing, up to a
+/// point.
+#[derive(Default)]
+pub(super) struct Seen<'a> {
+    known: u32,
+    few: [&'a str; FEW],
+    count: usize,
+    many: HashSet<Cow<'a, str>>,
+}
+
+impl<'a> Seen<'a> {
+    /// Whether the name is new.
+    pub(super) fn insert(&mut self, member: Member, name: Cow<'a, str>) -> bool {
+        if member != Member::Other {
+            let bit = 1 << member as u32;
+            let new = self.known & bit == 0;
+            self.known |= bit;
+            return new;
+        }
+        if self.few[..self.count].contains(&name.as_ref()) {
+            return false;
+        }
+        match name {
+            Cow::Borrowed(name) if self.count < FEW && !self.many.contains(name) => {
+                self.few[self.count] = name;
+                self.count += 1;
+                true
+            }
+            name => self.many.insert(name),
+        }
+    }
+}
