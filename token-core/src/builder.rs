@@ -225,8 +225,14 @@ impl ResourceServerBuilder {
             }
         }
         let policy = Arc::new(self.policy());
-        let compiler =
-            Compiler { audience: self.audience, purpose: self.purpose, clock: self.clock, clients: Clients::default() };
+        let protection = Arc::new(self.protection);
+        let compiler = Compiler {
+            audience: self.audience,
+            purpose: self.purpose,
+            clock: self.clock,
+            protection: Arc::clone(&protection),
+            clients: Clients::default(),
+        };
         let mut registry = Registry::default();
         for issuer in self.issuers {
             registry.add(Arc::new(compiler.compile(issuer)?))?;
@@ -235,7 +241,7 @@ impl ResourceServerBuilder {
             registry: ArcSwap::from_pointee(registry),
             clock: Arc::clone(&compiler.clock),
             compiler: Arc::new(compiler),
-            protection: Arc::new(self.protection),
+            protection,
             resolving: self.resolving,
             tenants: self.tenants,
             tenant: None,

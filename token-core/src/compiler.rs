@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::Clock;
 use crate::audience::Audience;
+use crate::challenge::Protection;
 use crate::claim_rule::ClaimRule;
 use crate::config_error::ConfigError;
 use crate::discovery::Discovery;
@@ -42,14 +43,15 @@ pub(crate) struct Compiler {
     pub(crate) audience: Audience,
     pub(crate) purpose: Purpose,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) protection: Arc<Protection>,
     pub(crate) clients: Clients,
 }
 
 impl Compiler {
     /// For a server that stands for another one and compiles nothing itself.
-    pub(crate) fn idle(clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn idle(clock: Arc<dyn Clock>, protection: Arc<Protection>) -> Self {
         let audience = Audience::any_of::<&str>([]);
-        Self { audience, purpose: Purpose::Api, clock, clients: Clients::default() }
+        Self { audience, purpose: Purpose::Api, clock, protection, clients: Clients::default() }
     }
 
     pub(crate) fn compile(&self, issuer: Issuer) -> Result<TrustedIssuer, ConfigError> {
@@ -107,6 +109,7 @@ impl Compiler {
             keys,
             keyless,
             opaque,
+            protection: Arc::clone(&self.protection),
         })
     }
 }

@@ -13,22 +13,14 @@ use crate::jose::jwk_set::{KeySet, NoKey};
 use crate::jose::{Algorithm, VerificationKey};
 use crate::kind::{self, TokenKind};
 use crate::registry::{Naming, Registry};
-use crate::trusted::{Extra, TrustedIssuer};
+use crate::trusted::TrustedIssuer;
+use crate::typed::Typed;
+use crate::verified::Facts;
 use crate::{Error, ErrorKind, Timestamp};
 
 mod straight;
 #[cfg(test)]
 mod vectors;
-
-/// A JWT whose every check passed.
-pub(crate) struct Accepted {
-    pub(crate) text: Text,
-    pub(crate) claims: Claims,
-    pub(crate) key: Arc<VerificationKey>,
-    pub(crate) issuer: Arc<TrustedIssuer>,
-    pub(crate) kind: TokenKind,
-    pub(crate) extra: Option<Box<Extra>>,
-}
 
 /// What stands between a JWT and its acceptance.
 pub(crate) enum Hurdle {
@@ -69,11 +61,11 @@ struct Parts<'a> {
 }
 
 /// Verifies `token`, whose length the caller has capped. `kept` goes into the text beside the claims: the token, or nothing.
-pub(crate) fn verify(token: &str, registry: &Registry, now: Timestamp, kept: &str) -> Result<Accepted, Hurdle> {
+pub(crate) fn verify(token: &str, kept: &str, registry: &Registry, now: Timestamp) -> Result<Arc<Facts>, Hurdle> {
     // RFC 7519 7.2, steps 1 to 6: three parts, strict base64url, one JSON object each.
     let parts = split(token)?;
-    let asked = match straight::verify(&parts, registry, now, kept) {
-        Ok(accepted) => return Ok(accepted),
+    let asked = match straight::verify(&parts, kept, registry, now) {
+        Ok(facts) => return Ok(facts),
         Err(asked) => asked,
     };
     let (untrusted_json, padded) =
@@ -111,7 +103,7 @@ fn verify_by(
     text: Text,
     untrusted: Claims,
     now: Timestamp,
-) -> Result<Accepted, Hurdle> {
+) -> Result<Arc<Facts>, Hurdle> {
     if issuer.keyless {
         return Err(Hurdle::Ask { issuer: Arc::clone(issuer) });
     }
@@ -155,7 +147,7 @@ fn accept(
     kind: TokenKind,
     text: Text,
     claims: Claims,
-) -> Result<Accepted, Error> {
+) -> Result<Arc<Facts>, Error> {
     let header_json = || {
         let mut buffer = HeaderBuffer::new();
         buffer.decode(parts.header).and_then(|json| serde_json::from_slice(json).ok()).unwrap_or_default()
@@ -166,7 +158,8 @@ fn accept(
         (TokenKind::Access, _) if issuer.naming == Naming::Nameless => TokenKind::Management,
         (kind, _) => kind,
     };
-    Ok(Accepted { text, claims, key, issuer: Arc::clone(issuer), kind, extra })
+    let (issuer, key) = (Arc::clone(issuer), Some(key));
+    Ok(Arc::new(Facts { claims, text, key, issuer, kind, extra, typed: Typed::default() }))
 }
 
 /// The claims as JSON text, and whether they had to be read with padding: only where some issuer is known to send it.

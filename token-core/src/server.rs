@@ -16,7 +16,7 @@ use crate::check::Check;
 use crate::compiler::Compiler;
 use crate::config_error::ConfigError;
 use crate::explain::Explain;
-use crate::jwt::{self, Accepted, Hurdle, Lacking};
+use crate::jwt::{self, Hurdle, Lacking};
 use crate::keys::{Answer, Fetched, KeyFetch, KeyState, Missing};
 use crate::maybe_ready::MaybeReady;
 use crate::opaque::OpaqueState;
@@ -31,7 +31,6 @@ use crate::telemetry;
 use crate::tenants::Tenants;
 use crate::token_cache::{Key, TokenCache};
 use crate::trusted::TrustedIssuer;
-use crate::typed::Typed;
 use crate::verified::{Facts, Verified};
 use crate::{Clock, Error, ErrorKind, Timestamp};
 
@@ -313,8 +312,8 @@ impl Inner {
     }
 
     fn verify_jwt(&self, token: &str, now: Timestamp) -> Result<Verified, Step> {
-        match jwt::verify(token, &self.registry.load(), now, self.kept(token)) {
-            Ok(accepted) => Ok(self.vouch(accepted)),
+        match jwt::verify(token, self.kept(token), &self.registry.load(), now) {
+            Ok(facts) => Ok(Verified::new(facts)),
             Err(Hurdle::Refused(error)) => Err(error.into()),
             Err(Hurdle::Stranger(issuer)) if self.resolving.is_some() => Err(Step::Resolve(issuer)),
             Err(Hurdle::Stranger(_)) => Err(no_such_issuer().into()),
@@ -326,19 +325,6 @@ impl Inner {
     /// The token as far as it is kept: whole, or not at all.
     fn kept<'t>(&self, token: &'t str) -> &'t str {
         if self.keep_tokens { token } else { "" }
-    }
-
-    fn vouch(&self, accepted: Accepted) -> Verified {
-        Verified::new(Arc::new(Facts {
-            text: accepted.text,
-            claims: accepted.claims,
-            key: Some(accepted.key),
-            issuer: accepted.issuer,
-            kind: accepted.kind,
-            extra: accepted.extra,
-            protection: Arc::clone(&self.protection),
-            typed: Typed::default(),
-        }))
     }
 }
 

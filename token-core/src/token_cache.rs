@@ -1,8 +1,8 @@
 //! Verified tokens, remembered: from the text of a token to the facts it was verified to hold. Facts only; whoever asks re-makes the decision.
 //!
 //! A fixed table of eight-way sets. The hash (keyed per process) picks the set, never the verdict: the whole token is compared, or
-//! its SHA-256. Readers take no lock and, on a hot token, do not even share a reference count: each entry hands out one of several
-//! handles, by thread. Only tokens whose signature verified come in, so nobody floods it without the issuer's key.
+//! its SHA-256. Readers take no lock and, on a hot token, do not even share a reference count: each entry hands out one of several,
+//! by thread. Only tokens whose signature verified come in, so nobody floods it without the issuer's key.
 
 use std::cell::Cell;
 use std::fmt;
@@ -105,34 +105,30 @@ struct Set {
 }
 
 struct Entry {
+    facts: Arc<Facts>,
     digest: Option<Box<[u8; 32]>>,
     until: Timestamp,
     size: u32,
     /// The token has padding, and so is not one everywhere.
     padded: bool,
-    handles: Handles,
-}
-
-/// What is handed out: to each thread, as far as they are few, a handle of its own. The thread that verified the token has the
-/// first; most tokens need no more.
-struct Handles {
+    /// The thread that verified the token: it counts references where the facts are. Most tokens need no more.
     home: u8,
-    first: Verified,
     others: OnceLock<Box<[OnceLock<Verified>; SHARDS as usize]>>,
 }
 
-impl Handles {
+impl Entry {
+    /// What is handed out: to each thread, as far as they are few, a reference count of its own.
     fn mine(&self) -> Verified {
         let shard = shard();
         if shard == self.home {
-            return self.first.clone();
+            return Verified::new(Arc::clone(&self.facts));
         }
         let others = self.others.get_or_init(Box::default);
-        others[usize::from(shard)].get_or_init(|| Verified::new(Arc::clone(self.first.shared_facts()))).clone()
+        others[usize::from(shard)].get_or_init(|| Verified::apart(Arc::clone(&self.facts))).clone()
     }
 
-    /// The most bytes on the heap that handles come to.
-    const MOST: usize = SHARDS as usize * (size_of::<OnceLock<Verified>>() + 3 * size_of::<usize>());
+    /// The most bytes on the heap that these counts come to.
+    const COUNTS: usize = SHARDS as usize * (size_of::<OnceLock<Verified>>() + 3 * size_of::<usize>());
 }
 
 /// What a token is looked up by; computed once per request.
@@ -179,7 +175,7 @@ impl TokenCache {
         key: &Key,
         candidate: Candidate<'_>,
         now: Timestamp,
-        still_good: impl FnOnce(&Facts) -> bool,
+        still_good: impl Fn(&Facts) -> bool,
     ) -> Option<Verified> {
         let set = self.set(key.hash);
         for (tag, way) in set.tags.iter().zip(&set.ways) {
@@ -187,11 +183,12 @@ impl TokenCache {
                 continue;
             }
             let entry = way.load();
-            let Some(entry) = entry.as_deref().filter(|entry| entry.is(key, candidate.bytes())) else { continue };
-            if now >= entry.until || entry.padded && !candidate.may_be_padded() || !still_good(entry.facts()) {
-                return None;
+            let Some(entry) = entry.as_deref() else { continue };
+            // Before the texts are compared, so that the processor waits for both at once: they come from far away where tokens are many.
+            let good = now < entry.until && (!entry.padded || candidate.may_be_padded()) && still_good(&entry.facts);
+            if entry.is(key, candidate.bytes()) {
+                return good.then(|| entry.mine());
             }
-            return Some(entry.handles.mine());
         }
         None
     }
@@ -203,17 +200,19 @@ impl TokenCache {
         if until <= now {
             return;
         }
-        let size = size_of::<Entry>() + Handles::MOST + facts.size() + key.digest.map_or(0, |_| 32);
+        let size = size_of::<Entry>() + Entry::COUNTS + facts.size() + key.digest.map_or(0, |_| 32);
         // What is larger than any body is not remembered.
         let Ok(stored) = u32::try_from(size) else { return };
         let set = self.set(key.hash);
         let Some(way) = self.victim(set, now, size) else { return };
         let entry = Entry {
+            facts: Arc::clone(facts),
             digest: key.digest.map(Box::new),
             until,
             size: stored,
             padded: token.contains('='),
-            handles: Handles { home: shard(), first: verified.clone(), others: OnceLock::new() },
+            home: shard(),
+            others: OnceLock::new(),
         };
         // The tag first: a reader in between compares the old entry with its token, and misses.
         set.tags[way].store(key.hash, Ordering::Relaxed);
@@ -247,7 +246,7 @@ impl TokenCache {
         let mut count = 0;
         for way in self.sets.iter().flat_map(|set| &set.ways) {
             let found = way.load();
-            if found.as_deref().is_some_and(|entry| gone(entry.facts())) {
+            if found.as_deref().is_some_and(|entry| gone(&entry.facts)) {
                 count += self.drop_entry(way, &found);
             }
         }
@@ -298,14 +297,10 @@ impl TokenCache {
 }
 
 impl Entry {
-    fn facts(&self) -> &Facts {
-        self.handles.first.shared_facts()
-    }
-
     fn is(&self, key: &Key, token: &[u8]) -> bool {
         match (&self.digest, &key.digest) {
             (Some(mine), Some(theirs)) => **mine == *theirs,
-            (None, None) => self.facts().text.token().map(str::as_bytes) == Some(token),
+            (None, None) => self.facts.text.token().map(str::as_bytes) == Some(token),
             _ => false,
         }
     }
@@ -332,6 +327,8 @@ impl fmt::Debug for TokenCache {
 
 #[cfg(test)]
 mod tests {
+    use std::mem::offset_of;
+
     use super::*;
     use crate::claims::Claims;
 
@@ -339,8 +336,15 @@ mod tests {
     #[test]
     fn an_entry_is_as_small_as_it_was() {
         let counts = 2 * size_of::<usize>();
-        let [facts, entry, handle] =
-            [size_of::<Facts>(), size_of::<Entry>(), size_of::<Verified>()].map(|size| size + counts);
-        assert_eq!((size_of::<Claims>(), facts, entry, handle), (168, 264, 72, 24));
+        let [facts, entry] = [size_of::<Facts>(), size_of::<Entry>()].map(|size| size + counts);
+        assert_eq!((size_of::<Claims>(), facts, entry), (168, 256, 64));
+    }
+
+    #[test]
+    fn what_a_hit_reads_lies_in_another_cache_line_than_the_count_that_one_thread_writes() {
+        const LINE: usize = 64;
+        let counts = 2 * size_of::<usize>();
+        let first_read = counts + offset_of!(Facts, claims) + offset_of!(Claims, expires);
+        assert!(first_read >= size_of::<usize>() + LINE, "{first_read}");
     }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::actor::Delegation;
 use crate::audience::Audience;
+use crate::challenge::Protection;
 use crate::check::Check;
 use crate::claim_rule::ClaimRule;
 use crate::claims::{Claims, Names, Text};
@@ -45,6 +46,8 @@ pub(crate) struct TrustedIssuer {
     /// Whether it has no keys at all: its tokens are asked about, JWTs too.
     pub(crate) keyless: bool,
     pub(crate) opaque: Option<Arc<Opaque>>,
+    /// What whoever is refused later, in a handler, is told of the server.
+    pub(crate) protection: Arc<Protection>,
 }
 
 /// The kinds of token that are taken from an issuer, each with whom it has to be for.

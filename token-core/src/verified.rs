@@ -8,7 +8,6 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use crate::actor::Actor;
-use crate::challenge::Protection;
 use crate::claims::{Claims, List, Names, Span, Text};
 use crate::jose::VerificationKey;
 use crate::kind::TokenKind;
@@ -24,34 +23,45 @@ use crate::{Error, ErrorKind, Timestamp};
 ///
 /// Only the gate makes one, so having one *is* the proof that every check passed. What was checked, and by which rules, is
 /// written at [`ResourceServer`](crate::ResourceServer).
-// Two `Arc`s deep, since a hot token is shared by all threads: each thread clones an outer one of its own (see `token_cache`), and no
-// two of them fight over one reference count.
 #[derive(Clone)]
-pub struct Verified(Arc<Handle>);
+pub struct Verified(Hold);
 
-/// One thread's handle on facts that all threads share.
-struct Handle(Arc<Facts>);
+/// How facts are held. A hot token is shared by all threads, and no two of them are to fight over one reference count.
+#[derive(Clone)]
+enum Hold {
+    /// By the count of the facts themselves: the thread that verified the token, and whoever holds a token that is not remembered.
+    Own(Arc<Facts>),
+    /// By a count of its own: every other thread (see `token_cache`).
+    Apart(Arc<Counted>),
+}
 
-impl Deref for Handle {
-    type Target = Facts;
+struct Counted(Arc<Facts>);
 
-    fn deref(&self) -> &Facts {
-        &self.0
+impl Deref for Hold {
+    type Target = Arc<Facts>;
+
+    fn deref(&self) -> &Arc<Facts> {
+        match self {
+            Self::Own(facts) => facts,
+            Self::Apart(counted) => &counted.0,
+        }
     }
 }
 
 /// The facts behind a [`Verified`]. They hold for as long as the token does; whether it may be used *now* is asked again
 /// on each request.
+// In this order: behind the reference count, which one thread writes at each request, comes what the gate does not look at when it
+// finds the token remembered. So the cache line of the count is nobody else's.
+#[repr(C)]
 pub(crate) struct Facts {
-    pub(crate) text: Text,
     pub(crate) claims: Claims,
+    pub(crate) text: Text,
     /// The key whose signature vouches for the claims; `None` where an endpoint of the issuer did.
     pub(crate) key: Option<Arc<VerificationKey>>,
     pub(crate) issuer: Arc<TrustedIssuer>,
     pub(crate) kind: TokenKind,
     /// What the issuer's rules or the claims asked to be read besides; hardly ever there.
     pub(crate) extra: Option<Box<Extra>>,
-    pub(crate) protection: Arc<Protection>,
     pub(crate) typed: Typed,
 }
 
@@ -90,11 +100,16 @@ impl Facts {
 
 impl Verified {
     pub(crate) fn new(facts: Arc<Facts>) -> Self {
-        Self(Arc::new(Handle(facts)))
+        Self(Hold::Own(facts))
+    }
+
+    /// With a reference count that no other thread touches.
+    pub(crate) fn apart(facts: Arc<Facts>) -> Self {
+        Self(Hold::Apart(Arc::new(Counted(facts))))
     }
 
     pub(crate) fn shared_facts(&self) -> &Arc<Facts> {
-        &self.0.0
+        &self.0
     }
 
     /// The issuer: `iss`, which is what the registry says it is. For those who write no `iss`, the name they are trusted under.
@@ -223,7 +238,7 @@ impl Verified {
     /// [`ErrorKind::InsufficientScope`]; its challenge names what would satisfy the rule.
     pub fn require(&self, rule: &Rule) -> Result<(), Error> {
         let (scopes, roles) = (self.scopes(), self.roles());
-        let granted = |scope: &str| self.0.protection.implications.grants(scope, |one| scopes.contains(one));
+        let granted = |scope: &str| self.0.issuer.protection.implications.grants(scope, |one| scopes.contains(one));
         if rule.satisfied_by_grants(granted, |role| roles.contains(role)) {
             return Ok(());
         }
@@ -244,7 +259,7 @@ impl Verified {
     }
 
     fn error(&self, error: Error) -> Error {
-        error.about(&self.0.issuer.identifier).within(&self.0.protection)
+        error.about(&self.0.issuer.identifier).within(&self.0.issuer.protection)
     }
 }
 

@@ -10,11 +10,17 @@ use token_core::{
 };
 
 /// A request with one authorization header, as a framework hands it over.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Asking(Vec<u8>);
 
 impl Asking {
     pub fn with(token: &str) -> Self {
         Self(format!("Bearer {token}").into_bytes())
+    }
+
+    /// Takes in another request, in the memory that this one has.
+    pub fn read(&mut self, other: &Self) {
+        self.0.clone_from(&other.0);
     }
 }
 

@@ -12,14 +12,10 @@ use super::spans::{List, Names, Span, Spans, Text};
 use crate::Timestamp;
 
 /// The registered claims of one claims set, as spans of its text.
+// In this order: see `Facts`, in which they come first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub(crate) struct Claims {
-    pub(crate) issuer: Option<Span>,
-    pub(crate) subject: Option<Span>,
-    pub(crate) audience: List,
-    pub(crate) expires: Option<Timestamp>,
-    pub(crate) not_before: Option<Timestamp>,
-    pub(crate) issued: Option<Timestamp>,
     pub(crate) token_id: Option<Span>,
     /// `client_id` (RFC 9068, RFC 8693).
     pub(crate) client_id: Option<Span>,
@@ -27,12 +23,21 @@ pub(crate) struct Claims {
     pub(crate) authorized_party: Option<Span>,
     /// `sid` (OpenID Connect front- and back-channel logout).
     pub(crate) session_id: Option<Span>,
-    pub(crate) scope: List,
+    pub(crate) groups: List,
     /// `scp`: what some issuers write in place of `scope`.
     pub(crate) scp: List,
+    pub(crate) issued: Option<Timestamp>,
+    pub(crate) expires: Option<Timestamp>,
+    pub(crate) not_before: Option<Timestamp>,
+    pub(crate) audience: List,
+    pub(crate) issuer: Option<Span>,
+    pub(crate) subject: Option<Span>,
+    pub(crate) scope: List,
     pub(crate) permissions: List,
     pub(crate) roles: List,
-    pub(crate) groups: List,
+    /// `token_use` (Cognito) and payload `typ` (Keycloak): the issuer's own word for the kind of token.
+    pub(crate) token_use: Option<Span>,
+    pub(crate) payload_typ: Option<Span>,
     /// Whether `cnf` (RFC 7800) is there, whatever it says.
     pub(crate) confirmation: bool,
     /// Whether `events` (RFC 8417) is there: a security event or logout token, not an access token.
@@ -41,9 +46,6 @@ pub(crate) struct Claims {
     pub(crate) delegation: bool,
     /// Whether `nonce`, `at_hash` or `c_hash` is there: an ID token (OpenID Connect Core section 2).
     pub(crate) id_token_marks: bool,
-    /// `token_use` (Cognito) and payload `typ` (Keycloak): the issuer's own word for the kind of token.
-    pub(crate) token_use: Option<Span>,
-    pub(crate) payload_typ: Option<Span>,
 }
 
 /// Why a claims set is refused. Names claims, never their values.

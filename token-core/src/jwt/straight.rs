@@ -7,21 +7,22 @@ use std::sync::{Arc, LazyLock};
 
 use memchr::memmem::Finder;
 
-use super::{Accepted, Asked, Parts, accept};
+use super::{Asked, Parts, accept};
 use crate::Timestamp;
 use crate::claims::{self, Text};
 use crate::jose::base64url::{self, SignatureBuffer};
 use crate::registry::Registry;
 use crate::trusted::TrustedIssuer;
+use crate::verified::Facts;
 
 /// # Errors
 /// What the key has said, where it was asked, for the long road to go by.
 pub(super) fn verify(
     parts: &Parts<'_>,
+    kept: &str,
     registry: &Registry,
     now: Timestamp,
-    kept: &str,
-) -> Result<Accepted, Option<Asked>> {
+) -> Result<Arc<Facts>, Option<Asked>> {
     let issuer = registry.only().filter(|issuer| !issuer.padded && !issuer.keyless).ok_or(None)?;
     let keys = issuer.keys.current(now).ok_or(None)?;
     let remembered = keys.remembered(parts.header).ok_or(None)?;

@@ -150,7 +150,7 @@ impl ResourceServer {
         let inner = &first.0;
         Self::new(Inner {
             registry: ArcSwap::from_pointee(Registry::default()),
-            compiler: Arc::new(Compiler::idle(Arc::clone(&inner.clock))),
+            compiler: Arc::new(Compiler::idle(Arc::clone(&inner.clock), Arc::clone(&inner.protection))),
             clock: Arc::clone(&inner.clock),
             protection: Arc::clone(&inner.protection),
             sources: None,

@@ -194,16 +194,7 @@ impl Inner {
             }
             _ => opaque.kind,
         };
-        Ok(Facts {
-            text,
-            claims,
-            key: None,
-            issuer: Arc::clone(issuer),
-            kind,
-            extra,
-            protection: Arc::clone(&self.protection),
-            typed: Typed::default(),
-        })
+        Ok(Facts { text, claims, key: None, issuer: Arc::clone(issuer), kind, extra, typed: Typed::default() })
     }
 
     /// Asks the endpoint, and verifies the answer where it is signed. `None` is inactive.

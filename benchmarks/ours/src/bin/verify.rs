@@ -80,11 +80,35 @@ fn in_random_order<'a>(server: &'a ResourceServer, requests: &'a [Asking]) -> im
     }
 }
 
+/// The same as a server meets it: the request has just been read from a socket, and lies in memory that is in use anyway. The copy is
+/// part of the time.
+fn just_read<'a>(server: &'a ResourceServer, requests: &'a [Asking]) -> impl FnMut() -> bool + 'a {
+    drop(in_random_order(server, requests));
+    let order = shuffled(requests.len());
+    let (mut at, mut read) = (0, Asking::with(""));
+    move || {
+        at = if at + 1 == order.len() { 0 } else { at + 1 };
+        read.read(&requests[order[at]]);
+        ask(server, &read).is_ok()
+    }
+}
+
+/// What no cache can do without that compares whole tokens: it reads the request's and the remembered one.
+fn compared<'a>(requests: &'a [Asking], copies: &'a [Asking]) -> impl FnMut() -> bool + 'a {
+    let order = shuffled(requests.len());
+    let mut at = 0;
+    move || {
+        at = if at + 1 == order.len() { 0 } else { at + 1 };
+        requests[order[at]] == copies[order[at]]
+    }
+}
+
 fn hits(fixture: &Fixture) {
     let token = fixture.token(Alg::RS256, 1);
     let floor = Floor::of(fixture, Alg::RS256, &token);
     let hot = [Asking::with(&token)];
     let (thousand, many) = (requests(fixture, Alg::RS256, 1000), requests(fixture, Alg::EdDSA, 50_000));
+    let copies = thousand.clone();
     let all = || keys(fixture, Alg::RS256);
     let (one, some, lots) =
         (server(all(), TokenCacheSettings::default()), server(all(), room_for(4096)), server(all(), room_for(262_144)));
@@ -95,18 +119,17 @@ fn hits(fixture: &Fixture) {
         Case::new("floor", || floor.verify()),
         Case::new("1", in_random_order(&one, &hot)),
         Case::new("1000", in_random_order(&some, &thousand)),
+        Case::new("1000.just_read", just_read(&some, &thousand)),
+        Case::new("1000.compared", compared(&thousand, &copies)),
         Case::new("digest", in_random_order(&digests, &hot)),
         Case::new("opaque", || ask(&opaque, &vouched).is_ok()),
         Case::new("typed", || ask(&typed, &hot[0]).is_ok_and(|token| token.claims::<Claims>().is_ok())),
     ]);
     // In rounds of its own: what it reads is more than the processor's caches hold, and they would be empty for everybody else.
-    let crowd = Rounds::from_env().run(vec![
-        Case::new("floor", || floor.verify()),
-        Case::new("50000", in_random_order(&lots, &many)),
-    ]);
-    for (case, table) in
-        [("1", &table), ("opaque", &table), ("1000", &table), ("50000", &crowd), ("digest", &table), ("typed", &table)]
-    {
+    let crowd = Rounds::from_env()
+        .run(vec![Case::new("floor", || floor.verify()), Case::new("50000", in_random_order(&lots, &many))]);
+    let names = ["1", "opaque", "1000", "1000.just_read", "1000.compared", "digest", "typed"];
+    for (case, table) in names.map(|name| (name, &table)).into_iter().chain([("50000", &crowd)]) {
         report(&format!("hit.{case}.ns"), table.ns(case));
         report(&format!("hit.{case}.over_rs256_floor"), table.ratio(case, "floor"));
     }
@@ -150,7 +173,8 @@ fn refusals(fixture: &Fixture) {
     }
 }
 
-/// Operations per second of one thread, of two on tokens of their own, and of two on one token.
+/// Operations per second of one thread, of two on tokens of their own, and of two on one token; and what the machine itself makes of a
+/// second thread, by the bare signature.
 fn threads(fixture: &Fixture) {
     let requests = requests(fixture, Alg::EdDSA, 1000);
     let server = server(keys(fixture, Alg::EdDSA), room_for(4096));
@@ -158,34 +182,43 @@ fn threads(fixture: &Fixture) {
     let hot = &requests[..1];
     drop(in_random_order(&server, &requests));
     let rounds = Rounds::from_env().rounds.div_ceil(4);
-    let mut ratios = [const { Vec::new() }; 2];
+    let floor = Floor::of(fixture, Alg::EdDSA, &fixture.token(Alg::EdDSA, 1));
+    let cases: [(&str, &Making<'_>, &Making<'_>); 3] = [
+        ("hot", &|| Box::new(in_random_order(&server, hot)), &|| Box::new(in_random_order(&server, hot))),
+        ("random", &|| Box::new(in_random_order(&server, first)), &|| Box::new(in_random_order(&server, second))),
+        ("floor", &|| Box::new(|| floor.verify()), &|| Box::new(|| floor.verify())),
+    ];
+    let mut ratios = cases.map(|_| Vec::new());
     for _ in 0..rounds {
-        let one_hot = throughput(&server, &[hot]);
-        ratios[0].push(throughput(&server, &[hot, hot]) / one_hot);
-        let one = throughput(&server, &[first]);
-        ratios[1].push(throughput(&server, &[first, second]) / one);
+        for ((_, one, other), ratios) in cases.iter().zip(&mut ratios) {
+            ratios.push(throughput(&[one, other]) / throughput(&[one]));
+        }
     }
-    for (name, ratios) in ["hot", "random"].into_iter().zip(ratios) {
+    for ((name, ..), ratios) in cases.into_iter().zip(ratios) {
         report(&format!("threads.2_over_1.{name}"), median(ratios));
     }
 }
 
-/// Requests per second of as many threads as there are lists.
-fn throughput(server: &ResourceServer, lists: &[&[Asking]]) -> f64 {
-    let (start, stop) = (Barrier::new(lists.len() + 1), AtomicBool::new(false));
+/// Makes, on the thread that runs it, what is run.
+type Making<'a> = dyn Fn() -> Box<dyn FnMut() -> bool + 'a> + Sync + 'a;
+
+/// Runs per second of as many threads as there are makers.
+fn throughput(makers: &[&Making<'_>]) -> f64 {
+    const AT_ONCE: u64 = 16;
+    let (start, stop) = (Barrier::new(makers.len() + 1), AtomicBool::new(false));
     std::thread::scope(|scope| {
-        let threads: Vec<_> = lists
+        let threads: Vec<_> = makers
             .iter()
-            .map(|requests| {
+            .map(|make| {
                 scope.spawn(|| {
-                    let mut next = in_random_order(server, requests);
+                    let mut next = make();
                     start.wait();
                     let (from, mut count) = (Instant::now(), 0_u64);
                     while !stop.load(Ordering::Relaxed) {
-                        for _ in 0..64 {
+                        for _ in 0..AT_ONCE {
                             assert!(next());
                         }
-                        count += 64;
+                        count += AT_ONCE;
                     }
                     count as f64 / from.elapsed().as_secs_f64()
                 })
