@@ -6,22 +6,14 @@ use crate::end::Failure;
 
 /// The most bytes that are read for one token.
 const LONGEST: u64 = 1024 * 1024;
-/// What a terminal passes on of one line, its end included.
-const TERMINAL_LINE: usize = 4095;
 
 /// Reads the token. Blanks and line breaks around it, quotation marks and the word `Bearer` are not part of it.
 pub(crate) fn token() -> Result<String, Failure> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
-        eprintln!(
-            "paste the token and press Enter (a terminal takes up to 4095 characters: send longer ones from a file)"
-        );
-        let mut line = String::new();
-        stdin.read_line(&mut line).map_err(|error| Failure::input(format!("cannot read the token: {error}")))?;
-        if line.len() >= TERMINAL_LINE {
-            return Err(Failure::input("the terminal has cut the line at 4095 characters: send the token from a file"));
-        }
-        return strip(&line);
+        // Unseen, and read character by character: a terminal would hand over no more than 4,095 of a line.
+        let line = rpassword::prompt_password("paste the token (it is not shown) and press Enter: ");
+        return strip(&line.map_err(|error| Failure::input(format!("cannot read the token: {error}")))?);
     }
     let mut bytes = Vec::new();
     stdin

@@ -5,7 +5,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Desk, NOW, run};
+use support::{Desk, NOW, Terminal, run};
 use token_test::{Endpoint, TestIssuer};
 
 #[tokio::test]
@@ -65,6 +65,21 @@ async fn a_good_token_is_accepted_in_words_and_in_json() {
     let json: Value = serde_json::from_str(&desk.run(&words, token.as_bytes()).stdout).unwrap();
     assert_eq!((&json["accepted"], &json["status"], &json["kind"]), (&json!(true), &json!(200), &Value::Null));
     assert!(json["steps"].as_array().unwrap().iter().all(|step| step["state"] == "passed"));
+}
+
+#[tokio::test]
+async fn a_token_pasted_into_a_terminal_is_read_whole_and_not_shown() {
+    let desk = Desk::new("terminal").await;
+    // Longer than the line that a terminal hands over by itself.
+    let token = desk.good().claim("about", "x".repeat(6000)).mint();
+    let command = format!("{} {}", env!("CARGO_BIN_EXE_token"), support::EXPLAIN.join(" "));
+    let mut terminal = Terminal::open(&desk, &command);
+    assert!(terminal.read_until("press Enter: ").contains("not shown"));
+    terminal.until_nothing_is_shown();
+    terminal.write(&format!("{token}\r"));
+    let seen = terminal.read_until("accepted");
+    assert!(seen.contains("ok    signature"), "{seen}");
+    assert!(token.split('.').all(|part| !seen.contains(&part[..20])), "{seen}");
 }
 
 #[tokio::test]

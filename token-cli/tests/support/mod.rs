@@ -1,7 +1,7 @@
 //! A folder with a policy and keys, and the program run in it.
 #![allow(dead_code, clippy::unwrap_used, unreachable_pub, reason = "each test uses its part")]
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -123,5 +123,56 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A program in a terminal (of `script`, which every Debian has).
+pub struct Terminal {
+    script: Child,
+    /// The file that stands for the terminal.
+    tty: String,
+}
+
+impl Terminal {
+    pub fn open(desk: &Desk, command: &str) -> Self {
+        let mut script = Command::new("script");
+        script.args(["-qec", &format!("tty && {command}"), "/dev/null"]).current_dir(&desk.folder);
+        let script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut terminal = Self { script, tty: String::new() };
+        terminal.tty = terminal.read_until("\n").trim().to_owned();
+        terminal
+    }
+
+    /// A program first says what it wants, and then stops the terminal from showing it.
+    pub fn until_nothing_is_shown(&self) {
+        let settings = || Command::new("stty").args(["-a", "-F", &self.tty]).output().unwrap().stdout;
+        for _ in 0..1000 {
+            if String::from_utf8(settings()).unwrap().contains(" -echo ") {
+                return;
+            }
+        }
+        panic!("{} goes on showing what is typed", self.tty);
+    }
+
+    pub fn write(&mut self, keys: &str) {
+        self.script.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// All that the terminal shows until it shows this.
+    pub fn read_until(&mut self, end: &str) -> String {
+        let (mut seen, mut byte) = (Vec::new(), [0]);
+        while !seen.ends_with(end.as_bytes()) {
+            let read = self.script.stdout.as_mut().unwrap().read(&mut byte).unwrap();
+            assert_eq!(read, 1, "it ended after {}", String::from_utf8_lossy(&seen));
+            seen.push(byte[0]);
+        }
+        String::from_utf8_lossy(&seen).into_owned()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        drop(self.script.stdin.take());
+        let _ = self.script.wait();
     }
 }
