@@ -111,7 +111,10 @@ pub const SPANS: &[(&str, &str)] = &[
     ("token.keys.fetch", "level info: a key set is fetched, in a task that no request owns; fields issuer, outcome"),
     ("token.discovery", "level info: the metadata of an issuer are read; fields issuer, outcome"),
     ("token.opaque.ask", "level info: an endpoint is asked about a token; fields issuer, outcome"),
-    ("token.resolver.look_up", "level info: an issuer that is not in the registry is looked up; field outcome"),
+    (
+        "token.resolver.look_up",
+        "level info: an issuer that is not in the registry, or a tenant that is not known, is looked up; field outcome",
+    ),
     ("token.client.request", "level info: a request to a token endpoint; fields client, grant, outcome"),
 ];
 
@@ -129,10 +132,13 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("token.opaque.store_failed", "a store of answers did not answer"),
     ("token.deny_list.unreachable", "the deny-list is out of reach"),
     ("token.http.no_roots", "the system has no certificate authorities"),
-    ("token.resolver.failed", "an issuer could not be looked up; field error"),
-    ("token.resolver.timeout", "an issuer was not looked up in time"),
+    ("token.resolver.failed", "an issuer or tenant could not be looked up; field error"),
+    ("token.resolver.timeout", "an issuer or tenant was not looked up in time"),
     ("token.resolver.mismatch", "a resolver answered with another issuer than it was asked for"),
-    ("token.resolver.unusable", "a resolver answered with an issuer that cannot be trusted; field error"),
+    (
+        "token.resolver.unusable",
+        "a resolver answered with an issuer that cannot be trusted, or with none for a tenant; field error",
+    ),
     ("token.policy.reloaded", "a changed policy file is in force; fields changes, keys_at_hand"),
     ("token.policy.kept", "a policy file is bad, the old policy stays in force; field error"),
     ("token.client.failed", "a source could not get or renew its token; fields client, grant, kind, detail"),

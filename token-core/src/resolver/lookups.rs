@@ -171,11 +171,11 @@ impl<D: Directory> Flight<D> {
             Ok(Ok(Some(found))) => self.install(found),
             Ok(Ok(None)) => Landed::Stranger,
             Ok(Err(error)) => {
-                tracing::warn!(name: "token.resolver.failed", %error, "an issuer could not be looked up");
+                tracing::warn!(name: "token.resolver.failed", %error, "an issuer or tenant could not be looked up");
                 Landed::Unavailable
             }
             Err(_) => {
-                tracing::warn!(name: "token.resolver.timeout", "an issuer was not looked up in time");
+                tracing::warn!(name: "token.resolver.timeout", "an issuer or tenant was not looked up in time");
                 Landed::Unavailable
             }
         };
