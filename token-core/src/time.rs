@@ -108,11 +108,21 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     fn now(&self) -> Timestamp;
 }
 
-/// The clock of the operating system; the default.
+/// The clock of the operating system; the default. On Linux its coarse one, which lags behind by a few milliseconds at most: tokens speak of
+/// seconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    #[cfg(target_os = "linux")]
+    fn now(&self) -> Timestamp {
+        use rustix::time::{ClockId, clock_gettime};
+
+        let time = clock_gettime(ClockId::RealtimeCoarse);
+        Timestamp::from_secs(time.tv_sec).saturating_add(Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0)))
+    }
+
+    #[cfg(not(target_os = "linux"))]
     fn now(&self) -> Timestamp {
         Timestamp::from(SystemTime::now())
     }
@@ -140,6 +150,14 @@ mod tests {
         assert_eq!(Timestamp::default(), Timestamp::EPOCH);
         assert_eq!(Timestamp::from_millis(-1500).as_secs(), -2);
         assert_eq!(size_of::<Option<Timestamp>>(), 8);
+    }
+
+    #[test]
+    fn the_systems_clock_is_that_of_the_system() {
+        let (before, seen, after) = (SystemTime::now(), SystemClock.now(), SystemTime::now());
+        let lag = Duration::from_millis(50);
+        assert!(seen.saturating_add(lag) >= Timestamp::from(before), "{seen:?} is long before {before:?}");
+        assert!(seen <= Timestamp::from(after), "{seen:?} is after {after:?}");
     }
 
     #[test]
