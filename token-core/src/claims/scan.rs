@@ -140,17 +140,16 @@ impl<'a> Scanner<'a> {
 
     /// A whole number without a sign; of any other there is more to say.
     fn number(&mut self) -> Option<u64> {
-        let (from, mut number) = (self.at, 0);
-        while let Some(digit @ b'0'..=b'9') = self.peek() {
-            number = number * 10 + u64::from(digit - b'0');
-            self.at += 1;
-            if self.at - from > DIGITS {
-                return None;
-            }
+        let rest = self.text.get(self.at..)?;
+        let (mut number, mut length) = (0, 0);
+        for byte in rest.iter().take_while(|byte| byte.is_ascii_digit()).take(DIGITS + 1) {
+            number = number * 10 + u64::from(byte - b'0');
+            length += 1;
         }
-        let leading_zero = self.at - from > 1 && self.text.get(from) == Some(&b'0');
-        let goes_on = matches!(self.peek(), Some(b'.' | b'e' | b'E'));
-        (self.at > from && !leading_zero && !goes_on).then_some(number)
+        let leading_zero = length > 1 && rest.first() == Some(&b'0');
+        let goes_on = matches!(rest.get(length), Some(b'.' | b'e' | b'E'));
+        self.at += length;
+        (length > 0 && length <= DIGITS && !leading_zero && !goes_on).then_some(number)
     }
 
     fn there(&mut self) -> Option<bool> {
