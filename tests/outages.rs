@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use token_core::client_authentication::ClientAuthentication;
 use token_core::{
-    Clock, Error, ErrorKind, Issuer, JwksSettings, KeyStatus, Presented, ResourceServer, SystemClock, Verified,
+    Clock, Error, ErrorKind, Issuer, JwksSettings, KeyStatus, OpaqueTokens, Presented, ResourceServer, SystemClock,
+    Verified,
 };
 use token_test::{Endpoint, ManualClock, TestIssuer};
 
@@ -189,4 +191,41 @@ async fn an_issuer_that_serves_junk_keeps_the_keys_it_had() {
     }
     let state = &stage.api.health()[0].1;
     assert!(state.last_error.is_some(), "{state:?}");
+}
+
+#[test]
+fn no_task_is_left_behind_when_the_server_is_dropped_amid_its_work() {
+    let outside = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let ours = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let issuer = outside.block_on(TestIssuer::start());
+    let secret = ClientAuthentication::Basic("test-secret".into());
+    let asking = OpaqueTokens::introspection(issuer.introspection_endpoint(), "test-client", secret).unwrap();
+    let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
+    let trusted = trusted.opaque_tokens(asking.timeout(Duration::from_millis(300)));
+    let api = ours.block_on(async { ResourceServer::builder(issuer.audience()).trust(trusted).build().unwrap() });
+    ours.block_on(api.ready()).unwrap();
+
+    // A fetch for an unknown key and a question about an opaque token, neither of which is answered; who asked has left.
+    issuer.faults().hold();
+    let (unknown, opaque) = (issuer.token().kid("unknown").mint(), issuer.token().mint_opaque());
+    issuer.forget_hits();
+    for (token, endpoint) in [(unknown, Endpoint::Jwks), (opaque, Endpoint::Introspection)] {
+        let (asked, here) = (api.clone(), ours.handle().clone());
+        let caller = ours.spawn(async move { asked.authenticate(Presented::token(&token)).await });
+        here.block_on(async {
+            tokio::time::timeout(Duration::from_secs(20), issuer.wait_for_hits(endpoint, 1)).await.unwrap();
+            caller.abort();
+        });
+    }
+    let tasks = ours.metrics();
+    assert!(tasks.num_alive_tasks() >= 2, "a fetch and a question: {}", tasks.num_alive_tasks());
+    drop(api);
+    // The fetch is ended; the question ends by its own limit.
+    for _ in 0..1000 {
+        if tasks.num_alive_tasks() == 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{} tasks are left", tasks.num_alive_tasks());
 }

@@ -4,6 +4,7 @@ mod counts;
 mod fuzz;
 mod install;
 mod report;
+mod soak;
 mod step;
 
 use std::process::ExitCode;
@@ -17,11 +18,12 @@ fn main() -> ExitCode {
         "lint" => lint(),
         "backends" => backends(),
         "fuzz" => seconds().and_then(|seconds| fuzz::run(seconds, &[])),
+        "soak" => soak::run(&std::env::args().nth(2).unwrap_or_else(|| "3".to_owned())),
         "report" => report::write(),
         "supply" => supply(),
         "counts" => counts::counts(std::env::args().any(|word| word == "--record")),
         "bench" => bench(),
-        _ => Err("usage: cargo xtask test | lint | backends | report | fuzz [SECONDS] | supply | counts [--record] | bench [--quick] [--ours] [--no-web]"
+        _ => Err("usage: cargo xtask test | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | supply | counts [--record] | bench [--quick] [--ours] [--no-web]"
             .to_owned()),
     };
     match outcome {
@@ -50,6 +52,7 @@ fn test() -> Outcome {
     );
     step::with_env("TOKEN_EVIDENCE", &evidence.to_string_lossy(), &words)?;
     fuzz::smoke()?;
+    soak::not_run()?;
     report::write()?;
     cargo("test --workspace --doc")?;
     cargo("run --bin quickstart -- --once")?;

@@ -1,6 +1,5 @@
 //! Rows that tests have left in a folder in, `tests/REPORT.md` out: what was tried against whom, and what came of it.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::step::{Outcome, root};
@@ -39,12 +38,21 @@ const SECTIONS: &[(&str, &str, &str, &str)] = &[
         "| of | what | schedules |",
     ),
     (
+        SOAK,
+        "Soak",
+        "One verifier behind axum and actix-web for minutes, under rotations, outages, floods, evictions and good callers at once (`cargo xtask soak`).",
+        "| what | figure |",
+    ),
+    (
         "fuzz",
         "Fuzzing",
         "The committed corpora and their near neighbours, and, where the tools are there, libFuzzer from the same corpora.",
         "| target | how |",
     ),
 ];
+
+/// The section that a command of its own fills.
+pub(crate) const SOAK: &str = "soak";
 
 /// Where the tests leave their rows.
 pub(crate) fn folder() -> PathBuf {
@@ -53,24 +61,60 @@ pub(crate) fn folder() -> PathBuf {
 
 /// Forgets the rows of earlier runs.
 pub(crate) fn clear() -> Outcome {
-    let folder = folder();
-    let cleared = if folder.exists() { std::fs::remove_dir_all(&folder) } else { Ok(()) };
-    cleared.and_then(|()| std::fs::create_dir_all(&folder)).map_err(|error| format!("{}: {error}", folder.display()))
+    empty(&folder())
+}
+
+/// Forgets the rows of one section.
+pub(crate) fn clear_section(section: &str) -> Outcome {
+    empty(&folder().join(section))
+}
+
+fn empty(folder: &Path) -> Outcome {
+    let cleared = if folder.exists() { std::fs::remove_dir_all(folder) } else { Ok(()) };
+    cleared.and_then(|()| std::fs::create_dir_all(folder)).map_err(|error| format!("{}: {error}", folder.display()))
 }
 
 /// Puts the rows together.
 pub(crate) fn write() -> Outcome {
     let mut text = String::from("# What was tried\n\nWritten by `cargo xtask test`.\n");
-    for (section, title, about, head) in SECTIONS {
-        let rows = rows(&folder().join(section))?;
-        if rows.is_empty() {
-            continue;
-        }
-        let rule = "| --- ".repeat(head.matches('|').count() - 1);
-        let total = rows.lines().count();
-        let _ = write!(text, "\n## {title}\n\n{about} {total} rows.\n\n{head}\n{rule}|\n{rows}");
+    for section in SECTIONS {
+        text += &table(section)?;
     }
-    let file = root().join("tests/REPORT.md");
+    save(&text)
+}
+
+/// Puts one section's rows into the report in place of those that are there. The other sections stay as they are.
+pub(crate) fn write_section(name: &str) -> Outcome {
+    let section = SECTIONS.iter().find(|(section, ..)| *section == name).ok_or("no such section of the report")?;
+    let file = file();
+    let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    save(&replaced(&text, section.1, &table(section)?))
+}
+
+/// A report with this section in place of the one of that title, or behind all others.
+fn replaced(text: &str, title: &str, section: &str) -> String {
+    let head = format!("\n## {title}\n");
+    let Some(start) = text.find(&head) else { return format!("{text}{section}") };
+    let end = text[start + 1..].find("\n## ").map_or(text.len(), |next| start + 1 + next);
+    format!("{}{section}{}", &text[..start], &text[end..])
+}
+
+fn table((section, title, about, head): &(&str, &str, &str, &str)) -> Result<String, String> {
+    let rows = rows(&folder().join(section))?;
+    if rows.is_empty() {
+        return Ok(String::new());
+    }
+    let rule = "| --- ".repeat(head.matches('|').count() - 1);
+    let total = rows.lines().count();
+    Ok(format!("\n## {title}\n\n{about} {total} rows.\n\n{head}\n{rule}|\n{rows}"))
+}
+
+fn file() -> PathBuf {
+    root().join("tests/REPORT.md")
+}
+
+fn save(text: &str) -> Outcome {
+    let file = file();
     std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))
 }
 
@@ -90,4 +134,17 @@ fn rows(folder: &Path) -> Result<String, String> {
         .iter()
         .map(|file| std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display())))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_takes_the_place_of_the_one_before_and_leaves_the_others_alone() {
+        let report = "# What\n\n## Soak\n\nold\n\n## Fuzzing\n\nrows\n";
+        assert_eq!(replaced(report, "Soak", "\n## Soak\n\nnew\n"), "# What\n\n## Soak\n\nnew\n\n## Fuzzing\n\nrows\n");
+        assert_eq!(replaced(report, "Fuzzing", "\n## Fuzzing\n\n1\n"), "# What\n\n## Soak\n\nold\n\n## Fuzzing\n\n1\n");
+        assert_eq!(replaced("# What\n", "Soak", "\n## Soak\n"), "# What\n\n## Soak\n");
+    }
 }
