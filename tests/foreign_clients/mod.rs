@@ -12,7 +12,12 @@ use crate::real_issuers::{folder, python};
 async fn drive(issuer: &TestIssuer, mut program: Command) {
     issuer.client("foreign", "the secret of a client of somebody else");
     issuer.connect("auth0|ada", "google-oauth2", "a token of a provider");
+    issuer.client("target", "the secret of the client that delegation is for");
+    let id_token = issuer.id_token().subject("auth0|ada").audience("foreign").mint();
+    let refresh_token = issuer.refresh_token("auth0|ada", "foreign", "read:users");
+    issuer.rotate_refresh_tokens(false);
     program.args([issuer.url(), "foreign", "the secret of a client of somebody else", issuer.audience()]);
+    program.args([id_token, refresh_token]);
     let run = tokio::task::spawn_blocking(move || program.stdin(Stdio::null()).output());
     let output = run.await.unwrap().expect("`cargo xtask test` installs the clients");
     let (shown, complaints) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -22,13 +27,15 @@ async fn drive(issuer: &TestIssuer, mut program: Command) {
     for (client, what) in lines {
         note("clients", &format!("{client} {what}"), &[client, what]);
     }
-    assert!(issuer.hits(Endpoint::Token) > 0);
+    for endpoint in [Endpoint::Token, Endpoint::UserInfo, Endpoint::Delegation, Endpoint::Management] {
+        assert!(issuer.hits(endpoint) > 0, "{endpoint:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn certified_clients_of_javascript_accept_our_issuer() {
     for algorithm in [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA] {
-        // Auth0's SDKs know one path of the token endpoint: /oauth/token.
+        // An issuer with a path. Auth0's SDKs know one path of the token endpoint, /oauth/token; this is how they meet.
         let issuer = TestIssuer::builder().path("/oauth").algorithm(algorithm).start().await;
         let mut program = Command::new("node");
         program.arg(folder().join("clients.mjs"));
@@ -38,7 +45,7 @@ async fn certified_clients_of_javascript_accept_our_issuer() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_of_python_accepts_our_issuer() {
-    let issuer = TestIssuer::builder().path("/oauth").start().await;
+    let issuer = TestIssuer::start().await;
     let mut program = Command::new(python());
     program.arg(folder().join("clients.py"));
     drive(&issuer, program).await;

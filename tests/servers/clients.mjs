@@ -1,12 +1,16 @@
 // Clients that nobody here wrote, against an issuer of ours: URL, client id, secret and audience in, one line for each thing done out.
 
 import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
 import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { ManagementClient, TokenProvider } from 'auth0';
 
-const [url, id, secret, audience] = process.argv.slice(2);
+// The last line with `/delegation` in it; later ones have no such call.
+const { AuthenticationClient } = createRequire(import.meta.url)('auth0-v3');
+
+const [url, id, secret, audience, idToken, refreshToken] = process.argv.slice(2);
 const insecure = { [oauth.allowInsecureRequests]: true };
 const shown = (client, what) => console.log(`shown ${client} | ${what}`);
 
@@ -96,8 +100,54 @@ async function management() {
   shown('auth0 7.1 (npm)', 'management: 403 and 404 are errors it understands');
 }
 
+async function deviceCredentials() {
+  const config = await openid.discovery(new URL(url), id, secret, undefined, { execute: [openid.allowInsecureRequests] });
+  const home = new URL(url);
+  const plain = (input, init) =>
+    fetch(String(input.url ?? input).replace(`https://${home.host}/`, `http://${home.host}${home.pathname}/`), init);
+  const as = async (scope) => {
+    const tokens = await openid.clientCredentialsGrant(config, { scope, resource: audience });
+    return new ManagementClient({ domain: home.host, token: tokens.access_token, fetch: plain, telemetry: false });
+  };
+  const refresh = () => openid.refreshTokenGrant(config, refreshToken);
+  const client = await as('read:device_credentials delete:device_credentials');
+  const list = async () => (await client.deviceCredentials.list({ user_id: 'auth0|ada', client_id: id })).data;
+  const [credential, ...others] = await list();
+  assert.deepEqual([credential.user_id, credential.client_id, credential.type, others.length], ['auth0|ada', id, 'refresh_token', 0]);
+  await assert.rejects((await as('read:device_credentials')).deviceCredentials.delete(credential.id), { statusCode: 403 });
+  await client.deviceCredentials.delete(credential.id);
+  assert.deepEqual(await list(), []);
+  await assert.rejects(refresh(), { error: 'invalid_grant' });
+  shown('auth0 7.1 (npm)', 'management: device credentials listed and deleted, and the refresh token is good no more');
+}
+
+async function delegation() {
+  const tokens = new AuthenticationClient({ domain: new URL(url).host, clientId: id, clientSecret: secret }).tokens;
+  tokens.baseUrl = url; // the SDK knows https alone
+  const request = { target: 'target', api_type: 'app', grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', scope: 'openid' };
+  for (const proof of [{ id_token: idToken }, { refresh_token: refreshToken }]) {
+    const answer = await tokens.getDelegationToken({ ...request, ...proof });
+    assert.equal(answer.token_type, 'Bearer');
+    // Signed with the secret of the client that it is for.
+    const key = new TextEncoder().encode('the secret of the client that delegation is for');
+    const { payload } = await jwtVerify(answer.id_token, key, { issuer: url, audience: 'target', algorithms: ['HS256'] });
+    assert.equal(payload.sub, 'auth0|ada');
+    shown('auth0 3.7 (npm)', `delegation by ${Object.keys(proof)[0]}, for another client`);
+  }
+  for (const [proof, error] of [
+    [{ ...request, id_token: `${idToken}A` }, 'invalid_grant'],
+    [{ ...request, refresh_token: 'nobody-issued-it' }, 'invalid_grant'],
+    [{ ...request, id_token: idToken, target: 'nobody' }, 'invalid_request'],
+  ]) {
+    await assert.rejects(tokens.getDelegationToken(proof), (failed) => failed.response.data.error === error);
+  }
+  shown('auth0 3.7 (npm)', 'delegation: a changed ID token, an unknown refresh token and an unknown target are errors');
+}
+
 await oauth4webapi();
 await openidClient();
 await joseKeys();
 await auth0();
 await management();
+await delegation();
+await deviceCredentials();

@@ -225,6 +225,11 @@ impl KeyRing {
         names
     }
 
+    /// The keys by which the issuer knows a token as its own.
+    pub(crate) fn own(&self) -> Vec<TestKey> {
+        self.published.iter().chain(self.signing.values()).cloned().collect()
+    }
+
     /// The keys of the JWK Set, oldest first; shared secrets stay out of it.
     pub(crate) fn jwks(&self) -> Vec<Value> {
         self.published.iter().filter_map(TestKey::public_jwk).chain(self.oddities.iter().cloned()).collect()

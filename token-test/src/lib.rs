@@ -47,6 +47,7 @@ mod issuer;
 mod keys;
 mod like;
 mod mint;
+mod own;
 mod parts;
 mod pre_made;
 mod serve;

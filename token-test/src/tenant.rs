@@ -13,7 +13,8 @@ use token_core::{Algorithm, Clock};
 use crate::client::Client;
 use crate::faults::Traffic;
 use crate::grants::Grants;
-use crate::keys::KeyRing;
+use crate::keys::{KeyRing, TestKey};
+use crate::own;
 
 /// The state behind every endpoint. Locks are held for a look, never across an await.
 #[derive(Debug)]
@@ -132,17 +133,23 @@ impl Tenant {
         self.revoked.lock().unwrap_or_else(PoisonError::into_inner).insert(token.to_owned());
     }
 
-    /// What the issuer knows of one of its tokens, opaque or JWT; `None` when it is expired, revoked or not its own. The signature of
-    /// a JWT is not looked at.
+    /// What the issuer knows of one of its tokens, opaque or JWT; `None` when it is expired, revoked or not its own. Its own is what a
+    /// key signs that it publishes or signs with, or, as legacy ID tokens are, the secret of a client.
     pub(crate) fn active_claims(&self, token: &str) -> Option<Map<String, Value>> {
         if self.revoked.lock().unwrap_or_else(PoisonError::into_inner).contains(token) {
             return None;
         }
         let opaque = self.opaque.lock().unwrap_or_else(PoisonError::into_inner).get(token).cloned();
-        let claims =
-            opaque.or_else(|| claims_of(token).filter(|claims| claims.get("iss") == Some(&json!(self.issuer))))?;
+        let claims = opaque.or_else(|| self.claims_of_own(token))?;
         let lives = claims.get("exp").is_none_or(|exp| exp.as_f64().is_some_and(|exp| exp > self.now_secs() as f64));
         lives.then_some(claims)
+    }
+
+    fn claims_of_own(&self, jwt: &str) -> Option<Map<String, Value>> {
+        let mut keys = self.keys().own();
+        let secrets = |client: &Client| TestKey::from_secret(Algorithm::HS256, None, &client.secret);
+        keys.extend(self.clients().values().map(secrets));
+        claims_of(jwt).filter(|claims| claims.get("iss") == Some(&json!(self.issuer)) && own::signed_by(jwt, &keys))
     }
 
     /// What a test put in place of members of the discovery document; null removes.

@@ -55,7 +55,18 @@ async fn device_credentials(
         .filter(|(_, client)| query.get("client_id").is_none_or(|wanted| wanted == client))
         .map(|(family, client)| json!({ "id": family, "device_name": "test", "client_id": client, "user_id": user_id, "type": "refresh_token" }))
         .collect();
-    Ok(super::json(StatusCode::OK, &json!(listed)))
+    // Its SDKs ask for totals and pages unless they are told not to, and go on until a page is empty.
+    let number = |name: &str, default: usize| query.get(name).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let answer = match query.get("include_totals").map(String::as_str) {
+        Some("true") => {
+            let (limit, total) = (number("per_page", 50), listed.len());
+            let start = number("page", 0).saturating_mul(limit);
+            let page: Vec<Value> = listed.into_iter().skip(start).take(limit).collect();
+            json!({ "start": start, "limit": limit, "length": page.len(), "total": total, "device_credentials": page })
+        }
+        _ => json!(listed),
+    };
+    Ok(super::json(StatusCode::OK, &answer))
 }
 
 async fn delete_device_credential(
