@@ -6,9 +6,10 @@ mod texts;
 use std::path::Path;
 
 use serde_json::json;
-use token_core::{Audience, ErrorKind, Issuer, Presented, RequestView, ResourceServer, StaticKeys};
+use token_core::{Audience, ErrorKind, Issuer, LogoutVerifier, Presented, RequestView, ResourceServer, StaticKeys};
 use token_test::{ManualClock, TestIssuer};
 use token_tests::evidence::note;
+use token_tests::{Ask, Via, ask};
 
 /// Advisories, their class, and the test of it with the file that holds it.
 const LIST: &[(&str, &str, &str, &str)] = &[
@@ -19,7 +20,7 @@ const LIST: &[(&str, &str, &str, &str)] = &[
         "refuses_none_in_every_spelling",
     ),
     (
-        "CVE-2016-10555, CVE-2022-29217, CVE-2023-48223, CVE-2024-33663, CVE-2024-54150, CVE-2026-34950, CVE-2026-48526",
+        "CVE-2016-10555, CVE-2022-29217, CVE-2023-48223, CVE-2024-33663, CVE-2024-37568, CVE-2024-54150, CVE-2026-34950, CVE-2026-48526",
         "a public key taken for an HMAC secret",
         "tests/advisories/keys.rs",
         "refuses_public_keys_as_hmac_secrets",
@@ -74,7 +75,7 @@ const LIST: &[(&str, &str, &str, &str)] = &[
     ),
     ("CVE-2020-28042", "a missing signature", "tests/advisories/texts.rs", "refuses_a_missing_signature"),
     (
-        "CVE-2025-59420, CVE-2026-32597",
+        "CVE-2025-59420, CVE-2026-32597, CVE-2026-35042",
         "`crit` is ignored",
         "tests/advisories/texts.rs",
         "refuses_every_critical_extension",
@@ -114,7 +115,7 @@ const LIST: &[(&str, &str, &str, &str)] = &[
         "refuses_compressed_tokens",
     ),
     (
-        "CVE-2022-36083, CVE-2023-52428, CVE-2023-6681",
+        "CVE-2022-36083, CVE-2023-52428, CVE-2023-6681, CVE-2023-49290",
         "PBES2 with millions of rounds",
         "tests/advisories/texts.rs",
         "refuses_password_based_encryption_without_working_for_it",
@@ -167,6 +168,42 @@ const LIST: &[(&str, &str, &str, &str)] = &[
         "a token bound to a sender passes as a bearer token",
         "tests/advisories.rs",
         "refuses_bound_tokens_however_the_bond_is_written",
+    ),
+    (
+        "CVE-2021-21378",
+        "a check is skipped where several are configured",
+        "tests/cases.rs",
+        "every_row_gets_the_same_answer_in_every_framework",
+    ),
+    (
+        "CVE-2020-8595, CVE-2021-29492, CVE-2025-54576",
+        "another spelling of the path passes the guard",
+        "tests/advisories.rs",
+        "lets_no_spelling_of_a_path_past_the_guard",
+    ),
+    (
+        "field report",
+        "the issuer answers about tokens of other audiences",
+        "tests/opaque.rs",
+        "every_row_of_opaque_tokens_gets_the_same_answer_in_every_framework",
+    ),
+    (
+        "field report",
+        "a hash of an unknown algorithm counts as right",
+        "token-core/src/id_token/tests.rs",
+        "the_hash_is_that_of_the_signature_algorithm",
+    ),
+    (
+        "Microsoft advisory 3214296",
+        "HMAC tags are not checked at all",
+        "token-core/src/jwt/vectors.rs",
+        "judges_published_hmac_tags_as_their_authors_do",
+    ),
+    (
+        "field report",
+        "what was seen once is forgotten before it ends",
+        "tests/advisories.rs",
+        "remembers_a_logout_token_for_as_long_as_it_is_good",
     ),
     ("RUSTSEC-2022-0086", "secrets in logs", "tests/canary.rs", ""),
 ];
@@ -356,4 +393,59 @@ async fn refuses_bound_tokens_however_the_bond_is_written() {
         Place::assert_one_of(&verdict, &[ErrorKind::SenderConstrained, ErrorKind::Malformed], &bond.to_string());
     }
     shown("refuses_bound_tokens_however_the_bond_is_written");
+}
+
+#[actix_web::test]
+async fn lets_no_spelling_of_a_path_past_the_guard() {
+    let place = Place::new().await;
+    for via in Via::ALL {
+        let good = Ask::of("/me").bearer(&place.issuer.token().subject("ada").mint());
+        assert_eq!(ask(via, &place.api, false, &good).await.status, 200, "{via:?}");
+        for path in [
+            "/me",
+            "/ME",
+            "/me/",
+            "//me",
+            "/./me",
+            "/any/../me",
+            "/%6de",
+            "/me%2f",
+            "/%2e/me",
+            "/me;a=b",
+            "/me?next=/maybe",
+            "/maybe/../me",
+            "/nothing-here",
+        ] {
+            for request in [Ask::of(path), Ask::of(path).bearer("not.a.token")] {
+                let status = ask(via, &place.api, false, &request).await.status;
+                assert_eq!(status, 401, "{path} through {via:?}: the guard stands before every route");
+            }
+        }
+    }
+    shown("lets_no_spelling_of_a_path_past_the_guard");
+}
+
+#[tokio::test]
+async fn remembers_a_logout_token_for_as_long_as_it_is_good() {
+    let place = Place::new().await;
+    let trusted = Issuer::discover(place.issuer.url()).unwrap().allow_loopback_http();
+    let verifier = LogoutVerifier::with_clock("test-client", trusted, place.clock.clone()).unwrap();
+    let token = place
+        .issuer
+        .id_token()
+        .header("typ", "logout+jwt")
+        .subject("ada")
+        .claim("jti", "1")
+        .claim("events", json!({"http://schemas.openid.net/event/backchannel-logout": {}}))
+        .expires_in(std::time::Duration::from_secs(120))
+        .mint();
+    assert!(verifier.verify(&token).await.is_ok());
+    // Once more at the start, before its end, and within the leeway after it: 30 s.
+    for (seconds, kind) in
+        [(0, ErrorKind::Inactive), (119, ErrorKind::Inactive), (30, ErrorKind::Inactive), (2, ErrorKind::Expired)]
+    {
+        place.clock.advance(std::time::Duration::from_secs(seconds));
+        assert_eq!(verifier.verify(&token).await.err().map(|error| error.kind()), Some(kind), "after {seconds} s more");
+    }
+    shown("remembers_a_logout_token_for_as_long_as_it_is_good");
 }

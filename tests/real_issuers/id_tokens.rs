@@ -38,7 +38,7 @@ async fn check(server: &Server, client: &str, algorithm: Algorithm, login: &Valu
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn verifies_logins_at_a_certified_provider_in_every_algorithm() {
     let server = Server::oidc_provider();
-    let names = oidc_provider::ALGORITHMS.iter().chain(&["HS256"]);
+    let names = oidc_provider::ALGORITHMS.iter().chain(&["HS256", "HS384", "HS512"]);
     for name in names.clone() {
         let client = format!("app-{name}");
         let login = oidc_provider::log_in(&server, &client).await;
@@ -61,4 +61,29 @@ async fn verifies_logins_at_an_issuer_with_a_path() {
         "django z-id-tokens",
         &["django-oauth-toolkit 3.4", "`IdTokenVerifier`", "ID tokens of scripted logins (RS256 HS256)"],
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn follows_a_live_rotation_at_an_issuer_whose_keys_may_be_cached_for_an_hour() {
+    let server = Server::django();
+    let verifier = IdTokenVerifier::new("app", trusted(&server, Algorithm::RS256)).unwrap();
+    let log_in = async || text(&django::log_in(&server, "app").await, "id_token");
+    let verdict =
+        async |token: &str| verifier.verify(token, Login::with_nonce(NONCE)).await.map_err(|error| error.kind());
+
+    let first = log_in().await;
+    assert!(verdict(&first).await.is_ok());
+    server.get("/test/rotate/?overlap=1").await;
+    let second = log_in().await;
+    assert!(verdict(&second).await.is_ok(), "the first token of the new key");
+    assert!(verdict(&first).await.is_ok(), "the key that is still published");
+
+    server.get("/test/rotate/").await;
+    let third = log_in().await;
+    assert!(verdict(&third).await.is_ok(), "the first token of the third key");
+    for withdrawn in [&first, &second] {
+        assert_eq!(verdict(withdrawn).await.err(), Some(ErrorKind::UnknownKey));
+    }
+    let shown = "live rotation with and without overlap, keys served for an hour";
+    note("issuers", "django z-rotation", &["django-oauth-toolkit 3.4", "`IdTokenVerifier`", shown]);
 }

@@ -86,15 +86,17 @@ async fn accepts_every_algorithm_that_a_certified_provider_signs_with() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accepts_a_shared_secret_only_where_it_was_given_by_hand() {
     let server = Server::oidc_provider();
-    let secret = StaticKeys::secret(Algorithm::HS256, b"a shared secret of at least thirty-two bytes, for tests alone");
-    let with_secret = Issuer::with_keys(&server.url, secret.unwrap()).unwrap();
-    let token = mint(&server, "HS256").await;
-    for framework in Framework::ALL {
-        let given = Api::serve(framework, api(with_secret.clone())).await;
-        assert_eq!(given.get("/me", &token).await.status, 200, "{framework:?}");
-        let fetched = Api::serve(framework, api(trusted(&server))).await;
-        assert_eq!(fetched.get("/me", &token).await.status, 401, "{framework:?}");
-        shown(framework, "JWT access tokens (HS256, secret given)");
+    for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
+        let secret = b"a shared secret of sixty-four bytes at the least, for tests and for tests alone";
+        let with_secret = Issuer::with_keys(&server.url, StaticKeys::secret(algorithm, secret).unwrap()).unwrap();
+        let token = mint(&server, algorithm.name()).await;
+        for framework in Framework::ALL {
+            let given = Api::serve(framework, api(with_secret.clone())).await;
+            assert_eq!(given.get("/me", &token).await.status, 200, "{algorithm} {framework:?}");
+            let fetched = Api::serve(framework, api(trusted(&server))).await;
+            assert_eq!(fetched.get("/me", &token).await.status, 401, "{algorithm} {framework:?}");
+            shown(framework, &format!("JWT access tokens ({algorithm}, secret given)"));
+        }
     }
 }
 

@@ -100,3 +100,24 @@ async fn reads_answers_that_name_neither_issuer_nor_audience() {
         django::shown(framework, "revocation of opaque tokens");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn takes_the_opaque_token_of_a_refresh_and_not_the_one_before_it() {
+    let server = Server::django();
+    let login = django::log_in(&server, "app").await;
+    let (first, spent) = (text(&login, "access_token"), text(&login, "refresh_token"));
+    let form = [("grant_type", "refresh_token"), ("refresh_token", spent.as_str())];
+    let refreshed = server.post("/token/", "app", &form).await;
+    let second = text(&refreshed, "access_token");
+    assert_ne!(text(&refreshed, "refresh_token"), spent, "the provider rotates refresh tokens");
+    let again = server.http().post(format!("{}/token/", server.url)).basic_auth("app", Some(SECRET)).form(&form);
+    assert_eq!(again.send().await.unwrap().status(), 400, "a spent refresh token");
+    for framework in Framework::ALL {
+        let tokens = asking(&server, "/introspect/", "api").audience(Audience::dangerously_unchecked());
+        let api = Api::serve(framework, gate(&server, tokens)).await;
+        assert_eq!(api.get("/users", &second).await.status, 200, "{framework:?}");
+        assert_eq!(api.get("/users", &first).await.status, 401, "{framework:?}: the refresh ended it");
+        assert_eq!(api.get("/users", &spent).await.status, 401, "{framework:?}: a refresh token");
+        django::shown(framework, "opaque tokens from refresh with rotation");
+    }
+}

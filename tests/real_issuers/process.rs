@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use serde_json::Value;
 
 /// The secret of every client that the servers know.
-pub(crate) const SECRET: &str = "secret of the client: thirty-two bytes and more";
+pub(crate) const SECRET: &str = "secret of the client: sixty-four bytes or more, as long as HS512's hash is";
 
 /// A server that runs as long as this value lives.
 pub(crate) struct Server {

@@ -14,8 +14,14 @@ from django.conf import settings
 from jwcrypto import jwk
 
 FOLDER = tempfile.TemporaryDirectory()
-SECRET = "secret of the client: thirty-two bytes and more"
-KEY = jwk.JWK.generate(kty="RSA", size=2048).export_to_pem(private_key=True, password=None).decode()
+SECRET = "secret of the client: sixty-four bytes or more, as long as HS512's hash is"
+
+
+def new_key():
+    return jwk.JWK.generate(kty="RSA", size=2048).export_to_pem(private_key=True, password=None).decode()
+
+
+KEY = new_key()
 
 settings.configure(
     SECRET_KEY=secrets.token_hex(32),
@@ -44,9 +50,10 @@ django.setup()
 from django.contrib.auth import get_user_model, login  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.core.wsgi import get_wsgi_application  # noqa: E402
-from django.http import HttpResponseRedirect  # noqa: E402
+from django.http import HttpResponse, HttpResponseRedirect  # noqa: E402
 from django.urls import include, path  # noqa: E402
 from oauth2_provider.models import get_application_model  # noqa: E402
+from oauth2_provider.settings import oauth2_settings  # noqa: E402
 
 logging.disable(logging.WARNING)
 
@@ -57,7 +64,19 @@ def log_in(request):
     return HttpResponseRedirect(request.GET["next"])
 
 
-urlpatterns = [path("o/", include("oauth2_provider.urls", namespace="oauth2_provider")), path("test/login/", log_in)]
+def rotate(request):
+    """Signs with a new key from now on; the one before stays published where overlap is asked for."""
+    before = [oauth2_settings.OIDC_RSA_PRIVATE_KEY] if "overlap" in request.GET else []
+    oauth2_settings.OIDC_RSA_PRIVATE_KEY = new_key()
+    oauth2_settings.OIDC_RSA_PRIVATE_KEYS_INACTIVE = before
+    return HttpResponse("rotated")
+
+
+urlpatterns = [
+    path("o/test/rotate/", rotate),
+    path("o/", include("oauth2_provider.urls", namespace="oauth2_provider")),
+    path("test/login/", log_in),
+]
 
 
 def fill():

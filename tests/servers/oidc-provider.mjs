@@ -6,8 +6,8 @@ import Provider from 'oidc-provider';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 
 const AUDIENCE = 'https://api.test';
-const SECRET = createSecretKey(Buffer.from('a shared secret of at least thirty-two bytes, for tests alone'));
-const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'HS256'];
+const SECRET = createSecretKey(Buffer.from('a shared secret of sixty-four bytes at the least, for tests and for tests alone'));
+const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'HS256', 'HS384', 'HS512'];
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const SCOPES = 'read:users write:users';
 const counts = new Map();
@@ -32,7 +32,7 @@ function newKeys() {
 }
 
 function clients() {
-  const common = { client_secret: 'secret of the client: thirty-two bytes and more', redirect_uris: ['https://client.test/callback'], response_types: ['code'] };
+  const common = { client_secret: 'secret of the client: sixty-four bytes or more, as long as HS512\'s hash is', redirect_uris: ['https://client.test/callback'], response_types: ['code'] };
   const app = (alg) => ({
     ...common,
     client_id: `app-${alg}`,
