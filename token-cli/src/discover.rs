@@ -27,9 +27,9 @@ pub(crate) async fn run(options: &Discover) -> Result<End, Failure> {
         writeln!(out, "{json:#}")?;
         return Ok(End::Yes);
     }
-    let members = json.as_object().into_iter().flatten();
-    let width = members.clone().filter(|(_, value)| !value.is_null()).map(|(name, _)| name.len()).max().unwrap_or(0);
-    for (name, value) in members {
+    let members = || json.as_object().into_iter().flatten();
+    let width = members().filter(|(_, value)| !value.is_null()).map(|(name, _)| name.len()).max().unwrap_or(0);
+    for (name, value) in members() {
         let texts: Vec<String> = match value {
             Value::Null => continue,
             Value::String(text) => vec![text.clone()],

@@ -6,6 +6,7 @@ mod install;
 mod report;
 mod soak;
 mod step;
+mod supply;
 
 use std::process::ExitCode;
 
@@ -20,10 +21,10 @@ fn main() -> ExitCode {
         "fuzz" => seconds().and_then(|seconds| fuzz::run(seconds, &[])),
         "soak" => soak::run(&std::env::args().nth(2).unwrap_or_else(|| "3".to_owned())),
         "report" => report::write(),
-        "supply" => supply(),
+        "supply" => supply::supply(&std::env::args().skip(2).collect::<Vec<_>>()),
         "counts" => counts::counts(std::env::args().any(|word| word == "--record")),
         "bench" => bench(),
-        _ => Err("usage: cargo xtask test | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | supply | counts [--record] | bench [--quick] [--ours] [--no-web]"
+        _ => Err("usage: cargo xtask test | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | supply [CHECK…] [--record] | counts [--record] | bench [--quick] [--ours] [--no-web]"
             .to_owned()),
     };
     match outcome {
@@ -82,19 +83,4 @@ fn backends() -> Outcome {
     // What nothing else in the workspace turns on.
     cargo("test -p token-core --lib --features metrics,openapi,policy-toml,schema")?;
     cargo("test -p token-client --lib --features metrics")
-}
-
-/// Licences, sources and bans of everything that is linked; each pair of the core's features; packages as a registry would get them. The
-/// database of advisories is a git repository, asked for by `cargo deny check advisories` where it can be reached.
-fn supply() -> Outcome {
-    for tool in ["cargo-deny", "cargo-hack"] {
-        if !has(tool) {
-            return Err(format!("install it first: cargo install {tool}"));
-        }
-    }
-    cargo("deny --offline check bans licenses sources")?;
-    cargo("hack check -p token-core --lib --feature-powerset --depth 2 --at-least-one-of aws-lc-rs,rust-crypto")?;
-    cargo(
-        "package --workspace --exclude token-tests --exclude token-examples --exclude token-sync-shuttle --exclude token-core-shuttle --exclude token-client-shuttle --exclude xtask --no-verify",
-    )
 }
