@@ -53,7 +53,6 @@ fn test() -> Outcome {
     );
     step::with_env("TOKEN_EVIDENCE", &evidence.to_string_lossy(), &words)?;
     fuzz::smoke()?;
-    soak::not_run()?;
     report::write()?;
     cargo("test --workspace --doc")?;
     cargo("run --bin quickstart -- --once")?;

@@ -40,7 +40,7 @@ const SECTIONS: &[(&str, &str, &str, &str)] = &[
     (
         SOAK,
         "Soak",
-        "One verifier behind axum and actix-web for minutes, under rotations, outages, floods, evictions and good callers at once (`cargo xtask soak`).",
+        "One verifier behind axum and actix-web for minutes, under rotations, outages, floods, evictions and good callers at once (`cargo xtask soak`): the last time that was asked for.",
         "| what | figure |",
     ),
     (
@@ -53,6 +53,8 @@ const SECTIONS: &[(&str, &str, &str, &str)] = &[
 
 /// The section that a command of its own fills.
 pub(crate) const SOAK: &str = "soak";
+
+const NEVER: &str = "\n## Soak\n\nNot run yet: it takes minutes (`cargo xtask soak`).\n";
 
 /// Where the tests leave their rows.
 pub(crate) fn folder() -> PathBuf {
@@ -74,13 +76,28 @@ fn empty(folder: &Path) -> Outcome {
     cleared.and_then(|()| std::fs::create_dir_all(folder)).map_err(|error| format!("{}: {error}", folder.display()))
 }
 
-/// Puts the rows together.
+/// Puts the rows together. What takes minutes and was not done this time stays as it was found the last time.
 pub(crate) fn write() -> Outcome {
+    let before = std::fs::read_to_string(file()).unwrap_or_default();
     let mut text = String::from("# What was tried\n\nWritten by `cargo xtask test`.\n");
     for section in SECTIONS {
-        text += &table(section)?;
+        match table(section)? {
+            none if none.is_empty() && section.0 == SOAK => text += kept(&before, section.1).unwrap_or(NEVER),
+            table => text += &table,
+        }
     }
     save(&text)
+}
+
+/// What stands under this title.
+fn kept<'t>(text: &'t str, title: &str) -> Option<&'t str> {
+    place(text, title).map(|place| &text[place])
+}
+
+fn place(text: &str, title: &str) -> Option<std::ops::Range<usize>> {
+    let start = text.find(&format!("\n## {title}\n"))?;
+    let end = text[start + 1..].find("\n## ").map_or(text.len(), |next| start + 1 + next);
+    Some(start..end)
 }
 
 /// Puts one section's rows into the report in place of those that are there. The other sections stay as they are.
@@ -93,10 +110,10 @@ pub(crate) fn write_section(name: &str) -> Outcome {
 
 /// A report with this section in place of the one of that title, or behind all others.
 fn replaced(text: &str, title: &str, section: &str) -> String {
-    let head = format!("\n## {title}\n");
-    let Some(start) = text.find(&head) else { return format!("{text}{section}") };
-    let end = text[start + 1..].find("\n## ").map_or(text.len(), |next| start + 1 + next);
-    format!("{}{section}{}", &text[..start], &text[end..])
+    match place(text, title) {
+        Some(place) => format!("{}{section}{}", &text[..place.start], &text[place.end..]),
+        None => format!("{text}{section}"),
+    }
 }
 
 fn table((section, title, about, head): &(&str, &str, &str, &str)) -> Result<String, String> {
@@ -139,6 +156,14 @@ fn rows(folder: &Path) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_section_is_found_again_with_all_that_stands_in_it() {
+        let report = "# What\n\n## Soak\n\nold\n\n## Fuzzing\n\nrows\n";
+        assert_eq!(kept(report, "Soak"), Some("\n## Soak\n\nold\n"));
+        assert_eq!(kept(report, "Fuzzing"), Some("\n## Fuzzing\n\nrows\n"));
+        assert_eq!(kept(report, "Vectors"), None);
+    }
 
     #[test]
     fn a_section_takes_the_place_of_the_one_before_and_leaves_the_others_alone() {

@@ -17,8 +17,3 @@ pub(crate) fn run(minutes: &str) -> Outcome {
     step::run(&mut command)?;
     report::write_section(SOAK)
 }
-
-/// Says in the report that this run had none.
-pub(crate) fn not_run() -> Outcome {
-    report::row(SOAK, "none", &["not run", "it takes minutes: `cargo xtask soak`"])
-}
