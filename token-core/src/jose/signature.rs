@@ -4,7 +4,7 @@
 #[cfg(feature = "aws-lc-rs")]
 pub(super) mod aws_lc;
 #[cfg(feature = "rust-crypto")]
-#[cfg_attr(all(feature = "aws-lc-rs", not(test)), allow(dead_code, unused_imports))]
+#[cfg_attr(all(feature = "aws-lc-rs", not(test)), allow(dead_code))]
 pub(super) mod rust_crypto;
 
 #[cfg(not(any(feature = "aws-lc-rs", feature = "rust-crypto")))]

@@ -5,7 +5,6 @@
 use jsonwebtoken::crypto::CryptoProvider;
 use jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER;
 use jsonwebtoken::jwk::{EllipticCurve, ThumbprintHash};
-use jsonwebtoken::signature::{Signer as _, Verifier as _};
 use jsonwebtoken::{Algorithm as Name, DecodingKey, EncodingKey};
 
 use crate::jose::algorithm::{Algorithm, Curve, Hash, Scheme};
