@@ -77,7 +77,8 @@ async function auth0() {
   shown('auth0 7.1 (npm)', 'management token by client credentials with an audience');
 }
 
-async function management() {
+// Auth0's management SDK with tokens of our issuer, by scope.
+async function manager() {
   const config = await openid.discovery(new URL(url), id, secret, undefined, { execute: [openid.allowInsecureRequests] });
   const home = new URL(url);
   // The SDK knows https and one path; the issuer lives under a path of its own.
@@ -87,6 +88,11 @@ async function management() {
     const tokens = await openid.clientCredentialsGrant(config, { scope, resource: audience });
     return new ManagementClient({ domain: home.host, token: tokens.access_token, fetch: plain, telemetry: false });
   };
+  return { config, as };
+}
+
+async function management() {
+  const { as } = await manager();
   const reader = await as('read:users read:device_credentials');
   const user = await reader.users.get('auth0|ada');
   assert.equal(user.identities[0].connection, 'google-oauth2');
@@ -101,14 +107,7 @@ async function management() {
 }
 
 async function deviceCredentials() {
-  const config = await openid.discovery(new URL(url), id, secret, undefined, { execute: [openid.allowInsecureRequests] });
-  const home = new URL(url);
-  const plain = (input, init) =>
-    fetch(String(input.url ?? input).replace(`https://${home.host}/`, `http://${home.host}${home.pathname}/`), init);
-  const as = async (scope) => {
-    const tokens = await openid.clientCredentialsGrant(config, { scope, resource: audience });
-    return new ManagementClient({ domain: home.host, token: tokens.access_token, fetch: plain, telemetry: false });
-  };
+  const { config, as } = await manager();
   const refresh = () => openid.refreshTokenGrant(config, refreshToken);
   const client = await as('read:device_credentials delete:device_credentials');
   const list = async () => (await client.deviceCredentials.list({ user_id: 'auth0|ada', client_id: id })).data;
