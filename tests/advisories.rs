@@ -64,7 +64,7 @@ const LIST: &[(&str, &str, &str, &str)] = &[
     (
         "CVE-2006-4339, CVE-2014-1568, CVE-2022-24771",
         "lax padding of PKCS#1 v1.5",
-        "token-core/src/jwt/vectors.rs",
+        "token-core/src/verify/jwt/vectors.rs",
         "judges_published_rsa_signatures_as_their_authors_do",
     ),
     (
@@ -190,13 +190,13 @@ const LIST: &[(&str, &str, &str, &str)] = &[
     (
         "field report",
         "a hash of an unknown algorithm counts as right",
-        "token-core/src/id_token/tests.rs",
+        "token-core/src/gate/id_token/tests.rs",
         "the_hash_is_that_of_the_signature_algorithm",
     ),
     (
         "Microsoft advisory 3214296",
         "HMAC tags are not checked at all",
-        "token-core/src/jwt/vectors.rs",
+        "token-core/src/verify/jwt/vectors.rs",
         "judges_published_hmac_tags_as_their_authors_do",
     ),
     (

@@ -1,5 +1,6 @@
 //! The keys of one issuer: a set given once, or one that is fetched and kept fresh (RFC 7517 section 5).
 
+pub mod discovery;
 mod jwks;
 mod pem_source;
 mod refresh;
@@ -17,9 +18,9 @@ use std::time::Duration;
 
 use arc_swap::Guard;
 
-use crate::http::BoxFuture;
+use crate::base::http::BoxFuture;
+use crate::base::time::{Clock, Timestamp};
 use crate::jose::jwk_set::KeySet;
-use crate::{Clock, Timestamp};
 use jwks::JwksCache;
 
 pub use pem_source::{CertificateMapSource, PemPerKidSource};

@@ -3,92 +3,64 @@
 // Under shuttle these sources are tested from outside (`shuttle/`): nothing of them is left in a test build of their own.
 #![cfg(not(all(shuttle, test)))]
 
-mod actor;
-mod audience;
-mod bearer;
-mod builder;
-mod challenge;
-mod check;
-mod claim_rule;
-mod claims;
-pub mod client_authentication;
-mod compiler;
-mod config_error;
-pub mod discovery;
-mod error;
-mod explain;
-mod file;
-mod health;
-pub mod http;
-mod id_token;
-mod implications;
-mod introspection;
-mod issuer;
-mod jose;
-mod jwt;
-mod keys;
-mod kind;
-mod logout;
-mod mapping;
-mod maybe_ready;
-mod opaque;
-#[cfg(feature = "openapi")]
-pub mod openapi;
-mod outcome;
-pub mod policy;
-mod presented;
-pub mod provider;
-mod registry;
-mod resolver;
-mod scopes;
-mod server;
-mod source;
-mod static_keys;
-mod stores;
-mod sync;
-pub mod telemetry;
-mod tenants;
-mod time;
-mod token_cache;
-mod trusted;
-mod typed;
-mod userinfo;
-mod verified;
+// The road of a request, from the gate at the top down to the ground: a wing imports from those below it and from none
+// above (CONTRIBUTING.md has the table, `cargo xtask lint` holds the code to it).
+mod answer; // every answer that the gate can give
+mod base;
+mod claims; // one pass over the claims
+mod gate; // credentials in, a verified token or an error out
+mod jose; // algorithms, headers, keys, signatures
+mod keys; // key sets: fetched, refreshed, discovered
+mod opaque; // tokens that an endpoint vouches for
+mod operate; // health, explanations, OpenAPI
+pub mod policy; // a server as data
+pub mod provider; // presets: what is known of real issuers, as data
+mod request; // where the token stands in a request
+mod stores; // deny-list, answers, replays
+mod token; // kind, scopes, actor, verified claims
+mod trust; // issuers, the registry, look-ups
+mod verify; // the checks of a JWT, in order // time, locks, HTTP
 
-pub use actor::Actor;
-pub use audience::Audience;
-pub use builder::ResourceServerBuilder;
-pub use check::Check;
-pub use claim_rule::ClaimRule;
-pub use config_error::ConfigError;
-pub use error::{Answer, Error, ErrorKind};
-pub use explain::{Explain, Report, Step, StepState};
-pub use health::{Health, IssuerHealth};
-pub use id_token::{IdTokenVerifier, Login, StandardClaims};
-pub use implications::Implications;
-pub use issuer::Issuer;
-pub use jose::{Algorithm, Algorithms, SkippedKey, UnknownAlgorithm, UnusableKey, signing};
-pub use keys::{
+pub use crate::base::{http, telemetry};
+pub use crate::keys::discovery;
+pub use crate::opaque::client_authentication;
+#[cfg(feature = "openapi")]
+pub use crate::operate::openapi;
+
+pub use crate::answer::check::Check;
+pub use crate::answer::error::{Answer, Error, ErrorKind};
+pub use crate::answer::implications::Implications;
+pub use crate::base::config_error::ConfigError;
+pub use crate::base::time::{Clock, SystemClock, Timestamp};
+pub use crate::gate::builder::ResourceServerBuilder;
+pub use crate::gate::id_token::{IdTokenVerifier, Login, StandardClaims};
+pub use crate::gate::logout::{Logout, LogoutAnswer, LogoutEndpoint, LogoutVerifier};
+pub use crate::gate::maybe_ready::MaybeReady;
+pub use crate::gate::outcome::{Admission, Outcome, Refusals};
+pub use crate::gate::server::ResourceServer;
+pub use crate::gate::token_cache::TokenCacheSettings;
+pub use crate::jose::{Algorithm, Algorithms, SkippedKey, UnknownAlgorithm, UnusableKey, signing};
+pub use crate::keys::{
     CertificateMapSource, DiscoveryKeySource, FetchError, FetchedKeys, HttpKeySource, JwkSetSummary, JwksSettings,
     JwksSettingsError, KeySource, KeyState, KeyStatus, KeySummary, KeysUnavailable, PemPerKidSource, SkippedSummary,
 };
-pub use kind::TokenKind;
-pub use logout::{Logout, LogoutAnswer, LogoutEndpoint, LogoutVerifier};
-pub use mapping::{ClaimMapping, ClaimPath, GrantShape, GrantSource};
-pub use maybe_ready::MaybeReady;
-pub use opaque::{OpaqueAnswer, OpaqueError, OpaqueState, OpaqueTokens, OpaqueVerifier};
-pub use outcome::{Admission, Outcome, Refusals};
-pub use presented::{Presented, RequestView};
-pub use resolver::{IssuerResolver, ResolverSettings, Unresolved};
-pub use scopes::{Required, Rule, Scopes};
-pub use server::ResourceServer;
-pub use source::{CsrfRule, TokenSource};
-pub use static_keys::StaticKeys;
-pub use stores::{
+pub use crate::opaque::{OpaqueAnswer, OpaqueError, OpaqueState, OpaqueTokens, OpaqueVerifier};
+pub use crate::operate::explain::{Explain, Report, Step, StepState};
+pub use crate::operate::health::{Health, IssuerHealth};
+pub use crate::request::presented::{Presented, RequestView};
+pub use crate::request::source::{CsrfRule, TokenSource};
+pub use crate::stores::{
     AnswerKey, AnswerStore, AnswerTag, Deny, DenyList, DenyLookup, Evict, FirstTime, Marks, MemoryAnswers,
     MemoryDenyList, MemoryReplays, ReplayMemory, StoreError, StoredAnswer, WhenUnreachable,
 };
-pub use tenants::TenantResolver;
-pub use time::{Clock, SystemClock, Timestamp};
-pub use token_cache::TokenCacheSettings;
-pub use verified::Verified;
+pub use crate::token::actor::Actor;
+pub use crate::token::audience::Audience;
+pub use crate::token::kind::TokenKind;
+pub use crate::token::mapping::{ClaimMapping, ClaimPath, GrantShape, GrantSource};
+pub use crate::token::scopes::{Required, Rule, Scopes};
+pub use crate::token::verified::Verified;
+pub use crate::trust::claim_rule::ClaimRule;
+pub use crate::trust::issuer::Issuer;
+pub use crate::trust::resolver::{IssuerResolver, ResolverSettings, Unresolved};
+pub use crate::trust::static_keys::StaticKeys;
+pub use crate::trust::tenants::TenantResolver;

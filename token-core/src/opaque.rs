@@ -2,17 +2,20 @@
 
 pub(crate) mod breaker;
 pub(crate) mod check;
+pub mod client_authentication;
 mod endpoint;
 pub(crate) mod flight;
+pub(crate) mod introspection;
 mod routes;
 mod settings;
 mod state;
+pub(crate) mod userinfo;
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::Timestamp;
-use crate::http::{BoxFuture, HttpError};
+use crate::base::http::{BoxFuture, HttpError};
+use crate::base::time::Timestamp;
 
 pub(crate) use endpoint::{Exchange, media_type};
 pub(crate) use routes::Routes;

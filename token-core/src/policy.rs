@@ -30,8 +30,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::text;
-use crate::{Algorithms, ClaimMapping, ClaimRule, Implications, JwksSettings, TokenCacheSettings, TokenSource};
+use crate::answer::implications::Implications;
+use crate::base::time::text;
+use crate::gate::token_cache::TokenCacheSettings;
+use crate::jose::Algorithms;
+use crate::keys::JwksSettings;
+use crate::request::source::TokenSource;
+use crate::token::mapping::ClaimMapping;
+use crate::trust::claim_rule::ClaimRule;
 
 pub use diff::Change;
 pub use introspection::{AuthenticationMethod, IntrospectionPolicy};

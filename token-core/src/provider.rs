@@ -26,13 +26,17 @@ mod workload;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config_error::ConfigError;
-use crate::issuer::Issuer;
+use crate::base::config_error::ConfigError;
+use crate::jose::Algorithm;
 use crate::jose::Algorithms;
-use crate::mapping::ClaimMapping;
 use crate::policy::IssuerPolicy;
-use crate::registry::Naming;
-use crate::{Algorithm, Audience, ClaimRule, TokenKind, TokenSource};
+use crate::request::source::TokenSource;
+use crate::token::audience::Audience;
+use crate::token::kind::TokenKind;
+use crate::token::mapping::ClaimMapping;
+use crate::trust::claim_rule::ClaimRule;
+use crate::trust::issuer::Issuer;
+use crate::trust::registry::Naming;
 
 pub use auth0::{auth0, auth0_delegation, auth0_management_legacy};
 pub use aws::{aws_alb, cognito};

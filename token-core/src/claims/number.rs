@@ -2,7 +2,7 @@
 
 use serde::de::{Error, Visitor};
 
-use crate::Timestamp;
+use crate::base::time::Timestamp;
 
 /// The last second of the year 9999: what lies beyond is a mistake or an attack, not a date.
 pub(super) const LATEST: u64 = 253_402_300_799;

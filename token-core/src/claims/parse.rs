@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, V
 use super::members::{Member, Seen};
 use super::number::NumericDate;
 use super::spans::{List, Names, Span, Spans, Text};
-use crate::Timestamp;
+use crate::base::time::Timestamp;
 
 /// The registered claims of one claims set, as spans of its text.
 // In this order: see `Facts`, in which they come first.

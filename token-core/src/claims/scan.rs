@@ -8,7 +8,7 @@ use super::members::Member;
 use super::number::LATEST;
 use super::parse::Claims;
 use super::spans::{List, Span};
-use crate::Timestamp;
+use crate::base::time::Timestamp;
 
 /// How deep values are followed that nobody looks at.
 const DEEPEST: usize = 8;

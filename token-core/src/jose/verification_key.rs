@@ -7,7 +7,7 @@ use super::algorithm::{Algorithm, Algorithms};
 use super::material::{Material, UnusableKey};
 use super::signature::{Verifier, sha256};
 use super::{der, pem};
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::base::sync::atomic::{AtomicBool, Ordering};
 
 /// A key that signatures are verified with, bound to the algorithms it may be used for.
 pub(crate) struct VerificationKey {

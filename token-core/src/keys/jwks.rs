@@ -18,11 +18,11 @@ use super::settings::JwksSettings;
 use super::source::{FetchError, FetchedKeys, KeySource};
 use super::state::{KeyState, KeyStatus, KeysUnavailable};
 use super::{Answer, Fetched, KeyFetch, Missing};
+use crate::base::sync::atomic::{AtomicI64, Ordering};
+use crate::base::sync::{AbortHandle, ArcSwapOption, Handle, Mutex, MutexGuard, watch};
+use crate::base::telemetry;
+use crate::base::time::{Clock, Timestamp};
 use crate::jose::jwk_set::{KeySet, KeySetError, Origin};
-use crate::sync::atomic::{AtomicI64, Ordering};
-use crate::sync::{AbortHandle, ArcSwapOption, Handle, Mutex, MutexGuard, watch};
-use crate::telemetry;
-use crate::{Clock, Timestamp};
 use flight::{Flight, Progress};
 
 /// The largest document that is read, wherever a source has it from.

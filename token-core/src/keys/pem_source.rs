@@ -8,12 +8,12 @@ use http::{Request, StatusCode, Uri};
 use serde_json::{Value, json};
 
 use super::source::{FetchError, FetchedKeys, KeySource};
-use crate::Algorithm;
-use crate::http::address::endpoint;
-use crate::http::freshness::{max_age, retry_after};
-use crate::http::{BoxFuture, HttpClient, HttpError, Limits};
+use crate::base::http::address::endpoint;
+use crate::base::http::freshness::{max_age, retry_after};
+use crate::base::http::{BoxFuture, HttpClient, HttpError, Limits};
+use crate::jose::Algorithm;
 use crate::jose::{UnusableKey, public_jwk};
-use crate::registry::is_guid;
+use crate::trust::registry::is_guid;
 
 /// A JSON object of certificates in PEM by `kid`, as Google publishes its older keys. The certificates are taken for the keys in them; their
 /// dates and signatures are not looked at.
@@ -246,8 +246,12 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_token_of_a_key_fetches_it_and_a_made_up_one_nothing_more() {
+        use crate::answer::error::ErrorKind;
+        use crate::base::time::{Clock as _, SystemClock};
+        use crate::gate::server::ResourceServer;
+        use crate::request::presented::Presented;
         use crate::signing::SigningKey;
-        use crate::{Clock as _, ErrorKind, Issuer, Presented, ResourceServer, SystemClock};
+        use crate::trust::issuer::Issuer;
         const PRIVATE: &[u8] = include_bytes!("../../../token-test/keys/p256-1.pem");
 
         let shelf = Arc::new(Shelf::default());

@@ -18,7 +18,7 @@ use std::time::Duration;
 use self::absent::Absent;
 use self::bucket::Bucket;
 use super::settings::JwksSettings;
-use crate::Timestamp;
+use crate::base::time::Timestamp;
 
 /// A set that landed after a request began may not have been seen by it. Requests older than this are not expected.
 const REQUEST_LIFE: Duration = Duration::from_secs(10);

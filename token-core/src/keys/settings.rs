@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::text;
+use crate::base::time::text;
 
 /// How the JWK Set of an issuer is kept, refreshed and asked for again.
 ///

@@ -8,11 +8,11 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_ENCODING};
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 
-use crate::Timestamp;
-use crate::discovery::{Discovery, DiscoveryError};
-use crate::http::address::endpoint;
-use crate::http::freshness::{max_age, retry_after, server_time};
-use crate::http::{BoxFuture, HttpClient, HttpError, Limits};
+use crate::base::http::address::endpoint;
+use crate::base::http::freshness::{max_age, retry_after, server_time};
+use crate::base::http::{BoxFuture, HttpClient, HttpError, Limits};
+use crate::base::time::Timestamp;
+use crate::keys::discovery::{Discovery, DiscoveryError};
 
 /// Fetches the JWK Set of one issuer. Caching, refreshing, retrying and parsing are done by the one who calls it.
 ///

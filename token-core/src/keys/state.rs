@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
+use crate::base::time::text;
 use crate::jose::SkippedKey;
 use crate::jose::jwk_set::KeySet;
-use crate::time::text;
 
 /// How usable the keys of an issuer are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use crate::base::config_error::ConfigError;
+use crate::jose::Algorithms;
 use crate::jose::jwk_set::{KeySet, Origin};
-use crate::{Algorithms, ConfigError};
 
 /// What a published JWK Set holds, as the gate would take it.
 ///

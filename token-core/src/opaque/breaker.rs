@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Timestamp;
+use crate::base::time::Timestamp;
 
 /// So many failures in a row stop the questions.
 const FAILURES: u32 = 5;

@@ -1,9 +1,10 @@
 //! Whether what an endpoint said of a token may be used here and now: the rules of a JWT, asked of an answer (RFC 7662 section 4).
 
+use crate::answer::error::{Error, ErrorKind};
+use crate::base::time::Timestamp;
 use crate::claims::{Claims, Names, Text};
-use crate::kind::{self, TokenKind};
-use crate::trusted::TrustedIssuer;
-use crate::{Error, ErrorKind, Timestamp};
+use crate::token::kind::{self, TokenKind};
+use crate::trust::trusted::TrustedIssuer;
 
 use super::Opaque;
 

@@ -8,7 +8,7 @@ use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 
 use super::OpaqueError;
-use crate::http::{HttpClient, Limits};
+use crate::base::http::{HttpClient, Limits};
 
 /// No honest answer about one token is larger.
 const LARGEST: usize = 64 * 1024;

@@ -6,9 +6,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
-use crate::http::BoxFuture;
+use crate::base::http::BoxFuture;
+use crate::base::sync::{Handle, Mutex, MutexGuard, watch};
 use crate::stores::AnswerKey;
-use crate::sync::{Handle, Mutex, MutexGuard, watch};
 
 /// The questions under way at one endpoint.
 pub(crate) struct Flights<T> {

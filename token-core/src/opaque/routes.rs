@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde::de::IgnoredAny;
 
-use crate::config_error::ConfigError;
+use crate::base::config_error::ConfigError;
 use crate::jose::base64url;
-use crate::kind;
-use crate::trusted::TrustedIssuer;
+use crate::token::kind;
+use crate::trust::trusted::TrustedIssuer;
 
 /// Where tokens go that cannot be verified here.
 #[derive(Clone, Debug, Default)]

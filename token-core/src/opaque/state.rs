@@ -10,12 +10,14 @@ use super::breaker::Breaker;
 use super::flight::Flights;
 use super::settings::Compiled;
 use super::{OpaqueError, OpaqueVerifier};
-use crate::audience::Audience;
-use crate::kind::TokenKind;
+use crate::answer::error::Error;
+use crate::base::sync::atomic::{AtomicU64, Ordering};
+use crate::base::sync::{Mutex, MutexGuard};
+use crate::base::time::Timestamp;
 use crate::stores::StoreError;
-use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{Mutex, MutexGuard};
-use crate::{Error, Timestamp, Verified};
+use crate::token::audience::Audience;
+use crate::token::kind::TokenKind;
+use crate::token::verified::Verified;
 
 /// So many questions may be under way at once; more tokens than that get 503.
 const MOST_QUESTIONS: usize = 512;

@@ -3,7 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{IssuerPolicy, Policy, PolicyError, TokenCachePolicy};
-use crate::{Audience, ConfigError, Issuer, ResourceServer, ResourceServerBuilder, StaticKeys, TokenCacheSettings};
+use crate::base::config_error::ConfigError;
+use crate::gate::builder::ResourceServerBuilder;
+use crate::gate::server::ResourceServer;
+use crate::gate::token_cache::TokenCacheSettings;
+use crate::token::audience::Audience;
+use crate::trust::issuer::Issuer;
+use crate::trust::static_keys::StaticKeys;
 
 pub(super) const SEVERAL_KEYS: &str = "expected at most one of jwks_uri, jwks_file, secret and without_keys";
 pub(super) const NOBODY_KNOWS: &str = "without_keys needs introspection: nobody else could say whether a token is good";

@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{IntrospectionPolicy, IssuerPolicy, Policy, TokenCachePolicy};
-use crate::issuer::{Issuer, KeysFrom};
-use crate::registry::Naming;
-use crate::{Algorithms, Audience};
+use crate::jose::Algorithms;
+use crate::token::audience::Audience;
+use crate::trust::issuer::{Issuer, KeysFrom};
+use crate::trust::registry::Naming;
 
 impl IssuerPolicy {
     /// What an issuer amounts to. Keys, sources and clients from code are noted, not copied.

@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::schema;
 use super::secret::KeptSecret;
 use super::{is_false, one_or_more};
-use crate::client_authentication::ClientAuthentication;
-use crate::config_error::ConfigError;
+use crate::base::config_error::ConfigError;
+use crate::base::time::text;
 use crate::opaque::Kind;
-use crate::time::text;
-use crate::{Audience, OpaqueTokens};
+use crate::opaque::OpaqueTokens;
+use crate::opaque::client_authentication::ClientAuthentication;
+use crate::token::audience::Audience;
 
 /// Whom to ask about tokens that are no JWTs; see [`OpaqueTokens`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -14,8 +14,8 @@ use super::build::{CONTRADICTION, NOBODY_KNOWS, SEVERAL_KEYS};
 use super::describe::span;
 use super::secret::KeptSecret;
 use super::{IntrospectionPolicy, IssuerPolicy, Policy};
-use crate::Algorithms;
-use crate::http::{BoxFuture, HttpClient, HttpError, Limits};
+use crate::base::http::{BoxFuture, HttpClient, HttpError, Limits};
+use crate::jose::Algorithms;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::Policy;
-use crate::{ConfigError, file};
+use crate::base::config_error::ConfigError;
+use crate::base::file;
 
 /// The longest policy that is read, in bytes.
 const LONGEST: u64 = 4 * 1024 * 1024;

@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{Change, Policy, PolicyError};
-use crate::compiler::Compiler;
-use crate::file;
+use crate::base::file;
+use crate::base::sync::ArcSwap;
+use crate::gate::server::Inner;
 use crate::jose::signature::sha256;
-use crate::registry::Registry;
-use crate::server::Inner;
-use crate::sync::ArcSwap;
+use crate::trust::compiler::Compiler;
+use crate::trust::registry::Registry;
 
-use crate::{ConfigError, ResourceServer, ResourceServerBuilder};
+use crate::base::config_error::ConfigError;
+use crate::gate::builder::ResourceServerBuilder;
+use crate::gate::server::ResourceServer;
 
 type Finish = dyn Fn(ResourceServerBuilder) -> ResourceServerBuilder + Send + Sync;
 

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use super::Policy;
-use crate::Algorithms;
+use crate::jose::Algorithms;
 
 impl Policy {
     /// The JSON Schema of a policy as text. The same is shipped as `policy.schema.json`.

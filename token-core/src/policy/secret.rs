@@ -8,8 +8,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::Algorithm;
-use crate::config_error::ConfigError;
+use crate::base::config_error::ConfigError;
+use crate::jose::Algorithm;
 
 const REDACTED: &str = "(redacted)";
 /// The longest file with a secret that is read, in bytes.
@@ -175,7 +175,7 @@ impl KeptSecret {
                 .map(String::into_bytes)
                 .map_err(|_| ConfigError::new(format!("the environment variable {name} is not set, or is not text"))),
             (None, Some(path), None) => {
-                let mut bytes = crate::file::read(path, LONGEST)
+                let mut bytes = crate::base::file::read(path, LONGEST)
                     .map_err(|unread| ConfigError::new(format!("secret file {}: {unread}", path.display())))?;
                 while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
                     bytes.pop();

@@ -2,7 +2,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::{Algorithm, Audience, Issuer, Presented, ResourceServer};
+use crate::gate::server::ResourceServer;
+use crate::jose::Algorithm;
+use crate::request::presented::Presented;
+use crate::token::audience::Audience;
+use crate::trust::issuer::Issuer;
 
 const SECRET: &str = "canary-secret-of-more-than-thirty-two-bytes";
 
@@ -385,8 +389,8 @@ fn opaque_tokens_are_data_too_and_their_secret_is_never_written() {
     // The builder says it in the same words; what only code can say is noted.
     let asked =
         |authentication| crate::OpaqueTokens::introspection("https://a.example/i", "api", authentication).unwrap();
-    let basic = crate::client_authentication::ClientAuthentication::Basic("canary".into());
-    let bearer = crate::client_authentication::ClientAuthentication::Bearer("canary".into());
+    let basic = crate::opaque::client_authentication::ClientAuthentication::Basic("canary".into());
+    let bearer = crate::opaque::client_authentication::ClientAuthentication::Bearer("canary".into());
     let of = |issuer: Issuer| ResourceServer::builder("api").trust(issuer).policy().issuers.remove(0);
     let data = of(Issuer::without_keys("https://a.example", asked(basic)).unwrap());
     assert!(data.without_keys && !data.keys_from_code && data.introspection.is_some());

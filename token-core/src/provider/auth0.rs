@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::{AudienceRule, IssuerName, KeysAt, Preset};
-use crate::{Algorithm, ClaimMapping, GrantSource};
+use crate::jose::Algorithm;
+use crate::token::mapping::{ClaimMapping, GrantSource};
 
 const PROFILES: &str = "https://auth0.com/docs/secure/tokens/access-tokens/access-token-profiles";
 

@@ -3,7 +3,10 @@
 use serde_json::json;
 
 use super::{AudienceRule, IssuerName, KeysAt, Preset};
-use crate::{Algorithm, ClaimMapping, ClaimRule, GrantSource, TokenSource};
+use crate::jose::Algorithm;
+use crate::request::source::TokenSource;
+use crate::token::mapping::{ClaimMapping, GrantSource};
+use crate::trust::claim_rule::ClaimRule;
 
 /// Access tokens of a Cognito user pool, `eu-west-1_example`, issued to one of these app clients. They have no `aud`, unless the client asked
 /// for a token bound to a resource (RFC 8707): such a token is for that resource alone and refused here. For an API that is such a

@@ -3,7 +3,10 @@
 use serde_json::json;
 
 use super::{AudienceRule, IssuerName, KeysAt, Preset};
-use crate::{Algorithm, ClaimMapping, CsrfRule, TokenKind, TokenSource};
+use crate::jose::Algorithm;
+use crate::request::source::{CsrfRule, TokenSource};
+use crate::token::kind::TokenKind;
+use crate::token::mapping::ClaimMapping;
 
 /// ID tokens of Google sign-in for these OAuth client ids. `iss` may be without its scheme, says Google; tokens of its current libraries have
 /// it. For those that have not, trust a second entry whose [`issuer`](Preset::issuer) is `IssuerName::Exact("accounts.google.com".into())`. For one domain of Google Workspace add

@@ -3,7 +3,10 @@
 use serde_json::json;
 
 use super::{AudienceRule, IssuerName, KeysAt, Preset};
-use crate::{Algorithm, ClaimMapping, ClaimRule, GrantSource, TokenKind};
+use crate::jose::Algorithm;
+use crate::token::kind::TokenKind;
+use crate::token::mapping::{ClaimMapping, GrantSource};
+use crate::trust::claim_rule::ClaimRule;
 
 fn exact(name: impl Into<String>) -> IssuerName {
     IssuerName::Exact(name.into())

@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use super::{IssuerName, KeysAt, Preset};
-use crate::{Algorithm, ClaimMapping, ClaimRule, GrantSource};
+use crate::jose::Algorithm;
+use crate::token::mapping::{ClaimMapping, GrantSource};
+use crate::trust::claim_rule::ClaimRule;
 
 const SOURCE: &str = "https://learn.microsoft.com/en-us/entra/identity-platform/access-tokens";
 const SAMPLE_TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";

@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use super::{AudienceRule, IssuerName, KeysAt, Preset};
-use crate::{ClaimMapping, ClaimRule, TokenSource};
+use crate::request::source::TokenSource;
+use crate::token::mapping::ClaimMapping;
+use crate::trust::claim_rule::ClaimRule;
 
 /// What Cloudflare Access writes into `cf-access-jwt-assertion`, for the application of this AUD tag. `team` is the name before
 /// `.cloudflareaccess.com`.

@@ -1,7 +1,7 @@
 //! Nothing in, one preset of each sort out, made of example names: for tools and tests that go through all of them.
 
 use super::*;
-use crate::CsrfRule;
+use crate::request::source::CsrfRule;
 
 const TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
 

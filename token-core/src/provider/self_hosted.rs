@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::{IssuerName, KeysAt, Preset};
-use crate::{Algorithm, ClaimMapping, GrantSource};
+use crate::jose::Algorithm;
+use crate::token::mapping::{ClaimMapping, GrantSource};
 
 /// Access tokens of a Keycloak realm, `https://login.example.com/realms/shop`, with the realm's roles. The roles of `client`, the name of
 /// this API at Keycloak, come with the prefix `client:`.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::StaticKeys;
+use crate::trust::static_keys::StaticKeys;
 
 fn all() -> Vec<Preset> {
     samples().into_iter().map(|(_, preset)| preset).collect()

@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use super::{IssuerName, KeysAt, Preset};
-use crate::{Algorithm, ClaimMapping, ClaimRule};
+use crate::jose::Algorithm;
+use crate::token::mapping::ClaimMapping;
+use crate::trust::claim_rule::ClaimRule;
 
 /// What a job of GitHub Actions gets for your audience, of the repositories with these ids. A name can be given up and taken by somebody
 /// else; an id cannot.

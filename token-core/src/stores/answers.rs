@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{StoreError, What};
-use crate::Timestamp;
-use crate::http::BoxFuture;
+use crate::base::http::BoxFuture;
+use crate::base::time::Timestamp;
 use crate::jose::signature::sha256;
 
 /// What an answer is found by: a digest over the endpoint, the client that asked, and the SHA-256 of the token. No token can be

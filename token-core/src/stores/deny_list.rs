@@ -5,8 +5,8 @@
 use std::fmt;
 
 use super::StoreError;
-use crate::Timestamp;
-use crate::http::BoxFuture;
+use crate::base::http::BoxFuture;
+use crate::base::time::Timestamp;
 use crate::jose::signature::sha256;
 
 /// What a token is known by: the claims that a deny-list can be asked about.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::verified::Facts;
+use crate::token::verified::Facts;
 
 /// Which tokens to drop out of the caches. Give it to [`ResourceServer::evict`](crate::ResourceServer::evict).
 ///

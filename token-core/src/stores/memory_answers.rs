@@ -6,9 +6,9 @@ use std::future::ready;
 use std::sync::PoisonError;
 
 use super::{AnswerKey, AnswerStore, AnswerTag, StoreError, StoredAnswer};
-use crate::Timestamp;
-use crate::http::BoxFuture;
-use crate::sync::{Mutex, MutexGuard};
+use crate::base::http::BoxFuture;
+use crate::base::sync::{Mutex, MutexGuard};
+use crate::base::time::Timestamp;
 
 /// The store of one process, and the default.
 ///

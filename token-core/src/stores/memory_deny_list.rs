@@ -6,10 +6,10 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, PoisonError};
 
 use super::{Deny, DenyList, DenyLookup, Marks, StoreError};
-use crate::Timestamp;
-use crate::http::BoxFuture;
-use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use crate::base::http::BoxFuture;
+use crate::base::sync::atomic::{AtomicUsize, Ordering};
+use crate::base::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use crate::base::time::Timestamp;
 
 /// How many entries a list has room for unless it is told otherwise.
 const ROOM: usize = 100_000;

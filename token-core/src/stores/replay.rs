@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::StoreError;
-use crate::Timestamp;
-use crate::http::BoxFuture;
+use crate::base::http::BoxFuture;
+use crate::base::time::Timestamp;
 
 /// Remembers tokens that are good once, until they end by themselves.
 ///

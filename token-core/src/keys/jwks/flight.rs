@@ -11,8 +11,8 @@ use std::task::Poll;
 use tracing::Instrument;
 
 use super::{FetchError, Fetched, FetchedKeys, FlightId, JwksCache, JwksSettings, KeySource, Read, SOON};
-use crate::sync::{sleep, timeout, watch};
-use crate::telemetry;
+use crate::base::sync::{sleep, timeout, watch};
+use crate::base::telemetry;
 
 /// How a fetch goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::super::{Answer, Fetched, FetchedKeys, KeySource, KeyStatus, Keys, Missing, Snapshot};
 use super::*;
-use crate::http::{BoxFuture, HttpError};
+use crate::base::http::{BoxFuture, HttpError};
 use crate::jose::Algorithm;
 use crate::jose::base64url::encode;
 

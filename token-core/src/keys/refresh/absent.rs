@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::Timestamp;
+use crate::base::time::Timestamp;
 
 /// Hashes of `kid`s that a fetch did not bring, oldest first.
 #[derive(Clone, Debug, Default)]

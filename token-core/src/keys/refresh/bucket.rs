@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Timestamp;
+use crate::base::time::Timestamp;
 
 /// Tokens that come back one at a time, up to a burst.
 #[derive(Clone, Debug)]

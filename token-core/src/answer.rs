@@ -1,0 +1,6 @@
+//! What a refusal says: the error table, the checks in order, and the challenge (RFC 6750 section 3).
+
+pub(crate) mod challenge;
+pub(crate) mod check;
+pub(crate) mod error;
+pub(crate) mod implications;

@@ -1,0 +1,85 @@
+//! Writes the `WWW-Authenticate` field from a realm and parameters (RFC 6750 section 3, RFC 9110 section 11.6.1, RFC 9728 section 5.1).
+
+use crate::answer::implications::Implications;
+
+/// What a resource server says of itself in every challenge, and by which it judges what a token may do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Protection {
+    /// `realm`, where the operator named one.
+    pub(crate) realm: Option<String>,
+    /// `resource_metadata`: where the protected resource's metadata document lies (RFC 9728).
+    pub(crate) resource_metadata: Option<String>,
+    /// Which scopes imply which.
+    pub(crate) implications: Implications,
+}
+
+/// A challenge under construction. Parameters are separated by commas, quoted and escaped.
+#[derive(Debug)]
+pub(crate) struct Challenge {
+    text: String,
+    empty: bool,
+}
+
+impl Challenge {
+    pub(crate) fn bearer(protection: Option<&Protection>) -> Self {
+        let mut challenge = Self { text: String::from("Bearer"), empty: true };
+        if let Some(protection) = protection {
+            if let Some(realm) = &protection.realm {
+                challenge = challenge.param("realm", realm);
+            }
+            if let Some(metadata) = &protection.resource_metadata {
+                challenge = challenge.param("resource_metadata", metadata);
+            }
+        }
+        challenge
+    }
+
+    pub(crate) fn param(mut self, name: &str, value: &str) -> Self {
+        self.text.push_str(if self.empty { " " } else { ", " });
+        self.empty = false;
+        self.text.push_str(name);
+        self.text.push_str("=\"");
+        for character in value.chars() {
+            match character {
+                '"' | '\\' => {
+                    self.text.push('\\');
+                    self.text.push(character);
+                }
+                // What a quoted-string cannot carry must not split the field: control characters and anything past ASCII.
+                ' '..='~' => self.text.push(character),
+                _ => self.text.push('?'),
+            }
+        }
+        self.text.push('"');
+        self
+    }
+
+    pub(crate) fn finish(self) -> String {
+        self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_separated_by_commas_quoted_and_escaped() {
+        let protection = Protection {
+            realm: Some("the \"api\"".into()),
+            resource_metadata: Some("https://a.example/meta".into()),
+            ..Protection::default()
+        };
+        let text = Challenge::bearer(Some(&protection)).param("error", "invalid_token").finish();
+        assert_eq!(
+            text,
+            r#"Bearer realm="the \"api\"", resource_metadata="https://a.example/meta", error="invalid_token""#
+        );
+    }
+
+    #[test]
+    fn no_text_can_split_the_field() {
+        let text = Challenge::bearer(None).param("scope", "a\r\nSet-Cookie: x\u{0}\u{e9}").finish();
+        assert_eq!(text, "Bearer scope=\"a??Set-Cookie: x??\"");
+    }
+}

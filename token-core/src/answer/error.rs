@@ -1,0 +1,354 @@
+//! Why a request did not pass in, what the operator reads and the client gets out (RFC 6750 section 3.1, RFC 9110 section 15).
+//!
+//! Two readers, two texts: the operator reads [`Error`]'s `Display`, which says which check failed and what it expected;
+//! the client gets the one fixed sentence of the kind. Neither ever holds a token, a secret or the value of a claim.
+
+mod kind;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::answer::challenge::{Challenge, Protection};
+use crate::answer::check::Check;
+
+pub use kind::ErrorKind;
+
+/// Why a request did not pass. Cheap to clone: one `Arc`.
+///
+/// `Display` is for the operator's log; [`Error::answer`] is what the client gets.
+///
+/// ```
+/// use token_core::{Error, ErrorKind};
+///
+/// let error = Error::new(ErrorKind::Expired, "expired 3 min ago");
+/// assert_eq!(error.to_string(), "expired: expired 3 min ago");
+/// assert_eq!(error.answer().status, 401);
+/// ```
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    detail: Cow<'static, str>,
+    check: Option<Check>,
+    issuer: Option<Arc<str>>,
+    explanation: Option<Box<str>>,
+    retry_after: Option<Duration>,
+    scope: Option<Box<str>>,
+    protection: Option<Arc<Protection>>,
+    logged: AtomicBool,
+}
+
+// A copy that is edited is an error of its own, which nobody has logged yet.
+impl Clone for Inner {
+    fn clone(&self) -> Self {
+        Self {
+            kind: self.kind,
+            detail: self.detail.clone(),
+            check: self.check,
+            issuer: self.issuer.clone(),
+            explanation: self.explanation.clone(),
+            retry_after: self.retry_after,
+            scope: self.scope.clone(),
+            protection: self.protection.clone(),
+            logged: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Error {
+    /// An error of this kind; `detail` is for the operator: lower case, expected values, nothing taken from a token.
+    #[must_use]
+    pub fn new(kind: ErrorKind, detail: impl Into<Cow<'static, str>>) -> Self {
+        let (detail, logged) = (detail.into(), AtomicBool::new(false));
+        let (check, issuer, explanation, retry_after, scope, protection) = (None, None, None, None, None, None);
+        Self(Arc::new(Inner { kind, detail, check, issuer, explanation, retry_after, scope, protection, logged }))
+    }
+
+    /// Keys or an endpoint of the issuer are out of reach; the client may ask again after `retry_after`.
+    #[must_use]
+    pub fn unavailable(detail: impl Into<Cow<'static, str>>, retry_after: Duration) -> Self {
+        let mut error = Self::new(ErrorKind::Unavailable, detail);
+        error.edit().retry_after = Some(retry_after);
+        error
+    }
+
+    /// The token is good, but a rule asks for more; `scope` is what would satisfy it (RFC 6750 section 3);
+    /// empty where no scope would.
+    #[must_use]
+    pub fn insufficient_scope(scope: impl Into<Box<str>>) -> Self {
+        let mut error = Self::new(ErrorKind::InsufficientScope, "the token's scopes do not satisfy the rule");
+        let scope = scope.into();
+        error.edit().scope = (!scope.is_empty()).then_some(scope);
+        error
+    }
+
+    /// An extractor ran without the layer that feeds it.
+    #[must_use]
+    pub fn missing_layer(layer: &'static str) -> Self {
+        Self::new(
+            ErrorKind::Misconfigured,
+            format!("no verified token in this request: is {layer} missing around this route?"),
+        )
+    }
+
+    /// The same error, as the finding of this check.
+    #[must_use]
+    pub(crate) fn at(mut self, check: Check) -> Self {
+        self.edit().check = Some(check);
+        self
+    }
+
+    /// The same error, about a token of this issuer of the registry.
+    #[must_use]
+    pub(crate) fn about(mut self, issuer: &Arc<str>) -> Self {
+        self.edit().issuer = Some(Arc::clone(issuer));
+        self
+    }
+
+    /// The same error with an explanation for the response, as only the operator of a development server asks for.
+    #[must_use]
+    pub(crate) fn explained(mut self, explanation: impl Into<Box<str>>) -> Self {
+        self.edit().explanation = Some(explanation.into());
+        self
+    }
+
+    /// The same error, answered in the name of this resource server.
+    #[must_use]
+    pub(crate) fn within(mut self, protection: &Arc<Protection>) -> Self {
+        self.edit().protection = Some(Arc::clone(protection));
+        self
+    }
+
+    fn edit(&mut self) -> &mut Inner {
+        Arc::make_mut(&mut self.0)
+    }
+
+    /// The kind of error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What the operator should know beside the kind: which check, what was expected.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    /// The check that refused, for errors of the gate.
+    #[must_use]
+    pub fn check(&self) -> Option<Check> {
+        self.0.check
+    }
+
+    /// The issuer that the refused token names, as it stands in the registry; `None` where it names none of those. So it is the operator's
+    /// text and never the caller's: fit to be a label. That the token is really of this issuer nothing has shown.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.0.issuer.as_deref()
+    }
+
+    /// The same, to be kept without a copy.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn shared_issuer(&self) -> Option<&Arc<str>> {
+        self.0.issuer.as_ref()
+    }
+
+    /// The scopes that would satisfy the rule that failed, separated by blanks.
+    #[must_use]
+    pub fn scope(&self) -> Option<&str> {
+        self.0.scope.as_deref()
+    }
+
+    /// When to try again, for [`ErrorKind::Unavailable`].
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The `WWW-Authenticate` field that goes with a 400, 401 or 403.
+    #[must_use]
+    pub fn challenge(&self) -> Option<String> {
+        let kind = self.kind();
+        if !matches!(kind.status(), 400 | 401 | 403) {
+            return None;
+        }
+        let mut challenge = Challenge::bearer(self.0.protection.as_deref());
+        if let Some(code) = kind.code() {
+            challenge = challenge.param("error", code).param("error_description", kind.public_text());
+        }
+        if let Some(scope) = self.scope() {
+            challenge = challenge.param("scope", scope);
+        }
+        Some(challenge.finish())
+    }
+
+    /// What the client gets, in the words every adapter can convert.
+    #[must_use]
+    pub fn answer(&self) -> Answer {
+        let kind = self.kind();
+        Answer {
+            status: kind.status(),
+            www_authenticate: self.challenge(),
+            retry_after: self.retry_after().map(|after| after.as_secs().max(1)),
+            explanation: self.0.explanation.as_deref().map(Into::into),
+            content_type: Answer::CONTENT_TYPE,
+            body: problem(kind),
+        }
+    }
+
+    /// Writes the error to the operator's log through `tracing`, once however many layers it passes: `kind`,
+    /// `check`, `issuer` and `detail` as fields, at the level of the one who has to act. The caller's own mistakes are `DEBUG`, an issuer out of reach is `WARN`, a server
+    /// put together wrongly is `ERROR`.
+    pub fn log(&self) {
+        if self.0.logged.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (kind, detail, check) = (self.kind().name(), self.detail(), self.check().map(Check::name));
+        let issuer = self.issuer();
+        match self.kind().status() {
+            500 => tracing::error!(name: "token.refused", kind, check, issuer, detail, "request refused"),
+            503 => tracing::warn!(name: "token.refused", kind, check, issuer, detail, "request refused"),
+            _ => tracing::debug!(name: "token.refused", kind, check, issuer, detail, "request refused"),
+        }
+    }
+}
+
+/// A refusal as plain values: an adapter copies them into its own response type and adds nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Value of `WWW-Authenticate`, where one belongs.
+    pub www_authenticate: Option<String>,
+    /// Value of `Retry-After` in whole seconds, at least one.
+    pub retry_after: Option<u64>,
+    /// Value of [`Answer::EXPLANATION`], where the operator switched it on
+    /// ([`ResourceServerBuilder::explain_in_responses`](crate::ResourceServerBuilder::explain_in_responses)).
+    pub explanation: Option<String>,
+    /// The media type of [`Answer::body`].
+    pub content_type: &'static str,
+    /// The body: a problem document (RFC 9457), unless the operator has another one written.
+    pub body: String,
+}
+
+impl Answer {
+    /// The media type of a body that nobody changed.
+    pub const CONTENT_TYPE: &'static str = "application/problem+json";
+    /// The header field, in lower case, that carries [`Answer::explanation`].
+    pub const EXPLANATION: &'static str = "token-explanation";
+}
+
+fn problem(kind: ErrorKind) -> String {
+    let title = match kind.status() {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        503 => "Service Unavailable",
+        _ => "Internal Server Error",
+    };
+    // Every part is one of our own constants without a character that JSON would escape.
+    let code = kind.code().map(|code| format!(",\"error\":\"{code}\"")).unwrap_or_default();
+    format!("{{\"title\":\"{title}\",\"status\":{},\"detail\":\"{}\"{code}}}", kind.status(), kind.public_text())
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind().name(), self.detail())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error").field("kind", &self.kind()).field("detail", &self.detail()).finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_the_one_that_is_promised() {
+        let rows: Vec<_> = ErrorKind::ALL.iter().map(|kind| (kind.status(), kind.code())).collect();
+        for (row, kind) in rows.iter().zip(ErrorKind::ALL) {
+            let expected = match kind {
+                ErrorKind::MissingToken => (401, None),
+                ErrorKind::InvalidRequest => (400, Some("invalid_request")),
+                ErrorKind::InsufficientScope => (403, Some("insufficient_scope")),
+                ErrorKind::Unavailable => (503, None),
+                ErrorKind::Misconfigured => (500, None),
+                _ => (401, Some("invalid_token")),
+            };
+            assert_eq!(*row, expected, "{kind}");
+        }
+    }
+
+    #[test]
+    fn every_body_is_json_with_the_status_inside() {
+        for kind in ErrorKind::ALL {
+            let body: serde_json::Value = serde_json::from_str(&problem(*kind)).unwrap();
+            assert_eq!(body["status"], kind.status());
+            assert_eq!(body["error"].as_str(), kind.code());
+        }
+    }
+
+    #[test]
+    fn a_missing_token_gets_a_bare_challenge_and_a_bad_one_a_code() {
+        let missing = Error::new(ErrorKind::MissingToken, "no credentials").challenge();
+        assert_eq!(missing.as_deref(), Some("Bearer"));
+        let expired = Error::new(ErrorKind::Expired, "expired").challenge().unwrap();
+        assert_eq!(expired, "Bearer error=\"invalid_token\", error_description=\"the access token expired\"");
+    }
+
+    #[test]
+    fn our_trouble_is_answered_without_a_challenge_and_with_a_time_to_come_back() {
+        let answer = Error::unavailable("no key set yet", Duration::from_millis(10)).answer();
+        assert_eq!((answer.status, answer.www_authenticate, answer.retry_after), (503, None, Some(1)));
+    }
+
+    /// Keeps the level of each event.
+    #[derive(Clone, Default)]
+    struct Levels(Arc<std::sync::Mutex<Vec<tracing::Level>>>);
+
+    impl tracing::Subscriber for Levels {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn event(&self, event: &tracing::Event<'_>) {
+            self.0.lock().unwrap().push(*event.metadata().level());
+        }
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+
+    #[test]
+    fn an_error_is_logged_once_at_the_level_of_the_one_who_has_to_act() {
+        for kind in ErrorKind::ALL {
+            let levels = Levels::default();
+            let _guard = tracing::subscriber::set_default(levels.clone());
+            let error = Error::new(*kind, "why");
+            let copy = error.clone();
+            error.log();
+            copy.log();
+            let expected = match kind {
+                ErrorKind::Unavailable => tracing::Level::WARN,
+                ErrorKind::Misconfigured => tracing::Level::ERROR,
+                _ => tracing::Level::DEBUG,
+            };
+            assert_eq!(*levels.0.lock().unwrap(), [expected], "{kind}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The ground: time, locks, files, HTTP and the names of metrics. Nothing here knows what a token is.
+
+pub(crate) mod config_error;
+pub(crate) mod file;
+pub mod http;
+pub(crate) mod sync;
+pub mod telemetry;
+pub(crate) mod time;

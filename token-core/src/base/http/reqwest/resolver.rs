@@ -1,0 +1,31 @@
+//! Name resolution behind the address guard: a name in, only the addresses that may be talked to out.
+
+use std::error::Error;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use crate::base::http::address::AddressGuard;
+
+/// Resolves through the operating system and drops every address that the guard refuses.
+#[derive(Debug)]
+pub(super) struct GuardedResolver(pub(super) AddressGuard);
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let guard = self.0;
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let (mut allowed, mut refused) = (Vec::new(), None);
+            for address in found {
+                match guard.check_resolved(name.as_str(), address.ip()) {
+                    Ok(()) => allowed.push(address),
+                    Err(why) => refused = Some(why),
+                }
+            }
+            match refused {
+                Some(why) if allowed.is_empty() => Err(Box::new(why) as Box<dyn Error + Send + Sync>),
+                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
+            }
+        })
+    }
+}

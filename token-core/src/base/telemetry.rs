@@ -1,0 +1,310 @@
+//! What this toolkit tells operators: the one list of metrics, spans and events, and the gate's only caller of the `metrics` facade.
+//!
+//! Names, labels and fields are stable: a release that changes one says so in its changelog. Labels come from closed lists (kinds of
+//! error, outcomes, grants) or from the operator (issuers as they stand in the registry, the client's own identifier). Nothing that a
+//! caller sends is ever a label, or a field of a span.
+//!
+//! Metrics are sent with the feature `metrics` of `token-core` and of `token-client`; spans and events through `tracing` always.
+//! A request whose token is remembered opens no span. Where nobody listens a span costs one look at a global level.
+
+#[cfg(feature = "metrics")]
+use std::sync::Arc;
+#[cfg(feature = "metrics")]
+use std::time::Instant;
+
+#[cfg(feature = "metrics")]
+use crate::answer::error::Error;
+use tracing::field::Empty;
+use tracing::{Instrument, Span, debug_span, info_span};
+
+use crate::gate::maybe_ready::MaybeReady;
+use crate::token::verified::Verified;
+
+/// What sort of metric it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MetricKind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// A distribution.
+    Histogram,
+}
+
+/// One metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// Its sort.
+    pub kind: MetricKind,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+    /// What it says.
+    pub help: &'static str,
+}
+
+const fn metric(name: &'static str, kind: MetricKind, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind, labels, help }
+}
+
+/// Every metric there is.
+pub const METRICS: &[Metric] = &[
+    metric(
+        VERIFICATIONS,
+        MetricKind::Counter,
+        &["outcome", "issuer"],
+        "Requests judged; outcome is accepted or a kind of error; issuer is empty where the token names none of the registry",
+    ),
+    metric(
+        SECONDS,
+        MetricKind::Histogram,
+        &["outcome"],
+        "Seconds from the credentials to the verdict, waiting included",
+    ),
+    metric(
+        FETCHES,
+        MetricKind::Counter,
+        &["issuer", "outcome"],
+        "Fetches of key sets; outcome is changed or unchanged (both are good), suppressed (not begun: the bucket was empty) or a reason of failure",
+    ),
+    metric(
+        UNKNOWN_KEYS,
+        MetricKind::Counter,
+        &["issuer", "outcome"],
+        "Tokens that named a key not held; outcome is fetch_started, fetch_joined, remembered, bucket_empty (suppressed), unavailable or set_newer_than_request",
+    ),
+    metric(
+        FETCHED_AT,
+        MetricKind::Gauge,
+        &["issuer"],
+        "When the key set was last confirmed by a fetch, in seconds since 1970",
+    ),
+    metric(KEYS, MetricKind::Gauge, &["issuer"], "Usable keys in the set"),
+    metric(CACHE, MetricKind::Counter, &["outcome"], "Looks into the cache of verified tokens; outcome is hit or miss"),
+    metric(
+        ASKED,
+        MetricKind::Counter,
+        &["issuer", "outcome"],
+        "Opaque tokens; outcome is active, inactive, unavailable or refused",
+    ),
+    metric(
+        SCOPE_REFUSALS,
+        MetricKind::Counter,
+        &["issuer"],
+        "Good tokens that lacked a scope or role that a route asks for; not among the verifications' refusals",
+    ),
+    metric(
+        RENEWALS,
+        MetricKind::Counter,
+        &["client", "grant", "outcome"],
+        "Tokens that sources of token-client got or renewed; outcome is ok or a kind of TokenError",
+    ),
+    metric(RENEWAL_SECONDS, MetricKind::Histogram, &["outcome"], "Seconds that getting or renewing a token took"),
+];
+
+/// Every span, by its stable name. A field that is not known at the start is recorded at the end.
+pub const SPANS: &[(&str, &str)] = &[
+    ("token.verify", "level debug: a token that is not remembered is verified; fields outcome, issuer"),
+    ("token.keys.fetch", "level info: a key set is fetched, in a task that no request owns; fields issuer, outcome"),
+    ("token.discovery", "level info: the metadata of an issuer are read; fields issuer, outcome"),
+    ("token.opaque.ask", "level info: an endpoint is asked about a token; fields issuer, outcome"),
+    (
+        "token.resolver.look_up",
+        "level info: an issuer that is not in the registry, or a tenant that is not known, is looked up; field outcome",
+    ),
+    ("token.client.request", "level info: a request to a token endpoint; fields client, grant, outcome"),
+];
+
+/// Every event, by its stable name.
+pub const EVENTS: &[(&str, &str)] = &[
+    ("token.refused", "a request was refused; fields kind, check, issuer, detail"),
+    ("token.explained", "why a token was refused, on development servers; fields kind, check, issuer, detail, cause"),
+    ("token.keys.fetched", "a key set came; fields issuer, outcome, keys, skipped"),
+    ("token.keys.fetch_failed", "a key set did not come; fields issuer, outcome, error, usable, pause_ms"),
+    ("token.keys.slow", "a fetch takes longer than requests wait; field issuer"),
+    ("token.keys.skipped", "a published key cannot be used; fields issuer, reason"),
+    ("token.keys.missing", "a token needs a key that is not held; fields issuer, outcome, key_hash"),
+    ("token.opaque.failed", "an endpoint that knows tokens did not answer"),
+    ("token.opaque.not_bearer", "an endpoint says that a token is no bearer token"),
+    ("token.opaque.store_failed", "a store of answers did not answer"),
+    ("token.deny_list.unreachable", "the deny-list is out of reach"),
+    ("token.http.no_roots", "the system has no certificate authorities"),
+    ("token.resolver.failed", "an issuer or tenant could not be looked up; field error"),
+    ("token.resolver.timeout", "an issuer or tenant was not looked up in time"),
+    ("token.resolver.mismatch", "a resolver answered with another issuer than it was asked for"),
+    (
+        "token.resolver.unusable",
+        "a resolver answered with an issuer that cannot be trusted, or with none for a tenant; field error",
+    ),
+    ("token.policy.reloaded", "a changed policy file is in force; fields changes, keys_at_hand"),
+    ("token.policy.kept", "a policy file is bad, the old policy stays in force; field error"),
+    ("token.client.failed", "a source could not get or renew its token; fields client, grant, kind, detail"),
+    ("token.client.claim_kept", "the claim on a refresh token could not be given back; field detail"),
+];
+
+const VERIFICATIONS: &str = "token_verifications_total";
+const SECONDS: &str = "token_verification_seconds";
+const FETCHES: &str = "token_key_fetches_total";
+const UNKNOWN_KEYS: &str = "token_unknown_keys_total";
+const FETCHED_AT: &str = "token_key_set_fetched_at_seconds";
+const KEYS: &str = "token_keys";
+const CACHE: &str = "token_cache_total";
+const ASKED: &str = "token_opaque_total";
+const SCOPE_REFUSALS: &str = "token_scope_refusals_total";
+/// What `token-client` counts.
+#[doc(hidden)]
+pub const RENEWALS: &str = "token_renewals_total";
+#[doc(hidden)]
+pub const RENEWAL_SECONDS: &str = "token_renewal_seconds";
+
+/// Tells the recorder what each metric means. Call it once, after a recorder is installed.
+#[cfg(feature = "metrics")]
+pub fn describe() {
+    for metric in METRICS {
+        match metric.kind {
+            MetricKind::Counter => metrics::describe_counter!(metric.name, metric.help),
+            MetricKind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
+            MetricKind::Histogram => metrics::describe_histogram!(metric.name, metrics::Unit::Seconds, metric.help),
+        }
+    }
+}
+
+/// Asks for a verdict and counts it.
+#[cfg(feature = "metrics")]
+pub(crate) fn judged(ask: impl FnOnce() -> MaybeReady<Verified>) -> MaybeReady<Verified> {
+    let start = Instant::now();
+    match ask().now() {
+        Ok(verdict) => {
+            count(&verdict, start);
+            MaybeReady::ready(verdict)
+        }
+        Err(waiting) => MaybeReady::waiting(async move {
+            let verdict = waiting.await;
+            count(&verdict, start);
+            verdict
+        }),
+    }
+}
+
+#[cfg(feature = "metrics")]
+fn count(verdict: &Result<Verified, Error>, start: Instant) {
+    let (outcome, issuer) = match verdict {
+        Ok(verified) => ("accepted", Some(&verified.shared_facts().issuer.identifier)),
+        Err(error) => (error.kind().name(), error.shared_issuer()),
+    };
+    // A clone of an `Arc`: no text is copied on the hot path.
+    let issuer = issuer.map_or(metrics::SharedString::const_str(""), |issuer| Arc::clone(issuer).into());
+    metrics::counter!(VERIFICATIONS, "outcome" => outcome, "issuer" => issuer).increment(1);
+    metrics::histogram!(SECONDS, "outcome" => outcome).record(start.elapsed());
+}
+
+#[cfg(not(feature = "metrics"))]
+#[inline]
+pub(crate) fn judged(ask: impl FnOnce() -> MaybeReady<Verified>) -> MaybeReady<Verified> {
+    ask()
+}
+
+/// Verifies a token that is not remembered, in a span of its own if anybody listens.
+#[inline]
+pub(crate) fn verification(verify: impl FnOnce() -> MaybeReady<Verified>) -> MaybeReady<Verified> {
+    let span = debug_span!("token.verify", outcome = Empty, issuer = Empty);
+    if span.is_disabled() { verify() } else { within(span, verify) }
+}
+
+#[cold]
+fn within(span: Span, verify: impl FnOnce() -> MaybeReady<Verified>) -> MaybeReady<Verified> {
+    let record = |span: &Span, verdict: &Result<Verified, crate::Error>| {
+        let (outcome, issuer) = match verdict {
+            Ok(verified) => ("accepted", Some(&*verified.shared_facts().issuer.identifier)),
+            Err(error) => (error.kind().name(), error.issuer()),
+        };
+        span.record("outcome", outcome);
+        if let Some(issuer) = issuer {
+            span.record("issuer", issuer);
+        }
+    };
+    match span.in_scope(verify).now() {
+        Ok(verdict) => {
+            record(&span, &verdict);
+            MaybeReady::ready(verdict)
+        }
+        Err(waiting) => MaybeReady::waiting(async move {
+            let verdict = waiting.instrument(span.clone()).await;
+            record(&span, &verdict);
+            verdict
+        }),
+    }
+}
+
+/// A fetch of a key set. It belongs to no request: whoever started it may be gone before it ends.
+pub(crate) fn fetch_span(issuer: &str) -> Span {
+    info_span!(parent: None, "token.keys.fetch", issuer, outcome = Empty)
+}
+
+/// A look at an issuer's metadata.
+pub(crate) fn discovery_span(issuer: &str) -> Span {
+    info_span!("token.discovery", issuer, outcome = Empty)
+}
+
+/// A question to an endpoint that knows tokens. It belongs to no request: many may wait for its answer.
+pub(crate) fn question_span(issuer: &str) -> Span {
+    info_span!(parent: None, "token.opaque.ask", issuer, outcome = Empty)
+}
+
+/// A look-up of an issuer. Its name is a stranger's text, and no field.
+pub(crate) fn lookup_span() -> Span {
+    info_span!(parent: None, "token.resolver.look_up", outcome = Empty)
+}
+
+macro_rules! counted {
+    ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*) $body:block)*) => {$(
+        $(#[$doc])*
+        #[inline]
+        #[cfg_attr(not(feature = "metrics"), expect(unused_variables, reason = "nobody counts"))]
+        pub(crate) fn $name($($argument: $type),*) {
+            #[cfg(feature = "metrics")]
+            $body
+        }
+    )*};
+}
+
+counted! {
+    /// A fetch of a key set has ended.
+    fetched(issuer: &str, outcome: &'static str) {
+        metrics::counter!(FETCHES, "issuer" => issuer.to_owned(), "outcome" => outcome).increment(1);
+    }
+
+    /// A key set is in force.
+    keys_in_force(issuer: &str, keys: usize, now: crate::Timestamp) {
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+        let (keys, at) = (keys as f64, now.as_secs() as f64);
+        metrics::gauge!(KEYS, "issuer" => issuer.to_owned()).set(keys);
+        metrics::gauge!(FETCHED_AT, "issuer" => issuer.to_owned()).set(at);
+    }
+
+    /// A token needs a key that is not held.
+    unknown_key(issuer: &str, outcome: &'static str) {
+        metrics::counter!(UNKNOWN_KEYS, "issuer" => issuer.to_owned(), "outcome" => outcome).increment(1);
+    }
+
+    /// A look into the cache of verified tokens.
+    cache(hit: bool) {
+        metrics::counter!(CACHE, "outcome" => if hit { "hit" } else { "miss" }).increment(1);
+    }
+
+    /// A good token lacks a scope or a role.
+    scope_refused(issuer: &std::sync::Arc<str>) {
+        metrics::counter!(SCOPE_REFUSALS, "issuer" => Arc::clone(issuer)).increment(1);
+    }
+
+    /// An opaque token has been judged.
+    asked(issuer: &str, outcome: &'static str) {
+        metrics::counter!(ASKED, "issuer" => issuer.to_owned(), "outcome" => outcome).increment(1);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+//! From what the operator said to a resource server, or to the reason why no safe one can be built from it.
+
+use std::sync::Arc;
+
+use crate::answer::challenge::Protection;
+use crate::base::config_error::ConfigError;
+use crate::base::http::HttpClient;
+use crate::base::sync::ArcSwap;
+use crate::base::time::{Clock, SystemClock};
+use crate::gate::server::{Inner, ResourceServer};
+use crate::gate::token_cache::{TokenCache, TokenCacheSettings};
+use crate::operate::explain::Explain;
+use crate::policy::{IssuerPolicy, Policy};
+use crate::request::source::TokenSource;
+use crate::stores::{DenyList, WhenUnreachable};
+use crate::token::audience::Audience;
+use crate::trust::compiler::{Clients, Compiler, Purpose};
+use crate::trust::issuer::Issuer;
+use crate::trust::registry::Registry;
+use crate::trust::resolver::{IssuerResolver, ResolverSettings, Resolving};
+use crate::trust::tenants::{TenantResolver, Tenants};
+
+/// Collects what a [`ResourceServer`] is made of. What must exist is an argument; the rest has a safe default.
+#[derive(Debug)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct ResourceServerBuilder {
+    audience: Audience,
+    purpose: Purpose,
+    issuers: Vec<Issuer>,
+    clock: Arc<dyn Clock>,
+    protection: Protection,
+    sources: Option<Vec<TokenSource>>,
+    resolving: Option<Resolving>,
+    tenants: Option<Tenants>,
+    max_token: usize,
+    cache: TokenCacheSettings,
+    explain: Explain,
+    deny_list: Option<Arc<dyn DenyList>>,
+    when_unreachable: WhenUnreachable,
+}
+
+const MAX_TOKEN: usize = 16 * 1024;
+
+impl ResourceServerBuilder {
+    pub(crate) fn new(audience: Audience) -> Self {
+        Self {
+            audience,
+            purpose: Purpose::Api,
+            issuers: Vec::new(),
+            clock: Arc::new(SystemClock),
+            protection: Protection::default(),
+            sources: None,
+            resolving: None,
+            tenants: None,
+            max_token: MAX_TOKEN,
+            cache: TokenCacheSettings::default(),
+            explain: Explain::Off,
+            deny_list: None,
+            when_unreachable: WhenUnreachable::default(),
+        }
+    }
+
+    /// For a verifier of other tokens than an API's.
+    pub(crate) fn purpose(mut self, purpose: Purpose) -> Self {
+        self.purpose = purpose;
+        self
+    }
+
+    /// What some scopes imply: `write:users` is also good for `read:users`. Holds through several steps, and for every issuer.
+    ///
+    /// ```
+    /// # use token_core::ResourceServer;
+    /// let api = ResourceServer::builder("https://api.example.com").implies("write:users", ["read:users"]);
+    /// ```
+    pub fn implies<S: Into<String>>(mut self, scope: &str, implied: impl IntoIterator<Item = S>) -> Self {
+        self.protection.implications.add(scope, implied);
+        self
+    }
+
+    /// Trusts this issuer too. Two entries may share an identifier if they differ in audience, or have no
+    /// algorithm in common: an issuer that signs with a secret for one API and with a published key for another.
+    pub fn trust(mut self, issuer: Issuer) -> Self {
+        self.issuers.push(issuer);
+        self
+    }
+
+    /// The `realm` that challenges name (RFC 9110 section 11.5).
+    pub fn realm(mut self, realm: impl Into<String>) -> Self {
+        self.protection.realm = Some(realm.into());
+        self
+    }
+
+    /// Where the metadata document of this resource lies; challenges point clients there (RFC 9728 section 5.1).
+    pub fn resource_metadata(mut self, url: impl Into<String>) -> Self {
+        self.protection.resource_metadata = Some(url.into());
+        self
+    }
+
+    /// Another clock: for tests, or to look at a token as of another time.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Looks issuers up that are not in the registry when their first token comes: tenants in a database, say. They stay until they are
+    /// [distrusted](ResourceServer::distrust) or make room for others.
+    pub fn resolver(mut self, resolver: impl IssuerResolver, settings: ResolverSettings) -> Self {
+        self.resolving = Some(Resolving::new(Arc::new(resolver), settings));
+        self
+    }
+
+    /// Looks up by the request whose tokens it may carry. Each tenant has a registry of its own, so nobody else is trusted: neither
+    /// [`trust`](Self::trust) nor [`resolver`](Self::resolver) go with it. The bounds of the cache of verified tokens hold for all tenants together.
+    /// Readiness and health do not speak of tenants: one tenant's outage is not the server's.
+    pub fn tenants(mut self, resolver: impl TenantResolver, settings: ResolverSettings) -> Self {
+        self.tenants = Some(Tenants::new(Arc::new(resolver), settings));
+        self
+    }
+
+    /// Where requests carry their token, in place of the `Authorization` header alone. All places are looked at; a request with two
+    /// tokens, wherever they are, is answered with 400.
+    ///
+    /// ```
+    /// # use token_core::{CsrfRule, ResourceServer, TokenSource};
+    /// let api = ResourceServer::builder("https://api.example.com").token_sources([
+    ///     TokenSource::authorization(),
+    ///     TokenSource::cookie("__session", CsrfRule::same_origin()),
+    /// ]);
+    /// ```
+    pub fn token_sources(mut self, sources: impl IntoIterator<Item = TokenSource>) -> Self {
+        self.sources = Some(sources.into_iter().collect());
+        self
+    }
+
+    /// The longest token that is looked at, in bytes. Default 16 KiB.
+    pub fn max_token_bytes(mut self, bytes: usize) -> Self {
+        self.max_token = bytes;
+        self
+    }
+
+    /// Other bounds for the cache of verified tokens, or none at all: `TokenCacheSettings::default().entries(0)`.
+    pub fn token_cache(mut self, settings: TokenCacheSettings) -> Self {
+        self.cache = settings;
+        self
+    }
+
+    /// Asks this list on every request, warm ones included, whether the token was denied before its time. Without one a JWT is good
+    /// until its `exp`.
+    pub fn deny_list(mut self, list: impl DenyList) -> Self {
+        self.deny_list = Some(Arc::new(list));
+        self
+    }
+
+    /// What becomes of requests while the deny-list is out of reach. Default: [`WhenUnreachable::Refuse`], 503.
+    pub fn when_deny_list_is_unreachable(mut self, choice: WhenUnreachable) -> Self {
+        self.when_unreachable = choice;
+        self
+    }
+
+    /// While developing: one event `token.explained` per refusal, which says the likely cause. Never holds a value of the token.
+    pub fn explain_in_log(mut self) -> Self {
+        self.explain = Explain::Log;
+        self
+    }
+
+    /// While developing: the event, and the same words to the caller in the response header `token-explanation`. A stranger
+    /// learns from it what this server expects: not for production.
+    pub fn explain_in_responses(mut self) -> Self {
+        self.explain = Explain::LogAndHeader;
+        self
+    }
+
+    /// What the builder was told so far, as a policy: to print, to compare, to keep. Keys, stores and clients that were handed over
+    /// are noted, not copied.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        let ours = self.audience.ours();
+        Policy {
+            audience: ours.map(|names| names.iter().cloned().collect()).unwrap_or_default(),
+            dangerously_unchecked_audience: ours.is_none(),
+            realm: self.protection.realm.clone(),
+            resource_metadata: self.protection.resource_metadata.clone(),
+            token_sources: self.sources.clone(),
+            max_token_bytes: (self.max_token != MAX_TOKEN).then_some(self.max_token),
+            token_cache: self.cache.into(),
+            implies: self.protection.implications.clone(),
+            issuers: self.issuers.iter().map(IssuerPolicy::of).collect(),
+        }
+    }
+
+    /// Builds the server. Inside a tokio runtime the keys are fetched at once, in the background; else with the first request. Until they
+    /// are there requests get 503; an issuer that is down neither stops a start nor hides: ask [`ResourceServer::ready`] or
+    /// [`ResourceServer::health`].
+    ///
+    /// # Errors
+    /// [`ConfigError`] when no issuer is trusted, no audience is named, an issuer is named twice, an algorithm does not fit the
+    /// kind of keys, the leeway is over 5 min, or an address is plain http without the opt-in.
+    pub fn build(self) -> Result<ResourceServer, ConfigError> {
+        let server = self.check()?;
+        // Only once nothing can go wrong any more: a refused configuration must not have talked to anybody.
+        server.0.registry.load().iter().for_each(|issuer| issuer.keys.start());
+        Ok(server)
+    }
+
+    /// Fetches through this client, whatever was said of any issuer.
+    pub(crate) fn asking(mut self, client: &Arc<dyn HttpClient>) -> Self {
+        self.issuers = self.issuers.into_iter().map(|issuer| issuer.http_client(Arc::clone(client))).collect();
+        self
+    }
+
+    /// The server as [`build`](Self::build) makes it, but for the keys: nothing is fetched yet.
+    pub(crate) fn check(self) -> Result<ResourceServer, ConfigError> {
+        if self.tenants.is_some() && (!self.issuers.is_empty() || self.resolving.is_some()) {
+            return Err(ConfigError::new("issuers are trusted beside tenants: have the tenants' resolver return them"));
+        }
+        if self.issuers.is_empty() && self.resolving.is_none() && self.tenants.is_none() {
+            return Err(ConfigError::new("no issuer is trusted: call trust(Issuer::discover(..)?)"));
+        }
+        match self.sources.as_deref() {
+            Some([]) => return Err(ConfigError::new("no token source is named, so no token could be found")),
+            sources => {
+                if let Some(flaw) = sources.into_iter().flatten().find_map(TokenSource::flaw) {
+                    return Err(ConfigError::new(format!("token source: {flaw}")));
+                }
+            }
+        }
+        let policy = Arc::new(self.policy());
+        let protection = Arc::new(self.protection);
+        let compiler = Compiler {
+            audience: self.audience,
+            purpose: self.purpose,
+            clock: self.clock,
+            protection: Arc::clone(&protection),
+            clients: Clients::default(),
+        };
+        let mut registry = Registry::default();
+        for issuer in self.issuers {
+            registry.add(Arc::new(compiler.compile(issuer)?))?;
+        }
+        Ok(ResourceServer::new(Inner {
+            registry: ArcSwap::from_pointee(registry),
+            clock: Arc::clone(&compiler.clock),
+            compiler: Arc::new(compiler),
+            protection,
+            resolving: self.resolving,
+            tenants: self.tenants,
+            tenant: None,
+            sources: self.sources.map(Into::into),
+            max_token: self.max_token,
+            keep_tokens: !self.cache.are_digests(),
+            cache: TokenCache::new(self.cache).map(Arc::new),
+            policy,
+            explain: self.explain,
+            follows: None,
+            deny_list: self.deny_list,
+            when_unreachable: self.when_unreachable,
+        }))
+    }
+}

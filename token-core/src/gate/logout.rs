@@ -1,0 +1,377 @@
+//! A logout token in, who is logged out out (OpenID Connect Back-Channel Logout sections 2.4 to 2.6).
+
+mod endpoint;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::base::config_error::ConfigError;
+use crate::gate::maybe_ready::MaybeReady;
+use crate::gate::server::ResourceServer;
+use crate::request::presented::Presented;
+use crate::stores::{FirstTime, Marks, MemoryReplays, ReplayMemory, StoreError};
+use crate::token::verified::Verified;
+use crate::trust::compiler::Purpose;
+use crate::trust::issuer::Issuer;
+pub use endpoint::{LogoutAnswer, LogoutEndpoint};
+
+use crate::answer::error::{Error, ErrorKind};
+use crate::base::time::{Clock, SystemClock, Timestamp};
+use crate::gate::token_cache::TokenCacheSettings;
+
+/// Verifies the logout tokens that an issuer sends to one client when a person's session ends.
+///
+/// # What is checked
+/// The numbers are the steps of section 2.6. 2 and 3: signature, with an algorithm agreed beforehand. 4: `iss`, `aud`, `iat`, `exp`. 5: `sub` or
+/// `sid` is there. 6: `events` holds the logout event, as an object. 7: there is no `nonce`. 8: no token of this issuer with this `jti` came
+/// before. The header says `logout+jwt`, `JWT` or nothing (section 2.4).
+///
+/// # What is not checked
+/// Encrypted tokens (step 1) are refused. Whether there is such a session (steps 9 to 11) is the application's to know. What came before
+/// is remembered in this process only, 10,000 tokens at most; past that tokens are answered with 503 until the oldest ends. Where
+/// several processes receive logout tokens, have them share a [`ReplayMemory`](Self::replay_memory).
+///
+/// ```
+/// # async fn receive(body: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+/// use token_core::{Issuer, LogoutVerifier};
+///
+/// let verifier = LogoutVerifier::new("my-client-id", Issuer::discover("https://login.example.com/")?)?;
+/// let logout = verifier.receive(body).await?;
+/// println!("session {:?} of {:?} ended", logout.session_id(), logout.subject());
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct LogoutVerifier {
+    server: ResourceServer,
+    seen: Arc<dyn ReplayMemory>,
+    clock: Arc<dyn Clock>,
+}
+
+impl LogoutVerifier {
+    /// A verifier for the client of this id at this issuer. An audience set on the issuer is not used: it is the client.
+    ///
+    /// # Errors
+    /// As [`ResourceServerBuilder::build`](crate::ResourceServerBuilder::build).
+    pub fn new(client_id: impl Into<String>, issuer: Issuer) -> Result<Self, ConfigError> {
+        Self::with_clock(client_id, issuer, SystemClock)
+    }
+
+    /// The same with another clock.
+    ///
+    /// # Errors
+    /// As [`LogoutVerifier::new`].
+    pub fn with_clock(
+        client_id: impl Into<String>,
+        issuer: Issuer,
+        clock: impl Clock + Clone,
+    ) -> Result<Self, ConfigError> {
+        let client_id = client_id.into();
+        let issuer = issuer.audience(client_id.as_str());
+        let builder = ResourceServer::builder(client_id)
+            .purpose(Purpose::Logout)
+            .token_cache(TokenCacheSettings::default().entries(0))
+            .clock(clock.clone());
+        Ok(Self {
+            server: builder.trust(issuer).build()?,
+            seen: Arc::new(MemoryReplays::new()),
+            clock: Arc::new(clock),
+        })
+    }
+
+    /// Another memory of the tokens that came, in place of this process's own: one that all instances share, or with more room.
+    /// While it is out of reach logout tokens are answered with 503.
+    #[must_use]
+    pub fn replay_memory(mut self, memory: impl ReplayMemory) -> Self {
+        self.seen = Arc::new(memory);
+        self
+    }
+
+    /// Verifies a logout request: a form with the field `logout_token` (section 2.5).
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] when the field is not there exactly once; as [`LogoutVerifier::verify`].
+    pub fn receive(&self, form: &[u8]) -> MaybeReady<Logout> {
+        let mut tokens = url::form_urlencoded::parse(form).filter(|(name, _)| name == "logout_token");
+        match (tokens.next(), tokens.next()) {
+            (Some((_, token)), None) => self.verify(&token),
+            _ => MaybeReady::ready(Err(Error::new(
+                ErrorKind::InvalidRequest,
+                "expected a form with the field logout_token, once",
+            ))),
+        }
+    }
+
+    /// Verifies a logout token.
+    ///
+    /// # Errors
+    /// As [`ResourceServer::authenticate`]; [`ErrorKind::ClaimsMismatch`] when a claim is not what a logout token has,
+    /// [`ErrorKind::Inactive`] when it came before, [`ErrorKind::Unavailable`] when that cannot be said.
+    pub fn verify(&self, token: &str) -> MaybeReady<Logout> {
+        let this = self.clone();
+        match self.server.authenticate(Presented::token(token)).now() {
+            Ok(Ok(verified)) => self.check(verified),
+            Ok(Err(error)) => MaybeReady::ready(Err(error)),
+            Err(waiting) => MaybeReady::waiting(async move { this.check(waiting.await?).await }),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn check(&self, verified: Verified) -> MaybeReady<Logout> {
+        let (token, until) = match self.check_claims(&verified) {
+            Ok(once) => once,
+            Err(error) => return MaybeReady::ready(Err(error)),
+        };
+        match self.seen.first_time(token, until, self.clock.now()) {
+            FirstTime::Known(answer) => MaybeReady::ready(first_time(answer).map(|()| Logout(verified))),
+            FirstTime::Ask(question) => {
+                MaybeReady::waiting(async move { first_time(question.await).map(|()| Logout(verified)) })
+            }
+        }
+    }
+
+    /// What step 8 asks about: the token's digest, and until when it has to be remembered.
+    fn check_claims(&self, verified: &Verified) -> Result<([u8; 32], Timestamp), Error> {
+        let refuse = |why: &'static str| Err(Error::new(ErrorKind::ClaimsMismatch, why));
+        let now = self.clock.now();
+        let claims = verified.claims::<LogoutClaims>()?;
+        // 4, as far as the gate does not ask it of every token.
+        match verified.issued_at() {
+            None => return refuse("a logout token has iat, this one does not"),
+            Some(issued) if now.saturating_add(LEEWAY) < issued => {
+                return Err(Error::new(ErrorKind::NotYetValid, "iat is ahead"));
+            }
+            Some(_) => {}
+        }
+        // 5
+        if verified.subject().is_none() && verified.session_id().is_none() {
+            return refuse("a logout token has sub or sid, this one has neither");
+        }
+        // 6
+        if !claims.events.get(EVENT).is_some_and(serde_json::Value::is_object) {
+            return refuse("events does not hold the back-channel logout event as an object");
+        }
+        // 7: the kind of a token that has both events and nonce is refused before it comes here.
+        // 8
+        let marks = verified.token_id().and_then(|id| Marks::of(verified.issuer()).token_id(id).token_id_digest());
+        let Some(digest) = marks else {
+            return refuse("a logout token has jti, this one does not");
+        };
+        let until = verified.expires_at().unwrap_or(now).saturating_add(LEEWAY);
+        Ok((digest, until))
+    }
+}
+
+fn first_time(answer: Result<bool, StoreError>) -> Result<(), Error> {
+    match answer {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::new(ErrorKind::Inactive, "a logout token with this jti came before")),
+        Err(error) => Err(Error::unavailable(format!("the memory of logout tokens: {error}"), Duration::from_secs(60))),
+    }
+}
+
+impl fmt::Debug for LogoutVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LogoutVerifier").field(&self.server).finish()
+    }
+}
+
+const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+/// At least what an issuer's own leeway may be, so that a token is never forgotten while it is still good.
+const LEEWAY: Duration = Duration::from_secs(300);
+
+#[derive(Deserialize)]
+struct LogoutClaims {
+    events: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A verified request to log somebody out. Only a [`LogoutVerifier`] makes one.
+#[derive(Clone)]
+pub struct Logout(Verified);
+
+impl Logout {
+    /// The issuer at which the session was.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.0.issuer()
+    }
+
+    /// `sub`: whose sessions end. Without [`Logout::session_id`], all of them.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.0.subject()
+    }
+
+    /// `sid`: the session that ends.
+    #[must_use]
+    pub fn session_id(&self) -> Option<&str> {
+        self.0.session_id()
+    }
+
+    /// When the issuer said so.
+    #[must_use]
+    pub fn issued_at(&self) -> Timestamp {
+        self.0.issued_at().expect("the verifier refuses a logout token without iat")
+    }
+}
+
+// Who logs out is nobody's business but the application's.
+impl fmt::Debug for Logout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logout").field("issuer", &self.issuer()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::jose::Algorithm;
+    use crate::signing::SigningKey;
+    use crate::trust::static_keys::StaticKeys;
+
+    const SECRET: &[u8] = b"a secret of more than thirty-two bytes";
+    const NOW: i64 = 1_800_000_000;
+
+    #[derive(Clone, Debug)]
+    struct Still;
+    impl Clock for Still {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_secs(NOW)
+        }
+    }
+
+    fn verifier() -> LogoutVerifier {
+        let issuer = Issuer::with_keys("https://i/", StaticKeys::secret(Algorithm::HS256, SECRET).unwrap()).unwrap();
+        LogoutVerifier::with_clock("app", issuer, Still).unwrap()
+    }
+
+    fn token(typ: Option<&str>, more: Value) -> String {
+        let mut claims = json!({
+            "iss": "https://i/", "aud": "app", "sub": "ada", "sid": "s1", "iat": NOW, "exp": NOW + 120, "jti": "1",
+            "events": {EVENT: {}},
+        });
+        for (name, value) in more.as_object().unwrap() {
+            claims[name] = value.clone();
+            if value.is_null() {
+                claims.as_object_mut().unwrap().remove(name);
+            }
+        }
+        let mut header = json!({"alg": "HS256"});
+        if let Some(typ) = typ {
+            header["typ"] = typ.into();
+        }
+        let key = SigningKey::from_secret(Algorithm::HS256, None, SECRET).unwrap();
+        key.sign_jwt(&header.to_string(), &claims.to_string()).unwrap()
+    }
+
+    fn ask(verifier: &LogoutVerifier, token: &str) -> Result<Logout, Error> {
+        let form = format!("state=x&logout_token={token}");
+        verifier.receive(form.as_bytes()).now().expect("nothing to wait for")
+    }
+
+    #[test]
+    fn each_step_of_the_specification_refuses_on_its_own() {
+        use ErrorKind::*;
+        for (step, typ, more, expected) in [
+            ("good", Some("logout+jwt"), json!({}), None),
+            ("good", Some("JWT"), json!({}), None),
+            ("good", None, json!({"sub": null}), None),
+            ("good", None, json!({"sid": null, "typ": "Logout"}), None),
+            ("typ", Some("at+jwt"), json!({}), Some(WrongType)),
+            ("typ", Some("secevent+jwt"), json!({}), Some(WrongType)),
+            ("4", None, json!({"iss": "https://j/"}), Some(UnknownIssuer)),
+            ("4", None, json!({"aud": "other"}), Some(WrongAudience)),
+            ("4", None, json!({"iat": null}), Some(ClaimsMismatch)),
+            ("4", None, json!({"iat": NOW + 600}), Some(NotYetValid)),
+            ("4", None, json!({"exp": NOW - 60}), Some(Expired)),
+            ("4", None, json!({"exp": null}), Some(ClaimsMismatch)),
+            ("5", None, json!({"sub": null, "sid": null}), Some(ClaimsMismatch)),
+            ("6", None, json!({"events": {}}), Some(ClaimsMismatch)),
+            ("6", None, json!({"events": {EVENT: true}}), Some(ClaimsMismatch)),
+            (
+                "6",
+                None,
+                json!({"events": {"https://schemas.openid.net/event/backchannel-logout": {}}}),
+                Some(ClaimsMismatch),
+            ),
+            ("6", None, json!({"events": []}), Some(ClaimsMismatch)),
+            ("6", None, json!({"events": null}), Some(WrongType)),
+            ("7", None, json!({"nonce": "n"}), Some(WrongType)),
+            ("8", None, json!({"jti": null}), Some(ClaimsMismatch)),
+        ] {
+            let outcome = ask(&verifier(), &token(typ, more.clone()));
+            assert_eq!(outcome.err().map(|error| error.kind()), expected, "step {step}: {typ:?} {more}");
+        }
+    }
+
+    #[test]
+    fn a_logout_token_is_good_once() {
+        let verifier = verifier();
+        let logout = ask(&verifier, &token(None, json!({}))).unwrap();
+        assert_eq!((logout.issuer(), logout.subject(), logout.session_id()), ("https://i/", Some("ada"), Some("s1")));
+        let again = token(Some("logout+jwt"), json!({"iat": NOW - 1}));
+        assert_eq!(ask(&verifier, &again).unwrap_err().kind(), ErrorKind::Inactive, "the same jti in another token");
+        assert!(ask(&verifier, &token(None, json!({"jti": "2"}))).is_ok());
+    }
+
+    #[test]
+    fn a_request_without_one_token_is_a_bad_request() {
+        let good = token(None, json!({}));
+        for form in ["", "token=x", &format!("logout_token={good}&logout_token={good}")] {
+            let error = verifier().receive(form.as_bytes()).now().unwrap().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+        }
+    }
+
+    /// A store that many instances share, which answers only when it is told to.
+    #[derive(Clone, Debug, Default)]
+    struct Shared {
+        memory: MemoryReplays,
+        down: Arc<std::sync::atomic::AtomicBool>,
+    }
+
+    impl ReplayMemory for Shared {
+        fn first_time(&self, token: [u8; 32], until: Timestamp, now: Timestamp) -> FirstTime {
+            let this = self.clone();
+            FirstTime::Ask(Box::pin(async move {
+                if this.down.load(std::sync::atomic::Ordering::Relaxed) {
+                    return Err(StoreError::Unreachable("on purpose".to_owned()));
+                }
+                match this.memory.first_time(token, until, now) {
+                    FirstTime::Known(answer) => answer,
+                    FirstTime::Ask(answer) => answer.await,
+                }
+            }))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_one_instance_took_is_refused_by_another_that_shares_its_memory() {
+        let shared = Shared::default();
+        let (one, two) = (verifier().replay_memory(shared.clone()), verifier().replay_memory(shared.clone()));
+        let first = token(None, json!({}));
+        assert!(one.verify(&first).await.is_ok());
+        assert_eq!(two.verify(&first).await.unwrap_err().kind(), ErrorKind::Inactive);
+        assert!(verifier().verify(&first).await.is_ok(), "one that shares nothing knows nothing of it");
+
+        shared.down.store(true, std::sync::atomic::Ordering::Relaxed);
+        let second = token(None, json!({"jti": "2"}));
+        assert_eq!(two.verify(&second).await.unwrap_err().kind(), ErrorKind::Unavailable, "in doubt it is refused");
+        shared.down.store(false, std::sync::atomic::Ordering::Relaxed);
+        assert!(two.verify(&second).await.is_ok());
+    }
+
+    #[test]
+    fn a_memory_without_room_refuses_as_our_trouble() {
+        let verifier = verifier().replay_memory(MemoryReplays::with_capacity(1));
+        assert!(ask(&verifier, &token(None, json!({}))).is_ok());
+        assert_eq!(ask(&verifier, &token(None, json!({"jti": "2"}))).unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+}

@@ -1,0 +1,161 @@
+//! A back-channel logout request in; sessions denied and forgotten, and the answer to the issuer out (OpenID Connect Back-Channel Logout 2.5 to 2.8).
+
+use std::time::Duration;
+
+use super::{Logout, LogoutVerifier};
+use crate::answer::error::{Error, ErrorKind};
+use crate::gate::server::ResourceServer;
+use crate::stores::{Deny, Evict};
+
+/// What a logout request does to an API: the session's tokens are denied where there is a deny-list, and forgotten by the caches.
+///
+/// Without a [deny-list](crate::ResourceServerBuilder::deny_list) a JWT of the session that is sent again is verified again, and good until
+/// its `exp`; opaque tokens are asked about again either way.
+///
+/// A logout token with `sid` ends that session: tokens with the same `sid`. Many issuers write no `sid` into access tokens, which then
+/// cannot be told from those of the person's other sessions; see [`every_session`](Self::every_session).
+#[derive(Clone, Debug)]
+pub struct LogoutEndpoint {
+    verifier: LogoutVerifier,
+    server: ResourceServer,
+    longest_life: Duration,
+    every_session: bool,
+}
+
+/// The answer to a logout request, in the words every adapter can convert. It is never to be cached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogoutAnswer {
+    /// HTTP status: 204 when the person is logged out, 400 when the request is not believed, 503 when we are in trouble.
+    pub status: u16,
+    /// A JSON object; empty with 204.
+    pub body: &'static str,
+}
+
+impl LogoutEndpoint {
+    /// Logs people out of `server` whom `verifier` says to.
+    #[must_use]
+    pub fn new(verifier: LogoutVerifier, server: ResourceServer) -> Self {
+        Self { verifier, server, longest_life: Duration::from_secs(24 * 3600), every_session: false }
+    }
+
+    /// How long the issuer's access tokens live at most; for so long a session stays denied. Default 24 h.
+    #[must_use]
+    pub fn longest_token_life(mut self, life: Duration) -> Self {
+        self.longest_life = life;
+        self
+    }
+
+    /// Ends all sessions of the person, whichever the logout token names, where it names the person: for issuers whose access tokens
+    /// have no `sid`. Their tokens issued until now are denied.
+    #[must_use]
+    pub fn every_session(mut self) -> Self {
+        self.every_session = true;
+        self
+    }
+
+    /// Verifies the form of a request and logs out. For an application with sessions of its own to end, too.
+    ///
+    /// # Errors
+    /// As [`LogoutVerifier::receive`]; [`ErrorKind::Unavailable`] when the deny-list or a shared store is out of reach. The issuer may send
+    /// the request again then, with a new token.
+    pub async fn receive(&self, form: &[u8]) -> Result<Logout, Error> {
+        let logout = self.verifier.receive(form).await?;
+        let until = self.verifier.now().saturating_add(self.longest_life);
+        let issuer = logout.issuer();
+        let session =
+            logout.session_id().map(|session| (Deny::session(issuer, session), Evict::session(issuer, session)));
+        let everything = self.every_session || session.is_none();
+        let subject = logout.subject().filter(|_| everything);
+        let subject =
+            subject.map(|name| (Deny::subject(issuer, name, logout.issued_at()), Evict::subject(issuer, name)));
+        for (deny, evict) in session.into_iter().chain(subject) {
+            match self.server.deny(deny, until).await {
+                // Nobody asked for a deny-list; see above for what that means.
+                Err(error) if error.kind() == ErrorKind::Misconfigured => {}
+                outcome => outcome?,
+            }
+            self.server.evict(evict).await?;
+        }
+        Ok(logout)
+    }
+
+    /// Does as [`receive`](Self::receive) and says what to answer. Refusals are logged.
+    pub async fn answer(&self, form: &[u8]) -> LogoutAnswer {
+        let error = match self.receive(form).await {
+            Ok(_) => return LogoutAnswer { status: 204, body: "" },
+            Err(error) => error,
+        };
+        error.log();
+        match error.kind().status() {
+            503 => LogoutAnswer { status: 503, body: r#"{"error":"temporarily_unavailable"}"# },
+            _ => LogoutAnswer { status: 400, body: r#"{"error":"invalid_request"}"# },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::base::time::Clock as _;
+    use crate::base::time::SystemClock;
+    use crate::jose::Algorithm;
+    use crate::request::presented::Presented;
+    use crate::signing::SigningKey;
+    use crate::stores::MemoryDenyList;
+    use crate::trust::issuer::Issuer;
+    use crate::trust::static_keys::StaticKeys;
+
+    const SECRET: &[u8] = b"a secret of more than thirty-two bytes";
+
+    fn issuer() -> Issuer {
+        Issuer::with_keys("https://i/", StaticKeys::secret(Algorithm::HS256, SECRET).unwrap()).unwrap()
+    }
+
+    fn sign(claims: &serde_json::Value) -> String {
+        let key = SigningKey::from_secret(Algorithm::HS256, None, SECRET).unwrap();
+        key.sign_jwt(r#"{"alg":"HS256"}"#, &claims.to_string()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_session_that_ended_is_over_at_once_and_others_go_on() {
+        let list = MemoryDenyList::default();
+        let api = ResourceServer::builder("api").trust(issuer()).deny_list(list).build().unwrap();
+        let endpoint = LogoutEndpoint::new(LogoutVerifier::new("app", issuer()).unwrap(), api.clone());
+        let now = SystemClock.now().as_secs();
+        let access = |sub: &str, sid: &str| {
+            sign(&json!({"iss": "https://i/", "aud": "api", "sub": sub, "sid": sid, "iat": now - 5, "exp": now + 600}))
+        };
+        let logout = |jti: &str, who: serde_json::Value| {
+            let mut claims = json!({
+                "iss": "https://i/", "aud": "app", "iat": now, "exp": now + 60, "jti": jti,
+                "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+            });
+            claims.as_object_mut().unwrap().extend(who.as_object().unwrap().clone());
+            format!("logout_token={}", sign(&claims))
+        };
+        let (ada1, ada2, bob) = (access("ada", "1"), access("ada", "2"), access("bob", "3"));
+        for token in [&ada1, &ada2, &bob] {
+            api.authenticate(Presented::token(token)).await.unwrap();
+        }
+        let kind = async |token: &str| api.authenticate(Presented::token(token)).await.err().map(|error| error.kind());
+        let form = logout("a", json!({"sid": "1"}));
+        assert_eq!(endpoint.answer(form.as_bytes()).await.status, 204);
+        assert_eq!((kind(&ada1).await, kind(&ada2).await, kind(&bob).await), (Some(ErrorKind::Inactive), None, None));
+        let replayed = endpoint.answer(form.as_bytes()).await;
+        assert_eq!((replayed.status, replayed.body), (400, r#"{"error":"invalid_request"}"#));
+        assert_eq!(endpoint.answer(logout("b", json!({"sub": "ada"})).as_bytes()).await.status, 204);
+        assert_eq!((kind(&ada2).await, kind(&bob).await), (Some(ErrorKind::Inactive), None));
+        assert_eq!(endpoint.answer(b"logout_token=x").await.status, 400);
+
+        // The session of a token without sid is nobody's: only the person can be logged out of it.
+        let silent = sign(&json!({"iss": "https://i/", "aud": "api", "sub": "bob", "iat": now - 5, "exp": now + 600}));
+        let both = |jti: &str| logout(jti, json!({"sub": "bob", "sid": "4"}));
+        assert_eq!(endpoint.answer(both("c").as_bytes()).await.status, 204);
+        assert_eq!((kind(&bob).await, kind(&silent).await), (None, None));
+        assert_eq!(endpoint.clone().every_session().answer(both("d").as_bytes()).await.status, 204);
+        assert_eq!((kind(&bob).await, kind(&silent).await), (Some(ErrorKind::Inactive), Some(ErrorKind::Inactive)));
+    }
+}

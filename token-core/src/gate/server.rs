@@ -1,0 +1,406 @@
+//! The gate: credentials of a request go in once, a `Verified` or an `Error` comes out once.
+
+mod asking;
+mod revocation;
+mod trusting;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::answer::challenge::Protection;
+use crate::answer::check::Check;
+use crate::answer::error::{Error, ErrorKind};
+use crate::base::config_error::ConfigError;
+use crate::base::sync::ArcSwap;
+use crate::base::telemetry;
+use crate::base::time::{Clock, Timestamp};
+use crate::gate::builder::ResourceServerBuilder;
+use crate::gate::maybe_ready::MaybeReady;
+use crate::gate::token_cache::{Key, TokenCache};
+use crate::keys::{Answer, Fetched, KeyFetch, KeyState, Missing};
+use crate::opaque::OpaqueState;
+use crate::operate::explain::Explain;
+use crate::policy::Policy;
+use crate::request::bearer::{self, Candidate};
+use crate::request::presented::Presented;
+use crate::request::source::TokenSource;
+use crate::stores::{DenyList, WhenUnreachable};
+use crate::token::audience::Audience;
+use crate::token::verified::{Facts, Verified};
+use crate::trust::compiler::Compiler;
+use crate::trust::registry::Registry;
+use crate::trust::resolver::{self, Landed, Lookup, Resolving};
+use crate::trust::tenants::Tenants;
+use crate::trust::trusted::TrustedIssuer;
+use crate::verify::jwt::{self, Hurdle, Lacking};
+
+/// A resource server (RFC 6749 section 1.1): whom it believes, who it is, and the keys to check it by. Cloning it clones one `Arc`.
+///
+/// # What is checked
+/// Size, encoding and JSON; duplicate members; `crit`; the issuer against a closed registry; type, algorithm, audience, `exp`, `nbf`;
+/// `cnf` (refused, since no proof is checked); the signature with a key bound to its own algorithm.
+///
+/// # What is not checked
+/// Whether a JWT was revoked before its `exp`, unless a [deny-list](ResourceServerBuilder::deny_list) or
+/// [introspection](crate::OpaqueTokens::introspect_jwts) is asked; whether a bearer token was sent by the one it was issued to.
+///
+/// ```
+/// use token_core::{Issuer, ResourceServer};
+///
+/// # fn main() -> Result<(), token_core::ConfigError> {
+/// let api = ResourceServer::builder("https://api.example.com")       // who we are
+///     .trust(Issuer::discover("https://login.example.com/")?)        // whom we believe
+///     .build()?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct ResourceServer(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) registry: ArcSwap<Registry>,
+    pub(crate) compiler: Arc<Compiler>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) protection: Arc<Protection>,
+    /// Where tokens are looked for, if not in the `Authorization` header alone.
+    pub(crate) sources: Option<Arc<[TokenSource]>>,
+    pub(crate) max_token: usize,
+    pub(crate) keep_tokens: bool,
+    pub(crate) cache: Option<Arc<TokenCache>>,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) explain: Explain,
+    /// The server to ask in place of this one, which is then only a name for it; set for servers that follow a policy file.
+    pub(crate) follows: Option<ArcSwap<Inner>>,
+    pub(crate) resolving: Option<Resolving>,
+    /// Who looks tenants up by request; the registry of such a server is empty.
+    pub(crate) tenants: Option<Tenants>,
+    /// The tenant whose server this is.
+    pub(crate) tenant: Option<Arc<str>>,
+    pub(crate) deny_list: Option<Arc<dyn DenyList>>,
+    pub(crate) when_unreachable: WhenUnreachable,
+}
+
+impl ResourceServer {
+    /// Starts from the audience: the name that issuers write into `aud` of tokens for this server.
+    pub fn builder(audience: impl Into<Audience>) -> ResourceServerBuilder {
+        ResourceServerBuilder::new(audience.into())
+    }
+
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    /// Verifies what was presented. Usually done at once; a network is awaited only for a key that is not at hand.
+    ///
+    /// # Errors
+    /// Every kind of [`ErrorKind`] but [`ErrorKind::InsufficientScope`]; [`ErrorKind::Misconfigured`] only for a bare token where
+    /// [tenants](ResourceServerBuilder::tenants) are looked up by the request.
+    pub fn authenticate(&self, presented: Presented<'_>) -> MaybeReady<Verified> {
+        match (&self.0.follows, self.0.explain) {
+            (Some(current), _) => Self(current.load_full()).authenticate(presented),
+            (None, Explain::Off) => telemetry::judged(|| self.judge(presented)),
+            (None, Explain::Log | Explain::LogAndHeader) => telemetry::judged(|| self.judge_and_explain(presented)),
+        }
+    }
+
+    /// The road of every token: from the credentials to the verdict.
+    pub(crate) fn judge(&self, presented: Presented<'_>) -> MaybeReady<Verified> {
+        let candidate = match bearer::find(presented, self.0.sources.as_deref()) {
+            Ok(candidate) => candidate,
+            Err(error) => return MaybeReady::ready(Err(self.refusal(error))),
+        };
+        match &self.0.tenants {
+            Some(tenants) => self.judge_for_tenant(tenants, presented, candidate),
+            None => self.judge_candidate(candidate),
+        }
+    }
+
+    pub(crate) fn judge_candidate(&self, candidate: Candidate<'_>) -> MaybeReady<Verified> {
+        let now = self.0.clock.now();
+        let key = match self.0.remembered(candidate, now) {
+            Ok(verified) => return self.admit(verified, now),
+            Err(key) => key,
+        };
+        telemetry::verification(|| self.judge_anew(candidate, key, now))
+    }
+
+    /// The road of a token that is not remembered.
+    #[inline]
+    fn judge_anew(&self, candidate: Candidate<'_>, key: Option<Key>, now: Timestamp) -> MaybeReady<Verified> {
+        let token = match candidate.text() {
+            Ok(token) => token,
+            Err(error) => return MaybeReady::ready(Err(self.refusal(error))),
+        };
+        let step = match self.0.verify(token, key, now) {
+            // A JWT whose every part was decoded is of good grammar, but for padding.
+            Ok(verified) if candidate.may_be_padded() || !verified.shared_facts().issuer.padded => {
+                return self.admit(verified, now);
+            }
+            step => step,
+        };
+        // Whatever else may be wrong, or has to be asked: what is no bearer token at all is said first (RFC 6750 section 3.1).
+        match candidate.check() {
+            Ok(()) => self.go_on(step, token, now),
+            Err(error) => MaybeReady::ready(Err(self.refusal(error))),
+        }
+    }
+
+    /// From where the first look at a token has led: to a verdict, or to what has to be awaited for one.
+    fn go_on(&self, step: Result<Verified, Step>, token: &str, now: Timestamp) -> MaybeReady<Verified> {
+        let owned = || (self.clone(), Box::<str>::from(token));
+        match step {
+            Ok(verified) => self.admit(verified, now),
+            Err(Step::Refused(error)) => MaybeReady::ready(Err(self.refusal(error))),
+            Err(Step::Wait(fetch, _, issuer)) => {
+                let (server, token) = owned();
+                MaybeReady::waiting(async move { server.after(fetch, &issuer, &token).await })
+            }
+            Err(Step::Ask(issuer, jwt)) => {
+                let (server, token) = owned();
+                MaybeReady::waiting(async move { server.ask(&issuer, &token, jwt).await })
+            }
+            Err(Step::Resolve(issuer)) => match self.look_up(&issuer, now) {
+                Lookup::Known(landed) if landed != Landed::Trusted => {
+                    MaybeReady::ready(Err(self.refusal(unresolved(landed))))
+                }
+                lookup => {
+                    let (server, token) = owned();
+                    MaybeReady::waiting(async move { server.resolved(lookup.landed().await, &token).await })
+                }
+            },
+        }
+    }
+
+    /// The second and last look, with the keys that a fetch has brought.
+    async fn after(&self, fetch: KeyFetch, issuer: &Arc<str>, token: &str) -> Result<Verified, Error> {
+        if let Fetched::Unavailable { retry_after } = fetch.await {
+            return Err(self.refusal(no_keys(retry_after).about(issuer)));
+        }
+        let now = self.0.clock.now();
+        match self.0.look_again(token, now) {
+            Ok(verified) => self.admit(verified, now).await,
+            Err(Step::Refused(error)) => Err(self.refusal(error)),
+            Err(Step::Wait(_, why, issuer)) => Err(self.refusal(no_such_key(why).about(&issuer))),
+            Err(Step::Ask(issuer, jwt)) => self.ask(&issuer, token, jwt).await,
+            // Trusted a moment ago, and no more.
+            Err(Step::Resolve(_)) => Err(self.refusal(no_such_issuer())),
+        }
+    }
+
+    /// The error in this server's name: its challenge carries realm and metadata.
+    #[must_use]
+    pub fn refusal(&self, error: Error) -> Error {
+        match &self.0.follows {
+            Some(current) => error.within(&current.load().protection),
+            None => error.within(&self.0.protection),
+        }
+    }
+
+    /// Waits until the keys of every issuer are at hand: for a start that fails fast, or a probe.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] naming the first issuer whose keys cannot be had; all are tried.
+    pub fn ready(&self) -> impl Future<Output = Result<(), Error>> + Send + 'static {
+        let registry = self.current().0.registry.load();
+        let waiting: Vec<_> = registry.iter().map(|issuer| (issuer.identifier.clone(), issuer.keys.ready())).collect();
+        async move {
+            let mut outcome = Ok(());
+            for (issuer, ready) in waiting {
+                if let Err(unavailable) = ready.await {
+                    let detail = format!("issuer {issuer}: {unavailable}");
+                    outcome = outcome.and(Err(Error::unavailable(detail, unavailable.retry_after())));
+                }
+            }
+            outcome
+        }
+    }
+
+    /// The state of each issuer's keys, in the order of their identifiers: what a readiness endpoint shows.
+    #[must_use]
+    pub fn health(&self) -> Vec<(String, KeyState)> {
+        let now = self.current().0.clock.now();
+        let registry = self.current().0.registry.load();
+        let mut states: Vec<_> =
+            registry.iter().map(|issuer| (issuer.identifier.to_string(), issuer.keys.state(now))).collect();
+        states.sort_by(|a, b| a.0.cmp(&b.0));
+        states
+    }
+}
+
+impl ResourceServer {
+    /// The state of each endpoint that opaque tokens are asked about, in the order of the issuers' identifiers.
+    #[must_use]
+    pub fn opaque_health(&self) -> Vec<(String, OpaqueState)> {
+        let registry = self.current().0.registry.load();
+        let states = registry.iter().filter_map(|issuer| {
+            let opaque = issuer.opaque.as_ref()?;
+            Some((issuer.identifier.to_string(), opaque.state()))
+        });
+        let mut states: Vec<_> = states.collect();
+        states.sort_by(|a, b| a.0.cmp(&b.0));
+        states
+    }
+}
+
+/// Where one look at a token ends when it does not end in acceptance.
+enum Step {
+    Refused(Error),
+    /// A fetch may bring the key of this issuer; the kind says what the token is if it does not.
+    Wait(KeyFetch, ErrorKind, Arc<str>),
+    /// An endpoint of the issuer has to say whether it is good; a JWT that was verified first is there already.
+    Ask(Arc<TrustedIssuer>, Option<Verified>),
+    /// The registry does not know this issuer; a resolver may.
+    Resolve(Box<str>),
+}
+
+impl From<Error> for Step {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl Inner {
+    /// The token, if these very bytes were verified before and it may be used now; else what to remember it by. Asked first: whatever
+    /// equals a verified token has its size and its grammar.
+    fn remembered(&self, candidate: Candidate<'_>, now: Timestamp) -> Result<Verified, Option<Key>> {
+        let bytes = candidate.bytes();
+        let Some(cache) = self.cache.as_ref().filter(|_| bytes.len() <= self.max_token) else { return Err(None) };
+        let key = cache.key(bytes, self.tenant.as_ref());
+        let found = cache.find(&key, candidate, now, |facts| self.is_ours(facts) && still_good(facts, now));
+        telemetry::cache(found.is_some());
+        found.ok_or(Some(key))
+    }
+
+    /// Whether the facts were found for the tenant whose server this is: what another one's issuer vouches for is nothing here.
+    fn is_ours(&self, facts: &Facts) -> bool {
+        match (&self.tenant, &facts.issuer.tenant) {
+            (None, None) => true,
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
+            _ => false,
+        }
+    }
+
+    /// At a token whose grammar is good; another request may have verified it meanwhile.
+    fn look_again(&self, token: &str, now: Timestamp) -> Result<Verified, Step> {
+        match self.remembered(Candidate::Checked(token), now) {
+            Ok(verified) => Ok(verified),
+            Err(key) => self.verify(token, key, now),
+        }
+    }
+
+    fn verify(&self, token: &str, key: Option<Key>, now: Timestamp) -> Result<Verified, Step> {
+        if token.len() > self.max_token {
+            let detail = format!("the token is longer than {} bytes", self.max_token);
+            return Err(Error::new(ErrorKind::Malformed, detail).at(Check::Size).into());
+        }
+        let verified = self.verify_anew(token, now)?;
+        if let (Some(cache), Some(key)) = (&self.cache, key) {
+            cache.insert(key, token, &verified, now, Timestamp::MAX);
+        }
+        Ok(verified)
+    }
+
+    fn verify_anew(&self, token: &str, now: Timestamp) -> Result<Verified, Step> {
+        if let Some(issuer) = self.registry.load().routes().find(token) {
+            return Err(Step::Ask(Arc::clone(issuer), None));
+        }
+        let verified = self.verify_jwt(token, now)?;
+        let issuer = &verified.shared_facts().issuer;
+        match &issuer.opaque {
+            Some(opaque) if opaque.jwts_too => Err(Step::Ask(Arc::clone(issuer), Some(verified))),
+            _ => Ok(verified),
+        }
+    }
+
+    fn verify_jwt(&self, token: &str, now: Timestamp) -> Result<Verified, Step> {
+        match jwt::verify(token, self.kept(token), &self.registry.load(), now) {
+            Ok(facts) => Ok(Verified::new(facts)),
+            Err(Hurdle::Refused(error)) => Err(error.into()),
+            Err(Hurdle::Stranger(issuer)) if self.resolving.is_some() => Err(Step::Resolve(issuer)),
+            Err(Hurdle::Stranger(_)) => Err(no_such_issuer().into()),
+            Err(Hurdle::Key { issuer, lacking }) => Err(missing_key(&issuer, &lacking, now)),
+            Err(Hurdle::Ask { issuer }) => Err(Step::Ask(issuer, None)),
+        }
+    }
+
+    /// The token as far as it is kept: whole, or not at all.
+    fn kept<'t>(&self, token: &'t str) -> &'t str {
+        if self.keep_tokens { token } else { "" }
+    }
+}
+
+/// The decision that a cached fact does not spare: may this token be used now? Where the answer is no, the long way says why.
+fn still_good(facts: &Facts, now: Timestamp) -> bool {
+    if facts.issuer.is_removed() {
+        return false;
+    }
+    match (&facts.key, &facts.issuer.opaque) {
+        (Some(key), _) => {
+            !key.is_retired()
+                && facts.issuer.keys.alive(now)
+                && facts.issuer.check_claims(facts.kind, &facts.text, &facts.claims, now).is_ok()
+        }
+        (None, Some(opaque)) => facts.issuer.check_answer(opaque, &facts.text, &facts.claims, now).is_ok(),
+        (None, None) => false,
+    }
+}
+
+fn missing_key(issuer: &TrustedIssuer, lacking: &Lacking, now: Timestamp) -> Step {
+    let (what, kind) = match lacking {
+        Lacking::Set => (Missing::Set, ErrorKind::UnknownKey),
+        Lacking::Kid(kid) => (Missing::Kid(kid), ErrorKind::UnknownKey),
+        Lacking::NoKid => (Missing::NoKid, ErrorKind::UnknownKey),
+        Lacking::SameKid(kid) => (Missing::SameKid(kid), ErrorKind::BadSignature),
+    };
+    match issuer.keys.missing(what, now) {
+        Answer::UnknownKey => Step::Refused(no_such_key(kind).about(&issuer.identifier)),
+        Answer::Unavailable { retry_after } => Step::Refused(no_keys(retry_after).about(&issuer.identifier)),
+        Answer::Wait(fetch) => Step::Wait(fetch, kind, Arc::clone(&issuer.identifier)),
+    }
+}
+
+fn no_such_issuer() -> Error {
+    Error::new(ErrorKind::UnknownIssuer, "iss is not in the registry").at(Check::Issuer)
+}
+
+fn unresolved(landed: Landed) -> Error {
+    match landed {
+        Landed::Unavailable => resolver::unavailable(),
+        Landed::Trusted | Landed::Stranger => no_such_issuer(),
+    }
+}
+
+fn no_such_key(kind: ErrorKind) -> Error {
+    match kind {
+        ErrorKind::BadSignature => jwt::bad_signature(),
+        _ => {
+            Error::new(ErrorKind::UnknownKey, "the issuer publishes no key that fits the token's header").at(Check::Key)
+        }
+    }
+}
+
+fn no_keys(retry_after: std::time::Duration) -> Error {
+    Error::unavailable("the issuer's keys are out of reach", retry_after).at(Check::Key)
+}
+
+impl fmt::Debug for ResourceServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let registry = self.current().0.registry.load();
+        let issuers: Vec<_> = registry.iter().map(|issuer| &*issuer.identifier).collect();
+        f.debug_struct("ResourceServer").field("issuers", &issuers).finish_non_exhaustive()
+    }
+}
+
+// Keep the compiler's own proof that a gate can be shared by all threads of a server.
+const _: fn() = || {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<ResourceServer>();
+    shared::<Verified>();
+    shared::<Error>();
+    let _: Option<ConfigError> = None;
+};
+
+#[cfg(test)]
+mod kinds;
+#[cfg(test)]
+mod tests;

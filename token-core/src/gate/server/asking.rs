@@ -1,0 +1,339 @@
+//! A token that an endpoint has to vouch for goes in, the facts it holds come out: from a store, or from one question for all who ask.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tracing::Instrument;
+
+use super::{Inner, ResourceServer};
+use crate::answer::error::{Error, ErrorKind};
+use crate::base::sync::timeout;
+use crate::base::telemetry;
+use crate::base::time::Timestamp;
+use crate::claims::{self, Claims, Names, Text};
+use crate::jose::header::{OtherType, TokenType};
+use crate::keys::{Answer, Fetched, Missing};
+use crate::opaque::introspection::judge;
+use crate::opaque::{Found, Opaque, OpaqueAnswer, OpaqueError};
+use crate::stores::{AnswerKey, AnswerTag, StoreError, StoredAnswer};
+use crate::token::kind::TokenKind;
+use crate::token::typed::Typed;
+use crate::token::verified::Facts;
+use crate::token::verified::Verified;
+use crate::trust::trusted::TrustedIssuer;
+use crate::verify::jwt::{self, Hurdle, Lacking};
+
+/// A store that takes longer is slower than asking.
+const STORE_TIMEOUT: Duration = Duration::from_millis(500);
+/// What a client is told to wait when nothing better is known.
+const SOON: Duration = Duration::from_secs(1);
+/// How old a signed answer may be, beside the leeway: it was made for this question.
+const ANSWER_LIFE: Duration = Duration::from_secs(60);
+
+impl ResourceServer {
+    /// The road of a token that is not verified here, or not only here. `jwt` is what was verified first.
+    pub(super) async fn ask(
+        &self,
+        issuer: &Arc<TrustedIssuer>,
+        token: &str,
+        jwt: Option<Verified>,
+    ) -> Result<Verified, Error> {
+        let Some(opaque) = &issuer.opaque else {
+            return Err(self.refusal(Error::new(ErrorKind::Malformed, "nobody is there to be asked about this token")));
+        };
+        let key = AnswerKey::new(opaque.verifier.identity(), token);
+        let question = || {
+            let (server, issuer, opaque) = (self.clone(), Arc::clone(issuer), Arc::clone(opaque));
+            let token = Box::<str>::from(token);
+            async move { server.0.find_out(&issuer, &opaque, key, &token, jwt).await }
+        };
+        let found = match opaque.flights.join(key, opaque.epoch(), question) {
+            Ok(answer) => answer.await.unwrap_or(Found::Unavailable(SOON)),
+            Err(_) => Found::Unavailable(SOON),
+        };
+        let now = self.0.clock.now();
+        telemetry::asked(
+            &issuer.identifier,
+            match &found {
+                Found::Active(_) => "active",
+                Found::Inactive => "inactive",
+                Found::Unavailable(_) => "unavailable",
+                Found::Refused(_) => "refused",
+            },
+        );
+        let refused = match found {
+            Found::Active(verified) => match judge_facts(opaque, verified.shared_facts(), now) {
+                Ok(()) => return self.admit(verified, now).await,
+                Err(error) => error,
+            },
+            Found::Inactive => Error::new(ErrorKind::Inactive, "the issuer says that the token is not active"),
+            Found::Unavailable(pause) => Error::unavailable("the endpoint that knows the token is out of reach", pause),
+            Found::Refused(error) => error,
+        };
+        Err(self.refusal(refused.about(&issuer.identifier)))
+    }
+}
+
+/// The decision, made by each who asked: facts may be shared, verdicts not.
+fn judge_facts(opaque: &Opaque, facts: &Facts, now: Timestamp) -> Result<(), Error> {
+    if facts.issuer.is_removed() {
+        return Err(Error::new(ErrorKind::UnknownIssuer, "the issuer is trusted no more"));
+    }
+    match facts.key {
+        Some(_) => facts.issuer.check_claims(facts.kind, &facts.text, &facts.claims, now),
+        None => facts.issuer.check_answer(opaque, &facts.text, &facts.claims, now),
+    }
+}
+
+impl Inner {
+    /// The one question: the store, then the endpoint. Runs in a task of its own.
+    async fn find_out(
+        &self,
+        issuer: &Arc<TrustedIssuer>,
+        opaque: &Opaque,
+        key: AnswerKey,
+        token: &str,
+        jwt: Option<Verified>,
+    ) -> Found {
+        let epoch = opaque.epoch();
+        let shared = opaque.settings.store.is_shared();
+        let stored = in_time(opaque, opaque.settings.store.find(key, self.clock.now())).await.flatten();
+        if let Some(StoredAnswer { claims, until, .. }) = stored {
+            let now = self.clock.now();
+            if now < until {
+                let end = if shared { until.min(now.saturating_add(opaque.settings.local_life)) } else { until };
+                return self.found(issuer, opaque, token, claims, jwt, (epoch, now, end)).0;
+            }
+        }
+
+        if let Err(pause) = opaque.permit(self.clock.now()) {
+            return Found::Unavailable(pause.max(SOON));
+        }
+        let span = telemetry::question_span(&issuer.identifier);
+        let asked = self.question(issuer, opaque, token).instrument(span.clone()).await;
+        span.record("outcome", outcome(&asked));
+        let claims = match asked {
+            Ok(claims) => claims,
+            Err(error) => {
+                opaque.failed(&error, self.clock.now());
+                return Found::Unavailable(error.retry_after().unwrap_or(SOON));
+            }
+        };
+        opaque.answered();
+        let now = self.clock.now();
+        let life = if claims.is_some() { opaque.settings.active_life } else { opaque.settings.inactive_life };
+        let until = now.saturating_add(life);
+        let end = if shared { until.min(now.saturating_add(opaque.settings.local_life)) } else { until };
+        let (found, answer) = self.found(issuer, opaque, token, claims, jwt, (epoch, now, end));
+        if let Some(mut answer) = answer {
+            answer.until = answer.until.min(until);
+            if now < answer.until && opaque.epoch() == epoch {
+                in_time(opaque, opaque.settings.store.keep(key, answer, now)).await;
+                if opaque.epoch() != epoch {
+                    // Evicted while it was being written: take it out again.
+                    in_time(opaque, opaque.settings.store.drop_key(key)).await;
+                }
+            }
+        }
+        found
+    }
+
+    /// Makes facts of claims, remembers them here until `end`, and says what to keep in the store.
+    fn found(
+        &self,
+        issuer: &Arc<TrustedIssuer>,
+        opaque: &Opaque,
+        token: &str,
+        claims: Option<String>,
+        jwt: Option<Verified>,
+        (epoch, now, end): (u64, Timestamp, Timestamp),
+    ) -> (Found, Option<StoredAnswer>) {
+        let Some(json) = claims else {
+            return (Found::Inactive, Some(StoredAnswer::new(None, Timestamp::MAX)));
+        };
+        let (text, claims) = match claims::parse(json.clone(), self.kept(token)) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                let error = Error::new(ErrorKind::Malformed, format!("the answer of the endpoint: {error}"));
+                return (Found::Refused(error), None);
+            }
+        };
+        // With a JWT the answer says whether it still holds, and the JWT what.
+        if jwt.is_some()
+            && let Err(error) = check_times(issuer, &claims, now)
+        {
+            return (Found::Refused(error), None);
+        }
+        let until = claims.expires.unwrap_or(Timestamp::MAX);
+        let verified = match jwt {
+            Some(verified) => verified,
+            None => match self.facts(issuer, opaque, text, claims) {
+                Ok(facts) => Verified::new(Arc::new(facts)),
+                Err(error) => return (Found::Refused(error), None),
+            },
+        };
+        if let Some(cache) = &self.cache
+            && opaque.epoch() == epoch
+        {
+            cache.insert(cache.key(token.as_bytes(), self.tenant.as_ref()), token, &verified, now, end.min(until));
+            if opaque.epoch() != epoch {
+                cache.evict_token(token, self.tenant.as_ref());
+            }
+        }
+        let mut answer = StoredAnswer::new(Some(json), until);
+        answer.tags = tags(verified.shared_facts());
+        (Found::Active(verified), Some(answer))
+    }
+
+    fn facts(&self, issuer: &Arc<TrustedIssuer>, opaque: &Opaque, text: Text, claims: Claims) -> Result<Facts, Error> {
+        let extra = issuer.examine(None, || Value::Null, &text, &claims)?;
+        let kind = match &extra {
+            Some(extra) if opaque.kind == TokenKind::Access && extra.delegation.actor.is_some() => {
+                TokenKind::Delegation
+            }
+            _ => opaque.kind,
+        };
+        Ok(Facts { text, claims, key: None, issuer: Arc::clone(issuer), kind, extra, typed: Typed::default() })
+    }
+
+    /// Asks the endpoint, and verifies the answer where it is signed. `None` is inactive.
+    async fn question(
+        &self,
+        issuer: &Arc<TrustedIssuer>,
+        opaque: &Opaque,
+        token: &str,
+    ) -> Result<Option<String>, OpaqueError> {
+        let asked = opaque.verifier.ask(token, self.clock.now());
+        let answer = timeout(opaque.settings.timeout, asked).await.map_err(|_| OpaqueError::Timeout)??;
+        match answer {
+            OpaqueAnswer::Inactive => Ok(None),
+            OpaqueAnswer::Claims(json) => Ok(Some(json)),
+            OpaqueAnswer::SignedUserInfo(jwt) => {
+                let fits = |token_type| matches!(token_type, TokenType::Absent | TokenType::Jwt);
+                let (text, claims) = self.signed(issuer, &jwt, fits).await?;
+                if claims.issuer.map(|span| text.get(span)) != Some(&*issuer.identifier) {
+                    return Err(OpaqueError::Unusable("the signed userinfo is of another issuer"));
+                }
+                Ok(Some(text.json().to_owned()))
+            }
+            OpaqueAnswer::SignedIntrospection(jwt) => {
+                let fits = |token_type| token_type == TokenType::Other(OtherType::Introspection);
+                let (text, claims) = self.signed(issuer, &jwt, fits).await?;
+                let json = unwrap_introspection(issuer, opaque, &text, &claims, self.clock.now())?;
+                match judge(&json)? {
+                    OpaqueAnswer::Claims(json) => Ok(Some(json)),
+                    _ => Ok(None),
+                }
+            }
+        }
+    }
+
+    /// Verifies a signed answer with the issuer's keys, fetched if they have to be.
+    async fn signed(
+        &self,
+        issuer: &Arc<TrustedIssuer>,
+        jwt: &str,
+        fits: impl Fn(TokenType) -> bool,
+    ) -> Result<(Text, Claims), OpaqueError> {
+        const UNVERIFIED: OpaqueError = OpaqueError::Unusable("its signature, algorithm or type does not hold");
+        let now = self.clock.now();
+        let lacking = match jwt::verify_statement(jwt, issuer, now, &fits) {
+            Ok(statement) => return Ok(statement),
+            Err(Hurdle::Key { lacking, .. }) => lacking,
+            Err(_) => return Err(UNVERIFIED),
+        };
+        let what = match &lacking {
+            Lacking::Set => Missing::Set,
+            Lacking::Kid(kid) => Missing::Kid(kid),
+            Lacking::NoKid => Missing::NoKid,
+            Lacking::SameKid(kid) => Missing::SameKid(kid),
+        };
+        let Answer::Wait(fetch) = issuer.keys.missing(what, now) else { return Err(UNVERIFIED) };
+        if let Fetched::Unavailable { .. } = fetch.await {
+            return Err(OpaqueError::Unusable("the keys that its signature needs are out of reach"));
+        }
+        jwt::verify_statement(jwt, issuer, self.clock.now(), fits).map_err(|_| UNVERIFIED)
+    }
+}
+
+fn outcome(asked: &Result<Option<String>, OpaqueError>) -> &'static str {
+    match asked {
+        Ok(Some(_)) => "active",
+        Ok(None) => "inactive",
+        Err(error) => error.outcome(),
+    }
+}
+
+/// RFC 9701 section 5: iss is the issuer, aud this server or its client, iat of now; the answer is inside, `sub` and `exp` are not outside.
+fn unwrap_introspection(
+    issuer: &TrustedIssuer,
+    opaque: &Opaque,
+    text: &Text,
+    claims: &Claims,
+    now: Timestamp,
+) -> Result<String, OpaqueError> {
+    #[derive(Deserialize)]
+    struct Envelope<'a> {
+        #[serde(borrow)]
+        token_introspection: &'a RawValue,
+    }
+    let unusable = |why| Err(OpaqueError::Unusable(why));
+    if claims.issuer.map(|span| text.get(span)) != Some(&*issuer.identifier) {
+        return unusable("the signed answer is of another issuer");
+    }
+    let names = Names::new(text, &claims.audience);
+    let for_client = opaque.client_id.as_deref().is_some_and(|id| names.iter().any(|name| name == id));
+    if !for_client && !opaque.audience.accepts(names) {
+        return unusable("the signed answer is for another audience");
+    }
+    let Some(issued) = claims.issued else { return unusable("the signed answer has no iat") };
+    if now.since(issued) > ANSWER_LIFE + issuer.leeway || issued.since(now) > issuer.leeway {
+        return unusable("the signed answer is not of now");
+    }
+    if claims.subject.is_some() || claims.expires.is_some() {
+        return unusable("the signed answer looks like a token: it has sub or exp of its own");
+    }
+    match serde_json::from_str::<Envelope<'_>>(text.json()) {
+        Ok(envelope) => Ok(envelope.token_introspection.get().to_owned()),
+        Err(_) => unusable("the signed answer has no token_introspection"),
+    }
+}
+
+fn check_times(issuer: &TrustedIssuer, claims: &Claims, now: Timestamp) -> Result<(), Error> {
+    if claims.expires.is_some() { issuer.check_times(claims, now) } else { issuer.check_start(claims, now) }
+}
+
+fn tags(facts: &Facts) -> Vec<AnswerTag> {
+    let issuer = &*facts.issuer.identifier;
+    let claims = &facts.claims;
+    let client = claims.client_id.or(claims.authorized_party);
+    [
+        facts.claim(claims.subject).map(|subject| AnswerTag::subject(issuer, subject)),
+        facts.claim(claims.session_id).map(|session| AnswerTag::session(issuer, session)),
+        facts.claim(client).map(|client| AnswerTag::client(issuer, client)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// What the store says, unless it is slow or down: then it is as if it had nothing.
+async fn in_time<T>(opaque: &Opaque, asked: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
+    let answer = timeout(STORE_TIMEOUT, asked).await;
+    match answer.unwrap_or_else(|_| Err(StoreError::Unreachable("no answer in time".to_owned()))) {
+        Ok(value) => {
+            opaque.store_answered();
+            Some(value)
+        }
+        Err(error) => {
+            opaque.store_failed(&error);
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! The end of a token before its `exp`: what is denied, what is forgotten. A verified token goes in, it or a refusal comes out.
+
+use std::time::Duration;
+
+use super::{Inner, ResourceServer};
+use crate::answer::error::{Error, ErrorKind};
+use crate::base::time::Timestamp;
+use crate::gate::maybe_ready::MaybeReady;
+use crate::stores::{AnswerKey, AnswerTag, Deny, DenyLookup, Evict, StoreError, What, WhenUnreachable};
+use crate::token::verified::Verified;
+use crate::trust::tenants::Tenants;
+
+/// What a client is told to wait while a store is out of reach.
+const SOON: Duration = Duration::from_secs(1);
+
+impl ResourceServer {
+    /// Turns tokens away from the next request on, until `until`: the latest `exp` that such a token can have, and the leeway.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Misconfigured`] without a [deny-list](crate::ResourceServerBuilder::deny_list); [`ErrorKind::Unavailable`] when the
+    /// list could not be written. Nothing is denied then.
+    pub fn deny(&self, what: Deny, until: Timestamp) -> MaybeReady<()> {
+        let server = self.current();
+        let Some(list) = &server.0.deny_list else {
+            let error =
+                Error::new(ErrorKind::Misconfigured, "there is no deny-list: hand one to deny_list() of the builder");
+            return MaybeReady::ready(Err(error));
+        };
+        let written = list.deny(what, until);
+        MaybeReady::waiting(async move { written.await.map_err(|error| out_of_reach("the deny-list", &error)) })
+    }
+
+    /// Forgets what is cached of these tokens. Verified tokens are gone when this returns, and no answer that was asked for before is
+    /// kept or given to a request that comes after; the stores of answers have been gone through when the answer has been awaited. The
+    /// answer is how many entries were dropped.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] when a shared store is out of reach.
+    pub fn evict(&self, what: Evict) -> MaybeReady<usize> {
+        let server = self.current();
+        let tenants = server.0.tenants.as_ref().map(Tenants::all).unwrap_or_default();
+        let servers = || [&server].into_iter().chain(&tenants);
+        let endpoints: Vec<_> = servers()
+            .flat_map(|one| one.0.registry.load().iter().filter_map(|issuer| issuer.opaque.clone()).collect::<Vec<_>>())
+            .collect();
+        // First of all: what is being asked right now must not be kept when the answer comes.
+        endpoints.iter().for_each(|opaque| opaque.forget_questions());
+        let dropped = server.0.cache.as_ref().map_or(0, |cache| match &what.0 {
+            What::Token(token) => servers().map(|one| cache.evict_token(token, one.0.tenant.as_ref())).sum(),
+            _ => cache.evict(|facts| what.concerns(facts)),
+        });
+        if endpoints.is_empty() {
+            return MaybeReady::ready(Ok(dropped));
+        }
+        MaybeReady::waiting(async move {
+            let mut total = dropped;
+            for opaque in endpoints {
+                let store = &opaque.settings.store;
+                let stored = match (&what.0, AnswerTag::of(&what.0)) {
+                    (What::Token(token), _) => store.drop_key(AnswerKey::new(opaque.verifier.identity(), token)).await,
+                    (_, Some(tag)) => store.drop_tagged(tag).await,
+                    (_, None) => Ok(0),
+                };
+                total += stored.map_err(|error| out_of_reach("the store of answers", &error))?;
+            }
+            Ok(total)
+        })
+    }
+
+    /// The last word on a verified token: the deny-list's, at once where the list is at hand.
+    pub(super) fn admit(&self, verified: Verified, now: Timestamp) -> MaybeReady<Verified> {
+        let Some(list) = &self.0.deny_list else { return MaybeReady::ready(Ok(verified)) };
+        match list.look_up(&verified.shared_facts().marks(), now) {
+            DenyLookup::Absent => MaybeReady::ready(Ok(verified)),
+            DenyLookup::Denied => MaybeReady::ready(Err(self.refused_late(&verified, denied()))),
+            DenyLookup::Ask(question) => {
+                let server = self.clone();
+                MaybeReady::waiting(async move {
+                    let answer = question.await;
+                    match server.0.judge(answer) {
+                        Ok(()) => Ok(verified),
+                        Err(error) => Err(server.refused_late(&verified, error)),
+                    }
+                })
+            }
+        }
+    }
+
+    /// A token that was verified, and may not be used all the same.
+    fn refused_late(&self, verified: &Verified, error: Error) -> Error {
+        self.refusal(error.about(&verified.shared_facts().issuer.identifier))
+    }
+}
+
+impl Inner {
+    fn judge(&self, answer: Result<bool, StoreError>) -> Result<(), Error> {
+        match (answer, self.when_unreachable) {
+            (Ok(false), _) => Ok(()),
+            (Ok(true), _) => Err(denied()),
+            (Err(error), WhenUnreachable::Admit) => {
+                tracing::warn!(name: "token.deny_list.unreachable", admitted = true, error = %error, "a token passed without a look at the deny-list");
+                Ok(())
+            }
+            (Err(error), WhenUnreachable::Refuse) => {
+                tracing::warn!(name: "token.deny_list.unreachable", admitted = false, error = %error, "a token was refused for want of the deny-list");
+                Err(out_of_reach("the deny-list", &error))
+            }
+        }
+    }
+}
+
+fn denied() -> Error {
+    Error::new(ErrorKind::Inactive, "the token, its session or its subject is on the deny-list")
+}
+
+fn out_of_reach(what: &str, error: &StoreError) -> Error {
+    Error::unavailable(format!("{what}: {error}"), SOON)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,237 @@
+//! Issuer metadata: an issuer in, its endpoints out (OpenID Connect Discovery 1.0 section 4, RFC 8414 section 3).
+
+mod metadata;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::ACCEPT;
+use http::{Request, Uri};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use crate::base::http::address::endpoint;
+use crate::base::http::{HttpClient, HttpError, Limits};
+use crate::base::telemetry;
+
+pub use metadata::{Metadata, process_metadata};
+
+/// How long a document is believed without reading it again.
+const KEPT: Duration = Duration::from_secs(86_400);
+
+/// The metadata of one issuer, read when first asked for and kept for a day.
+///
+/// ```no_run
+/// # use std::sync::Arc;
+/// # use token_core::http::HttpClient;
+/// # async fn example(client: Arc<dyn HttpClient>) -> Result<(), Box<dyn std::error::Error>> {
+/// use token_core::discovery::Discovery;
+///
+/// let discovery = Discovery::new("https://login.example.com/", client)?;
+/// let metadata = discovery.metadata().await?;
+/// println!("{:?}", metadata.jwks_uri);
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Discovery {
+    issuer: Box<str>,
+    urls: Vec<Uri>,
+    client: Arc<dyn HttpClient>,
+    kept: Mutex<Option<(Arc<Metadata>, Instant)>>,
+}
+
+impl Discovery {
+    /// For `issuer`, compared byte by byte with what the document says; nothing is fetched yet.
+    ///
+    /// # Errors
+    /// [`DiscoveryError::Insecure`] when the issuer is not an https URL without query, fragment and credentials. Plain http
+    /// is for loopback hosts only, and the client has to allow it too.
+    pub fn new(issuer: &str, client: Arc<dyn HttpClient>) -> Result<Self, DiscoveryError> {
+        let urls = well_known_urls(issuer)?;
+        Ok(Self { issuer: issuer.into(), urls, client, kept: Mutex::new(None) })
+    }
+
+    /// Reads the document from this URL only, for an issuer that publishes it somewhere else. Its `issuer` is compared all the same.
+    ///
+    /// # Errors
+    /// [`DiscoveryError::Insecure`] when `url` is not https (or plain http to loopback).
+    pub fn read_from(mut self, url: &str) -> Result<Self, DiscoveryError> {
+        let url = endpoint(url, true).map_err(|why| DiscoveryError::Insecure { what: "metadata url", why: why.0 })?;
+        self.urls = vec![uri(url.as_str())?];
+        Ok(self)
+    }
+
+    pub(crate) fn client(&self) -> &dyn HttpClient {
+        &*self.client
+    }
+
+    /// The issuer, as it was given.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The metadata: what is kept if it is younger than a day, else read anew.
+    ///
+    /// # Errors
+    /// [`DiscoveryError`]; what was kept before and is too old is not served.
+    pub async fn metadata(&self) -> Result<Arc<Metadata>, DiscoveryError> {
+        if let Some((metadata, read_at)) = &*self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+            && read_at.elapsed() < KEPT
+        {
+            return Ok(Arc::clone(metadata));
+        }
+        let span = telemetry::discovery_span(&self.issuer);
+        let read = self.read().instrument(span.clone()).await;
+        span.record("outcome", read.as_ref().map_or_else(DiscoveryError::outcome, |_| "ok"));
+        let metadata = Arc::new(read?);
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(&metadata), Instant::now()));
+        Ok(metadata)
+    }
+
+    /// Reads the document again next time: something it says turned out not to hold.
+    pub fn forget(&self) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Tries the well-known places in turn. An issuer that is down is not asked four times.
+    async fn read(&self) -> Result<Metadata, DiscoveryError> {
+        let mut worst: Option<DiscoveryError> = None;
+        for url in &self.urls {
+            let mut request = Request::new(Bytes::new());
+            *request.uri_mut() = url.clone();
+            request.headers_mut().insert(ACCEPT, http::HeaderValue::from_static("application/json"));
+            let response = self.client.send(request, Limits::default()).await.map_err(DiscoveryError::Http)?;
+            match process_metadata(&self.issuer, response.status(), response.headers(), response.body()) {
+                Ok(metadata) => return Ok(metadata),
+                Err(error @ DiscoveryError::Status { status: 429 | 502..=504, .. }) => return Err(error),
+                Err(error) if worst.as_ref().is_none_or(|worst| worst.weight() < error.weight()) => worst = Some(error),
+                Err(_) => {}
+            }
+        }
+        Err(worst.unwrap_or(DiscoveryError::Unparsable))
+    }
+}
+
+/// Where the metadata of `issuer` may be, in the order in which the places are tried.
+///
+/// Without a path: `/.well-known/openid-configuration`, then `/.well-known/oauth-authorization-server`. With a path, first
+/// OpenID Connect's place (the well-known part appended), then RFC 8414's (inserted between host and path) for both names,
+/// then the appended `oauth-authorization-server`, which no specification names and some servers use.
+///
+/// ```
+/// use token_core::discovery::well_known_urls;
+///
+/// let urls = well_known_urls("https://id.example/realms/a")?;
+/// assert_eq!(urls[0], "https://id.example/realms/a/.well-known/openid-configuration");
+/// assert_eq!(urls[1], "https://id.example/.well-known/oauth-authorization-server/realms/a");
+/// # Ok::<(), token_core::discovery::DiscoveryError>(())
+/// ```
+///
+/// # Errors
+/// [`DiscoveryError::Insecure`] when `issuer` is not an https URL (or plain http to loopback) without query, fragment and credentials.
+pub fn well_known_urls(issuer: &str) -> Result<Vec<Uri>, DiscoveryError> {
+    const OPENID: &str = "/.well-known/openid-configuration";
+    const OAUTH: &str = "/.well-known/oauth-authorization-server";
+    let refuse = |why: String| DiscoveryError::Insecure { what: "issuer", why };
+    let url = endpoint(issuer, true).map_err(|why| refuse(why.0))?;
+    if url.query().is_some() {
+        return Err(refuse("a url with a query".to_owned()));
+    }
+    let path = url.path().trim_end_matches('/');
+    let origin = &url[..url::Position::BeforePath];
+    let paths = if path.is_empty() {
+        vec![OPENID.to_owned(), OAUTH.to_owned()]
+    } else {
+        vec![format!("{path}{OPENID}"), format!("{OAUTH}{path}"), format!("{OPENID}{path}"), format!("{path}{OAUTH}")]
+    };
+    paths.into_iter().map(|path| uri(&format!("{origin}{path}"))).collect()
+}
+
+fn uri(text: &str) -> Result<Uri, DiscoveryError> {
+    text.parse().map_err(|_| DiscoveryError::Insecure { what: "url", why: "not a uri".to_owned() })
+}
+
+/// Why the metadata of an issuer could not be had. The texts hold no part of the document but its issuer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DiscoveryError {
+    /// No complete answer.
+    Http(HttpError),
+    /// An answer of another status than 200. Redirects are not followed.
+    Status {
+        /// The status code.
+        status: u16,
+        /// What `Retry-After` asks for.
+        retry_after: Option<Duration>,
+    },
+    /// The document is no JSON object of the known form, or has no `issuer`.
+    Unparsable,
+    /// The document is of another issuer.
+    IssuerMismatch {
+        /// The issuer that was configured.
+        expected: String,
+        /// The issuer that the document names, cut off after 200 characters.
+        found: String,
+    },
+    /// A URL that is not https, or not a URL.
+    Insecure {
+        /// Which one.
+        what: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The document does not name an endpoint that is needed.
+    Missing(&'static str),
+}
+
+impl DiscoveryError {
+    /// The reason as one word, for spans.
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::Http(HttpError::Timeout) => "timeout",
+            Self::Http(HttpError::Forbidden(_)) | Self::Insecure { .. } => "forbidden",
+            Self::Http(_) => "network",
+            Self::Status { .. } => "status",
+            Self::Unparsable => "unparsable",
+            Self::IssuerMismatch { .. } => "issuer_mismatch",
+            Self::Missing(_) => "missing_endpoint",
+        }
+    }
+
+    /// Which of several errors tells the operator most.
+    fn weight(&self) -> u8 {
+        match self {
+            Self::Status { .. } => 1,
+            Self::Unparsable => 2,
+            _ => 3,
+        }
+    }
+}
+
+impl fmt::Display for DiscoveryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(error) => write!(f, "metadata not reachable: {error}"),
+            Self::Status { status: 300..=399, .. } => {
+                f.write_str("metadata answered with a redirect, which is not followed")
+            }
+            Self::Status { status, .. } => write!(f, "metadata answered with status {status}"),
+            Self::Unparsable => f.write_str("metadata is not a JSON object with an issuer"),
+            Self::IssuerMismatch { expected, found } => {
+                write!(
+                    f,
+                    "metadata is of issuer {found:?}, configured is {expected:?}; they must be equal byte by byte"
+                )
+            }
+            Self::Insecure { what, why } => write!(f, "{what} not allowed: {why}"),
+            Self::Missing(what) => write!(f, "metadata names no {what}"),
+        }
+    }
+}
+
+impl std::error::Error for DiscoveryError {}

@@ -1,0 +1,119 @@
+//! Reads a metadata response: status, headers and body in, checked [`Metadata`] out (RFC 8414 section 3.2 and 3.3). Sends nothing.
+
+use http::header::CONTENT_ENCODING;
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use super::DiscoveryError;
+use crate::base::http::address::endpoint;
+use crate::base::http::freshness::retry_after;
+
+/// What an issuer says about itself (RFC 8414 section 2, OpenID Connect Discovery 1.0 section 3), as far as this toolkit uses it.
+///
+/// Every endpoint in it is https, or plain http to loopback if the issuer is so itself. The algorithm lists are
+/// what the issuer claims; nothing is allowed because it is listed here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Metadata {
+    /// Equal to the configured issuer, byte by byte.
+    pub issuer: String,
+    /// The JWK Set.
+    pub jwks_uri: Option<String>,
+    /// RFC 6749 section 3.1.
+    pub authorization_endpoint: Option<String>,
+    /// RFC 6749 section 3.2.
+    pub token_endpoint: Option<String>,
+    /// RFC 7662.
+    pub introspection_endpoint: Option<String>,
+    /// RFC 7009.
+    pub revocation_endpoint: Option<String>,
+    /// OpenID Connect Core section 5.3.
+    pub userinfo_endpoint: Option<String>,
+    /// OpenID Connect RP-Initiated Logout section 2.1.
+    pub end_session_endpoint: Option<String>,
+    /// RFC 9126.
+    pub pushed_authorization_request_endpoint: Option<String>,
+    /// RFC 8628.
+    pub device_authorization_endpoint: Option<String>,
+    /// OpenID Connect Discovery section 3.
+    #[serde(default, deserialize_with = "list")]
+    pub id_token_signing_alg_values_supported: Option<Vec<String>>,
+    /// RFC 8414 section 2.
+    #[serde(default, deserialize_with = "list")]
+    pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    /// RFC 8414 section 2.
+    #[serde(default, deserialize_with = "list")]
+    pub introspection_endpoint_auth_methods_supported: Option<Vec<String>>,
+    /// RFC 9701 section 7.
+    #[serde(default, deserialize_with = "list")]
+    pub introspection_signing_alg_values_supported: Option<Vec<String>>,
+    /// RFC 9449 section 5.1.
+    #[serde(default, deserialize_with = "list")]
+    pub dpop_signing_alg_values_supported: Option<Vec<String>>,
+    /// RFC 8414 section 2.
+    #[serde(default, deserialize_with = "list")]
+    pub code_challenge_methods_supported: Option<Vec<String>>,
+    /// RFC 8414 section 2.
+    #[serde(default, deserialize_with = "list")]
+    pub scopes_supported: Option<Vec<String>>,
+    /// RFC 8414 section 2.
+    #[serde(default, deserialize_with = "list")]
+    pub grant_types_supported: Option<Vec<String>>,
+    /// Endpoints that the document names and that were left out because they are not https. Their fields are `None`.
+    #[serde(skip_deserializing)]
+    pub left_out: Vec<String>,
+}
+
+/// Reads the answer to a metadata request.
+///
+/// # Errors
+/// [`DiscoveryError::Status`] for anything but 200, [`DiscoveryError::Unparsable`] for a body that is no such document,
+/// [`DiscoveryError::IssuerMismatch`] unless its issuer equals `issuer` byte by byte, [`DiscoveryError::Insecure`] for a
+/// `jwks_uri` that is not https. Other endpoints that are not https are left out, see [`Metadata::left_out`].
+pub fn process_metadata(
+    issuer: &str,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Metadata, DiscoveryError> {
+    if status != StatusCode::OK {
+        return Err(DiscoveryError::Status { status: status.as_u16(), retry_after: retry_after(headers) });
+    }
+    if headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        return Err(DiscoveryError::Unparsable);
+    }
+    let mut metadata: Metadata = serde_json::from_slice(body).map_err(|_| DiscoveryError::Unparsable)?;
+    if metadata.issuer != issuer {
+        let found = metadata.issuer.chars().take(200).collect();
+        return Err(DiscoveryError::IssuerMismatch { expected: issuer.to_owned(), found });
+    }
+    // Someone on the way to a public issuer must not be able to point us at this machine.
+    let loopback_http = issuer.starts_with("http://");
+    if let Some(jwks_uri) = &metadata.jwks_uri {
+        endpoint(jwks_uri, loopback_http).map_err(|why| DiscoveryError::Insecure { what: "jwks_uri", why: why.0 })?;
+    }
+    for (name, field) in [
+        ("authorization_endpoint", &mut metadata.authorization_endpoint),
+        ("token_endpoint", &mut metadata.token_endpoint),
+        ("introspection_endpoint", &mut metadata.introspection_endpoint),
+        ("revocation_endpoint", &mut metadata.revocation_endpoint),
+        ("userinfo_endpoint", &mut metadata.userinfo_endpoint),
+        ("end_session_endpoint", &mut metadata.end_session_endpoint),
+        ("pushed_authorization_request_endpoint", &mut metadata.pushed_authorization_request_endpoint),
+        ("device_authorization_endpoint", &mut metadata.device_authorization_endpoint),
+    ] {
+        if field.take_if(|url| endpoint(url, loopback_http).is_err()).is_some() {
+            metadata.left_out.push(name.to_owned());
+        }
+    }
+    Ok(metadata)
+}
+
+/// A list of strings; anything else counts as not given, for none of these lists decides anything here.
+fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Array(items) => items.into_iter().map(|item| item.as_str().map(str::to_owned)).collect(),
+        _ => None,
+    })
+}

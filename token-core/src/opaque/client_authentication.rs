@@ -1,0 +1,272 @@
+//! How a client shows who it is: header and form members of one request (RFC 6749 section 2.3.1, RFC 7523 section 2.2, RFC 8705 section 2).
+//!
+//! Whoever calls an endpoint of an issuer in a client's name needs this: introspection, the token endpoint, revocation.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+use serde_json::json;
+use url::form_urlencoded::byte_serialize;
+
+use crate::base::time::Timestamp;
+use crate::jose::base64url;
+use crate::jose::signature::sha256;
+use crate::signing::SigningKey;
+
+/// How long a client assertion is good for.
+const ASSERTION_LIFE: Duration = Duration::from_secs(60);
+
+/// How a client authenticates.
+///
+/// ```
+/// use token_core::client_authentication::ClientAuthentication;
+///
+/// let basic = ClientAuthentication::Basic("the secret".into());
+/// assert_eq!(basic.method(), "client_secret_basic");
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ClientAuthentication {
+    /// Not at all: a public client. Its `client_id` goes into the form.
+    None,
+    /// `client_secret_basic`: id and secret, each form-encoded, in the `Authorization` header.
+    Basic(ClientSecret),
+    /// `client_secret_post`: id and secret in the form.
+    Post(ClientSecret),
+    /// `private_key_jwt`: a fresh assertion of one minute, signed with this key. With a key of an HS algorithm it is `client_secret_jwt`.
+    PrivateKeyJwt {
+        /// The key; its `kid` goes into the assertion's header.
+        key: Arc<SigningKey>,
+        /// `aud` of the assertion: the issuer identifier, where the server wants that. `None`: the endpoint's URL.
+        audience: Option<String>,
+    },
+    /// `tls_client_auth` or `self_signed_tls_client_auth`: the HTTP client shows its certificate, the form names the client. See
+    /// `client_identity_pem` of the HTTP client's builder.
+    MutualTls,
+    /// A token of the client's own in the `Authorization` header, as some introspection endpoints want it (RFC 7662 section 2.1).
+    Bearer(ClientSecret),
+}
+
+/// What authentication adds to a request.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Credentials {
+    /// The `Authorization` header, marked as sensitive.
+    pub header: Option<HeaderValue>,
+    /// Members of the form, not yet encoded. They hold secrets.
+    pub form: Vec<(&'static str, ClientSecret)>,
+}
+
+impl ClientAuthentication {
+    /// The method's name in the registry of token endpoint authentication methods; `bearer` is in no registry.
+    #[must_use]
+    pub fn method(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Basic(_) => "client_secret_basic",
+            Self::Post(_) => "client_secret_post",
+            Self::PrivateKeyJwt { .. } => "private_key_jwt",
+            Self::MutualTls => "tls_client_auth",
+            Self::Bearer(_) => "bearer",
+        }
+    }
+
+    /// What to add to a request to `endpoint` at `now`. An assertion is good for one request.
+    ///
+    /// # Errors
+    /// [`CredentialsError`] when a secret does not fit a header or the key cannot sign.
+    pub fn credentials(
+        &self,
+        client_id: &str,
+        endpoint: &str,
+        now: Timestamp,
+    ) -> Result<Credentials, CredentialsError> {
+        let id = ("client_id", ClientSecret::new(client_id));
+        let mut credentials = Credentials::default();
+        match self {
+            Self::None | Self::MutualTls => credentials.form.push(id),
+            Self::Basic(secret) => {
+                let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+                let joined = format!("{}:{}", encode(client_id), encode(secret.expose()));
+                credentials.header = Some(header(&format!("Basic {}", STANDARD.encode(joined)))?);
+            }
+            Self::Post(secret) => credentials.form = vec![id, ("client_secret", secret.clone())],
+            Self::PrivateKeyJwt { key, audience } => {
+                let assertion = assertion(key, client_id, audience.as_deref().unwrap_or(endpoint), now)?;
+                let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".into();
+                credentials.form = vec![id, ("client_assertion_type", kind), ("client_assertion", assertion.into())];
+            }
+            Self::Bearer(token) => credentials.header = Some(header(&format!("Bearer {}", token.expose()))?),
+        }
+        Ok(credentials)
+    }
+}
+
+fn header(text: &str) -> Result<HeaderValue, CredentialsError> {
+    let mut value =
+        HeaderValue::from_str(text).map_err(|_| CredentialsError("the client's credentials do not fit a header"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// RFC 7523 section 3: iss and sub name the client, aud the server; jti makes it good for one use.
+fn assertion(key: &SigningKey, client_id: &str, audience: &str, now: Timestamp) -> Result<String, CredentialsError> {
+    let mut header = json!({ "alg": key.algorithm().name(), "typ": "JWT" });
+    if let Some(kid) = key.kid() {
+        header["kid"] = json!(kid);
+    }
+    let claims = json!({
+        "iss": client_id,
+        "sub": client_id,
+        "aud": audience,
+        "jti": unique(now),
+        "iat": now.as_secs(),
+        "exp": now.saturating_add(ASSERTION_LIFE).as_secs(),
+    });
+    key.sign_jwt(&header.to_string(), &claims.to_string())
+        .map_err(|_| CredentialsError("the client assertion could not be signed"))
+}
+
+/// 128 bits that were never used before, in this process or another. Unique, which a `jti` must be, and not a secret, which it need not.
+fn unique(now: Timestamp) -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let mut seed = [0; 24];
+    for (salt, part) in (0_u8..).zip(seed.chunks_exact_mut(8)) {
+        // The keys of a `RandomState` come from the operating system.
+        let random = RandomState::new().hash_one((salt, count, now, std::process::id()));
+        part.copy_from_slice(&random.to_le_bytes());
+    }
+    base64url::encode(&sha256(&seed)[..16])
+}
+
+/// A client's secret (RFC 6749 section 2.3.1), or another text that opens doors in its name.
+///
+/// It shows in neither `Debug` nor any error; a clone shares it.
+#[derive(Clone)]
+pub struct ClientSecret(Arc<str>);
+
+impl ClientSecret {
+    /// The text as it was issued. Nothing about it is checked.
+    #[must_use]
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself. What is done with it from here on is the caller's affair.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq for ClientSecret {
+    /// Takes as long wherever two texts of one length differ.
+    fn eq(&self, other: &Self) -> bool {
+        let (one, two) = (self.0.as_bytes(), other.0.as_bytes());
+        one.len() == two.len() && one.iter().zip(two).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
+    }
+}
+
+impl Eq for ClientSecret {}
+
+impl fmt::Debug for ClientSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientSecret(…)")
+    }
+}
+
+impl From<&str> for ClientSecret {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<String> for ClientSecret {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+/// Why no credentials could be made. The text holds none of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CredentialsError(&'static str);
+
+impl fmt::Display for CredentialsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for CredentialsError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jose::Algorithm;
+
+    fn credentials(authentication: &ClientAuthentication, id: &str) -> Credentials {
+        authentication.credentials(id, "https://as/introspect", Timestamp::from_secs(1000)).unwrap()
+    }
+
+    #[test]
+    fn basic_encodes_id_and_secret_before_it_joins_them() {
+        let sent = credentials(&ClientAuthentication::Basic("p%s:ä +".into()), "my:client");
+        let header = sent.header.unwrap();
+        assert!(header.is_sensitive() && sent.form.is_empty());
+        let joined = STANDARD.decode(header.to_str().unwrap().strip_prefix("Basic ").unwrap()).unwrap();
+        assert_eq!(String::from_utf8(joined).unwrap(), "my%3Aclient:p%25s%3A%C3%A4+%2B");
+    }
+
+    #[test]
+    fn each_method_sends_what_its_rfc_says_and_no_more() {
+        for (method, form, header) in [
+            (ClientAuthentication::None, vec![("client_id", "me")], None),
+            (ClientAuthentication::MutualTls, vec![("client_id", "me")], None),
+            (ClientAuthentication::Post("s".into()), vec![("client_id", "me"), ("client_secret", "s")], None),
+            (ClientAuthentication::Bearer("t".into()), vec![], Some("Bearer t")),
+        ] {
+            let sent = credentials(&method, "me");
+            let members: Vec<_> = sent.form.iter().map(|(name, value)| (*name, value.expose())).collect();
+            let seen = sent.header.as_ref().map(|value| value.to_str().unwrap());
+            assert_eq!((members, seen), (form, header), "{}", method.method());
+        }
+    }
+
+    #[test]
+    fn an_assertion_names_the_client_the_server_and_a_minute() {
+        let key = Arc::new(SigningKey::from_secret(Algorithm::HS256, Some("k1"), &[7; 32]).unwrap());
+        for (audience, expected) in [(None, "https://as/introspect"), (Some("https://as/".to_owned()), "https://as/")] {
+            let method = ClientAuthentication::PrivateKeyJwt { key: Arc::clone(&key), audience };
+            let (sent, again) = (credentials(&method, "me"), credentials(&method, "me"));
+            let part = |credentials: &Credentials, index: usize| -> serde_json::Value {
+                let (name, assertion) = &credentials.form[2];
+                assert_eq!(*name, "client_assertion");
+                let part = assertion.expose().split('.').nth(index).unwrap();
+                serde_json::from_slice(&base64url::decode(part.as_bytes()).unwrap()).unwrap()
+            };
+            assert_eq!(part(&sent, 0), json!({ "alg": "HS256", "typ": "JWT", "kid": "k1" }));
+            let claims = part(&sent, 1);
+            assert_eq!(
+                (&claims["iss"], &claims["sub"], &claims["aud"]),
+                (&json!("me"), &json!("me"), &json!(expected))
+            );
+            assert_eq!((&claims["iat"], &claims["exp"]), (&json!(1000), &json!(1060)));
+            assert_ne!(claims["jti"], part(&again, 1)["jti"]);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_a_header_is_an_error_and_no_secret_is_printed() {
+        let bad = ClientAuthentication::Bearer("line\nbreak".into());
+        let error = bad.credentials("me", "https://as", Timestamp::EPOCH).unwrap_err();
+        let printed = format!("{error} {bad:?} {:?}", credentials(&ClientAuthentication::Post("canary".into()), "me"));
+        assert!(!printed.contains("canary") && !printed.contains("break"), "{printed}");
+    }
+}

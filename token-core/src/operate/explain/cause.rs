@@ -1,0 +1,184 @@
+//! A failed check and what the token says in, the likely cause out: fixed sentences, without any value of the token.
+
+use std::time::Duration;
+
+use super::look::Look;
+use crate::answer::check::Check;
+use crate::answer::error::ErrorKind;
+use crate::base::time::Timestamp;
+use crate::policy::Policy;
+
+type Cause = Option<&'static str>;
+
+const PADDED: &str =
+    "its parts are padded with =, as AWS load balancers write them: accept_padding takes such tokens of this issuer";
+
+pub(super) fn of(kind: ErrorKind, check: Check, look: &Look<'_>, policy: &Policy, now: Timestamp) -> Cause {
+    match check {
+        Check::Form => form(look),
+        Check::Claims | Check::Header if look.is_padded() => Some(PADDED),
+        Check::Claims => Some("a token is base64url without padding; it may have been cut off, re-encoded or edited"),
+        Check::Issuer => issuer(look, policy),
+        Check::Algorithm => algorithm(look),
+        Check::Type => token_type(look),
+        Check::Audience => audience(look, policy),
+        Check::Expiry => expiry(look, policy, now),
+        Check::NotBefore => Some("the issuer's clock is ahead of this one, or the token was made to be used later"),
+        Check::Binding => binding(look),
+        Check::Profile => {
+            Some("the issuer does not write RFC 9068 access tokens: leave out rfc9068, or switch it on at the issuer")
+        }
+        Check::Key => key(kind, look),
+        Check::Signature => Some(
+            "the token was changed after it was signed, or comes from another environment whose issuer uses the same name and kid",
+        ),
+        Check::Credentials | Check::Size | Check::Header | Check::Demands => None,
+    }
+}
+
+fn form(look: &Look<'_>) -> Cause {
+    Some(match look.parts() {
+        1 => "an opaque token, or only a part of one: it is verified by introspection, not with keys",
+        2 => "the signature is missing: the token was cut off",
+        5 => "an encrypted token (JWE): ask the issuer for signed ones",
+        _ => "not a token, or more than one",
+    })
+}
+
+/// How two names that should be equal differ, if by little.
+fn differs(seen: &str, expected: &str) -> Cause {
+    let bare = |name: &str| name.trim_end_matches('/').to_ascii_lowercase();
+    let without_scheme = |name: &str| bare(name).split_once("://").map(|(_, rest)| rest.to_owned());
+    if seen.trim_end_matches('/') == expected.trim_end_matches('/') {
+        Some("differs only by a trailing slash")
+    } else if seen.trim() == expected.trim() {
+        Some("differs only by a blank at an end")
+    } else if bare(seen) == bare(expected) {
+        Some("differs only in upper and lower case")
+    } else if without_scheme(seen).is_some() && without_scheme(seen) == without_scheme(expected) {
+        Some("differs only by http and https")
+    } else if without_scheme(seen).as_deref() == Some(&bare(expected))
+        || without_scheme(expected).as_deref() == Some(&bare(seen))
+    {
+        Some("differs only by the scheme https://")
+    } else {
+        None
+    }
+}
+
+fn issuer(look: &Look<'_>, policy: &Policy) -> Cause {
+    let Some(seen) = look.text("iss") else { return Some("the token does not say who issued it") };
+    let near = policy.issuers.iter().find_map(|issuer| differs(seen, &issuer.issuer));
+    let host = |name: &str| url::Url::parse(name).ok().and_then(|url| url.host_str().map(str::to_owned));
+    let here =
+        |name: Option<String>| name.is_some_and(|host| matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]"));
+    let same_host = || policy.issuers.iter().any(|issuer| host(seen).is_some() && host(&issuer.issuer) == host(seen));
+    near.or_else(|| {
+        if same_host() {
+            Some("the same host with another path: another realm, tenant or version of the issuer")
+        } else if here(host(seen)) {
+            Some("the token is from an issuer on a developer's machine")
+        } else {
+            Some("the token is from another issuer or environment")
+        }
+    })
+}
+
+fn algorithm(look: &Look<'_>) -> Cause {
+    match look.header_text("alg") {
+        Some(alg) if alg.eq_ignore_ascii_case("none") => Some("the token is not signed at all"),
+        Some(alg) if alg.starts_with("HS") => Some(
+            "signed with a shared secret, while public keys are expected: a setting of the client or API at the issuer",
+        ),
+        _ => Some(
+            "the issuer signs with another algorithm than was agreed: add it to algorithms, or change it at the issuer",
+        ),
+    }
+}
+
+fn token_type(look: &Look<'_>) -> Cause {
+    let id_marks = ["nonce", "at_hash", "c_hash"].iter().any(|claim| look.has(claim));
+    let word = |value: &str| {
+        look.text("token_use") == Some(value) || look.text("typ").is_some_and(|typ| typ.eq_ignore_ascii_case(value))
+    };
+    let typ = look.header_text("typ").unwrap_or_default().to_ascii_lowercase();
+    if look.has("events") || typ.contains("logout") {
+        Some("this is a logout token or a security event")
+    } else if id_marks || word("id") {
+        Some("this is an ID token: send the access token instead")
+    } else if word("refresh") || word("offline") {
+        Some("this is a refresh token: send the access token instead")
+    } else if typ.contains("dpop") {
+        Some("this is a DPoP proof, not the token it goes with")
+    } else if typ.is_empty() || typ == "jwt" {
+        Some("the issuer does not mark its access tokens as at+jwt: leave out rfc9068, or switch it on at the issuer")
+    } else {
+        Some("this is another kind of token")
+    }
+}
+
+fn audience(look: &Look<'_>, policy: &Policy) -> Cause {
+    let seen = look.names("aud");
+    let ours: Vec<String> = look
+        .text("iss")
+        .and_then(|iss| policy.issuer(iss))
+        .map_or_else(|| policy.audience.clone(), |issuer| policy.audience_of(issuer));
+    let near = seen.iter().find_map(|seen| ours.iter().find_map(|ours| differs(seen, ours)));
+    let client = look.text("client_id").or_else(|| look.text("azp"));
+    near.or_else(|| {
+        if seen.is_empty() && look.text("token_use") == Some("access") {
+            Some("Cognito writes no aud into access tokens, unless a resource is bound to them")
+        } else if seen.is_empty() {
+            Some("the token names no audience: the client asked for no API, or the issuer was not told of it")
+        } else if seen == ["account"] {
+            Some("Keycloak writes account until an audience mapper for this API is added")
+        } else if seen.iter().any(|name| name.ends_with("/userinfo")) {
+            Some("the client asked the issuer for no API of its own: Auth0 wants the parameter audience")
+        } else if seen.len() == 1 && client == seen.first().copied() {
+            Some("the audience is the client itself: this is an ID token, or the client asked for no API")
+        } else {
+            Some("the token was issued for another API")
+        }
+    })
+}
+
+fn expiry(look: &Look<'_>, policy: &Policy, now: Timestamp) -> Cause {
+    let Some(expires) = look.date("exp") else { return Some("the issuer was told to make tokens that never end") };
+    let ago = now.since(expires);
+    let leeway = look.text("iss").and_then(|iss| policy.issuer(iss)).map(|issuer| issuer.leeway);
+    if look.life().is_some_and(|life| life.is_zero()) {
+        Some("the token had ended when it was issued")
+    } else if look.life().zip(leeway).is_some_and(|(life, leeway)| life < leeway) {
+        Some("the token lives shorter than the leeway")
+    } else if ago < Duration::from_secs(300) {
+        Some("it ended a moment ago: the client should renew it earlier, or a clock is wrong")
+    } else if ago < Duration::from_secs(86_400) {
+        Some("the client goes on using an old token: renew it, or look at the client's clock")
+    } else {
+        Some("an old token: was it copied from somewhere?")
+    }
+}
+
+fn binding(look: &Look<'_>) -> Cause {
+    let bound_by = |member: &str| look.claims.get("cnf").is_some_and(|cnf| cnf.get(member).is_some());
+    if bound_by("jkt") {
+        Some("a DPoP token: its proof is not checked by this server")
+    } else if bound_by("x5t#S256") {
+        Some("a token bound to the client's TLS certificate, which is not checked by this server")
+    } else {
+        Some("the token is bound to a key of its sender")
+    }
+}
+
+fn key(kind: ErrorKind, look: &Look<'_>) -> Cause {
+    match (kind, look.header_text("kid")) {
+        (ErrorKind::Unavailable, _) => {
+            Some("the issuer's keys could not be fetched: nothing is wrong with the token so far")
+        }
+        (ErrorKind::AlgorithmNotAllowed, _) => {
+            Some("the header's alg is not that of the key: the token was edited, or made by a broken client")
+        }
+        (_, None) => Some("the token names no key and not exactly one of the published keys fits"),
+        _ => Some("the key was withdrawn, or the token comes from another environment of the same name"),
+    }
+}

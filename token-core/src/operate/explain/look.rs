@@ -1,0 +1,142 @@
+//! What a token says of itself, read leniently and believed by nobody: only for the text of a report.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::answer::check::Check;
+use crate::base::time::Timestamp;
+use crate::jose::base64url;
+use crate::trust::trusted::rounded;
+
+/// The longest value that is repeated.
+const LONGEST_SHOWN: usize = 200;
+/// A token longer than this is not taken apart.
+const LONGEST_READ: usize = 64 * 1024;
+
+/// The parts of a token as far as they can be read.
+pub(super) struct Look<'a> {
+    pub(super) token: &'a str,
+    pub(super) header: Value,
+    pub(super) claims: Value,
+}
+
+impl<'a> Look<'a> {
+    pub(super) fn new(token: &'a str) -> Self {
+        let mut parts = token.split('.').map(|part| if token.len() > LONGEST_READ { "" } else { part });
+        let (header, claims) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        Self { token, header: read(header), claims: read(claims) }
+    }
+
+    /// Whether it is nothing that keys could verify.
+    pub(super) fn is_opaque(&self) -> bool {
+        self.parts() != 3 || !self.header.is_object()
+    }
+
+    pub(super) fn is_padded(&self) -> bool {
+        self.token.split('.').any(|part| part.ends_with('='))
+    }
+
+    pub(super) fn parts(&self) -> usize {
+        self.token.bytes().filter(|byte| *byte == b'.').count() + 1
+    }
+
+    pub(super) fn text(&self, claim: &str) -> Option<&str> {
+        self.claims.get(claim).and_then(Value::as_str)
+    }
+
+    pub(super) fn has(&self, claim: &str) -> bool {
+        self.claims.get(claim).is_some()
+    }
+
+    pub(super) fn header_text(&self, member: &str) -> Option<&str> {
+        self.header.get(member).and_then(Value::as_str)
+    }
+
+    /// The names in a claim that is a text or a list of texts.
+    pub(super) fn names(&self, claim: &str) -> Vec<&str> {
+        match self.claims.get(claim) {
+            Some(Value::String(one)) => vec![one],
+            Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn date(&self, claim: &str) -> Option<Timestamp> {
+        let seconds = self.claims.get(claim).and_then(Value::as_f64)?;
+        #[expect(clippy::cast_possible_truncation, reason = "saturates, and is only shown")]
+        Some(Timestamp::from_secs(seconds as i64))
+    }
+
+    /// The value that a check looks at, for people.
+    pub(super) fn seen(&self, check: Check, now: Timestamp) -> Option<String> {
+        match check {
+            Check::Size => Some(format!("{} bytes", self.token.len())),
+            Check::Form => Some(format!("{} part{}", self.parts(), if self.parts() == 1 { "" } else { "s" })),
+            Check::Issuer => self.shown("iss"),
+            Check::Algorithm => self.header.get("alg").map(shown),
+            Check::Type => Some(match self.header.get("typ") {
+                Some(typ) => shown(typ),
+                None => "no typ".to_owned(),
+            }),
+            Check::Audience => Some(self.shown("aud").unwrap_or_else(|| "no aud".to_owned())),
+            Check::Expiry => Some(self.time("exp", now)),
+            Check::NotBefore => self.has("nbf").then(|| self.time("nbf", now)),
+            Check::Key => Some(match self.header.get("kid") {
+                Some(kid) => format!("kid {}", shown(kid)),
+                None => "no kid".to_owned(),
+            }),
+            Check::Credentials | Check::Claims | Check::Header | Check::Binding => None,
+            Check::Profile | Check::Signature | Check::Demands => None,
+        }
+    }
+
+    fn shown(&self, claim: &str) -> Option<String> {
+        self.claims.get(claim).map(shown)
+    }
+
+    fn time(&self, claim: &str, now: Timestamp) -> String {
+        match (self.date(claim), self.claims.get(claim)) {
+            (Some(time), _) if time > now => format!("{claim} in {}", rounded(time.since(now))),
+            (Some(time), _) => format!("{claim} {} ago", rounded(now.since(time))),
+            (None, Some(other)) => format!("{claim} {}", shown(other)),
+            (None, None) => format!("no {claim}"),
+        }
+    }
+
+    /// `exp` less `iat`.
+    pub(super) fn life(&self) -> Option<Duration> {
+        Some(self.date("exp")?.since(self.date("iat")?))
+    }
+}
+
+fn read(part: &str) -> Value {
+    base64url::decode(part.trim_end_matches('=').as_bytes())
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or(Value::Null)
+}
+
+/// A value on one line, without anything that could play tricks with a terminal.
+fn shown(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Array(list) if !list.is_empty() && list.iter().all(Value::is_string) => {
+            list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" and ")
+        }
+        other => other.to_string(),
+    };
+    let mut line = String::new();
+    for character in text.chars() {
+        if line.len() >= LONGEST_SHOWN {
+            line.push_str("...");
+            break;
+        }
+        // Bidirectional and other invisible characters are not ASCII: what is, and letters, are shown as they are.
+        if character.is_alphanumeric() || (' '..='~').contains(&character) {
+            line.push(character);
+        } else {
+            line.extend(character.escape_unicode());
+        }
+    }
+    line
+}

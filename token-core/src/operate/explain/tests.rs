@@ -1,0 +1,202 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::base::time::Clock;
+use crate::jose::Algorithm;
+use crate::signing::SigningKey;
+use crate::trust::issuer::Issuer;
+use crate::trust::static_keys::StaticKeys;
+
+const SECRET: &[u8] = b"a secret of more than thirty-two bytes";
+const ISSUER: &str = "https://issuer.example/";
+const AUDIENCE: &str = "https://api.example";
+const NOW: i64 = 1_800_000_000;
+
+#[derive(Debug)]
+struct Stopped;
+impl Clock for Stopped {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_secs(NOW)
+    }
+}
+
+fn builder() -> crate::ResourceServerBuilder {
+    let keys = StaticKeys::secret(Algorithm::HS256, SECRET).unwrap();
+    let issuer = Issuer::with_keys(ISSUER, keys).unwrap();
+    ResourceServer::builder(AUDIENCE).trust(issuer).clock(Stopped).max_token_bytes(4096)
+}
+
+fn sign(header: Value, claims: Value) -> String {
+    let key = SigningKey::from_secret(Algorithm::HS256, None, SECRET).unwrap();
+    key.sign_jwt(&header.to_string(), &claims.to_string()).unwrap()
+}
+
+fn with(change: Value) -> String {
+    let mut claims = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "exp": NOW + 600});
+    for (name, value) in change.as_object().unwrap() {
+        match value {
+            Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
+            value => claims[name] = value.clone(),
+        }
+    }
+    sign(json!({"alg": "HS256", "typ": "at+jwt"}), claims)
+}
+
+async fn explain(token: &str) -> Report {
+    let server = builder().build().unwrap();
+    let report = server.explain(Presented::token(token)).await;
+    // There is one truth: the report's verdict is the gate's.
+    let verdict = server.authenticate(Presented::token(token)).await;
+    assert_eq!(report.kind, verdict.as_ref().err().map(Error::kind));
+    assert_eq!(report.accepted, verdict.is_ok());
+    assert_eq!(report.failed().map(|step| step.check), verdict.as_ref().err().and_then(Error::check));
+    report
+}
+
+#[tokio::test]
+async fn a_good_token_passes_every_check() {
+    let report = explain(&with(json!({}))).await;
+    assert!(report.accepted && report.status == 200 && report.kind.is_none());
+    assert!(report.steps.iter().all(|step| step.state == StepState::Passed));
+    assert!(report.text().contains("ok    audience    https://api.example\n"), "{}", report.text());
+}
+
+#[tokio::test]
+async fn each_mistake_is_found_at_its_check_with_its_likely_cause() {
+    let header = |more: Value| {
+        let mut header = json!({"alg": "HS256", "typ": "JWT"});
+        header.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        sign(header, json!({"iss": ISSUER, "aud": AUDIENCE, "exp": NOW + 600}))
+    };
+    let good = with(json!({}));
+    let forged = format!("{}AAAA", &good[..good.len() - 4]);
+    for (token, check, cause) in [
+        ("".to_owned(), Check::Credentials, ""),
+        ("a b".to_owned(), Check::Credentials, ""),
+        ("a".repeat(5000), Check::Size, ""),
+        ("abcdef".to_owned(), Check::Form, "opaque"),
+        ("a.b".to_owned(), Check::Form, "cut off"),
+        ("a.b.c.d.e".to_owned(), Check::Form, "JWE"),
+        ("e30.!.AA".replace('!', "~"), Check::Claims, "base64url"),
+        ("e30.e30.AA".to_owned(), Check::Issuer, "does not say who"),
+        (format!("{}==", with(json!({}))), Check::Header, "AWS load balancers"),
+        (with(json!({"iss": "https://issuer.example"})), Check::Issuer, "only by a trailing slash"),
+        (with(json!({"iss": "http://issuer.example/"})), Check::Issuer, "only by http and https"),
+        (with(json!({"iss": "https://Issuer.example/"})), Check::Issuer, "upper and lower case"),
+        (with(json!({"iss": "https://issuer.example/realms/b"})), Check::Issuer, "another realm"),
+        (with(json!({"iss": "http://localhost:8080"})), Check::Issuer, "developer's machine"),
+        (with(json!({"iss": "https://other.example"})), Check::Issuer, "another issuer or environment"),
+        (header(json!({"crit": ["x"]})), Check::Header, ""),
+        (header(json!({"alg": "none"})), Check::Algorithm, "not signed at all"),
+        (header(json!({"alg": "RS256"})), Check::Algorithm, "another algorithm"),
+        (header(json!({"alg": "HS512"})), Check::Algorithm, "shared secret"),
+        (with(json!({"nonce": "n"})), Check::Type, "this is an ID token"),
+        (with(json!({"token_use": "id"})), Check::Type, "this is an ID token"),
+        (with(json!({"typ": "Refresh"})), Check::Type, "this is a refresh token"),
+        (header(json!({"typ": "logout+jwt"})), Check::Type, "logout token"),
+        (header(json!({"typ": "dpop+jwt"})), Check::Type, "DPoP proof"),
+        ("ya29.a0AfH6SMB".to_owned(), Check::Form, "cut off"),
+        (with(json!({"aud": "https://api.example/"})), Check::Audience, "only by a trailing slash"),
+        (with(json!({"aud": "account"})), Check::Audience, "Keycloak"),
+        (with(json!({"aud": null})), Check::Audience, "names no audience"),
+        (with(json!({"aud": null, "token_use": "access"})), Check::Audience, "Cognito"),
+        (with(json!({"aud": "app", "azp": "app"})), Check::Audience, "the client itself"),
+        (with(json!({"aud": ["https://x.example/userinfo"]})), Check::Audience, "Auth0"),
+        (with(json!({"aud": "api.example"})), Check::Audience, "only by the scheme"),
+        (with(json!({"exp": NOW - 100})), Check::Expiry, "a moment ago"),
+        (with(json!({"exp": NOW - 7200})), Check::Expiry, "renew it"),
+        (with(json!({"exp": NOW - 864_000})), Check::Expiry, "copied"),
+        (with(json!({"exp": NOW - 100, "iat": NOW - 110})), Check::Expiry, "shorter than the leeway"),
+        (with(json!({"exp": null})), Check::Expiry, "never end"),
+        (with(json!({"nbf": NOW + 100})), Check::NotBefore, "clock is ahead"),
+        (with(json!({"cnf": {"jkt": "x"}})), Check::Binding, "DPoP"),
+        (with(json!({"cnf": {"x5t#S256": "x"}})), Check::Binding, "certificate"),
+        (forged, Check::Signature, "changed after it was signed"),
+    ] {
+        let report = explain(&token).await;
+        let step = report.failed().unwrap_or_else(|| panic!("accepted: {token}"));
+        assert_eq!(step.check, check, "{}", report.text());
+        assert!(step.cause.unwrap_or_default().contains(cause), "{}", report.text());
+        assert_eq!(step.cause.is_none(), cause.is_empty(), "{}", report.text());
+        let states: Vec<_> = report.steps.iter().map(|step| step.state).collect();
+        assert!(states.is_sorted_by_key(|state| *state as u8), "passed, failed, not reached: {states:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_order_of_the_report_is_the_order_of_the_gate() {
+    // Two mistakes at once: the earlier check is the one that fails.
+    let mistakes = [
+        (Check::Issuer, json!({"iss": "https://x.example"})),
+        (Check::Type, json!({"nonce": "n"})),
+        (Check::Audience, json!({"aud": "x"})),
+        (Check::Expiry, json!({"exp": NOW - 999})),
+        (Check::NotBefore, json!({"nbf": NOW + 999})),
+        (Check::Binding, json!({"cnf": {}})),
+    ];
+    for (at, (first, one)) in mistakes.iter().enumerate() {
+        for (_, other) in &mistakes[at + 1..] {
+            let mut both = one.clone();
+            both.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+            let token = with(both);
+            let broken = format!("{}AAAA", &token[..token.len() - 4]);
+            for token in [token, broken] {
+                assert_eq!(explain(&token).await.failed().unwrap().check, *first);
+            }
+        }
+    }
+    assert!(Check::ALL.is_sorted());
+}
+
+#[tokio::test]
+async fn values_are_in_the_report_alone() {
+    let server = builder().explain_in_responses().build().unwrap();
+    let token = with(json!({"aud": "canary-audience", "sub": "canary-subject"}));
+    let error = server.authenticate(Presented::token(&token)).await.unwrap_err();
+    let explanation = error.answer().explanation.unwrap();
+    assert_eq!(
+        explanation,
+        "audience: expected aud to name https://api.example; likely cause: the token was issued for another API"
+    );
+    let report = server.explain(Presented::token(&token)).await;
+    assert!(report.text().contains("canary-audience"));
+    for printed in [format!("{report:?} {:?} {error} {error:?}", report.steps), explanation, report.summary()] {
+        assert!(!printed.contains("canary"), "{printed}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_told_anything_who_did_not_ask_at_the_start() {
+    for (server, told) in [
+        (builder().build().unwrap(), false),
+        (builder().explain_in_log().build().unwrap(), false),
+        (builder().explain_in_responses().build().unwrap(), true),
+    ] {
+        let error = server.authenticate(Presented::token("a.b.c")).await.unwrap_err();
+        assert_eq!(error.answer().explanation.is_some(), told);
+    }
+}
+
+#[tokio::test]
+async fn nothing_in_a_token_can_play_tricks_with_a_terminal() {
+    let report = explain(&with(json!({"aud": ["\u{1b}[31mred\u{202e}\r\n", "x".repeat(1000)]}))).await;
+    let text = report.text();
+    assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}') && !text.contains('\r'), "{text:?}");
+    assert!(text.lines().all(|line| line.len() < 300));
+    assert!(report.summary().bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+}
+
+#[tokio::test]
+async fn any_bytes_are_explained_without_a_panic() {
+    let mut seed = 7_u32;
+    for length in 0..400 {
+        let text: String = (0..length)
+            .map(|_| {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                char::from(b"eyJ.AZaz09-_~+/= \x00\x7f"[(seed >> 16) as usize % 19])
+            })
+            .collect();
+        let report = explain(&text).await;
+        assert!(!report.accepted && !report.text().is_empty());
+    }
+}

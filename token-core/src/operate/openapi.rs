@@ -1,0 +1,151 @@
+//! A server and the rules of its routes in, OpenAPI security schemes and requirements out (OpenAPI 3.1 sections 4.8.27 and 4.8.30).
+//!
+//! The types that guard routes are the types that document them: what a document says of a scope is what a request is held to.
+//!
+//! ```
+//! use token_core::{Issuer, ResourceServer, openapi, scopes};
+//! use utoipa::openapi::{OpenApiBuilder, path::OperationBuilder};
+//!
+//! scopes!(Editor = any("admin", all("read:users", "write:users")));
+//!
+//! # fn main() -> Result<(), token_core::ConfigError> {
+//! let api = ResourceServer::builder("https://api.example.com").trust(Issuer::discover("https://login.example.com/")?).build()?;
+//! let mut document = OpenApiBuilder::new().build();
+//! openapi::describe(&api, &mut document); // or as a modifier: openapi::Security::of(&api)
+//! let operation = OperationBuilder::new().securities(Some(openapi::required::<Editor>())).build();
+//! let json = serde_json::to_value(&operation).expect("JSON");
+//! assert_eq!(json["security"], serde_json::json!([{"token": ["admin"]}, {"token": ["read:users", "write:users"]}]));
+//! # Ok(()) }
+//! ```
+
+use utoipa::Modify;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, OpenIdConnect, SecurityRequirement, SecurityScheme};
+
+use crate::gate::server::ResourceServer;
+use crate::policy::Policy;
+use crate::token::scopes::{Required, Rule};
+
+/// The name of the security scheme in documents.
+pub const SCHEME: &str = "token";
+
+/// How many alternatives of one rule are written. A rule of more is documented by the first ones.
+const MOST: usize = 64;
+
+/// Adds a server's security scheme to a document: for `#[openapi(modifiers(..))]` and the like.
+#[derive(Clone)]
+pub struct Security(SecurityScheme);
+
+impl Security {
+    /// The scheme of `server`: OpenID Connect where it trusts one issuer and discovers its keys, else a bearer token.
+    #[must_use]
+    pub fn of(server: &ResourceServer) -> Self {
+        Self(scheme(&server.policy()))
+    }
+}
+
+impl std::fmt::Debug for Security {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Security")
+    }
+}
+
+impl Modify for Security {
+    fn modify(&self, openapi: &mut OpenApi) {
+        openapi.components.get_or_insert_default().add_security_scheme(SCHEME, self.0.clone());
+    }
+}
+
+/// Adds the scheme of `server` to a document.
+pub fn describe(server: &ResourceServer, document: &mut OpenApi) {
+    Security::of(server).modify(document);
+}
+
+fn scheme(policy: &Policy) -> SecurityScheme {
+    let description = format!("an access token for {}", policy.audience.join(" or "));
+    match policy.issuers.as_slice() {
+        [only] if only.jwks_uri.is_none() && !only.has_given_keys() => {
+            let url = format!("{}/.well-known/openid-configuration", only.issuer.trim_end_matches('/'));
+            SecurityScheme::OpenIdConnect(OpenIdConnect::with_description(url, description))
+        }
+        _ => {
+            let http = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
+            let http = http.description(Some(description)).build();
+            SecurityScheme::Http(http)
+        }
+    }
+}
+
+/// What an operation guarded by `R` asks for: one requirement for each alternative.
+#[must_use]
+pub fn required<R: Required>() -> Vec<SecurityRequirement> {
+    requirements(&R::RULE)
+}
+
+/// The same for a rule that is a value. Scopes and roles are named alike; what a rule forbids has no place in a document.
+#[must_use]
+pub fn requirements(rule: &Rule) -> Vec<SecurityRequirement> {
+    alternatives(rule).into_iter().map(|names| SecurityRequirement::new(SCHEME, names)).collect()
+}
+
+/// The rule as alternatives, each a list of names that must all be there.
+fn alternatives(rule: &Rule) -> Vec<Vec<String>> {
+    match rule {
+        Rule::Scope(name) | Rule::Role(name) => vec![vec![name.to_string()]],
+        Rule::Any(rules) => rules.iter().flat_map(alternatives).take(MOST).collect(),
+        Rule::All(rules) => rules.iter().fold(vec![Vec::new()], |before, rule| {
+            let more = alternatives(rule);
+            let joined = before.iter().flat_map(|names| {
+                more.iter().map(|others| {
+                    let mut all = names.clone();
+                    all.extend(others.iter().filter(|other| !names.contains(other)).cloned());
+                    all
+                })
+            });
+            joined.take(MOST).collect()
+        }),
+        Rule::Not(_) => vec![Vec::new()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::jose::Algorithm;
+    use crate::scopes;
+    use crate::token::scopes;
+    use crate::trust::issuer::Issuer;
+    use crate::trust::static_keys::StaticKeys;
+
+    scopes! {
+        One = "read:users",
+        Either = any("admin", all("read", any("write", "append"))),
+        Twice = all("a", "a"),
+    }
+
+    #[test]
+    fn the_rule_of_a_route_is_the_requirement_of_its_operation() {
+        let json = |requirements| serde_json::to_value::<Vec<SecurityRequirement>>(requirements).unwrap();
+        assert_eq!(json(required::<One>()), json!([{"token": ["read:users"]}]));
+        assert_eq!(json(required::<Twice>()), json!([{"token": ["a"]}]));
+        let expected = json!([{"token": ["admin"]}, {"token": ["read", "write"]}, {"token": ["read", "append"]}]);
+        assert_eq!(json(required::<Either>()), expected);
+        // Every alternative that is written satisfies the rule.
+        for names in alternatives(&Either::RULE) {
+            assert!(Either::RULE.satisfied_by(|scope| names.iter().any(|name| name == scope)));
+        }
+    }
+
+    #[test]
+    fn the_scheme_says_where_tokens_come_from() {
+        let json = |server: &ResourceServer| serde_json::to_value(scheme(&server.policy())).unwrap();
+        let discovered =
+            ResourceServer::builder("api").trust(Issuer::discover("https://a.example/").unwrap()).build().unwrap();
+        assert_eq!(json(&discovered)["openIdConnectUrl"], "https://a.example/.well-known/openid-configuration");
+        let keys = StaticKeys::secret(Algorithm::HS256, &[7; 32]).unwrap();
+        let given = ResourceServer::builder("api").trust(Issuer::with_keys("a", keys).unwrap()).build().unwrap();
+        assert_eq!((&json(&given)["scheme"], &json(&given)["bearerFormat"]), (&json!("bearer"), &json!("JWT")));
+    }
+}

@@ -1,0 +1,228 @@
+//! From a request to the one bearer token in it, or why there is none (RFC 6750 section 2.1, RFC 9110 section 11.4).
+
+use crate::answer::check::Check;
+use crate::answer::error::{Error, ErrorKind};
+use crate::request::presented::{Presented, Source};
+use crate::request::source::{self, TokenSource};
+
+/// What stands in a token's place.
+#[derive(Clone, Copy)]
+pub(crate) enum Candidate<'a> {
+    /// Out of an authorization header; nobody has looked at its characters yet.
+    Field(&'a [u8]),
+    /// Handed over without a header around it; nobody has looked at its characters yet.
+    Bare(&'a str),
+    /// Of good grammar.
+    Checked(&'a str),
+}
+
+impl<'a> Candidate<'a> {
+    /// The bytes as they came. Good for nothing but to be compared with a token that is known.
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Field(bytes) => bytes,
+            Self::Bare(token) | Self::Checked(token) => token.as_bytes(),
+        }
+    }
+
+    /// Whether a padded token may stand here: the grammar of the header knows no padding inside.
+    pub(crate) fn may_be_padded(self) -> bool {
+        !matches!(self, Self::Field(_))
+    }
+
+    /// The text, whatever its characters. What reads it must refuse all that no token has, or ask [`check`](Self::check) before it says yes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] when it is not text.
+    pub(crate) fn text(self) -> Result<&'a str, Error> {
+        match self {
+            Self::Field(bytes) => std::str::from_utf8(bytes).map_err(|_| no_token().at(Check::Credentials)),
+            Self::Bare(token) | Self::Checked(token) => Ok(token),
+        }
+    }
+
+    /// Whether it is made of the characters that a token has.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] when the bytes are not a `b64token`; of a bare token, each part between dots may be padded.
+    pub(crate) fn check(self) -> Result<(), Error> {
+        let well_formed = match self {
+            Self::Field(bytes) => is_b64token(bytes),
+            Self::Bare(token) => is_padded_b64token(token.as_bytes()),
+            Self::Checked(_) => true,
+        };
+        if well_formed { Ok(()) } else { Err(no_token().at(Check::Credentials)) }
+    }
+
+    /// The token.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub(crate) fn token(self) -> Result<&'a str, Error> {
+        self.check().and_then(|()| self.text())
+    }
+}
+
+/// Finds the token's place: in `sources`, where the operator has named some, else in the header. Exactly one `Authorization` field
+/// may be there; its scheme is compared without regard to case.
+///
+/// # Errors
+/// [`ErrorKind::MissingToken`] when there is no field, or one of another scheme; [`ErrorKind::InvalidRequest`] when there are two
+/// fields, or nothing after the scheme.
+pub(crate) fn find<'a>(presented: Presented<'a>, sources: Option<&[TokenSource]>) -> Result<Candidate<'a>, Error> {
+    candidate(presented, sources).map_err(|error| error.at(Check::Credentials))
+}
+
+fn candidate<'a>(presented: Presented<'a>, sources: Option<&[TokenSource]>) -> Result<Candidate<'a>, Error> {
+    let request = match presented.0 {
+        Source::Token(token) => return Ok(Candidate::Bare(token)),
+        Source::Request(request) => request,
+    };
+    if let Some(sources) = sources {
+        return source::token(sources, request).map(Candidate::Checked);
+    }
+    let mut found: Option<&'a [u8]> = None;
+    let mut fields = 0_usize;
+    request.header("authorization", &mut |value| {
+        fields += 1;
+        found = Some(value);
+    });
+    match (fields, found) {
+        (1, Some(field)) => credentials(field).map(Candidate::Field),
+        (0, _) | (_, None) => Err(Error::new(ErrorKind::MissingToken, "the request has no authorization header")),
+        _ => Err(Error::new(ErrorKind::InvalidRequest, "expected one authorization header, the request has several")),
+    }
+}
+
+/// The token in the value of an authorization header.
+pub(crate) fn from_field(field: &[u8]) -> Result<&str, Error> {
+    credentials(field).and_then(b64token)
+}
+
+/// What stands behind the scheme.
+fn credentials(field: &[u8]) -> Result<&[u8], Error> {
+    const SCHEME: &[u8] = b"bearer";
+    let scheme = field.get(..SCHEME.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME));
+    match field.get(SCHEME.len()) {
+        None if scheme => Err(Error::new(ErrorKind::InvalidRequest, "the bearer scheme is there, the token is not")),
+        Some(b' ') if scheme => {
+            // 1*SP between scheme and token.
+            let rest = &field[SCHEME.len()..];
+            let start = rest.iter().position(|byte| *byte != b' ').unwrap_or(rest.len());
+            Ok(&rest[start..])
+        }
+        _ => Err(Error::new(ErrorKind::MissingToken, "the authorization header is of another scheme than bearer")),
+    }
+}
+
+/// `b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
+pub(crate) fn b64token(bytes: &[u8]) -> Result<&str, Error> {
+    std::str::from_utf8(bytes).ok().filter(|_| is_b64token(bytes)).ok_or_else(no_token)
+}
+
+fn is_b64token(bytes: &[u8]) -> bool {
+    let body = bytes.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
+    // In blocks and without branches, which compilers turn into a handful of wide instructions.
+    let (blocks, rest) = bytes[..body].as_chunks::<64>();
+    body > 0 && blocks.iter().all(|block| are_of_tokens(block)) && are_of_tokens(rest)
+}
+
+fn no_token() -> Error {
+    Error::new(ErrorKind::InvalidRequest, "the bearer token holds characters that no token has, or none")
+}
+
+/// The same, where each part between dots may be padded, as some load balancers write JWTs. Whether that is taken is for
+/// the rules of the token's issuer to say.
+pub(crate) fn padded_b64token(bytes: &[u8]) -> Result<&str, Error> {
+    std::str::from_utf8(bytes).ok().filter(|_| is_padded_b64token(bytes)).ok_or_else(no_token)
+}
+
+fn is_padded_b64token(bytes: &[u8]) -> bool {
+    let plain = is_b64token(bytes);
+    if plain && !bytes.ends_with(b"=") || !bytes.contains(&b'=') {
+        return plain;
+    }
+    bytes.split(|byte| *byte == b'.').filter(|part| !part.is_empty()).all(is_b64token)
+}
+
+#[inline(always)]
+fn are_of_tokens(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |all, byte| all & is_of_tokens(*byte))
+}
+
+#[inline(always)]
+fn is_of_tokens(byte: u8) -> bool {
+    let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+    // From `+` to `9` all but the comma.
+    let sign_or_digit = (byte.wrapping_sub(b'+') <= b'9' - b'+') & (byte != b',');
+    letter | sign_or_digit | (byte == b'_') | (byte == b'~')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::presented::RequestView;
+
+    struct Fields(Vec<Vec<u8>>);
+    impl RequestView for Fields {
+        fn method(&self) -> &str {
+            "GET"
+        }
+        fn path_and_query(&self) -> &str {
+            "/"
+        }
+        fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
+            assert_eq!(name, "authorization");
+            self.0.iter().for_each(|value| each(value));
+        }
+    }
+
+    fn verdict(fields: &[&[u8]]) -> Result<String, ErrorKind> {
+        let view = Fields(fields.iter().map(|field| field.to_vec()).collect());
+        find(Presented::request(&view), None)
+            .and_then(Candidate::token)
+            .map(str::to_owned)
+            .map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn exactly_one_well_formed_bearer_field_is_taken() {
+        type Row = (&'static [&'static [u8]], Result<&'static str, ErrorKind>);
+        let table: &[Row] = &[
+            (&[b"Bearer abc.def.ghi"], Ok("abc.def.ghi")),
+            (&[b"bearer abc"], Ok("abc")),
+            (&[b"BEARER   abc=="], Ok("abc==")),
+            (&[], Err(ErrorKind::MissingToken)),
+            (&[b""], Err(ErrorKind::MissingToken)),
+            (&[b"Basic dXNlcjpwYXNz"], Err(ErrorKind::MissingToken)),
+            (&[b"Bear"], Err(ErrorKind::MissingToken)),
+            (&[b"Bearerabc"], Err(ErrorKind::MissingToken)),
+            (&[b"Bearer"], Err(ErrorKind::InvalidRequest)),
+            (&[b"Bearer "], Err(ErrorKind::InvalidRequest)),
+            (&[b"Bearer =="], Err(ErrorKind::InvalidRequest)),
+            (&[b"Bearer a b"], Err(ErrorKind::InvalidRequest)),
+            (&[b"Bearer a, Bearer b"], Err(ErrorKind::InvalidRequest)),
+            (&[b"Bearer a=b"], Err(ErrorKind::InvalidRequest)),
+            (&[b"Bearer a\0b"], Err(ErrorKind::InvalidRequest)),
+            (&[b"Bearer \xff\xfe"], Err(ErrorKind::InvalidRequest)),
+            (&[b"Bearer \"abc\""], Err(ErrorKind::InvalidRequest)),
+            (&[b"Bearer a", b"Bearer a"], Err(ErrorKind::InvalidRequest)),
+            (&[b"Bearer a", b"Basic b"], Err(ErrorKind::InvalidRequest)),
+        ];
+        for (fields, expected) in table {
+            assert_eq!(verdict(fields).as_deref(), expected.as_ref().map(|token| *token), "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn the_characters_of_a_token_are_those_of_the_grammar_wherever_they_stand() {
+        let named = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+        for length in [1, 63, 64, 65, 200] {
+            for byte in 0..=u8::MAX {
+                let mut text = vec![b'a'; length];
+                text[length / 2] = byte;
+                assert_eq!(b64token(&text).is_ok(), named(byte), "{byte} in {length}");
+            }
+        }
+    }
+}

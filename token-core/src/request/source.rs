@@ -1,0 +1,256 @@
+//! Where requests carry their token, and which of it to trust a browser with (RFC 6750 section 2, OWASP's rules against CSRF).
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::answer::error::{Error, ErrorKind};
+use crate::request::bearer::{b64token, from_field, padded_b64token};
+use crate::request::presented::RequestView;
+
+/// One place in a request where a token is looked for. Default is the `Authorization` header alone; see
+/// [`ResourceServerBuilder::token_sources`](crate::ResourceServerBuilder::token_sources).
+///
+/// ```
+/// use token_core::{CsrfRule, TokenSource};
+///
+/// let sources = [
+///     TokenSource::authorization(),
+///     TokenSource::cookie("__session", CsrfRule::origins(["https://app.example.com"])),
+/// ];
+/// let json = serde_json::to_string(&sources)?;
+/// assert_eq!(
+///     json,
+///     r#"["authorization",{"cookie":{"name":"__session","csrf":{"origins":["https://app.example.com"]}}}]"#
+/// );
+/// assert_eq!(serde_json::from_str::<[TokenSource; 2]>(&json)?, sources);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(transparent)]
+pub struct TokenSource(Place);
+
+/// One place where requests may carry a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "TokenPlace"))]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Place {
+    Authorization,
+    Header {
+        #[serde(deserialize_with = "lower_case")]
+        name: String,
+    },
+    Cookie {
+        name: String,
+        csrf: CsrfRule,
+    },
+    WebsocketProtocol {
+        prefix: String,
+    },
+    DangerouslyQuery {
+        name: String,
+    },
+}
+
+/// Names of header fields are compared in lower case, however a file writes them.
+fn lower_case<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    String::deserialize(deserializer).map(|name| name.to_ascii_lowercase())
+}
+
+impl TokenSource {
+    /// The header `Authorization` with the scheme `Bearer` (RFC 6750 section 2.1).
+    #[must_use]
+    pub fn authorization() -> Self {
+        Self(Place::Authorization)
+    }
+
+    /// A header that holds the token and nothing else, as proxies write it: `cf-access-jwt-assertion`. Whoever can reach the server
+    /// past the proxy can write it too, which is why the token in it is verified like any other.
+    #[must_use]
+    pub fn header(name: &str) -> Self {
+        Self(Place::Header { name: name.to_ascii_lowercase() })
+    }
+
+    /// A cookie. Browsers send cookies with requests that other sites make them send: `csrf` says which requests are believed.
+    #[must_use]
+    pub fn cookie(name: impl Into<String>, csrf: CsrfRule) -> Self {
+        Self(Place::Cookie { name: name.into(), csrf })
+    }
+
+    /// The entry of `Sec-WebSocket-Protocol` that begins with `prefix`; the token is the rest of it. For browsers, whose WebSocket
+    /// takes no headers. The server has to select another of the protocols offered, and must not send this one back.
+    #[must_use]
+    pub fn websocket_protocol(prefix: impl Into<String>) -> Self {
+        Self(Place::WebsocketProtocol { prefix: prefix.into() })
+    }
+
+    /// A parameter of the query (RFC 6750 section 2.3, which says that it should not be used). It ends up in the logs of every proxy
+    /// on the way, in the browser's history, and in the `Referer` of what the page loads.
+    #[must_use]
+    pub fn dangerously_query(name: impl Into<String>) -> Self {
+        Self(Place::DangerouslyQuery { name: name.into() })
+    }
+
+    /// Why it cannot be meant, where it cannot.
+    pub(crate) fn flaw(&self) -> Option<String> {
+        let (what, name) = match &self.0 {
+            Place::Authorization => return None,
+            Place::Header { name } if name == "authorization" || name == "cookie" => {
+                return Some(format!("the header {name} is not one that holds a token and nothing else"));
+            }
+            Place::Cookie { csrf, .. } if csrf.origins.iter().any(|origin| !is_origin(origin)) => {
+                return Some("an origin has a scheme and a host and nothing behind: https://app.example.com".into());
+            }
+            Place::Header { name } => ("header", name),
+            Place::Cookie { name, .. } => ("cookie", name),
+            Place::WebsocketProtocol { prefix } => ("WebSocket protocol", prefix),
+            Place::DangerouslyQuery { name } => ("query parameter", name),
+        };
+        let fits = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && !b";,=&\"".contains(&byte));
+        (!fits).then(|| format!("{name:?} is not the name of a {what}"))
+    }
+
+    fn each<'a>(&self, request: &'a dyn RequestView, found: &mut dyn FnMut(Result<&'a str, Error>)) {
+        match &self.0 {
+            Place::Authorization => request.header("authorization", &mut |value| found(from_field(value))),
+            Place::Header { name } => request.header(name, &mut |value| found(padded_b64token(value))),
+            Place::Cookie { name, csrf } => request.header("cookie", &mut |value| {
+                for pair in value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii) {
+                    if let Some(token) = after(pair, name.as_bytes(), b'=') {
+                        found(csrf.check(request).and_then(|()| padded_b64token(token)));
+                    }
+                }
+            }),
+            Place::WebsocketProtocol { prefix } => request.header("sec-websocket-protocol", &mut |value| {
+                for protocol in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+                    if let Some(token) = protocol.strip_prefix(prefix.as_bytes()) {
+                        found(b64token(token));
+                    }
+                }
+            }),
+            Place::DangerouslyQuery { name } => {
+                let query = request.path_and_query().split_once('?').map_or("", |(_, query)| query);
+                for pair in query.split('&') {
+                    if let Some(token) = after(pair.as_bytes(), name.as_bytes(), b'=') {
+                        found(b64token(token));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What stands behind `name` and `separator`.
+fn after<'a>(text: &'a [u8], name: &[u8], separator: u8) -> Option<&'a [u8]> {
+    text.strip_prefix(name)?.strip_prefix(&[separator])
+}
+
+fn is_origin(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| url.origin().is_tuple() && url.origin().ascii_serialization() == text)
+}
+
+/// The one token in all these places.
+///
+/// # Errors
+/// [`ErrorKind::MissingToken`] when there is none; [`ErrorKind::InvalidRequest`] when there are two, wherever, or one that is
+/// not well formed.
+pub(crate) fn token<'a>(sources: &[TokenSource], request: &'a dyn RequestView) -> Result<&'a str, Error> {
+    let mut outcome: Option<Result<&'a str, Error>> = None;
+    for source in sources {
+        source.each(request, &mut |next| {
+            // An Authorization header of another scheme is not a token, and no second one either.
+            let another = matches!(&next, Err(error) if error.kind() == ErrorKind::MissingToken);
+            outcome = match (outcome.take(), another) {
+                (None, _) => Some(next),
+                (Some(first), true) => Some(first),
+                (Some(Err(first)), false) if first.kind() == ErrorKind::MissingToken => Some(next),
+                (Some(_), false) => {
+                    Some(Err(Error::new(ErrorKind::InvalidRequest, "expected one token, the request has several")))
+                }
+            };
+        });
+    }
+    outcome.unwrap_or_else(|| {
+        Err(Error::new(ErrorKind::MissingToken, "the request has a token in none of the places agreed"))
+    })
+}
+
+/// Which requests with a cookie are believed to be the user's own will.
+///
+/// By `Sec-Fetch-Site`, which no page can forge: those of the same origin. Else by `Origin`: the same, and those of `origins`. Reading
+/// without either is let through, since it changes nothing: `GET`, `HEAD` and `OPTIONS`, but for the opening of a WebSocket.
+///
+/// ```
+/// use token_core::CsrfRule;
+///
+/// let one_site = CsrfRule::same_origin();
+/// let with_app = CsrfRule::origins(["https://app.example.com"]);
+/// # assert_ne!(one_site, with_app);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CsrfRule {
+    origins: Vec<String>,
+}
+
+impl CsrfRule {
+    /// Only requests of the API's own origin. Needs a browser that sends `Sec-Fetch-Site`, as all do since 2023.
+    #[must_use]
+    pub fn same_origin() -> Self {
+        Self { origins: Vec::new() }
+    }
+
+    /// These origins, too: `https://app.example.com`, compared whole.
+    #[must_use]
+    pub fn origins<O: Into<String>>(origins: impl IntoIterator<Item = O>) -> Self {
+        Self { origins: origins.into_iter().map(Into::into).collect() }
+    }
+
+    fn check(&self, request: &dyn RequestView) -> Result<(), Error> {
+        let site = one(request, "sec-fetch-site");
+        let origin = one(request, "origin");
+        let listed = || {
+            let known = |sent: &[u8]| self.origins.iter().any(|origin| origin.as_bytes() == sent);
+            matches!(origin, Once::One(sent) if known(sent))
+        };
+        let mut upgrades = false;
+        request.header("upgrade", &mut |_| upgrades = true);
+        let reads = matches!(request.method(), "GET" | "HEAD" | "OPTIONS") && !upgrades;
+        let believed = match (&site, &origin) {
+            (Once::Several, _) | (_, Once::Several) => false,
+            (Once::One(b"same-origin"), _) => true,
+            // The user's own doing: an address typed, a bookmark.
+            (Once::One(b"none"), _) => reads,
+            (Once::One(_), Once::None) => reads,
+            (Once::None, Once::None) => reads,
+            _ => listed(),
+        };
+        if believed {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::InvalidRequest,
+            "a cookie came with a request of another origin, or of one that is not told",
+        ))
+    }
+}
+
+enum Once<'a> {
+    None,
+    One(&'a [u8]),
+    Several,
+}
+
+fn one<'a>(request: &'a dyn RequestView, name: &str) -> Once<'a> {
+    let mut found = Once::None;
+    request.header(name, &mut |value| {
+        found = match found {
+            Once::None => Once::One(value),
+            _ => Once::Several,
+        };
+    });
+    found
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,9 @@
+//! What a verified token is: its kind, audience, scopes, actor and claims.
+
+pub(crate) mod actor;
+pub(crate) mod audience;
+pub(crate) mod kind;
+pub(crate) mod mapping;
+pub(crate) mod scopes;
+pub(crate) mod typed;
+pub(crate) mod verified;

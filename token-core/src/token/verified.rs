@@ -1,0 +1,271 @@
+//! What comes out of the gate: the facts of one token that its issuer vouches for, behind one `Arc`.
+
+use std::any::Any;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use crate::answer::error::{Error, ErrorKind};
+use crate::base::telemetry;
+use crate::base::time::Timestamp;
+use crate::claims::{Claims, List, Names, Span, Text};
+use crate::jose::VerificationKey;
+use crate::stores::Marks;
+use crate::token::actor::Actor;
+use crate::token::kind::TokenKind;
+use crate::token::scopes::{Rule, Scopes};
+use crate::token::typed::Typed;
+use crate::trust::registry::Naming;
+use crate::trust::trusted::{Extra, TrustedIssuer};
+
+/// A verified token. Cloning it clones one `Arc`.
+///
+/// Only the gate makes one, so having one *is* the proof that every check passed. What was checked, and by which rules, is
+/// written at [`ResourceServer`](crate::ResourceServer).
+#[derive(Clone)]
+pub struct Verified(Hold);
+
+/// How facts are held. A hot token is shared by all threads, and no two of them are to fight over one reference count.
+#[derive(Clone)]
+enum Hold {
+    /// By the count of the facts themselves: the thread that verified the token, and whoever holds a token that is not remembered.
+    Own(Arc<Facts>),
+    /// By a count of its own: every other thread (see `token_cache`).
+    Apart(Arc<Counted>),
+}
+
+struct Counted(Arc<Facts>);
+
+impl Deref for Hold {
+    type Target = Arc<Facts>;
+
+    fn deref(&self) -> &Arc<Facts> {
+        match self {
+            Self::Own(facts) => facts,
+            Self::Apart(counted) => &counted.0,
+        }
+    }
+}
+
+/// The facts behind a [`Verified`]. They hold for as long as the token does; whether it may be used *now* is asked again
+/// on each request.
+// In this order: behind the reference count, which one thread writes at each request, comes what the gate does not look at when it
+// finds the token remembered. So the cache line of the count is nobody else's.
+#[repr(C)]
+pub(crate) struct Facts {
+    pub(crate) claims: Claims,
+    pub(crate) text: Text,
+    /// The key whose signature vouches for the claims; `None` where an endpoint of the issuer did.
+    pub(crate) key: Option<Arc<VerificationKey>>,
+    pub(crate) issuer: Arc<TrustedIssuer>,
+    pub(crate) kind: TokenKind,
+    /// What the issuer's rules or the claims asked to be read besides; hardly ever there.
+    pub(crate) extra: Option<Box<Extra>>,
+    pub(crate) typed: Typed,
+}
+
+impl Facts {
+    pub(crate) fn claim(&self, span: Option<Span>) -> Option<&str> {
+        span.map(|span| self.text.get(span))
+    }
+
+    /// The issuer: of a template's many tenants the very one.
+    pub(crate) fn issuer_name(&self) -> &str {
+        match (&self.issuer.naming, self.claims.issuer) {
+            // One entry stands for many tenants; which one is in the token.
+            (Naming::Template(_), Some(span)) => self.text.get(span),
+            _ => &self.issuer.identifier,
+        }
+    }
+
+    /// What a deny-list can be asked about.
+    pub(crate) fn marks(&self) -> Marks<'_> {
+        let mut marks = Marks::of(self.issuer_name());
+        marks.token_id = self.claim(self.claims.token_id);
+        marks.subject = self.claim(self.claims.subject);
+        marks.session_id = self.claim(self.claims.session_id);
+        marks.issued_at = self.claims.issued;
+        marks
+    }
+
+    /// Bytes that the facts take, without what a handler's own types add.
+    pub(crate) fn size(&self) -> usize {
+        size_of::<Self>()
+            + self.text.size()
+            // Names and actors are copies out of the text, so never more than it.
+            + self.extra.as_ref().map_or(0, |_| size_of::<Extra>() + self.text.size())
+    }
+}
+
+impl Verified {
+    pub(crate) fn new(facts: Arc<Facts>) -> Self {
+        Self(Hold::Own(facts))
+    }
+
+    /// With a reference count that no other thread touches.
+    pub(crate) fn apart(facts: Arc<Facts>) -> Self {
+        Self(Hold::Apart(Arc::new(Counted(facts))))
+    }
+
+    pub(crate) fn shared_facts(&self) -> &Arc<Facts> {
+        &self.0
+    }
+
+    /// The issuer: `iss`, which is what the registry says it is. For those who write no `iss`, the name they are trusted under.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.0.issuer_name()
+    }
+
+    /// The tenant that the request was for, as the [`TenantResolver`](crate::TenantResolver) named it.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&str> {
+        self.0.issuer.tenant.as_deref()
+    }
+
+    /// Which kind of token it is.
+    #[must_use]
+    pub fn kind(&self) -> TokenKind {
+        self.0.kind
+    }
+
+    /// `act`: who acts on behalf of the subject (RFC 8693 section 4.1). This is the outermost actor, the one that counts.
+    #[must_use]
+    pub fn actor(&self) -> Option<&Actor> {
+        self.0.extra.as_ref()?.delegation.actor.as_ref()
+    }
+
+    /// `may_act`: who may act on behalf of the subject (RFC 8693 section 4.4). For the one who exchanges tokens; it does not make
+    /// anybody the actor of this one.
+    #[must_use]
+    pub fn may_act(&self) -> Option<&Actor> {
+        self.0.extra.as_ref()?.delegation.may_act.as_ref()
+    }
+
+    /// `sub`: whom the token speaks of. Unique only together with [`Verified::issuer`].
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.0.claims.subject.map(|span| self.0.text.get(span))
+    }
+
+    /// `client_id`, or `azp` where the issuer writes that: who asked for the token.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&str> {
+        self.0.claims.client_id.or(self.0.claims.authorized_party).map(|span| self.0.text.get(span))
+    }
+
+    /// `jti`: the token's own identifier.
+    #[must_use]
+    pub fn token_id(&self) -> Option<&str> {
+        self.0.claims.token_id.map(|span| self.0.text.get(span))
+    }
+
+    /// `sid`: the session at the issuer.
+    #[must_use]
+    pub fn session_id(&self) -> Option<&str> {
+        self.0.claims.session_id.map(|span| self.0.text.get(span))
+    }
+
+    /// `aud`: whom the token is for, this resource server and perhaps others.
+    pub fn audience(&self) -> impl Iterator<Item = &str> {
+        self.names(&self.0.claims.audience).iter()
+    }
+
+    /// What the bearer may do: `scope` and `scp`, or what the issuer's [`ClaimMapping`](crate::ClaimMapping) says.
+    #[must_use]
+    pub fn scopes(&self) -> Scopes<'_> {
+        let further = self.0.extra.as_ref().map_or(&[][..], |extra| &extra.scopes);
+        Scopes::new(&self.0.text, &self.0.claims, &self.0.issuer.mapping.scopes, further)
+    }
+
+    /// What the bearer is: `roles`, or what the issuer's [`ClaimMapping`](crate::ClaimMapping) says.
+    #[must_use]
+    pub fn roles(&self) -> Scopes<'_> {
+        let further = self.0.extra.as_ref().map_or(&[][..], |extra| &extra.roles);
+        Scopes::new(&self.0.text, &self.0.claims, &self.0.issuer.mapping.roles, further)
+    }
+
+    /// `exp`: when the token ends.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.0.claims.expires
+    }
+
+    /// `iat`: when the token was issued.
+    #[must_use]
+    pub fn issued_at(&self) -> Option<Timestamp> {
+        self.0.claims.issued
+    }
+
+    /// The claims as a type of the caller's. Parsed at most once per token and type, and shared after that.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ClaimsMismatch`] when the claims do not fit the type; the text says where, not what.
+    pub fn claims<T>(&self) -> Result<Arc<T>, Error>
+    where
+        T: DeserializeOwned + Any + Send + Sync,
+    {
+        self.0.typed.get(|| {
+            serde_json::from_str(self.0.text.json()).map_err(|error| {
+                // serde_json's own text may quote the claim's value; place and category do not.
+                let detail = format!(
+                    "the claims do not fit {}: {:?} error at column {}",
+                    std::any::type_name::<T>(),
+                    error.classify(),
+                    error.column()
+                );
+                self.error(Error::new(ErrorKind::ClaimsMismatch, detail))
+            })
+        })
+    }
+
+    /// The claims set as the issuer signed it: one JSON object.
+    #[must_use]
+    pub fn claims_json(&self) -> &str {
+        self.0.text.json()
+    }
+
+    /// The token itself, for calls on behalf of its bearer. `None` where the server was told to keep no tokens.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.0.text.token()
+    }
+
+    /// Asks for what a rule demands.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InsufficientScope`]; its challenge names what would satisfy the rule.
+    pub fn require(&self, rule: &Rule) -> Result<(), Error> {
+        let (scopes, roles) = (self.scopes(), self.roles());
+        let granted = |scope: &str| self.0.issuer.protection.implications.grants(scope, |one| scopes.contains(one));
+        if rule.satisfied_by_grants(granted, |role| roles.contains(role)) {
+            return Ok(());
+        }
+        telemetry::scope_refused(&self.0.issuer.identifier);
+        Err(self.error(Error::insufficient_scope(rule.would_satisfy())))
+    }
+
+    /// A good token of the wrong kind for a handler.
+    pub(crate) fn wrong_kind(&self, expected: TokenKind) -> Error {
+        self.error(Error::new(
+            ErrorKind::WrongType,
+            format!("this handler asks for {expected}, the token is {}", self.kind()),
+        ))
+    }
+
+    fn names<'a>(&'a self, list: &'a List) -> Names<'a> {
+        Names::new(&self.0.text, list)
+    }
+
+    fn error(&self, error: Error) -> Error {
+        error.about(&self.0.issuer.identifier).within(&self.0.issuer.protection)
+    }
+}
+
+impl fmt::Debug for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified").field("issuer", &self.issuer()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,10 @@
+//! Who is trusted, and by which rules: issuers, the registry, and look-ups of both.
+
+pub(crate) mod claim_rule;
+pub(crate) mod compiler;
+pub(crate) mod issuer;
+pub(crate) mod registry;
+pub(crate) mod resolver;
+pub(crate) mod static_keys;
+pub(crate) mod tenants;
+pub(crate) mod trusted;

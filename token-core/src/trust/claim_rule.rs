@@ -1,0 +1,174 @@
+//! What a claim or header member must hold for an issuer's tokens to be taken, as data (RFC 7519 section 4).
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::answer::error::{Error, ErrorKind};
+use crate::token::mapping::ClaimPath;
+
+/// A demand on one claim, beyond those that hold for every token. Values are compared whole.
+///
+/// ```
+/// use token_core::ClaimRule;
+///
+/// let cognito = ClaimRule::one_of("token_use", ["access"]);
+/// let domain = ClaimRule::one_of("hd", ["example.com"]);
+/// let clerk = ClaimRule::one_of("azp", ["https://app.example.com"]).or_absent();
+/// let user_or_app = ClaimRule::any_present(["scp", "roles"]);
+/// # let _ = (cognito, domain, clerk, user_or_app);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub struct ClaimRule {
+    /// At least one of these claims.
+    claims: Vec<ClaimPath>,
+    /// What one of them must be: this string, or an array with this string in it. Without any, being there is enough.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    one_of: Vec<String>,
+    /// Whether a token without the claim passes, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    or_absent: bool,
+    /// Whether none of them may be there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    absent: bool,
+    /// Whether it speaks of the JWS header in place of the claims.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    header: bool,
+}
+
+impl ClaimRule {
+    /// The claim is one of these strings, or an array that holds one.
+    #[must_use]
+    pub fn one_of<V: Into<String>>(claim: impl Into<ClaimPath>, values: impl IntoIterator<Item = V>) -> Self {
+        let one_of = values.into_iter().map(Into::into).collect();
+        Self { claims: vec![claim.into()], one_of, or_absent: false, absent: false, header: false }
+    }
+
+    /// At least one of these claims is there and not null.
+    #[must_use]
+    pub fn any_present<C: Into<ClaimPath>>(claims: impl IntoIterator<Item = C>) -> Self {
+        let claims = claims.into_iter().map(Into::into).collect();
+        Self { claims, one_of: Vec::new(), or_absent: false, absent: false, header: false }
+    }
+
+    /// The claim is not there, or null: for claims that make a token another one.
+    #[must_use]
+    pub fn absent(claim: impl Into<ClaimPath>) -> Self {
+        Self { claims: vec![claim.into()], one_of: Vec::new(), or_absent: false, absent: true, header: false }
+    }
+
+    /// The header's member is one of these strings: for issuers that write into the signed header what belongs into claims.
+    #[must_use]
+    pub fn header<V: Into<String>>(member: &str, values: impl IntoIterator<Item = V>) -> Self {
+        Self { header: true, ..Self::one_of(member, values) }
+    }
+
+    /// A token without the claim passes, too.
+    #[must_use]
+    pub fn or_absent(mut self) -> Self {
+        self.or_absent = true;
+        self
+    }
+
+    /// Whether it demands that tokens do without this claim.
+    pub(crate) fn forbids(&self, claim: &str) -> bool {
+        self.absent && self.claims.contains(&ClaimPath::from(claim))
+    }
+
+    pub(crate) fn reads_header(&self) -> bool {
+        self.header
+    }
+
+    /// Why this rule cannot be meant, where it cannot.
+    pub(crate) fn flaw(&self) -> Option<&'static str> {
+        match (self.claims.is_empty(), self.one_of.is_empty(), self.or_absent) {
+            (true, ..) => Some("a claim rule names no claim"),
+            _ if self.absent && (self.or_absent || !self.one_of.is_empty()) => {
+                Some("a claim rule demands that a claim is absent, and what it is")
+            }
+            (_, true, true) => Some("a claim rule demands nothing: the claim may be anything or absent"),
+            _ => None,
+        }
+    }
+
+    /// Whether it holds. The caller has verified the signature over `claims` and `header`.
+    pub(crate) fn check(&self, claims: &Value, header: &Value) -> Result<(), Error> {
+        let subject = if self.header { header } else { claims };
+        let found: Vec<_> =
+            self.claims.iter().filter_map(|path| path.find(subject)).filter(|value| !value.is_null()).collect();
+        let holds = match found.as_slice() {
+            found if self.absent => found.is_empty(),
+            [] => self.or_absent,
+            values if self.one_of.is_empty() => !values.is_empty(),
+            values => values.iter().any(|value| self.accepts(value)),
+        };
+        if holds { Ok(()) } else { Err(Error::new(ErrorKind::ClaimsMismatch, self.describe())) }
+    }
+
+    fn accepts(&self, value: &Value) -> bool {
+        let ours = |text: &str| self.one_of.iter().any(|one| one == text);
+        match value {
+            Value::String(text) => ours(text),
+            Value::Array(all) => all.iter().filter_map(Value::as_str).any(ours),
+            _ => false,
+        }
+    }
+
+    /// Names claims and expected values; both come from the operator.
+    fn describe(&self) -> String {
+        let claims: Vec<_> = self.claims.iter().map(ToString::to_string).collect();
+        let place = if self.header { "the header's member" } else { "the claim" };
+        match self.one_of.is_empty() {
+            true if self.absent => format!("expected {place} {} to be absent", claims.join(" or ")),
+            true => format!("expected {place} {} to be there", claims.join(" or ")),
+            false => format!("expected {place} {} to be {}", claims.join(" or "), self.one_of.join(" or ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_rule_holds_for_whole_values_only() {
+        let group = ClaimRule::one_of("groups", ["admin"]);
+        let optional = ClaimRule::one_of("azp", ["https://a"]).or_absent();
+        let either = ClaimRule::any_present(["scp", "roles"]);
+        let bare = ClaimRule::absent("aud");
+        let nested = ClaimRule::one_of(["kubernetes.io", "namespace"], ["prod"]);
+        for (rule, claims, expected) in [
+            (&group, json!({"groups": "admin"}), true),
+            (&group, json!({"groups": ["x", "admin"]}), true),
+            (&group, json!({"groups": ["administrator"]}), false),
+            (&group, json!({"groups": {"admin": 1}}), false),
+            (&group, json!({}), false),
+            (&group, json!({"groups": null}), false),
+            (&optional, json!({}), true),
+            (&optional, json!({"azp": "https://a"}), true),
+            (&optional, json!({"azp": "https://a/"}), false),
+            (&either, json!({"roles": []}), true),
+            (&either, json!({"other": 1}), false),
+            (&bare, json!({}), true),
+            (&bare, json!({"aud": null}), true),
+            (&bare, json!({"aud": []}), false),
+            (&bare, json!({"aud": "x"}), false),
+            (&nested, json!({"kubernetes.io": {"namespace": "prod"}}), true),
+            (&nested, json!({"kubernetes.io": {"namespace": "test"}}), false),
+        ] {
+            assert_eq!(rule.check(&claims, &json!({})).is_ok(), expected, "{rule:?} {claims}");
+        }
+    }
+
+    #[test]
+    fn a_rule_about_the_header_does_not_look_at_claims() {
+        let signer = ClaimRule::header("signer", ["arn:1"]);
+        assert!(signer.check(&json!({}), &json!({"signer": "arn:1"})).is_ok());
+        let error = signer.check(&json!({"signer": "arn:1"}), &json!({"signer": "canary"})).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ClaimsMismatch);
+        assert!(!error.to_string().contains("canary"));
+    }
+}

@@ -1,0 +1,261 @@
+//! From what an operator says of an issuer to what the gate holds, or to the reason why no safe verifier can be made of it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::answer::challenge::Protection;
+use crate::base::config_error::ConfigError;
+use crate::base::http::HttpClient;
+use crate::base::sync::atomic::AtomicBool;
+use crate::base::time::Clock;
+use crate::jose::Algorithms;
+use crate::jose::jwk_set::KeySet;
+use crate::keys::discovery::Discovery;
+use crate::keys::{CertificateMapSource, DiscoveryKeySource, HttpKeySource, KeySource, Keys, PemPerKidSource};
+use crate::opaque::introspection::Introspection;
+use crate::opaque::userinfo::{Protocol, UserInfo};
+use crate::opaque::{Exchange, Kind, Opaque, OpaqueVerifier};
+use crate::token::audience::Audience;
+use crate::token::kind::TokenKind;
+use crate::token::mapping::Mapping;
+use crate::trust::claim_rule::ClaimRule;
+use crate::trust::issuer::{Issuer, KeysFrom, parse_url};
+use crate::trust::registry::Naming;
+use crate::trust::trusted::{Accepts, TrustedIssuer};
+
+/// More than this hides a wrong clock instead of tolerating a skewed one.
+const MOST_LEEWAY: Duration = Duration::from_secs(300);
+
+/// What a verifier is for, and so which kinds of token it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// An API: access tokens, and ID tokens where an issuer's settings say so.
+    Api,
+    /// A client that logs people in: ID tokens for it.
+    Client,
+    /// A client's logout endpoint: logout tokens for it.
+    Logout,
+}
+
+/// Turns what an operator says of an issuer into what the gate holds, at the start and whenever one is added.
+#[derive(Debug)]
+pub(crate) struct Compiler {
+    pub(crate) audience: Audience,
+    pub(crate) purpose: Purpose,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) protection: Arc<Protection>,
+    pub(crate) clients: Clients,
+}
+
+impl Compiler {
+    /// For a server that stands for another one and compiles nothing itself.
+    pub(crate) fn idle(clock: Arc<dyn Clock>, protection: Arc<Protection>) -> Self {
+        let audience = Audience::any_of::<&str>([]);
+        Self { audience, purpose: Purpose::Api, clock, protection, clients: Clients::default() }
+    }
+
+    pub(crate) fn compile(&self, issuer: Issuer) -> Result<TrustedIssuer, ConfigError> {
+        let name = &issuer.identifier;
+        let refuse = |why: String| Err(ConfigError::new(format!("issuer {name}: {why}")));
+        let audience = issuer.audience.clone().unwrap_or_else(|| self.audience.clone());
+        if audience.is_empty() || issuer.id_tokens_for.as_ref().is_some_and(Audience::is_empty) {
+            return refuse("no audience is named, so no token could be for this server".into());
+        }
+        if issuer.naming == Naming::Nameless && audience.is_unchecked() {
+            return refuse("its tokens are known by their audience alone, so the audience has to be checked".into());
+        }
+        if issuer.leeway > MOST_LEEWAY {
+            return refuse(format!(
+                "a leeway of {} s hides a wrong clock, expected at most 300 s",
+                issuer.leeway.as_secs()
+            ));
+        }
+        if let Some(flaw) = issuer.rules.iter().find_map(ClaimRule::flaw) {
+            return refuse(flaw.into());
+        }
+        let algorithms = match (&issuer.keys, issuer.algorithms) {
+            (_, Some(algorithms)) if algorithms.is_empty() => return refuse("no algorithm is allowed".into()),
+            (KeysFrom::Static(keys), None) => keys.algorithms,
+            (KeysFrom::Static(keys), Some(algorithms)) => algorithms.intersection(keys.algorithms),
+            (_, None) => Algorithms::DEFAULT,
+            (_, Some(algorithms)) if algorithms.intersection(Algorithms::HMAC).is_empty() => algorithms,
+            (_, Some(_)) => return refuse("HS256, HS384 and HS512 need a secret, fetched keys are public".into()),
+        };
+        if algorithms.is_empty() {
+            return refuse("none of the allowed algorithms fits the keys".into());
+        }
+        let opaque = compile_opaque(&issuer, &audience, self.purpose, &self.clients)?;
+        let accepts = match self.purpose {
+            Purpose::Api => Accepts { access: Some(audience), id: issuer.id_tokens_for.clone(), logout: None },
+            Purpose::Client => Accepts { id: Some(audience), ..Accepts::default() },
+            Purpose::Logout => Accepts { logout: Some(audience), ..Accepts::default() },
+        };
+        let keys = compile_keys(&issuer, &self.clock, &self.clients)?;
+        let keyless = matches!(issuer.keys, KeysFrom::Nowhere);
+        Ok(TrustedIssuer {
+            identifier: issuer.identifier.into(),
+            naming: issuer.naming,
+            accepts,
+            algorithms,
+            leeway: issuer.leeway,
+            strict: issuer.strict,
+            expiry_required: issuer.expiry_required,
+            mapping: Mapping::new(&issuer.mapping),
+            rules: issuer.rules.into_boxed_slice(),
+            keys_name_issuer: issuer.keys_name_issuer,
+            padded: issuer.padded,
+            tenant: None,
+            removed: AtomicBool::new(false),
+            keys,
+            keyless,
+            opaque,
+            protection: Arc::clone(&self.protection),
+        })
+    }
+}
+
+fn compile_keys(issuer: &Issuer, clock: &Arc<dyn Clock>, clients: &Clients) -> Result<Keys, ConfigError> {
+    let name = &issuer.identifier;
+    let refuse = |why: &dyn std::fmt::Display| ConfigError::new(format!("issuer {name}: {why}"));
+    issuer.settings.check().map_err(|error| refuse(&error))?;
+    let source: Arc<dyn KeySource> = match &issuer.keys {
+        KeysFrom::Nowhere => return Ok(Keys::fixed(KeySet::from_keys(Vec::new()))),
+        KeysFrom::Static(keys) => return Ok(Keys::fixed(KeySet::from_keys(keys.keys.clone()))),
+        KeysFrom::Source(source) => Arc::clone(source),
+        KeysFrom::Discovery => {
+            secure(issuer, "issuer", name)?;
+            let discovery = Discovery::new(name, clients.client(issuer)?).map_err(|error| refuse(&error))?;
+            Arc::new(DiscoveryKeySource::new(Arc::new(discovery)))
+        }
+        KeysFrom::Certificates(uri) => {
+            secure(issuer, "certificates", uri)?;
+            Arc::new(CertificateMapSource::new(uri, clients.client(issuer)?).map_err(|error| refuse(&error))?)
+        }
+        KeysFrom::PemPerKid(base) => {
+            secure(issuer, "keys", base)?;
+            let mut algorithms = issuer.algorithms.iter().flat_map(|algorithms| algorithms.iter());
+            let (Some(algorithm), None) = (algorithms.next(), algorithms.next()) else {
+                return Err(refuse(&"a PEM document does not say its algorithm: expected exactly one to be agreed"));
+            };
+            let source = PemPerKidSource::new(base, algorithm, clients.client(issuer)?);
+            Arc::new(source.map_err(|error| refuse(&error))?)
+        }
+        KeysFrom::JwksUri(uri) => {
+            secure(issuer, "JWK Set", uri)?;
+            Arc::new(HttpKeySource::new(uri, clients.client(issuer)?).map_err(|error| refuse(&error))?)
+        }
+    };
+    Ok(Keys::remote(source, issuer.settings.clone(), Arc::clone(clock), name))
+}
+
+fn compile_opaque(
+    issuer: &Issuer,
+    audience: &Audience,
+    purpose: Purpose,
+    clients: &Clients,
+) -> Result<Option<Arc<Opaque>>, ConfigError> {
+    let Some(tokens) = &issuer.opaque else { return Ok(None) };
+    let name = &issuer.identifier;
+    let refuse = |why: String| Err(ConfigError::new(format!("issuer {name}: {why}")));
+    if issuer.naming != Naming::Exact || purpose != Purpose::Api {
+        return refuse("opaque tokens are those of one issuer, for an API".into());
+    }
+    let is_own = tokens.audience.is_some();
+    if !is_own && matches!(tokens.kind, Kind::UserInfo { .. }) {
+        return refuse("userinfo says nothing about the audience: set the audience of the opaque tokens".into());
+    }
+    let audience = tokens.audience.clone().unwrap_or_else(|| audience.clone());
+    if audience.is_empty() {
+        return refuse("no audience is named for the opaque tokens".into());
+    }
+    if tokens.compiled.timeout.is_zero() {
+        return refuse("nothing can be asked within no time".into());
+    }
+    let exchange = |what: &str, endpoint: &str| {
+        let client = tokens.client.clone().map_or_else(|| clients.client(issuer), Ok)?;
+        if tokens.client.is_none() {
+            secure(issuer, what, endpoint)?;
+        }
+        let uri = endpoint.parse().map_err(|_| ConfigError::new(format!("{what} {endpoint}: expected a URL")))?;
+        Ok::<_, ConfigError>(Exchange { client, uri, timeout: tokens.compiled.timeout })
+    };
+    let signed_only = tokens.signed_only;
+    let mut client_id = None;
+    let verifier: Arc<dyn OpaqueVerifier> = match &tokens.kind {
+        Kind::Introspection { endpoint, client_id: id, authentication } => {
+            client_id = Some(id.as_str().into());
+            let exchange = exchange("introspection endpoint", endpoint)?;
+            Arc::new(Introspection::new(exchange, id.clone(), authentication.clone(), signed_only))
+        }
+        Kind::UserInfo { endpoint } => {
+            Arc::new(UserInfo::new(exchange("userinfo endpoint", endpoint)?, Protocol::UserInfo, signed_only))
+        }
+        Kind::TokenInfo { endpoint } if !signed_only => {
+            Arc::new(UserInfo::new(exchange("tokeninfo endpoint", endpoint)?, Protocol::TokenInfo, false))
+        }
+        Kind::TokenInfo { .. } => return refuse("tokeninfo has no signed answers".into()),
+        Kind::Verifier(verifier) => Arc::clone(verifier),
+    };
+    if signed_only && matches!(issuer.keys, KeysFrom::Nowhere) {
+        return refuse("signed answers need the issuer's keys".into());
+    }
+    let mut opaque = Opaque::new(name, verifier, audience, tokens.compiled.clone());
+    opaque.prefixes = tokens.prefixes.iter().map(|prefix| prefix.as_str().into()).collect();
+    opaque.takes_opaque = !matches!(tokens.kind, Kind::TokenInfo { .. });
+    opaque.kind = if opaque.takes_opaque { TokenKind::Access } else { TokenKind::Id };
+    opaque.jwts_too = tokens.jwts_too;
+    opaque.client_id = client_id;
+    Ok(Some(Arc::new(opaque)))
+}
+
+/// https, unless the operator opted for this machine's own http or brought a client with guards of its own.
+fn secure(issuer: &Issuer, what: &str, text: &str) -> Result<(), ConfigError> {
+    let url = parse_url(what, text)?;
+    if url.scheme() != "https" && !issuer.loopback_http && issuer.client.is_none() {
+        return Err(ConfigError::new(format!(
+            "{what} {text}: expected https; for a development issuer on this machine call allow_loopback_http()"
+        )));
+    }
+    Ok(())
+}
+
+/// One HTTP client for all issuers that allow the same.
+#[derive(Debug, Default)]
+pub(crate) struct Clients(Mutex<Vec<Allowing>>);
+
+/// What a client allows, loopback http and private addresses, and the client.
+type Allowing = ((bool, bool), Arc<dyn HttpClient>);
+
+impl Clients {
+    fn client(&self, issuer: &Issuer) -> Result<Arc<dyn HttpClient>, ConfigError> {
+        if let Some(client) = &issuer.client {
+            return Ok(Arc::clone(client));
+        }
+        let wanted = (issuer.loopback_http, issuer.private_addresses);
+        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, client)) = clients.iter().find(|(allows, _)| *allows == wanted) {
+            return Ok(Arc::clone(client));
+        }
+        let client = default_client(wanted)?;
+        clients.push((wanted, Arc::clone(&client)));
+        Ok(client)
+    }
+}
+
+#[cfg(feature = "reqwest")]
+fn default_client((loopback, private): (bool, bool)) -> Result<Arc<dyn HttpClient>, ConfigError> {
+    let mut builder = crate::base::http::ReqwestClient::builder();
+    if loopback {
+        builder = builder.allow_loopback_http();
+    }
+    if private {
+        builder = builder.allow_private_addresses();
+    }
+    let client = builder.build().map_err(|error| ConfigError::new(error.to_string()))?;
+    Ok(Arc::new(client))
+}
+
+#[cfg(not(feature = "reqwest"))]
+fn default_client(_: (bool, bool)) -> Result<Arc<dyn HttpClient>, ConfigError> {
+    Err(ConfigError::new("no HTTP client: turn on the feature `reqwest` or hand one over with http_client()"))
+}

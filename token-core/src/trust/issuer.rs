@@ -1,0 +1,385 @@
+//! What an operator says of an issuer: who it is, where its keys are, which rules its tokens are held to.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::base::config_error::ConfigError;
+use crate::base::http::HttpClient;
+use crate::jose::{Algorithm, Algorithms};
+use crate::keys::{JwksSettings, KeySource};
+use crate::opaque::OpaqueTokens;
+use crate::token::audience::Audience;
+use crate::token::mapping::ClaimMapping;
+use crate::trust::claim_rule::ClaimRule;
+use crate::trust::registry::{Naming, Template};
+use crate::trust::static_keys::StaticKeys;
+
+/// An issuer to trust, with its rules. Give it to [`ResourceServerBuilder::trust`](crate::ResourceServerBuilder::trust).
+///
+/// Everything has a safe default: asymmetric algorithms only, 30 s of leeway, `exp` required, https only.
+///
+/// ```
+/// use std::time::Duration;
+/// use token_core::{Algorithm, Issuer};
+///
+/// # fn main() -> Result<(), token_core::ConfigError> {
+/// let issuer = Issuer::discover("https://login.example.com/")?
+///     .algorithms([Algorithm::ES256])
+///     .leeway(Duration::from_secs(5))
+///     .rfc9068();
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    pub(crate) identifier: String,
+    pub(crate) naming: Naming,
+    pub(crate) keys: KeysFrom,
+    pub(crate) id_tokens_for: Option<Audience>,
+    pub(crate) mapping: ClaimMapping,
+    pub(crate) rules: Vec<ClaimRule>,
+    pub(crate) keys_name_issuer: bool,
+    pub(crate) padded: bool,
+    pub(crate) audience: Option<Audience>,
+    pub(crate) algorithms: Option<Algorithms>,
+    pub(crate) leeway: Duration,
+    pub(crate) strict: bool,
+    pub(crate) expiry_required: bool,
+    pub(crate) loopback_http: bool,
+    pub(crate) private_addresses: bool,
+    pub(crate) client: Option<Arc<dyn HttpClient>>,
+    pub(crate) settings: JwksSettings,
+    pub(crate) opaque: Option<OpaqueTokens>,
+}
+
+/// Where the keys of an issuer come from.
+#[derive(Clone)]
+pub(crate) enum KeysFrom {
+    Discovery,
+    JwksUri(String),
+    Certificates(String),
+    PemPerKid(String),
+    Static(StaticKeys),
+    Source(Arc<dyn KeySource>),
+    /// There are none: an endpoint is asked.
+    Nowhere,
+}
+
+impl Issuer {
+    /// An issuer that publishes its metadata: OpenID Connect discovery or RFC 8414, whichever it answers to. The issuer in the
+    /// document must equal `identifier` byte by byte; a trailing slash matters.
+    ///
+    /// # Errors
+    /// When `identifier` is not an absolute URL, or has a query or fragment.
+    pub fn discover(identifier: impl Into<String>) -> Result<Self, ConfigError> {
+        let identifier = identifier.into();
+        let url = parse_url("issuer", &identifier)?;
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(ConfigError::new(format!("issuer {identifier}: expected a URL without query and fragment")));
+        }
+        Ok(Self::new(identifier, KeysFrom::Discovery))
+    }
+
+    /// An issuer whose JWK Set lies at a known address.
+    ///
+    /// # Errors
+    /// When `jwks_uri` is not an absolute URL, or `identifier` is empty.
+    pub fn with_jwks_uri(identifier: impl Into<String>, jwks_uri: impl Into<String>) -> Result<Self, ConfigError> {
+        let (identifier, jwks_uri) = (identifier.into(), jwks_uri.into());
+        parse_url("JWK Set", &jwks_uri)?;
+        Self::named(identifier, KeysFrom::JwksUri(jwks_uri))
+    }
+
+    /// An issuer that publishes certificates in PEM, in a JSON object by their `kid`.
+    ///
+    /// # Errors
+    /// When `uri` is not an absolute URL, or `identifier` is empty.
+    pub fn with_certificates(identifier: impl Into<String>, uri: impl Into<String>) -> Result<Self, ConfigError> {
+        let (identifier, uri) = (identifier.into(), uri.into());
+        parse_url("certificates", &uri)?;
+        Self::named(identifier, KeysFrom::Certificates(uri))
+    }
+
+    /// An issuer that publishes each key in PEM, at `base` with the `kid` behind it. Only a `kid` that is a UUID is asked for, and only
+    /// one algorithm can be agreed.
+    ///
+    /// # Errors
+    /// When `base` is not an absolute URL that ends with a slash, or `identifier` is empty.
+    pub fn with_pem_per_kid(identifier: impl Into<String>, base: impl Into<String>) -> Result<Self, ConfigError> {
+        let (identifier, base) = (identifier.into(), base.into());
+        parse_url("keys", &base)?;
+        if !base.ends_with('/') {
+            return Err(ConfigError::new(format!("keys {base}: expected an address that ends with a slash")));
+        }
+        Self::named(identifier, KeysFrom::PemPerKid(base))
+    }
+
+    /// An issuer whose keys are at hand; nothing is fetched, nothing is refreshed.
+    ///
+    /// # Errors
+    /// When `identifier` is empty.
+    pub fn with_keys(identifier: impl Into<String>, keys: StaticKeys) -> Result<Self, ConfigError> {
+        Self::named(identifier.into(), KeysFrom::Static(keys))
+    }
+
+    /// An issuer whose JWK Set comes from a source of the caller's; the cache around it is ours.
+    ///
+    /// # Errors
+    /// When `identifier` is empty.
+    pub fn with_source(identifier: impl Into<String>, source: Arc<dyn KeySource>) -> Result<Self, ConfigError> {
+        Self::named(identifier.into(), KeysFrom::Source(source))
+    }
+
+    /// A multi-tenant issuer: one identifier for each tenant, made by one pattern, and one JWK Set for all of them. `{tenantid}`
+    /// stands for the tenant's GUID and for nothing else. Every tenant of the pattern is trusted unless
+    /// [`tenants`](Self::tenants) says which: the application then has to tell them apart by [`Verified::issuer`](crate::Verified::issuer).
+    ///
+    /// A key that names its issuer vouches for that one only.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), token_core::ConfigError> {
+    /// use token_core::Issuer;
+    ///
+    /// let entra = Issuer::template(
+    ///     "https://login.microsoftonline.com/{tenantid}/v2.0",
+    ///     "https://login.microsoftonline.com/common/discovery/v2.0/keys",
+    /// )?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// When the pattern does not hold `{tenantid}` once, as a whole segment of its path, or `jwks_uri` is not an absolute URL.
+    pub fn template(pattern: impl Into<String>, jwks_uri: impl Into<String>) -> Result<Self, ConfigError> {
+        let pattern = pattern.into();
+        let naming = Naming::Template(Template::new(&pattern, &[])?);
+        let issuer = Self::with_jwks_uri(pattern, jwks_uri)?;
+        Ok(Self { naming, keys_name_issuer: true, ..issuer })
+    }
+
+    /// Lets in these tenants of a [`template`](Self::template) and no others: their GUIDs.
+    ///
+    /// # Errors
+    /// When the issuer is no template, or a tenant is no GUID.
+    pub fn tenants<T: Into<String>>(mut self, tenants: impl IntoIterator<Item = T>) -> Result<Self, ConfigError> {
+        let Naming::Template(_) = self.naming else {
+            return Err(ConfigError::new(format!("issuer {}: only a template has tenants", self.identifier)));
+        };
+        let tenants: Vec<String> = tenants.into_iter().map(Into::into).collect();
+        if tenants.is_empty() {
+            return Err(ConfigError::new(format!("issuer {}: no tenant is let in", self.identifier)));
+        }
+        self.naming = Naming::Template(Template::new(&self.identifier, &tenants)?);
+        Ok(self)
+    }
+
+    /// A maker of tokens without `iss`, recognised by their audience: management tokens as Auth0 once had them, signed by whoever
+    /// holds the API's secret. `name` is what [`Verified::issuer`](crate::Verified::issuer) says.
+    ///
+    /// Tokens without `iss` are looked at only where such an entry exists.
+    ///
+    /// # Errors
+    /// When `name` is empty.
+    pub fn nameless(
+        name: impl Into<String>,
+        audience: impl Into<Audience>,
+        keys: StaticKeys,
+    ) -> Result<Self, ConfigError> {
+        let issuer = Self::named(name.into(), KeysFrom::Static(keys))?;
+        Ok(Self { naming: Naming::Nameless, ..issuer }.audience(audience))
+    }
+
+    /// A SPIFFE trust domain, `example.org`: its JWT-SVIDs have no `iss` and name it in `sub`. The keys are those of its bundle
+    /// (SPIFFE JWT-SVID section 3, SPIFFE Trust Domain and Bundle section 4).
+    ///
+    /// # Errors
+    /// When `trust_domain` holds anything but lower-case letters, digits, dots, dashes and underscores.
+    pub fn spiffe(trust_domain: &str, bundle: Arc<dyn KeySource>) -> Result<Self, ConfigError> {
+        Self::trust_domain(trust_domain, KeysFrom::Source(bundle))
+    }
+
+    pub(crate) fn spiffe_at(trust_domain: &str, bundle: &str) -> Result<Self, ConfigError> {
+        parse_url("SPIFFE bundle", bundle)?;
+        Self::trust_domain(trust_domain, KeysFrom::JwksUri(bundle.to_owned()))
+    }
+
+    fn trust_domain(trust_domain: &str, keys: KeysFrom) -> Result<Self, ConfigError> {
+        let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_');
+        if trust_domain.is_empty() || !trust_domain.bytes().all(fits) {
+            return Err(ConfigError::new("the SPIFFE trust domain is not a trust domain: expected example.org"));
+        }
+        let issuer = Self::named(format!("spiffe://{trust_domain}"), keys)?;
+        Ok(Self { naming: Naming::TrustDomain, ..issuer })
+    }
+
+    /// An issuer without keys: every token of its is asked about, JWTs in its name too.
+    ///
+    /// # Errors
+    /// When `identifier` is empty.
+    pub fn without_keys(identifier: impl Into<String>, tokens: OpaqueTokens) -> Result<Self, ConfigError> {
+        Ok(Self::named(identifier.into(), KeysFrom::Nowhere)?.opaque_tokens(tokens))
+    }
+
+    fn named(identifier: String, keys: KeysFrom) -> Result<Self, ConfigError> {
+        if identifier.is_empty() {
+            return Err(ConfigError::new("the issuer's identifier is empty"));
+        }
+        Ok(Self::new(identifier, keys))
+    }
+
+    fn new(identifier: String, keys: KeysFrom) -> Self {
+        Self {
+            identifier,
+            naming: Naming::Exact,
+            keys,
+            id_tokens_for: None,
+            mapping: ClaimMapping::default(),
+            rules: Vec::new(),
+            keys_name_issuer: false,
+            padded: false,
+            audience: None,
+            algorithms: None,
+            leeway: Duration::from_secs(30),
+            strict: false,
+            expiry_required: true,
+            loopback_http: false,
+            private_addresses: false,
+            client: None,
+            settings: JwksSettings::default(),
+            opaque: None,
+        }
+    }
+
+    /// Another audience for this issuer than the server's own.
+    #[must_use]
+    pub fn audience(mut self, audience: impl Into<Audience>) -> Self {
+        self.audience = Some(audience.into());
+        self
+    }
+
+    /// Takes ID tokens of this issuer as well, if they were issued to one of these clients. They come out as
+    /// [`TokenKind::Id`](crate::TokenKind::Id), for handlers that ask for ID tokens; to those that ask for access tokens they are refused.
+    ///
+    /// An ID token tells a client who logged in. It is no permission: whoever gets hold of it at the client can send it here.
+    /// `nonce` is not checked, since only the client knows it; see [`IdTokenVerifier`](crate::IdTokenVerifier) for a client's own checks.
+    #[must_use]
+    pub fn accept_id_tokens(mut self, clients: impl Into<Audience>) -> Self {
+        self.id_tokens_for = Some(clients.into());
+        self
+    }
+
+    /// Where this issuer writes scopes and roles. Default: `scope`, `scp` and `roles`.
+    #[must_use]
+    pub fn mapping(mut self, mapping: ClaimMapping) -> Self {
+        self.mapping = mapping;
+        self
+    }
+
+    /// Demands more of a claim than that it is of the right type. Called again, all rules have to hold.
+    #[must_use]
+    pub fn require_claim(mut self, rule: ClaimRule) -> Self {
+        self.rules.push(rule);
+        self
+    }
+
+    /// Refuses a key of the set that is published in the name of another issuer: for key sets that several issuers share.
+    /// Always on for a [`template`](Self::template).
+    #[must_use]
+    pub fn match_key_issuer(mut self) -> Self {
+        self.keys_name_issuer = true;
+        self
+    }
+
+    /// Takes tokens whose parts are padded with `=`, as AWS load balancers write them against RFC 7515 section 2.
+    #[must_use]
+    pub fn accept_padding(mut self) -> Self {
+        self.padded = true;
+        self
+    }
+
+    /// The signature algorithms agreed with this issuer. Default: [`Algorithms::DEFAULT`], or those of static keys.
+    #[must_use]
+    pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
+        self.algorithms = Some(algorithms.into_iter().collect());
+        self
+    }
+
+    /// How far clocks may differ: `exp` and `nbf` are off by up to this. Default 30 s, at most 5 min.
+    #[must_use]
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// Takes this issuer's opaque tokens too, beside its JWTs.
+    #[must_use]
+    pub fn opaque_tokens(mut self, tokens: OpaqueTokens) -> Self {
+        self.opaque = Some(tokens);
+        self
+    }
+
+    /// RFC 9068 only: the header must say `at+jwt`; `sub`, `client_id`, `iat` and `jti` must be there.
+    #[must_use]
+    pub fn rfc9068(mut self) -> Self {
+        self.strict = true;
+        self
+    }
+
+    /// Takes tokens that have no `exp` and so never end. Revoking one means removing its key.
+    #[must_use]
+    pub fn dangerously_accept_tokens_without_expiry(mut self) -> Self {
+        self.expiry_required = false;
+        self
+    }
+
+    /// Lets the keys be fetched over plain http from this very machine, as development issuers offer them.
+    #[must_use]
+    pub fn allow_loopback_http(mut self) -> Self {
+        self.loopback_http = true;
+        self
+    }
+
+    /// Lets the keys be fetched from private and link-local addresses, as inside a cluster.
+    #[must_use]
+    pub fn allow_private_addresses(mut self) -> Self {
+        self.private_addresses = true;
+        self
+    }
+
+    /// Fetches through this client: for a proxy, a private authority, a client certificate. Its guards are then its own.
+    #[must_use]
+    pub fn http_client(mut self, client: Arc<dyn HttpClient>) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// Other times and bounds for the JWK Set cache.
+    #[must_use]
+    pub fn jwks_settings(mut self, settings: JwksSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+}
+
+pub(crate) fn parse_url(what: &str, text: &str) -> Result<Url, ConfigError> {
+    match Url::parse(text) {
+        Ok(url) if url.has_host() && matches!(url.scheme(), "https" | "http") => Ok(url),
+        Ok(_) => Err(ConfigError::new(format!("{what} {text}: expected an https URL"))),
+        Err(error) => Err(ConfigError::new(format!("{what} {text}: expected an absolute URL: {error}"))),
+    }
+}
+
+impl fmt::Debug for KeysFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Discovery => f.write_str("Discovery"),
+            Self::JwksUri(uri) => write!(f, "JwksUri({uri})"),
+            Self::Certificates(uri) => write!(f, "Certificates({uri})"),
+            Self::PemPerKid(base) => write!(f, "PemPerKid({base})"),
+            Self::Static(keys) => keys.fmt(f),
+            Self::Source(source) => source.fmt(f),
+            Self::Nowhere => f.write_str("Nowhere"),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! A name that a stranger may have made up in, one question about it however many wait, and a bounded memory of how it ended.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::PoisonError;
+
+use tracing::Instrument;
+
+use super::{ResolverSettings, Unresolved};
+use crate::base::http::BoxFuture;
+use crate::base::sync::{Handle, Mutex, MutexGuard, timeout, watch};
+use crate::base::telemetry;
+use crate::base::time::Timestamp;
+
+/// The longest name that is looked up, in bytes.
+const LONGEST: usize = 2048;
+/// Look-ups under way at once, of different names.
+pub(super) const AT_ONCE: usize = 16;
+const STRANGERS: usize = 1024;
+
+/// How a look-up ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Landed {
+    Trusted,
+    Stranger,
+    Unavailable,
+}
+
+impl Landed {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Trusted => "trusted",
+            Self::Stranger => "stranger",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// Who is asked about names, and where the answers go.
+pub(crate) trait Directory: Send + Sync + 'static {
+    type Found: Send;
+
+    fn lookups(&self) -> &Lookups;
+    fn now(&self) -> Timestamp;
+    fn ask<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Self::Found>, Unresolved>>;
+    /// Takes an answer in. While it runs, nobody forgets a name.
+    fn install(&self, name: &str, found: Self::Found) -> Landed;
+    /// Takes out what makes room for others.
+    fn uninstall(&self, name: &str);
+}
+
+#[derive(Debug)]
+pub(crate) struct Lookups {
+    settings: ResolverSettings,
+    books: Mutex<Books>,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    /// Those that were looked up and are trusted, in the order they came.
+    trusted: VecDeque<Box<str>>,
+    strangers: HashMap<Box<str>, Timestamp>,
+    flights: HashMap<Box<str>, watch::Receiver<Option<Landed>>>,
+}
+
+impl Lookups {
+    pub(crate) fn new(settings: ResolverSettings) -> Self {
+        Self { settings, books: Mutex::default() }
+    }
+
+    /// Begins to look `name` up, or joins those who have.
+    pub(crate) fn begin<D: Directory>(&self, name: &str, now: Timestamp, directory: impl FnOnce() -> D) -> Lookup {
+        if name.len() > LONGEST {
+            return Lookup::Known(Landed::Stranger);
+        }
+        let mut books = self.books();
+        if books.strangers.get(name).is_some_and(|until| now < *until) {
+            return Lookup::Known(Landed::Stranger);
+        }
+        if let Some(flight) = books.flights.get(name) {
+            return Lookup::Wait(flight.clone());
+        }
+        // It landed since the caller looked.
+        if books.trusted.iter().any(|one| **one == *name) {
+            return Lookup::Known(Landed::Trusted);
+        }
+        let Ok(runtime) = Handle::try_current() else { return Lookup::Known(Landed::Unavailable) };
+        if books.flights.len() >= AT_ONCE {
+            return Lookup::Known(Landed::Unavailable);
+        }
+        let (sender, receiver) = watch::channel(None);
+        books.flights.insert(name.into(), receiver.clone());
+        drop(books);
+        let flight = Flight {
+            directory: directory(),
+            name: name.into(),
+            sender,
+            receiver: receiver.clone(),
+            landed: Landed::Unavailable,
+        };
+        runtime.spawn(flight.fly());
+        Lookup::Wait(receiver)
+    }
+
+    /// An operator has spoken about this name: what is remembered of it does not count, nor what a look-up under way will say.
+    pub(crate) fn forget(&self, name: &str) {
+        let mut books = self.books();
+        books.strangers.remove(name);
+        books.flights.remove(name);
+        books.trusted.retain(|one| **one != *name);
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Books {
+    /// Writes down how it ended. Returns whom to trust no more to stay within bounds.
+    fn land(&mut self, name: &str, landed: Landed, settings: &ResolverSettings, now: Timestamp) -> Option<Box<str>> {
+        match landed {
+            Landed::Trusted => {
+                self.trusted.push_back(name.into());
+                if self.trusted.len() > settings.most { self.trusted.pop_front() } else { None }
+            }
+            Landed::Stranger => {
+                if self.strangers.len() >= STRANGERS {
+                    self.strangers.retain(|_, until| now < *until);
+                }
+                // Where there is no room it is looked up again; the number of look-ups at once is bounded anyway.
+                if self.strangers.len() < STRANGERS {
+                    self.strangers.insert(name.into(), now.saturating_add(settings.stranger_life));
+                }
+                None
+            }
+            Landed::Unavailable => None,
+        }
+    }
+}
+
+/// A look-up, or what is known already.
+pub(crate) enum Lookup {
+    Known(Landed),
+    Wait(watch::Receiver<Option<Landed>>),
+}
+
+impl Lookup {
+    pub(crate) async fn landed(self) -> Landed {
+        match self {
+            Self::Known(landed) => landed,
+            Self::Wait(mut flight) => {
+                flight.wait_for(Option::is_some).await.ok().and_then(|landed| *landed).unwrap_or(Landed::Unavailable)
+            }
+        }
+    }
+}
+
+/// One look-up. Whatever becomes of it, a panic included, it lands.
+struct Flight<D: Directory> {
+    directory: D,
+    name: Box<str>,
+    sender: watch::Sender<Option<Landed>>,
+    receiver: watch::Receiver<Option<Landed>>,
+    landed: Landed,
+}
+
+impl<D: Directory> Flight<D> {
+    async fn fly(mut self) {
+        let (patience, span) = (self.directory.lookups().settings.timeout, telemetry::lookup_span());
+        let looked_up = timeout(patience, self.directory.ask(&self.name)).instrument(span.clone()).await;
+        self.landed = match looked_up {
+            Ok(Ok(Some(found))) => self.install(found),
+            Ok(Ok(None)) => Landed::Stranger,
+            Ok(Err(error)) => {
+                tracing::warn!(name: "token.resolver.failed", %error, "an issuer or tenant could not be looked up");
+                Landed::Unavailable
+            }
+            Err(_) => {
+                tracing::warn!(name: "token.resolver.timeout", "an issuer or tenant was not looked up in time");
+                Landed::Unavailable
+            }
+        };
+        span.record("outcome", self.landed.name());
+    }
+
+    /// Under the lock that [`Lookups::forget`] takes: an answer from before the operator's word is not installed after it.
+    fn install(&self, found: D::Found) -> Landed {
+        let books = self.directory.lookups().books();
+        if !self.is_awaited(&books) {
+            return Landed::Unavailable;
+        }
+        self.directory.install(&self.name, found)
+    }
+
+    fn is_awaited(&self, books: &Books) -> bool {
+        books.flights.get(&self.name).is_some_and(|flight| flight.same_channel(&self.receiver))
+    }
+}
+
+impl<D: Directory> Drop for Flight<D> {
+    fn drop(&mut self) {
+        let lookups = self.directory.lookups();
+        let mut books = lookups.books();
+        // Forgotten meanwhile: what was installed has been taken out by whoever forgot it.
+        if self.is_awaited(&books) {
+            books.flights.remove(&self.name);
+            if let Some(gone) = books.land(&self.name, self.landed, &lookups.settings, self.directory.now()) {
+                self.directory.uninstall(&gone);
+            }
+        }
+        drop(books);
+        let _ = self.sender.send(Some(self.landed));
+    }
+}

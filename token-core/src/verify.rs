@@ -1,0 +1,3 @@
+//! The checks of a JWT, in order (RFC 7519 section 7.2, RFC 8725).
+
+pub(crate) mod jwt;
