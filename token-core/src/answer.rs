@@ -4,3 +4,4 @@ pub(crate) mod challenge;
 pub(crate) mod check;
 pub(crate) mod error;
 pub(crate) mod implications;
+pub(crate) mod maybe_ready;

@@ -1,9 +1,14 @@
 //! The gate: credentials go in once, a verified token or an error comes out once.
 
 pub(crate) mod builder;
+pub(crate) mod explain;
+mod from_policy;
 pub(crate) mod id_token;
 pub(crate) mod logout;
-pub(crate) mod maybe_ready;
 pub(crate) mod outcome;
+pub mod reload;
+pub(crate) mod resolving;
 pub(crate) mod server;
+pub(crate) mod tenants;
 pub(crate) mod token_cache;
+pub(crate) mod verdicts;

@@ -1,12 +1,10 @@
 //! Tokens that say nothing by themselves: what an operator says of them, and the endpoint that is asked (RFC 7662, OpenID Connect Core 5.3).
 
 pub(crate) mod breaker;
-pub(crate) mod check;
 pub mod client_authentication;
 mod endpoint;
 pub(crate) mod flight;
 pub(crate) mod introspection;
-mod routes;
 mod settings;
 mod state;
 pub(crate) mod userinfo;
@@ -18,7 +16,6 @@ use crate::base::http::{BoxFuture, HttpError};
 use crate::base::time::Timestamp;
 
 pub(crate) use endpoint::{Exchange, media_type};
-pub(crate) use routes::Routes;
 pub(crate) use settings::Kind;
 pub use settings::OpaqueTokens;
 pub use state::OpaqueState;

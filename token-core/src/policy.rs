@@ -11,14 +11,12 @@
 //! # Ok::<(), token_core::policy::PolicyError>(())
 //! ```
 
-mod build;
 mod describe;
 mod diff;
 mod environment;
 mod introspection;
 mod lint;
 mod read;
-mod reload;
 #[cfg(feature = "schema")]
 pub(crate) mod schema;
 mod secret;
@@ -32,10 +30,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer::implications::Implications;
 use crate::base::time::text;
-use crate::gate::token_cache::TokenCacheSettings;
 use crate::jose::Algorithms;
 use crate::keys::JwksSettings;
 use crate::request::source::TokenSource;
+use crate::stores::TokenCacheSettings;
 use crate::token::mapping::ClaimMapping;
 use crate::trust::claim_rule::ClaimRule;
 
@@ -43,8 +41,11 @@ pub use diff::Change;
 pub use introspection::{AuthenticationMethod, IntrospectionPolicy};
 pub use lint::{Finding, Severity};
 pub use read::PolicyError;
-pub use reload::{Reload, Reloaded};
 pub use secret::{KeptSecret, Secret, SharedSecret};
+
+pub(crate) const SEVERAL_KEYS: &str = "expected at most one of jwks_uri, jwks_file, secret and without_keys";
+pub(crate) const NOBODY_KNOWS: &str = "without_keys needs introspection: nobody else could say whether a token is good";
+pub(crate) const CONTRADICTION: &str = "audience and dangerously_unchecked_audience contradict each other";
 
 /// What a resource server accepts. Members that are left out have the same safe defaults as the builder's; unknown members are refused.
 ///
@@ -96,7 +97,7 @@ pub struct TokenCachePolicy {
     pub bytes: usize,
     /// How long at most. Default 5 min.
     #[serde(with = "text")]
-    #[cfg_attr(feature = "schema", schemars(with = "schema::Span"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub life: Duration,
     /// Keeps SHA-256 digests in place of tokens.
     pub digests: bool,
@@ -148,7 +149,7 @@ pub struct IssuerPolicy {
     pub algorithms: Option<Algorithms>,
     /// How far clocks may differ. Default 30 s, at most 5 min.
     #[serde(default = "leeway", with = "text")]
-    #[cfg_attr(feature = "schema", schemars(with = "schema::Span"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub leeway: Duration,
     /// RFC 9068 only: type `at+jwt`, and the claims it requires.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -243,6 +244,21 @@ fn is_false(flag: &bool) -> bool {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+impl IssuerPolicy {
+    /// How many places are named that keys could come from.
+    pub(crate) fn key_sources(&self) -> usize {
+        let sources = [self.jwks_uri.is_some(), self.jwks_file.is_some(), self.secret.is_some(), self.without_keys];
+        sources.iter().filter(|given| **given).count()
+    }
+}
+
+impl From<TokenCachePolicy> for TokenCacheSettings {
+    fn from(policy: TokenCachePolicy) -> Self {
+        let settings = Self::default().entries(policy.entries).bytes(policy.bytes).life(policy.life);
+        if policy.digests { settings.keep_digests() } else { settings }
+    }
 }
 
 /// One text or a list of texts; written as it is shortest.

@@ -34,9 +34,9 @@ use crate::request::source::TokenSource;
 use crate::token::audience::Audience;
 use crate::token::kind::TokenKind;
 use crate::token::mapping::ClaimMapping;
+use crate::token::naming::Naming;
 use crate::trust::claim_rule::ClaimRule;
 use crate::trust::issuer::Issuer;
-use crate::trust::registry::Naming;
 
 pub use auth0::{auth0, auth0_delegation, auth0_management_legacy};
 pub use aws::{aws_alb, cognito};
@@ -295,7 +295,7 @@ impl Preset {
     ///
     /// # Errors
     /// When nothing says whom a token is for, or the issuer's name is empty.
-    pub fn issuer_with_keys(&self, keys: crate::StaticKeys) -> Result<Issuer, ConfigError> {
+    pub fn issuer_with_keys(&self, keys: crate::trust::static_keys::StaticKeys) -> Result<Issuer, ConfigError> {
         let issuer = match &self.issuer {
             IssuerName::Exact(name) => Issuer::with_keys(name, keys)?,
             IssuerName::Nameless(name) => match &self.audience {

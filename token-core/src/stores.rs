@@ -6,16 +6,18 @@ mod evict;
 mod memory_answers;
 mod memory_deny_list;
 mod replay;
+mod token_cache_settings;
 
 use std::fmt;
 
 pub use answers::{AnswerKey, AnswerStore, AnswerTag, StoredAnswer};
-pub use deny_list::{Deny, DenyList, DenyLookup, Marks, WhenUnreachable};
+pub use deny_list::{Deny, DenyList, DenyLookup, WhenUnreachable};
 pub use evict::Evict;
 pub(crate) use evict::What;
 pub use memory_answers::MemoryAnswers;
 pub use memory_deny_list::MemoryDenyList;
 pub use replay::{FirstTime, MemoryReplays, ReplayMemory};
+pub use token_cache_settings::TokenCacheSettings;
 
 /// A store could not do what it was asked. The text is for the operator; it holds no token and no claim.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,6 +4,6 @@ pub(crate) mod actor;
 pub(crate) mod audience;
 pub(crate) mod kind;
 pub(crate) mod mapping;
+pub(crate) mod marks;
+pub(crate) mod naming;
 pub(crate) mod scopes;
-pub(crate) mod typed;
-pub(crate) mod verified;

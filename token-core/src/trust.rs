@@ -5,6 +5,7 @@ pub(crate) mod compiler;
 pub(crate) mod issuer;
 pub(crate) mod registry;
 pub(crate) mod resolver;
+mod routes;
 pub(crate) mod static_keys;
 pub(crate) mod tenants;
 pub(crate) mod trusted;

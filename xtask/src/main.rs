@@ -4,6 +4,7 @@ mod counts;
 mod fuzz;
 mod install;
 mod report;
+mod rooms;
 mod soak;
 mod step;
 mod supply;
@@ -69,6 +70,7 @@ fn bench() -> Outcome {
 /// Style and docs; warnings are errors.
 fn lint() -> Outcome {
     cargo("fmt --all --check")?;
+    rooms::check()?;
     cargo("clippy --workspace --all-targets -- -D warnings -D clippy::incompatible_msrv")?;
     step::with_env("RUSTDOCFLAGS", "-D warnings", "doc --workspace --no-deps")
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use url::Url;
+
 /// A configuration that no safe verifier can be built from, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError(String);
@@ -19,3 +21,11 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+pub(crate) fn parse_url(what: &str, text: &str) -> Result<Url, ConfigError> {
+    match Url::parse(text) {
+        Ok(url) if url.has_host() && matches!(url.scheme(), "https" | "http") => Ok(url),
+        Ok(_) => Err(ConfigError::new(format!("{what} {text}: expected an https URL"))),
+        Err(error) => Err(ConfigError::new(format!("{what} {text}: expected an absolute URL: {error}"))),
+    }
+}

@@ -9,16 +9,9 @@
 
 #[cfg(feature = "metrics")]
 use std::sync::Arc;
-#[cfg(feature = "metrics")]
-use std::time::Instant;
 
-#[cfg(feature = "metrics")]
-use crate::answer::error::Error;
 use tracing::field::Empty;
-use tracing::{Instrument, Span, debug_span, info_span};
-
-use crate::gate::maybe_ready::MaybeReady;
-use crate::token::verified::Verified;
+use tracing::{Span, info_span};
 
 /// What sort of metric it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,8 +138,8 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("token.client.claim_kept", "the claim on a refresh token could not be given back; field detail"),
 ];
 
-const VERIFICATIONS: &str = "token_verifications_total";
-const SECONDS: &str = "token_verification_seconds";
+pub(crate) const VERIFICATIONS: &str = "token_verifications_total";
+pub(crate) const SECONDS: &str = "token_verification_seconds";
 const FETCHES: &str = "token_key_fetches_total";
 const UNKNOWN_KEYS: &str = "token_unknown_keys_total";
 const FETCHED_AT: &str = "token_key_set_fetched_at_seconds";
@@ -169,73 +162,6 @@ pub fn describe() {
             MetricKind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
             MetricKind::Histogram => metrics::describe_histogram!(metric.name, metrics::Unit::Seconds, metric.help),
         }
-    }
-}
-
-/// Asks for a verdict and counts it.
-#[cfg(feature = "metrics")]
-pub(crate) fn judged(ask: impl FnOnce() -> MaybeReady<Verified>) -> MaybeReady<Verified> {
-    let start = Instant::now();
-    match ask().now() {
-        Ok(verdict) => {
-            count(&verdict, start);
-            MaybeReady::ready(verdict)
-        }
-        Err(waiting) => MaybeReady::waiting(async move {
-            let verdict = waiting.await;
-            count(&verdict, start);
-            verdict
-        }),
-    }
-}
-
-#[cfg(feature = "metrics")]
-fn count(verdict: &Result<Verified, Error>, start: Instant) {
-    let (outcome, issuer) = match verdict {
-        Ok(verified) => ("accepted", Some(&verified.shared_facts().issuer.identifier)),
-        Err(error) => (error.kind().name(), error.shared_issuer()),
-    };
-    // A clone of an `Arc`: no text is copied on the hot path.
-    let issuer = issuer.map_or(metrics::SharedString::const_str(""), |issuer| Arc::clone(issuer).into());
-    metrics::counter!(VERIFICATIONS, "outcome" => outcome, "issuer" => issuer).increment(1);
-    metrics::histogram!(SECONDS, "outcome" => outcome).record(start.elapsed());
-}
-
-#[cfg(not(feature = "metrics"))]
-#[inline]
-pub(crate) fn judged(ask: impl FnOnce() -> MaybeReady<Verified>) -> MaybeReady<Verified> {
-    ask()
-}
-
-/// Verifies a token that is not remembered, in a span of its own if anybody listens.
-#[inline]
-pub(crate) fn verification(verify: impl FnOnce() -> MaybeReady<Verified>) -> MaybeReady<Verified> {
-    let span = debug_span!("token.verify", outcome = Empty, issuer = Empty);
-    if span.is_disabled() { verify() } else { within(span, verify) }
-}
-
-#[cold]
-fn within(span: Span, verify: impl FnOnce() -> MaybeReady<Verified>) -> MaybeReady<Verified> {
-    let record = |span: &Span, verdict: &Result<Verified, crate::Error>| {
-        let (outcome, issuer) = match verdict {
-            Ok(verified) => ("accepted", Some(&*verified.shared_facts().issuer.identifier)),
-            Err(error) => (error.kind().name(), error.issuer()),
-        };
-        span.record("outcome", outcome);
-        if let Some(issuer) = issuer {
-            span.record("issuer", issuer);
-        }
-    };
-    match span.in_scope(verify).now() {
-        Ok(verdict) => {
-            record(&span, &verdict);
-            MaybeReady::ready(verdict)
-        }
-        Err(waiting) => MaybeReady::waiting(async move {
-            let verdict = waiting.instrument(span.clone()).await;
-            record(&span, &verdict);
-            verdict
-        }),
     }
 }
 
@@ -278,7 +204,7 @@ counted! {
     }
 
     /// A key set is in force.
-    keys_in_force(issuer: &str, keys: usize, now: crate::Timestamp) {
+    keys_in_force(issuer: &str, keys: usize, now: crate::base::time::Timestamp) {
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
         let (keys, at) = (keys as f64, now.as_secs() as f64);
         metrics::gauge!(KEYS, "issuer" => issuer.to_owned()).set(keys);

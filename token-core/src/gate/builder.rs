@@ -7,18 +7,21 @@ use crate::base::config_error::ConfigError;
 use crate::base::http::HttpClient;
 use crate::base::sync::ArcSwap;
 use crate::base::time::{Clock, SystemClock};
+use crate::gate::explain::Explain;
+use crate::gate::resolving::Resolving;
 use crate::gate::server::{Inner, ResourceServer};
-use crate::gate::token_cache::{TokenCache, TokenCacheSettings};
-use crate::operate::explain::Explain;
+use crate::gate::tenants::Tenants;
+use crate::gate::token_cache::TokenCache;
 use crate::policy::{IssuerPolicy, Policy};
 use crate::request::source::TokenSource;
+use crate::stores::TokenCacheSettings;
 use crate::stores::{DenyList, WhenUnreachable};
 use crate::token::audience::Audience;
 use crate::trust::compiler::{Clients, Compiler, Purpose};
 use crate::trust::issuer::Issuer;
 use crate::trust::registry::Registry;
-use crate::trust::resolver::{IssuerResolver, ResolverSettings, Resolving};
-use crate::trust::tenants::{TenantResolver, Tenants};
+use crate::trust::resolver::{IssuerResolver, ResolverSettings};
+use crate::trust::tenants::TenantResolver;
 
 /// Collects what a [`ResourceServer`] is made of. What must exist is an argument; the rest has a safe default.
 #[derive(Debug)]

@@ -6,18 +6,18 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 use crate::answer::error::{Error, ErrorKind};
+use crate::answer::maybe_ready::MaybeReady;
 use crate::base::config_error::ConfigError;
 use crate::base::time::{Clock, SystemClock, Timestamp};
-use crate::gate::maybe_ready::MaybeReady;
 use crate::gate::server::ResourceServer;
-use crate::gate::token_cache::TokenCacheSettings;
 use crate::jose::signature::digest_of;
 use crate::jose::{Algorithm, base64url};
 use crate::request::presented::Presented;
-use crate::token::verified::Verified;
+use crate::stores::TokenCacheSettings;
 use crate::trust::compiler::Purpose;
 use crate::trust::issuer::Issuer;
 use crate::verify::jwt;
+use crate::verify::verified::Verified;
 
 /// Verifies the ID tokens that an issuer gives to one client, and nothing else: an access token is refused here.
 ///

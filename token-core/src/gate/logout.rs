@@ -8,19 +8,20 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::answer::maybe_ready::MaybeReady;
 use crate::base::config_error::ConfigError;
-use crate::gate::maybe_ready::MaybeReady;
 use crate::gate::server::ResourceServer;
 use crate::request::presented::Presented;
-use crate::stores::{FirstTime, Marks, MemoryReplays, ReplayMemory, StoreError};
-use crate::token::verified::Verified;
+use crate::stores::{FirstTime, MemoryReplays, ReplayMemory, StoreError};
+use crate::token::marks::Marks;
 use crate::trust::compiler::Purpose;
 use crate::trust::issuer::Issuer;
+use crate::verify::verified::Verified;
 pub use endpoint::{LogoutAnswer, LogoutEndpoint};
 
 use crate::answer::error::{Error, ErrorKind};
 use crate::base::time::{Clock, SystemClock, Timestamp};
-use crate::gate::token_cache::TokenCacheSettings;
+use crate::stores::TokenCacheSettings;
 
 /// Verifies the logout tokens that an issuer sends to one client when a person's session ends.
 ///
@@ -233,7 +234,7 @@ mod tests {
 
     use super::*;
     use crate::jose::Algorithm;
-    use crate::signing::SigningKey;
+    use crate::jose::signing::SigningKey;
     use crate::trust::static_keys::StaticKeys;
 
     const SECRET: &[u8] = b"a secret of more than thirty-two bytes";

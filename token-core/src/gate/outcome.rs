@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::answer::error::Answer;
 use crate::answer::error::{Error, ErrorKind};
-use crate::gate::maybe_ready::MaybeReady;
+use crate::answer::maybe_ready::MaybeReady;
 use crate::gate::server::ResourceServer;
 use crate::request::presented::Presented;
 use crate::token::kind::TokenKind;
-use crate::token::verified::Verified;
+use crate::verify::verified::Verified;
 
 /// Whom a layer has let through: the one value it writes into the request, for extractors and handlers to read.
 #[derive(Clone, Debug)]

@@ -11,29 +11,31 @@ use std::sync::Arc;
 use crate::answer::challenge::Protection;
 use crate::answer::check::Check;
 use crate::answer::error::{Error, ErrorKind};
+use crate::answer::maybe_ready::MaybeReady;
 use crate::base::config_error::ConfigError;
 use crate::base::sync::ArcSwap;
 use crate::base::telemetry;
 use crate::base::time::{Clock, Timestamp};
 use crate::gate::builder::ResourceServerBuilder;
-use crate::gate::maybe_ready::MaybeReady;
+use crate::gate::explain::Explain;
+use crate::gate::resolving::Resolving;
+use crate::gate::tenants::Tenants;
 use crate::gate::token_cache::{Key, TokenCache};
+use crate::gate::verdicts;
 use crate::keys::{Answer, Fetched, KeyFetch, KeyState, Missing};
 use crate::opaque::OpaqueState;
-use crate::operate::explain::Explain;
 use crate::policy::Policy;
 use crate::request::bearer::{self, Candidate};
 use crate::request::presented::Presented;
 use crate::request::source::TokenSource;
 use crate::stores::{DenyList, WhenUnreachable};
 use crate::token::audience::Audience;
-use crate::token::verified::{Facts, Verified};
 use crate::trust::compiler::Compiler;
 use crate::trust::registry::Registry;
-use crate::trust::resolver::{self, Landed, Lookup, Resolving};
-use crate::trust::tenants::Tenants;
+use crate::trust::resolver::{self, Landed, Lookup};
 use crate::trust::trusted::TrustedIssuer;
 use crate::verify::jwt::{self, Hurdle, Lacking};
+use crate::verify::verified::{Facts, Verified};
 
 /// A resource server (RFC 6749 section 1.1): whom it believes, who it is, and the keys to check it by. Cloning it clones one `Arc`.
 ///
@@ -98,8 +100,8 @@ impl ResourceServer {
     pub fn authenticate(&self, presented: Presented<'_>) -> MaybeReady<Verified> {
         match (&self.0.follows, self.0.explain) {
             (Some(current), _) => Self(current.load_full()).authenticate(presented),
-            (None, Explain::Off) => telemetry::judged(|| self.judge(presented)),
-            (None, Explain::Log | Explain::LogAndHeader) => telemetry::judged(|| self.judge_and_explain(presented)),
+            (None, Explain::Off) => verdicts::judged(|| self.judge(presented)),
+            (None, Explain::Log | Explain::LogAndHeader) => verdicts::judged(|| self.judge_and_explain(presented)),
         }
     }
 
@@ -121,7 +123,7 @@ impl ResourceServer {
             Ok(verified) => return self.admit(verified, now),
             Err(key) => key,
         };
-        telemetry::verification(|| self.judge_anew(candidate, key, now))
+        verdicts::verification(|| self.judge_anew(candidate, key, now))
     }
 
     /// The road of a token that is not remembered.

@@ -13,7 +13,7 @@ use crate::base::http::freshness::{max_age, retry_after};
 use crate::base::http::{BoxFuture, HttpClient, HttpError, Limits};
 use crate::jose::Algorithm;
 use crate::jose::{UnusableKey, public_jwk};
-use crate::trust::registry::is_guid;
+use crate::token::naming::is_guid;
 
 /// A JSON object of certificates in PEM by `kid`, as Google publishes its older keys. The certificates are taken for the keys in them; their
 /// dates and signatures are not looked at.
@@ -249,8 +249,8 @@ mod tests {
         use crate::answer::error::ErrorKind;
         use crate::base::time::{Clock as _, SystemClock};
         use crate::gate::server::ResourceServer;
+        use crate::jose::signing::SigningKey;
         use crate::request::presented::Presented;
-        use crate::signing::SigningKey;
         use crate::trust::issuer::Issuer;
         const PRIVATE: &[u8] = include_bytes!("../../../token-test/keys/p256-1.pem");
 

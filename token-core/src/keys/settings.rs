@@ -30,15 +30,15 @@ use crate::base::time::text;
 pub struct JwksSettings {
     /// How long a set is fresh when the issuer does not say so in `Cache-Control`. Default 10 min.
     #[serde(with = "text")]
-    #[cfg_attr(feature = "schema", schemars(with = "crate::policy::schema::Span"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub fresh_for: Duration,
     /// The least fresh time whatever `Cache-Control` says, `no-store` too. Default 1 min.
     #[serde(with = "text")]
-    #[cfg_attr(feature = "schema", schemars(with = "crate::policy::schema::Span"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub min_fresh: Duration,
     /// The greatest fresh time whatever `Cache-Control` says. Default 1 h.
     #[serde(with = "text")]
-    #[cfg_attr(feature = "schema", schemars(with = "crate::policy::schema::Span"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub max_fresh: Duration,
     /// The part of the fresh time after which a request starts a refresh in the background. Default 0.8.
     pub refresh_at: f64,
@@ -47,35 +47,35 @@ pub struct JwksSettings {
     /// How long past its fresh time a set serves while the issuer cannot be reached or answers with an error of its own.
     /// Default 1 h, at most 24 h, 0 to switch it off.
     #[serde(with = "text")]
-    #[cfg_attr(feature = "schema", schemars(with = "crate::policy::schema::Span"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub stale_if_error: Duration,
     /// How many fetches for unknown keys may follow each other at once. Default 2.
     pub unknown_kid_burst: u32,
     /// How often one more fetch for an unknown key is allowed. Default 30 s.
     #[serde(with = "text")]
-    #[cfg_attr(feature = "schema", schemars(with = "crate::policy::schema::Span"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub unknown_kid_interval: Duration,
     /// How long a `kid` that a fetch did not bring is remembered as unknown. Default 30 s, 0 to switch it off.
     #[serde(with = "text")]
-    #[cfg_attr(feature = "schema", schemars(with = "crate::policy::schema::Span"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub negative_for: Duration,
     /// How many such `kid`s are remembered, as keyed hashes. Default 1024.
     pub negative_kids: usize,
     /// How long requests wait for a fetch before they get 503, counted from the start of the fetch. Default 5 s.
     #[serde(with = "text")]
-    #[cfg_attr(feature = "schema", schemars(with = "crate::policy::schema::Span"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub wait: Duration,
     /// How long a fetch may take in all, discovery included. Default 15 s. (One HTTP exchange has its own limit, 5 s.)
     #[serde(with = "text")]
-    #[cfg_attr(feature = "schema", schemars(with = "crate::policy::schema::Span"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub fetch_timeout: Duration,
     /// The pause after a first failed fetch; doubled after each further one. Default 1 s.
     #[serde(with = "text")]
-    #[cfg_attr(feature = "schema", schemars(with = "crate::policy::schema::Span"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub backoff_min: Duration,
     /// The longest such pause, also for a `Retry-After` that asks for more. Default 60 s.
     #[serde(with = "text")]
-    #[cfg_attr(feature = "schema", schemars(with = "crate::policy::schema::Span"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub backoff_max: Duration,
 }
 

@@ -17,7 +17,7 @@ use url::form_urlencoded::byte_serialize;
 use crate::base::time::Timestamp;
 use crate::jose::base64url;
 use crate::jose::signature::sha256;
-use crate::signing::SigningKey;
+use crate::jose::signing::SigningKey;
 
 /// How long a client assertion is good for.
 const ASSERTION_LIFE: Duration = Duration::from_secs(60);

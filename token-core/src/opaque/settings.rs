@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::OpaqueVerifier;
 use crate::base::config_error::ConfigError;
+use crate::base::config_error::parse_url;
 use crate::base::http::HttpClient;
 use crate::opaque::client_authentication::ClientAuthentication;
 use crate::stores::{AnswerStore, MemoryAnswers};
 use crate::token::audience::Audience;
-use crate::trust::issuer::parse_url;
 
 /// How the opaque tokens of one issuer are verified: whom to ask, which tokens to show there, how long an answer holds.
 /// Give it to [`Issuer::opaque_tokens`](crate::Issuer::opaque_tokens) or [`Issuer::without_keys`](crate::Issuer::without_keys).

@@ -17,7 +17,7 @@ use crate::base::time::Timestamp;
 use crate::stores::StoreError;
 use crate::token::audience::Audience;
 use crate::token::kind::TokenKind;
-use crate::token::verified::Verified;
+use crate::verify::verified::Verified;
 
 /// So many questions may be under way at once; more tokens than that get 503.
 const MOST_QUESTIONS: usize = 512;

@@ -11,13 +11,14 @@ use serde::Serialize;
 
 use crate::answer::check::Check;
 use crate::answer::error::{Error, ErrorKind};
+use crate::answer::maybe_ready::MaybeReady;
 use crate::base::time::Timestamp;
-use crate::gate::maybe_ready::MaybeReady;
+use crate::gate::explain::Explain;
 use crate::gate::server::ResourceServer;
 use crate::policy::Policy;
 use crate::request::bearer;
 use crate::request::presented::Presented;
-use crate::token::verified::Verified;
+use crate::verify::verified::Verified;
 use look::Look;
 
 /// Why a token is accepted or refused: the gate's checks in order, each with how it ended.
@@ -168,19 +169,6 @@ impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Step").field("check", &self.check).field("state", &self.state).finish_non_exhaustive()
     }
-}
-
-/// How much a server tells about refusals while it is being developed. Off unless the operator says otherwise in code; nothing that a
-/// request holds can switch it on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Explain {
-    /// Nothing beyond the error itself.
-    #[default]
-    Off,
-    /// One event `token.explained` per refusal, with the likely cause.
-    Log,
-    /// The event, and the same words in the response header `token-explanation`.
-    LogAndHeader,
 }
 
 impl ResourceServer {

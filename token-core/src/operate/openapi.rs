@@ -115,7 +115,6 @@ mod tests {
     use super::*;
     use crate::jose::Algorithm;
     use crate::scopes;
-    use crate::token::scopes;
     use crate::trust::issuer::Issuer;
     use crate::trust::static_keys::StaticKeys;
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::{IntrospectionPolicy, IssuerPolicy, Policy, TokenCachePolicy};
 use crate::jose::Algorithms;
+use crate::stores::TokenCacheSettings;
 use crate::token::audience::Audience;
+use crate::token::naming::Naming;
 use crate::trust::issuer::{Issuer, KeysFrom};
-use crate::trust::registry::Naming;
 
 impl IssuerPolicy {
     /// What an issuer amounts to. Keys, sources and clients from code are noted, not copied.
@@ -60,9 +61,10 @@ fn names(audience: &Audience) -> Vec<String> {
     audience.ours().map(|names| names.iter().cloned().collect()).unwrap_or_default()
 }
 
-impl From<crate::TokenCacheSettings> for TokenCachePolicy {
-    fn from(settings: crate::TokenCacheSettings) -> Self {
-        settings.policy()
+impl From<TokenCacheSettings> for TokenCachePolicy {
+    fn from(settings: TokenCacheSettings) -> Self {
+        let TokenCacheSettings { entries, bytes, life, digests } = settings;
+        Self { entries, bytes, life, digests }
     }
 }
 

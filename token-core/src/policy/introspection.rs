@@ -49,15 +49,15 @@ pub struct IntrospectionPolicy {
     pub require_signed_answers: bool,
     /// How long an active answer is believed, never past `exp`. Default 60 s, at most 1 h: so long a revoked token may still work.
     #[serde(default = "active_life", with = "text")]
-    #[cfg_attr(feature = "schema", schemars(with = "schema::Span"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub active_life: Duration,
     /// How long an inactive answer is believed. Default 10 s, at most 1 h.
     #[serde(default = "inactive_life", with = "text")]
-    #[cfg_attr(feature = "schema", schemars(with = "schema::Span"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub inactive_life: Duration,
     /// How long an answer may take. Default 3 s.
     #[serde(default = "timeout", with = "text")]
-    #[cfg_attr(feature = "schema", schemars(with = "schema::Span"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub timeout: Duration,
 }
 
@@ -115,10 +115,10 @@ impl IntrospectionPolicy {
     }
 
     /// What the builder takes.
-    pub(super) fn tokens(&self) -> Result<OpaqueTokens, ConfigError> {
+    pub(crate) fn tokens(&self) -> Result<OpaqueTokens, ConfigError> {
         let wrong = |why: &dyn std::fmt::Display| ConfigError::new(format!("introspection: {why}"));
         if self.dangerously_unchecked_audience && !self.audience.is_empty() {
-            return Err(wrong(&super::build::CONTRADICTION));
+            return Err(wrong(&super::CONTRADICTION));
         }
         let secret = self.client_secret.read().map_err(|error| wrong(&error))?;
         let secret = String::from_utf8(secret).map_err(|_| wrong(&"the client's secret is not text"))?;

@@ -10,9 +10,9 @@ use http::{Request, Response};
 use serde::Serialize;
 use url::Url;
 
-use super::build::{CONTRADICTION, NOBODY_KNOWS, SEVERAL_KEYS};
 use super::describe::span;
 use super::secret::KeptSecret;
+use super::{CONTRADICTION, NOBODY_KNOWS, SEVERAL_KEYS};
 use super::{IntrospectionPolicy, IssuerPolicy, Policy};
 use crate::base::http::{BoxFuture, HttpClient, HttpError, Limits};
 use crate::jose::Algorithms;

@@ -19,7 +19,7 @@ pub struct PolicyError {
 }
 
 impl PolicyError {
-    pub(super) fn new(why: impl Into<String>) -> Self {
+    pub(crate) fn new(why: impl Into<String>) -> Self {
         Self { file: None, place: None, why: why.into() }
     }
 

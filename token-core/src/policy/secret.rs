@@ -152,7 +152,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
 }
 
 impl SharedSecret {
-    pub(super) fn kept(&self) -> KeptSecret {
+    pub(crate) fn kept(&self) -> KeptSecret {
         KeptSecret { env: self.env.clone(), file: self.file.clone(), value: self.value.clone() }
     }
 }
@@ -169,7 +169,7 @@ impl KeptSecret {
     }
 
     /// The bytes of the secret. A line break at the end of a file is not part of it.
-    pub(super) fn read(&self) -> Result<Vec<u8>, ConfigError> {
+    pub(crate) fn read(&self) -> Result<Vec<u8>, ConfigError> {
         match (&self.env, &self.file, &self.value) {
             (Some(name), None, None) => std::env::var(name)
                 .map(String::into_bytes)

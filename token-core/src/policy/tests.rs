@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::gate::reload::{Reload, Reloaded};
 use crate::gate::server::ResourceServer;
 use crate::jose::Algorithm;
 use crate::request::presented::Presented;
@@ -482,7 +483,7 @@ async fn a_bad_file_keeps_the_old_policy_and_a_good_one_takes_over() {
     let reload = Arc::new(Reload::start(&path, |builder| builder).unwrap());
     let server = reload.server();
     let sign = |issuer: &str| {
-        let key = crate::signing::SigningKey::from_secret(Algorithm::HS256, None, SECRET.as_bytes()).unwrap();
+        let key = crate::jose::signing::SigningKey::from_secret(Algorithm::HS256, None, SECRET.as_bytes()).unwrap();
         let claims = format!(r#"{{"iss": "{issuer}", "aud": "https://api.example", "exp": 4000000000}}"#);
         key.sign_jwt(r#"{"alg": "HS256"}"#, &claims).unwrap()
     };
@@ -515,7 +516,7 @@ async fn a_secret_or_a_key_set_that_was_replaced_takes_over_although_the_policy_
     let reload = Reload::start(&path, |builder| builder).unwrap();
     let server = reload.server();
     let accepts = |secret: &str| {
-        let key = crate::signing::SigningKey::from_secret(Algorithm::HS256, None, secret.as_bytes()).unwrap();
+        let key = crate::jose::signing::SigningKey::from_secret(Algorithm::HS256, None, secret.as_bytes()).unwrap();
         let claims = r#"{"iss": "https://a.example", "aud": "api", "exp": 4000000000}"#;
         let token = key.sign_jwt(r#"{"alg": "HS256"}"#, claims).unwrap();
         server.authenticate(Presented::token(&token)).now().unwrap().is_ok()

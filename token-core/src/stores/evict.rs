@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::token::verified::Facts;
-
 /// Which tokens to drop out of the caches. Give it to [`ResourceServer::evict`](crate::ResourceServer::evict).
 ///
 /// Evicting forgets, it does not deny: the next request with such a token asks the issuer again, and a JWT is verified again. To turn
@@ -42,19 +40,6 @@ impl Evict {
     #[must_use]
     pub fn client(issuer: &str, client: &str) -> Self {
         Self(What::Client { issuer: issuer.into(), client: client.into() })
-    }
-
-    /// Whether the facts are among those to drop. A token is found by its text, not here.
-    pub(crate) fn concerns(&self, facts: &Facts) -> bool {
-        let of =
-            |issuer: &str, span, expected: &str| *facts.issuer_name() == *issuer && facts.claim(span) == Some(expected);
-        let claims = &facts.claims;
-        match &self.0 {
-            What::Token(_) => false,
-            What::Subject { issuer, subject } => of(issuer, claims.subject, subject),
-            What::Session { issuer, session } => of(issuer, claims.session_id, session),
-            What::Client { issuer, client } => of(issuer, claims.client_id.or(claims.authorized_party), client),
-        }
     }
 }
 

@@ -5,11 +5,12 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, PoisonError};
 
-use super::{Deny, DenyList, DenyLookup, Marks, StoreError};
+use super::{Deny, DenyList, DenyLookup, StoreError};
 use crate::base::http::BoxFuture;
 use crate::base::sync::atomic::{AtomicUsize, Ordering};
 use crate::base::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::base::time::Timestamp;
+use crate::token::marks::Marks;
 
 /// How many entries a list has room for unless it is told otherwise.
 const ROOM: usize = 100_000;

@@ -207,7 +207,7 @@ impl<'de> Deserialize<'de> for Rule {
     }
 }
 
-/// A rule as a type, so that a handler's signature says what it asks for. Declare them with [`scopes!`](crate::token::scopes!).
+/// A rule as a type, so that a handler's signature says what it asks for. Declare them with [`scopes!`](crate::scopes!).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a rule that a token can be held to",
     label = "expected a type declared with `scopes!`",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::answer::challenge::Protection;
 use crate::base::config_error::ConfigError;
+use crate::base::config_error::parse_url;
 use crate::base::http::HttpClient;
 use crate::base::sync::atomic::AtomicBool;
 use crate::base::time::Clock;
@@ -18,9 +19,9 @@ use crate::opaque::{Exchange, Kind, Opaque, OpaqueVerifier};
 use crate::token::audience::Audience;
 use crate::token::kind::TokenKind;
 use crate::token::mapping::Mapping;
+use crate::token::naming::Naming;
 use crate::trust::claim_rule::ClaimRule;
-use crate::trust::issuer::{Issuer, KeysFrom, parse_url};
-use crate::trust::registry::Naming;
+use crate::trust::issuer::{Issuer, KeysFrom};
 use crate::trust::trusted::{Accepts, TrustedIssuer};
 
 /// More than this hides a wrong clock instead of tolerating a skewed one.

@@ -4,17 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use url::Url;
-
-use crate::base::config_error::ConfigError;
+use crate::base::config_error::{ConfigError, parse_url};
 use crate::base::http::HttpClient;
 use crate::jose::{Algorithm, Algorithms};
 use crate::keys::{JwksSettings, KeySource};
 use crate::opaque::OpaqueTokens;
 use crate::token::audience::Audience;
 use crate::token::mapping::ClaimMapping;
+use crate::token::naming::{Naming, Template};
 use crate::trust::claim_rule::ClaimRule;
-use crate::trust::registry::{Naming, Template};
 use crate::trust::static_keys::StaticKeys;
 
 /// An issuer to trust, with its rules. Give it to [`ResourceServerBuilder::trust`](crate::ResourceServerBuilder::trust).
@@ -359,14 +357,6 @@ impl Issuer {
     pub fn jwks_settings(mut self, settings: JwksSettings) -> Self {
         self.settings = settings;
         self
-    }
-}
-
-pub(crate) fn parse_url(what: &str, text: &str) -> Result<Url, ConfigError> {
-    match Url::parse(text) {
-        Ok(url) if url.has_host() && matches!(url.scheme(), "https" | "http") => Ok(url),
-        Ok(_) => Err(ConfigError::new(format!("{what} {text}: expected an https URL"))),
-        Err(error) => Err(ConfigError::new(format!("{what} {text}: expected an absolute URL: {error}"))),
     }
 }
 

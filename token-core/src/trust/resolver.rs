@@ -1,18 +1,14 @@
 //! Issuers that are looked up when their first token comes: an unverified `iss` in, a trusted issuer or nobody out, and how much of
 //! that strangers can cause (RFC 8725 section 3.10).
 
-mod lookups;
+pub(crate) mod lookups;
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::answer::error::Error;
 use crate::base::http::BoxFuture;
-use crate::base::time::Timestamp;
-use crate::gate::server::ResourceServer;
 use crate::trust::issuer::Issuer;
-use crate::trust::registry::Naming;
 pub(crate) use lookups::{Directory, Landed, Lookup, Lookups};
 
 /// Looks issuers up: in a database of tenants, say.
@@ -89,78 +85,6 @@ impl ResolverSettings {
 
 const SOON: Duration = Duration::from_secs(1);
 
-/// Looks issuers up for a server, within bounds.
-#[derive(Clone)]
-pub(crate) struct Resolving {
-    resolver: Arc<dyn IssuerResolver>,
-    lookups: Arc<Lookups>,
-}
-
-impl Resolving {
-    pub(crate) fn new(resolver: Arc<dyn IssuerResolver>, settings: ResolverSettings) -> Self {
-        Self { resolver, lookups: Arc::new(Lookups::new(settings)) }
-    }
-
-    /// Begins to look `issuer` up, or joins those who have.
-    pub(crate) fn begin(&self, server: &ResourceServer, issuer: &str, now: Timestamp) -> Lookup {
-        self.lookups.begin(issuer, now, || Issuers { server: server.clone(), resolving: self.clone() })
-    }
-
-    /// An operator has spoken about this name: what is remembered of it does not count.
-    pub(crate) fn forget(&self, issuer: &str) {
-        self.lookups.forget(issuer);
-    }
-}
-
-impl fmt::Debug for Resolving {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Resolving").field(&self.resolver).finish()
-    }
-}
-
 pub(crate) fn unavailable() -> Error {
     Error::unavailable("the token's issuer could not be looked up", SOON)
 }
-
-/// The resolver is asked, the server's registry takes the answers.
-struct Issuers {
-    server: ResourceServer,
-    resolving: Resolving,
-}
-
-impl Directory for Issuers {
-    type Found = Issuer;
-
-    fn lookups(&self) -> &Lookups {
-        &self.resolving.lookups
-    }
-
-    fn now(&self) -> Timestamp {
-        self.server.now()
-    }
-
-    fn ask<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Issuer>, Unresolved>> {
-        self.resolving.resolver.resolve(name)
-    }
-
-    fn install(&self, name: &str, issuer: Issuer) -> Landed {
-        if issuer.identifier != name || issuer.naming != Naming::Exact {
-            tracing::error!(name: "token.resolver.mismatch", "the resolver answered with another issuer than it was asked for");
-            return Landed::Stranger;
-        }
-        match self.server.add(issuer) {
-            Ok(()) => Landed::Trusted,
-            Err(error) => {
-                tracing::error!(name: "token.resolver.unusable", %error, "the resolver answered with an issuer that cannot be trusted");
-                Landed::Unavailable
-            }
-        }
-    }
-
-    fn uninstall(&self, name: &str) {
-        self.server.remove(name);
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -19,8 +19,8 @@ use crate::token::actor::Delegation;
 use crate::token::audience::Audience;
 use crate::token::kind::{self, TokenKind};
 use crate::token::mapping::Mapping;
+use crate::token::naming::{Naming, TENANT};
 use crate::trust::claim_rule::ClaimRule;
-use crate::trust::registry::{Naming, TENANT};
 
 /// One trusted issuer.
 #[derive(Debug)]
@@ -260,7 +260,7 @@ impl TrustedIssuer {
             Some((before, after)) => issuer
                 .strip_prefix(before)
                 .and_then(|rest| rest.strip_suffix(after))
-                .is_some_and(crate::trust::registry::is_guid),
+                .is_some_and(crate::token::naming::is_guid),
             None => named == issuer,
         });
         if fits {

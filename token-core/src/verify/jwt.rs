@@ -14,10 +14,11 @@ use crate::jose::header::{self, Header, HeaderError, TokenType};
 use crate::jose::jwk_set::{KeySet, NoKey};
 use crate::jose::{Algorithm, VerificationKey};
 use crate::token::kind::{self, TokenKind};
-use crate::token::typed::Typed;
-use crate::token::verified::Facts;
-use crate::trust::registry::{Naming, Registry};
+use crate::token::naming::Naming;
+use crate::trust::registry::Registry;
 use crate::trust::trusted::TrustedIssuer;
+use crate::verify::typed::Typed;
+use crate::verify::verified::Facts;
 
 mod straight;
 #[cfg(test)]

@@ -1,4 +1,6 @@
 use super::*;
+use crate::answer::maybe_ready::MaybeReady;
+use crate::gate::verdicts::verification;
 
 fn repository(path: &str) -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)

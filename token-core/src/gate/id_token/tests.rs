@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::signing::SigningKey;
+use crate::jose::signing::SigningKey;
 use crate::trust::static_keys::StaticKeys;
 
 const SECRET: &[u8] = b"a secret of more than sixty-four bytes, long enough for HS512 as well";

@@ -102,8 +102,8 @@ mod tests {
     use crate::base::time::Clock as _;
     use crate::base::time::SystemClock;
     use crate::jose::Algorithm;
+    use crate::jose::signing::SigningKey;
     use crate::request::presented::Presented;
-    use crate::signing::SigningKey;
     use crate::stores::MemoryDenyList;
     use crate::trust::issuer::Issuer;
     use crate::trust::static_keys::StaticKeys;

@@ -20,11 +20,11 @@ use crate::opaque::introspection::judge;
 use crate::opaque::{Found, Opaque, OpaqueAnswer, OpaqueError};
 use crate::stores::{AnswerKey, AnswerTag, StoreError, StoredAnswer};
 use crate::token::kind::TokenKind;
-use crate::token::typed::Typed;
-use crate::token::verified::Facts;
-use crate::token::verified::Verified;
 use crate::trust::trusted::TrustedIssuer;
 use crate::verify::jwt::{self, Hurdle, Lacking};
+use crate::verify::typed::Typed;
+use crate::verify::verified::Facts;
+use crate::verify::verified::Verified;
 
 /// A store that takes longer is slower than asking.
 const STORE_TIMEOUT: Duration = Duration::from_millis(500);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::tests::*;
-use crate::signing::SigningKey;
+use crate::jose::signing::SigningKey;
 use crate::*;
 
 const OTHER_SECRET: &[u8] = b"another secret of more than sixty-four bytes, long enough for HS512 too";

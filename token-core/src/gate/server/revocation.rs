@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::{Inner, ResourceServer};
 use crate::answer::error::{Error, ErrorKind};
+use crate::answer::maybe_ready::MaybeReady;
 use crate::base::time::Timestamp;
-use crate::gate::maybe_ready::MaybeReady;
+use crate::gate::tenants::Tenants;
 use crate::stores::{AnswerKey, AnswerTag, Deny, DenyLookup, Evict, StoreError, What, WhenUnreachable};
-use crate::token::verified::Verified;
-use crate::trust::tenants::Tenants;
+use crate::verify::verified::{Facts, Verified};
 
 /// What a client is told to wait while a store is out of reach.
 const SOON: Duration = Duration::from_secs(1);
@@ -47,7 +47,7 @@ impl ResourceServer {
         endpoints.iter().for_each(|opaque| opaque.forget_questions());
         let dropped = server.0.cache.as_ref().map_or(0, |cache| match &what.0 {
             What::Token(token) => servers().map(|one| cache.evict_token(token, one.0.tenant.as_ref())).sum(),
-            _ => cache.evict(|facts| what.concerns(facts)),
+            _ => cache.evict(|facts| concerns(&what.0, facts)),
         });
         if endpoints.is_empty() {
             return MaybeReady::ready(Ok(dropped));
@@ -115,6 +115,19 @@ fn denied() -> Error {
 
 fn out_of_reach(what: &str, error: &StoreError) -> Error {
     Error::unavailable(format!("{what}: {error}"), SOON)
+}
+
+/// Whether the facts are among those to drop. A token is found by its text, not here.
+fn concerns(what: &What, facts: &Facts) -> bool {
+    let of =
+        |issuer: &str, span, expected: &str| *facts.issuer_name() == *issuer && facts.claim(span) == Some(expected);
+    let claims = &facts.claims;
+    match what {
+        What::Token(_) => false,
+        What::Subject { issuer, subject } => of(issuer, claims.subject, subject),
+        What::Session { issuer, session } => of(issuer, claims.session_id, session),
+        What::Client { issuer, client } => of(issuer, claims.client_id.or(claims.authorized_party), client),
+    }
 }
 
 #[cfg(test)]

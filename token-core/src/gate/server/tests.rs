@@ -8,14 +8,14 @@ use crate::answer::error::{Error, ErrorKind};
 use crate::base::time::{Clock, Timestamp};
 use crate::gate::builder::ResourceServerBuilder;
 use crate::gate::server::ResourceServer;
-use crate::gate::token_cache::TokenCacheSettings;
 use crate::jose::Algorithm;
+use crate::jose::signing::SigningKey;
 use crate::request::presented::Presented;
-use crate::signing::SigningKey;
+use crate::stores::TokenCacheSettings;
 use crate::token::audience::Audience;
-use crate::token::verified::Verified;
 use crate::trust::issuer::Issuer;
 use crate::trust::static_keys::StaticKeys;
+use crate::verify::verified::Verified;
 
 pub(super) const SECRET: &[u8] = b"a secret of more than sixty-four bytes, long enough for HS512 as well";
 pub(super) const ISSUER: &str = "https://issuer.example";

@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use super::{Inner, ResourceServer, Step, no_such_issuer, unresolved};
 use crate::answer::error::Error;
+use crate::answer::maybe_ready::MaybeReady;
 use crate::base::config_error::ConfigError;
 use crate::base::sync::ArcSwap;
 use crate::base::sync::atomic::Ordering;
 use crate::base::time::Timestamp;
-use crate::gate::maybe_ready::MaybeReady;
+use crate::gate::tenants::Tenants;
 use crate::policy::{IssuerPolicy, Policy};
 use crate::request::bearer::Candidate;
 use crate::request::presented::Presented;
-use crate::token::verified::Verified;
 use crate::trust::issuer::Issuer;
 use crate::trust::registry::Registry;
 use crate::trust::resolver::{Landed, Lookup};
-use crate::trust::tenants::Tenants;
 use crate::trust::trusted::TrustedIssuer;
+use crate::verify::verified::Verified;
 
 impl ResourceServer {
     /// Trusts one more issuer from now on; its keys are fetched in the background, or with its first token. Requests under way

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::base::time::Clock;
 use crate::jose::Algorithm;
-use crate::signing::SigningKey;
+use crate::jose::signing::SigningKey;
 use crate::trust::issuer::Issuer;
 use crate::trust::static_keys::StaticKeys;
 

@@ -14,7 +14,7 @@ use crate::base::time::Timestamp;
 /// The longest name that is looked up, in bytes.
 const LONGEST: usize = 2048;
 /// Look-ups under way at once, of different names.
-pub(super) const AT_ONCE: usize = 16;
+pub(crate) const AT_ONCE: usize = 16;
 const STRANGERS: usize = 1024;
 
 /// How a look-up ended.

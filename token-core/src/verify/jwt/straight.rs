@@ -11,9 +11,9 @@ use super::{Asked, Parts, accept};
 use crate::base::time::Timestamp;
 use crate::claims::{self, Text};
 use crate::jose::base64url::{self, SignatureBuffer};
-use crate::token::verified::Facts;
 use crate::trust::registry::Registry;
 use crate::trust::trusted::TrustedIssuer;
+use crate::verify::verified::Facts;
 
 /// # Errors
 /// What the key has said, where it was asked, for the long road to go by.

@@ -12,17 +12,17 @@ use super::super::tests::{AUDIENCE, Gate, ISSUER, NOW, issuer, sign, token};
 use crate::answer::error::{Error, ErrorKind};
 use crate::base::http::{BoxFuture, HttpClient, HttpError, Limits};
 use crate::base::time::Timestamp;
-use crate::gate::token_cache::TokenCacheSettings;
 use crate::opaque::client_authentication::ClientAuthentication;
 use crate::opaque::{OpaqueAnswer, OpaqueError, OpaqueTokens, OpaqueVerifier};
 use crate::request::presented::Presented;
 use crate::stores::Deny;
+use crate::stores::TokenCacheSettings;
 use crate::stores::{
     AnswerKey, AnswerStore, AnswerTag, Evict, MemoryAnswers, MemoryDenyList, StoreError, StoredAnswer,
 };
 use crate::token::audience::Audience;
-use crate::token::verified::Verified;
 use crate::trust::issuer::Issuer;
+use crate::verify::verified::Verified;
 
 const ENDPOINT: &str = "https://issuer.example/introspect";
 

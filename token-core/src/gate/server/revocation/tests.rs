@@ -8,9 +8,10 @@ use crate::answer::error::ErrorKind;
 use crate::base::http::BoxFuture;
 use crate::base::time::Timestamp;
 use crate::gate::server::ResourceServer;
-use crate::gate::token_cache::TokenCacheSettings;
 use crate::request::presented::Presented;
-use crate::stores::{Deny, DenyList, DenyLookup, Evict, Marks, MemoryDenyList, StoreError, WhenUnreachable};
+use crate::stores::TokenCacheSettings;
+use crate::stores::{Deny, DenyList, DenyLookup, Evict, MemoryDenyList, StoreError, WhenUnreachable};
+use crate::token::marks::Marks;
 
 const LATER: Timestamp = Timestamp::from_secs(NOW + 3600);
 

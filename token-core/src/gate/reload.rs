@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Change, Policy, PolicyError};
 use crate::base::file;
 use crate::base::sync::ArcSwap;
 use crate::gate::server::Inner;
 use crate::jose::signature::sha256;
+use crate::policy::{Change, Policy, PolicyError};
 use crate::trust::compiler::Compiler;
 use crate::trust::registry::Registry;
 

@@ -3,13 +3,13 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use serde_json::json;
 use tokio::sync::Notify;
 
-use super::lookups::AT_ONCE;
 use super::*;
 use crate::answer::error::ErrorKind;
 use crate::base::time::Clock;
 use crate::jose::Algorithm;
+use crate::jose::signing::SigningKey;
 use crate::request::presented::Presented;
-use crate::signing::SigningKey;
+use crate::trust::resolver::lookups::AT_ONCE;
 use crate::trust::static_keys::StaticKeys;
 
 const SECRET: &[u8] = b"a secret of more than thirty-two bytes";

@@ -2,18 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{IssuerPolicy, Policy, PolicyError, TokenCachePolicy};
 use crate::base::config_error::ConfigError;
 use crate::gate::builder::ResourceServerBuilder;
 use crate::gate::server::ResourceServer;
-use crate::gate::token_cache::TokenCacheSettings;
+use crate::policy::{CONTRADICTION, IssuerPolicy, NOBODY_KNOWS, Policy, PolicyError, SEVERAL_KEYS};
 use crate::token::audience::Audience;
 use crate::trust::issuer::Issuer;
 use crate::trust::static_keys::StaticKeys;
-
-pub(super) const SEVERAL_KEYS: &str = "expected at most one of jwks_uri, jwks_file, secret and without_keys";
-pub(super) const NOBODY_KNOWS: &str = "without_keys needs introspection: nobody else could say whether a token is good";
-pub(super) const CONTRADICTION: &str = "audience and dangerously_unchecked_audience contradict each other";
 
 impl Policy {
     /// The builder with all of this said to it, for what no text can say: a clock, an HTTP client.
@@ -88,12 +83,6 @@ impl IssuerPolicy {
         Ok(self.with_rules(issuer))
     }
 
-    /// How many places are named that keys could come from.
-    pub(super) fn key_sources(&self) -> usize {
-        let sources = [self.jwks_uri.is_some(), self.jwks_file.is_some(), self.secret.is_some(), self.without_keys];
-        sources.iter().filter(|given| **given).count()
-    }
-
     fn with_keys(&self) -> Result<Issuer, ConfigError> {
         let name = self.issuer.clone();
         if self.without_keys {
@@ -137,12 +126,5 @@ impl IssuerPolicy {
             (self.allow_private_addresses, Issuer::allow_private_addresses),
         ];
         switches.into_iter().filter(|(on, _)| *on).fold(issuer, |issuer, (_, switch)| switch(issuer))
-    }
-}
-
-impl From<TokenCachePolicy> for TokenCacheSettings {
-    fn from(policy: TokenCachePolicy) -> Self {
-        let settings = Self::default().entries(policy.entries).bytes(policy.bytes).life(policy.life);
-        if policy.digests { settings.keep_digests() } else { settings }
     }
 }

@@ -6,13 +6,14 @@ use tokio::sync::Notify;
 use super::*;
 use crate::answer::check::Check;
 use crate::base::time::Clock;
-use crate::gate::token_cache::TokenCacheSettings;
 use crate::jose::Algorithm;
-use crate::signing::SigningKey;
+use crate::jose::signing::SigningKey;
+use crate::request::presented::RequestView;
+use crate::stores::TokenCacheSettings;
 use crate::stores::{Deny, Evict, MemoryDenyList};
-use crate::token::verified::Verified;
 use crate::trust::claim_rule::ClaimRule;
 use crate::trust::static_keys::StaticKeys;
+use crate::verify::verified::Verified;
 
 const NOW: i64 = 1_800_000_000;
 /// The issuer that the tenants `shared-1` and `shared-2` have in common: their organisations tell their tokens apart.

@@ -6,7 +6,7 @@ use crate::claims::{Claims, Names, Text};
 use crate::token::kind::{self, TokenKind};
 use crate::trust::trusted::TrustedIssuer;
 
-use super::Opaque;
+use crate::opaque::Opaque;
 
 impl TrustedIssuer {
     /// Asked of every answer and again on each use of a cached one. `exp`, `nbf` and `iss` may be absent from an answer; where they are

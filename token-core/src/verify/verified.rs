@@ -12,13 +12,13 @@ use crate::base::telemetry;
 use crate::base::time::Timestamp;
 use crate::claims::{Claims, List, Names, Span, Text};
 use crate::jose::VerificationKey;
-use crate::stores::Marks;
 use crate::token::actor::Actor;
 use crate::token::kind::TokenKind;
+use crate::token::marks::Marks;
+use crate::token::naming::Naming;
 use crate::token::scopes::{Rule, Scopes};
-use crate::token::typed::Typed;
-use crate::trust::registry::Naming;
 use crate::trust::trusted::{Extra, TrustedIssuer};
+use crate::verify::typed::Typed;
 
 /// A verified token. Cloning it clones one `Arc`.
 ///
