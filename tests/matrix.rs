@@ -194,7 +194,8 @@ async fn a_logout_request_gets_the_same_answer_in_both_frameworks() {
     let table = [
         (good("axum"), good("actix"), 204, ""),
         (spent.clone(), of("actix-2", "actix"), 204, ""),
-        (spent.clone(), spent, 400, r#"{"error":"invalid_request"}"#),
+        // The issuer has lost the answer and asks again: it gets the same one.
+        (spent.clone(), spent, 204, ""),
         ("logout_token=x".into(), "logout_token=x".into(), 400, r#"{"error":"invalid_request"}"#),
         (String::new(), String::new(), 400, r#"{"error":"invalid_request"}"#),
     ];

@@ -51,6 +51,17 @@ pub(crate) enum Missing<'a> {
     SameKid(&'a str),
 }
 
+/// Which set a request looked into: its address, to tell it from its successor and for nothing else. Clocks are too coarse for that: a key
+/// can be published, asked for and missed within one tick of a fetch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Looked(usize);
+
+impl Looked {
+    pub(crate) fn into(set: Option<&KeySet>) -> Self {
+        Self(set.map_or(0, |set| std::ptr::from_ref(set).addr()))
+    }
+}
+
 /// What to do about something missing.
 #[derive(Debug)]
 pub(crate) enum Answer {
@@ -157,12 +168,11 @@ impl Keys {
         }
     }
 
-    /// What to do when the set in force lacks what a token needs. `now` is when the request began, before it looked
-    /// into [`current`](Self::current): a set that landed since then is worth a second look and no fetch.
-    pub(crate) fn missing(&self, what: Missing<'_>, now: Timestamp) -> Answer {
+    /// What to do when a set lacks what a token needs. `looked` is the set: one that has succeeded it is worth a second look and no fetch.
+    pub(crate) fn missing(&self, what: Missing<'_>, looked: Looked, now: Timestamp) -> Answer {
         match self {
             Self::Fixed(_) => Answer::UnknownKey,
-            Self::Remote(cache) => cache.missing(what, now),
+            Self::Remote(cache) => cache.missing(what, looked, now),
         }
     }
 

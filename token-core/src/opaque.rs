@@ -90,9 +90,21 @@ impl OpaqueError {
         }
     }
 
-    /// Whether it says something about the endpoint and not about this one question.
+    /// Whether it says something about the endpoint, and not about this one token: no connection, no answer in time, a server error, a
+    /// request to slow down, a client that is not accepted. What a token can bring about by its size, its letters or its owner's claims
+    /// (431, a firewall's 403, an answer above the size limit, an answer that is not the protocol's) is never held against the endpoint.
     pub(crate) fn is_outage(&self) -> bool {
-        !matches!(self, Self::Status { status: 400 | 404..=428, .. })
+        match self {
+            Self::Http(error) => !matches!(error, HttpError::TooLarge { .. }),
+            Self::Status { status, .. } => matches!(status, 401 | 408 | 425 | 429 | 500..=599),
+            Self::Timeout | Self::Misconfigured(_) => true,
+            Self::Unusable(_) => false,
+        }
+    }
+
+    /// Whether the endpoint has not seen the token at all.
+    pub(crate) fn is_of_the_connection(&self) -> bool {
+        matches!(self, Self::Http(HttpError::Connect(_) | HttpError::Forbidden(_)))
     }
 
     /// The word for events and metrics.

@@ -91,7 +91,7 @@ where
                             State::Queued { parked: Some(parked) }
                         }
                         Err(error) => {
-                            let refusal = Some(Refusal::new(error, parked.request.headers()));
+                            let refusal = Some(Refusal::new(error, &parked.request));
                             State::Refused { refusal }
                         }
                     }

@@ -43,7 +43,8 @@
 //! 2. A request that does not pass never reaches the inner service, and holds no place in it while a key is fetched.
 //! 3. Statuses, `WWW-Authenticate` and `Retry-After` come from the table of [`ErrorKind`](token_core::ErrorKind); the body is a problem
 //!    document (RFC 9457) unless [`TokenLayer::rejection`] writes another. The [`Error`] is in the response's extensions.
-//! 4. A gRPC request (`content-type: application/grpc…`) is answered as gRPC: HTTP status 200, `grpc-status` and `grpc-message`, no body.
+//! 4. A gRPC call (`content-type: application/grpc…`, POST over HTTP/2 to `/service/method`; gRPC-Web over any version) is answered as
+//!    gRPC: HTTP status 200, `grpc-status` and `grpc-message`, no body. The media type alone makes no call.
 //! 5. Each refusal is logged once, by the [`TokenLayer`], also where an extractor, a [`ScopeLayer`] or a handler refuses.
 //!
 //! # The order of layers

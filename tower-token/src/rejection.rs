@@ -1,6 +1,6 @@
 //! An `Error` in, an HTTP response with the table's status and fields out (RFC 6750 section 3, RFC 9110 sections 10.2.3 and 11.6.1).
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use token_core::{Answer, Error, Refusals};
 
 use crate::body::ResponseBody;
@@ -66,7 +66,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn new(error: Error, request: &HeaderMap) -> Self {
+    pub(crate) fn new<B>(error: Error, request: &Request<B>) -> Self {
         Self { error, grpc: grpc::media_type(request) }
     }
 

@@ -75,7 +75,7 @@ where
             Ok(()) => State::Inner { future: self.inner.call(request) },
             Err(error) => {
                 release(&mut self.inner);
-                State::Refused { refusal: Some(Refusal::new(error, request.headers())) }
+                State::Refused { refusal: Some(Refusal::new(error, &request)) }
             }
         };
         ScopeFuture { state }

@@ -47,7 +47,7 @@ where
             }
             Ok(Err(error)) => {
                 release(&mut self.inner);
-                ResponseFuture::refused(Refusal::new(error, request.headers()), refusals)
+                ResponseFuture::refused(Refusal::new(error, &request), refusals)
             }
             Err(waiting) => {
                 release(&mut self.inner);

@@ -2,6 +2,7 @@
 
 mod endpoint;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,17 +96,14 @@ impl LogoutVerifier {
     /// # Errors
     /// [`ErrorKind::InvalidRequest`] when the field is not there exactly once; as [`LogoutVerifier::verify`].
     pub fn receive(&self, form: &[u8]) -> MaybeReady<Logout> {
-        let mut tokens = url::form_urlencoded::parse(form).filter(|(name, _)| name == "logout_token");
-        match (tokens.next(), tokens.next()) {
-            (Some((_, token)), None) => self.verify(&token),
-            _ => MaybeReady::ready(Err(Error::new(
-                ErrorKind::InvalidRequest,
-                "expected a form with the field logout_token, once",
-            ))),
+        match token_of(form) {
+            Ok(token) => self.verify(&token),
+            Err(error) => MaybeReady::ready(Err(error)),
         }
     }
 
-    /// Verifies a logout token.
+    /// Verifies a logout token, and remembers it: a second time it is refused. End the session in any case once this has answered; where that
+    /// may fail, a [`LogoutEndpoint`] does both in the right order.
     ///
     /// # Errors
     /// As [`ResourceServer::authenticate`]; [`ErrorKind::ClaimsMismatch`] when a claim is not what a logout token has,
@@ -124,16 +122,43 @@ impl LogoutVerifier {
     }
 
     fn check(&self, verified: Verified) -> MaybeReady<Logout> {
-        let (token, until) = match self.check_claims(&verified) {
-            Ok(once) => once,
+        let proof = match self.prove(verified) {
+            Ok(proof) => proof,
             Err(error) => return MaybeReady::ready(Err(error)),
         };
-        match self.seen.first_time(token, until, self.clock.now()) {
-            FirstTime::Known(answer) => MaybeReady::ready(first_time(answer).map(|()| Logout(verified))),
-            FirstTime::Ask(question) => {
-                MaybeReady::waiting(async move { first_time(question.await).map(|()| Logout(verified)) })
-            }
+        let once = |first: bool, logout: Logout| match first {
+            true => Ok(logout),
+            false => Err(Error::new(ErrorKind::Inactive, "a logout token with this jti came before")),
+        };
+        let Proof { logout, digest, until } = proof;
+        match self.remember(digest, until).now() {
+            Ok(answer) => MaybeReady::ready(answer.and_then(|first| once(first, logout))),
+            Err(waiting) => MaybeReady::waiting(async move { once(waiting.await?, logout) }),
         }
+    }
+
+    /// Verifies the form of a logout request, but for step 8: whether its token came before is for the caller to ask, once the session
+    /// has ended.
+    pub(crate) async fn receive_unremembered(&self, form: &[u8]) -> Result<Proof, Error> {
+        let token = token_of(form)?;
+        let verified = self.server.authenticate(Presented::token(&token)).await?;
+        self.prove(verified)
+    }
+
+    /// Step 8: writes down that the token came. Whether it came for the first time.
+    pub(crate) fn remember(&self, digest: [u8; 32], until: Timestamp) -> MaybeReady<bool> {
+        let unknown = |error: StoreError| {
+            Error::unavailable(format!("the memory of logout tokens: {error}"), Duration::from_secs(60))
+        };
+        match self.seen.first_time(digest, until, self.clock.now()) {
+            FirstTime::Known(answer) => MaybeReady::ready(answer.map_err(unknown)),
+            FirstTime::Ask(question) => MaybeReady::waiting(async move { question.await.map_err(unknown) }),
+        }
+    }
+
+    fn prove(&self, verified: Verified) -> Result<Proof, Error> {
+        let (digest, until) = self.check_claims(&verified)?;
+        Ok(Proof { logout: Logout(verified), digest, until })
     }
 
     /// What step 8 asks about: the token's digest, and until when it has to be remembered.
@@ -163,16 +188,32 @@ impl LogoutVerifier {
         let Some(digest) = marks else {
             return refuse("a logout token has jti, this one does not");
         };
-        let until = verified.expires_at().unwrap_or(now).saturating_add(LEEWAY);
+        // A token that never ends would have to be remembered for ever: it is one for a day.
+        let end = match (verified.expires_at(), verified.issued_at()) {
+            (Some(end), _) => end,
+            (None, issued) => issued.unwrap_or(now).saturating_add(LONGEST_WITHOUT_EXPIRY),
+        };
+        if verified.expires_at().is_none() && now >= end.saturating_add(LEEWAY) {
+            return Err(Error::new(ErrorKind::Expired, "a logout token without exp is good for a day after iat"));
+        }
+        let until = end.saturating_add(LEEWAY);
         Ok((digest, until))
     }
 }
 
-fn first_time(answer: Result<bool, StoreError>) -> Result<(), Error> {
-    match answer {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Error::new(ErrorKind::Inactive, "a logout token with this jti came before")),
-        Err(error) => Err(Error::unavailable(format!("the memory of logout tokens: {error}"), Duration::from_secs(60))),
+/// A logout token that is good, if it did not come before: its digest, and until when that has to be remembered.
+pub(crate) struct Proof {
+    pub(crate) logout: Logout,
+    pub(crate) digest: [u8; 32],
+    pub(crate) until: Timestamp,
+}
+
+/// The form's field `logout_token`, which has to be there exactly once.
+fn token_of(form: &[u8]) -> Result<Cow<'_, str>, Error> {
+    let mut tokens = url::form_urlencoded::parse(form).filter(|(name, _)| name == "logout_token");
+    match (tokens.next(), tokens.next()) {
+        (Some((_, token)), None) => Ok(token),
+        _ => Err(Error::new(ErrorKind::InvalidRequest, "expected a form with the field logout_token, once")),
     }
 }
 
@@ -185,6 +226,9 @@ impl fmt::Debug for LogoutVerifier {
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 /// At least what an issuer's own leeway may be, so that a token is never forgotten while it is still good.
 const LEEWAY: Duration = Duration::from_secs(300);
+
+/// For how long after `iat` a logout token without `exp` is good, where tokens without `exp` are accepted at all.
+const LONGEST_WITHOUT_EXPIRY: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Deserialize)]
 struct LogoutClaims {
@@ -374,5 +418,31 @@ mod tests {
         let verifier = verifier().replay_memory(MemoryReplays::with_capacity(1));
         assert!(ask(&verifier, &token(None, json!({}))).is_ok());
         assert_eq!(ask(&verifier, &token(None, json!({"jti": "2"}))).unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn a_logout_token_without_expiry_is_good_for_a_day_and_remembered_for_longer() {
+        let issuer = || {
+            Issuer::with_keys("https://i/", StaticKeys::secret(Algorithm::HS256, SECRET).unwrap())
+                .unwrap()
+                .dangerously_accept_tokens_without_expiry()
+        };
+        #[derive(Clone, Debug, Default)]
+        struct Hands(Arc<std::sync::atomic::AtomicI64>);
+        impl Clock for Hands {
+            fn now(&self) -> Timestamp {
+                Timestamp::from_secs(NOW + self.0.load(std::sync::atomic::Ordering::Relaxed))
+            }
+        }
+        let hands = Hands::default();
+        let verifier = LogoutVerifier::with_clock("app", issuer(), hands.clone()).unwrap();
+        let endless = token(None, json!({"exp": null}));
+        assert!(ask(&verifier, &endless).is_ok());
+        for (later, expected) in
+            [(301, ErrorKind::Inactive), (86_400, ErrorKind::Inactive), (86_701, ErrorKind::Expired)]
+        {
+            hands.0.store(later, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(ask(&verifier, &endless).unwrap_err().kind(), expected, "{later} s later");
+        }
     }
 }

@@ -22,7 +22,7 @@ use crate::gate::resolving::Resolving;
 use crate::gate::tenants::Tenants;
 use crate::gate::token_cache::{Key, TokenCache};
 use crate::gate::verdicts;
-use crate::keys::{Answer, Fetched, KeyFetch, KeyState, Missing};
+use crate::keys::{Answer, Fetched, KeyFetch, KeyState, Looked, Missing};
 use crate::opaque::OpaqueState;
 use crate::policy::Policy;
 use crate::request::bearer::{self, Candidate};
@@ -320,7 +320,7 @@ impl Inner {
             Err(Hurdle::Refused(error)) => Err(error.into()),
             Err(Hurdle::Stranger(issuer)) if self.resolving.is_some() => Err(Step::Resolve(issuer)),
             Err(Hurdle::Stranger(_)) => Err(no_such_issuer().into()),
-            Err(Hurdle::Key { issuer, lacking }) => Err(missing_key(&issuer, &lacking, now)),
+            Err(Hurdle::Key { issuer, lacking, looked }) => Err(missing_key(&issuer, &lacking, looked, now)),
             Err(Hurdle::Ask { issuer }) => Err(Step::Ask(issuer, None)),
         }
     }
@@ -347,14 +347,14 @@ fn still_good(facts: &Facts, now: Timestamp) -> bool {
     }
 }
 
-fn missing_key(issuer: &TrustedIssuer, lacking: &Lacking, now: Timestamp) -> Step {
+fn missing_key(issuer: &TrustedIssuer, lacking: &Lacking, looked: Looked, now: Timestamp) -> Step {
     let (what, kind) = match lacking {
         Lacking::Set => (Missing::Set, ErrorKind::UnknownKey),
         Lacking::Kid(kid) => (Missing::Kid(kid), ErrorKind::UnknownKey),
         Lacking::NoKid => (Missing::NoKid, ErrorKind::UnknownKey),
         Lacking::SameKid(kid) => (Missing::SameKid(kid), ErrorKind::BadSignature),
     };
-    match issuer.keys.missing(what, now) {
+    match issuer.keys.missing(what, looked, now) {
         Answer::UnknownKey => Step::Refused(no_such_key(kind).about(&issuer.identifier)),
         Answer::Unavailable { retry_after } => Step::Refused(no_keys(retry_after).about(&issuer.identifier)),
         Answer::Wait(fetch) => Step::Wait(fetch, kind, Arc::clone(&issuer.identifier)),

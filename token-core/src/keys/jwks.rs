@@ -17,7 +17,7 @@ use super::refresh::{Decision, FlightId, Landing, Question, State, Why, decide};
 use super::settings::JwksSettings;
 use super::source::{FetchError, FetchedKeys, KeySource};
 use super::state::{KeyState, KeyStatus, KeysUnavailable};
-use super::{Answer, Fetched, KeyFetch, Missing};
+use super::{Answer, Fetched, KeyFetch, Looked, Missing};
 use crate::base::sync::atomic::{AtomicI64, Ordering};
 use crate::base::sync::{AbortHandle, ArcSwapOption, Handle, Mutex, MutexGuard, watch};
 use crate::base::telemetry;
@@ -134,7 +134,7 @@ impl JwksCache {
     #[inline(never)]
     fn refresh(&self, now: Timestamp) {
         if !self.source.idle() {
-            self.ask(now, Question::Use);
+            self.ask(now, Question::Use, None);
         }
     }
 
@@ -143,14 +143,15 @@ impl JwksCache {
         self.source.wanted(kid);
     }
 
-    pub(super) fn missing(&self, what: Missing<'_>, now: Timestamp) -> Answer {
+    /// `looked` is the set that lacks it.
+    pub(super) fn missing(&self, what: Missing<'_>, looked: Looked, now: Timestamp) -> Answer {
         let (question, key) = match what {
             Missing::Set => (Question::MissingSet, 0),
             Missing::Kid(kid) => keyed(Question::MissingKey, self.secret.hash_one(("kid", kid))),
             Missing::NoKid => keyed(Question::MissingKey, self.secret.hash_one("no kid")),
             Missing::SameKid(kid) => keyed(Question::MissingNewerKey, self.secret.hash_one(("same kid", kid))),
         };
-        let (decision, progress) = self.ask(now, question);
+        let (decision, progress) = self.ask(now, question, Some(looked));
         if !matches!(what, Missing::Set) {
             let outcome = match decision {
                 Decision::Start(_) => "fetch_started",
@@ -184,9 +185,20 @@ impl JwksCache {
     }
 
     /// Puts a question to the state and starts the fetch it may decide on. Whoever asks does not wait here.
-    fn ask(&self, now: Timestamp, question: Question) -> (Decision, Option<watch::Receiver<Progress>>) {
+    fn ask(
+        &self,
+        now: Timestamp,
+        question: Question,
+        looked: Option<Looked>,
+    ) -> (Decision, Option<watch::Receiver<Progress>>) {
         let runtime = Handle::try_current().ok();
         let mut inner = self.lock();
+        // What is missing from a set that has been succeeded may be in the one in force: it is that one which the asker lacks. Sets
+        // are stored under the lock, so none lands between this and the decision.
+        let question = match looked {
+            Some(looked) if looked != Looked::into(self.set.load().as_deref()) => Question::MissingSet,
+            _ => question,
+        };
         // A fetch that nobody can carry out is not begun.
         let before = runtime.is_none().then(|| inner.state.clone());
         let decision = decide(&mut inner.state, &self.settings, now, question);
@@ -354,7 +366,7 @@ impl JwksCache {
             return Ok(());
         }
         let now = self.now();
-        let end = match self.missing(Missing::Set, now) {
+        let end = match self.missing(Missing::Set, Looked::default(), now) {
             Answer::Wait(fetch) => fetch.await,
             Answer::Unavailable { retry_after } => Fetched::Unavailable { retry_after },
             Answer::UnknownKey => Fetched::Updated,

@@ -20,8 +20,6 @@ use self::bucket::Bucket;
 use super::settings::JwksSettings;
 use crate::base::time::Timestamp;
 
-/// A set that landed after a request began may not have been seen by it. Requests older than this are not expected.
-const REQUEST_LIFE: Duration = Duration::from_secs(10);
 /// What a client is told to wait when the end of a flight is all there is to wait for.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -238,10 +236,6 @@ impl State {
     fn missing_key(&mut self, settings: &JwksSettings, now: Timestamp, key: u64, known: bool) -> Decision {
         if !self.usable(now) {
             return self.missing_set(now);
-        }
-        // Landed after the request began: what the request looked into may have been the set before.
-        if self.held.is_some_and(|held| held.fetched_at >= now && held.fetched_at.since(now) < REQUEST_LIFE) {
-            return Decision::Look;
         }
         if self.absent.holds(key, now, settings.negative_for) {
             return Decision::Unknown(Why::Remembered);

@@ -54,6 +54,7 @@ pub(crate) struct Compiled {
     pub(crate) timeout: Duration,
     pub(crate) store: Arc<dyn AnswerStore>,
     pub(crate) local_life: Duration,
+    pub(crate) max_token: usize,
 }
 
 /// Whom to ask.
@@ -67,6 +68,8 @@ pub(crate) enum Kind {
 
 /// Answers may be believed this long at most: a cache is no substitute for a token's own life.
 const LONGEST_LIFE: Duration = Duration::from_secs(3600);
+/// What most servers take in one header field.
+const LARGEST_TOKEN: usize = 8 * 1024;
 
 impl OpaqueTokens {
     /// RFC 7662: the introspection endpoint at this URL, asked in the name of this client.
@@ -132,6 +135,7 @@ impl OpaqueTokens {
                 timeout: Duration::from_secs(3),
                 store: Arc::new(MemoryAnswers::default()),
                 local_life: Duration::ZERO,
+                max_token: LARGEST_TOKEN,
             },
         }
     }
@@ -200,6 +204,14 @@ impl OpaqueTokens {
     #[must_use]
     pub fn local_life(mut self, life: Duration) -> Self {
         self.compiled.local_life = life.min(LONGEST_LIFE);
+        self
+    }
+
+    /// The longest token, in bytes, that the endpoint is asked about; longer ones are refused as malformed without asking. Default 8 KiB:
+    /// with more than that in one field many servers answer 431, which says nothing of the token.
+    #[must_use]
+    pub fn max_token_bytes(mut self, bytes: usize) -> Self {
+        self.compiled.max_token = bytes;
         self
     }
 

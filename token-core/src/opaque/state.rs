@@ -14,7 +14,7 @@ use crate::answer::error::Error;
 use crate::base::sync::atomic::{AtomicU64, Ordering};
 use crate::base::sync::{Mutex, MutexGuard};
 use crate::base::time::Timestamp;
-use crate::stores::StoreError;
+use crate::stores::{AnswerKey, StoreError};
 use crate::token::audience::Audience;
 use crate::token::kind::TokenKind;
 use crate::verify::verified::Verified;
@@ -41,14 +41,39 @@ pub(crate) struct Opaque {
     books: Mutex<Books>,
 }
 
-#[derive(Default)]
+/// How many tokens are remembered that were good: one of them is asked about first when an endpoint may be well again.
+const GOOD: usize = 64;
+
 struct Books {
     breaker: Breaker,
+    good: [u64; GOOD],
+    next_good: usize,
     answered: u64,
     failed: u64,
     store_failures: u64,
     last_error: Option<String>,
     last_store_error: Option<String>,
+}
+
+impl Default for Books {
+    fn default() -> Self {
+        Self {
+            breaker: Breaker::default(),
+            good: [0; GOOD],
+            next_good: 0,
+            answered: 0,
+            failed: 0,
+            store_failures: 0,
+            last_error: None,
+            last_store_error: None,
+        }
+    }
+}
+
+/// Tells tokens apart without keeping them.
+fn mark(token: AnswerKey) -> u64 {
+    let (mark, _) = token.as_bytes().split_first_chunk().expect("a digest has 32 bytes");
+    u64::from_le_bytes(*mark)
 }
 
 /// What a question brought, for all who asked it.
@@ -97,23 +122,33 @@ impl Opaque {
         }
     }
 
-    pub(crate) fn permit(&self, now: Timestamp) -> Result<(), Duration> {
-        self.books().breaker.permit(now)
+    pub(crate) fn permit(&self, token: AnswerKey, now: Timestamp) -> Result<(), Duration> {
+        let mut books = self.books();
+        let was_good = books.good.contains(&mark(token));
+        books.breaker.permit(now, was_good)
     }
 
-    pub(crate) fn answered(&self) {
+    /// The endpoint has answered; `active` where it vouches for the token.
+    pub(crate) fn answered(&self, token: AnswerKey, active: bool) {
         let mut books = self.books();
+        let (mark, at) = (mark(token), books.next_good);
+        if active && !books.good.contains(&mark) {
+            books.good[at] = mark;
+            books.next_good = (at + 1) % GOOD;
+        }
         books.breaker.succeeded();
         books.answered += 1;
         books.last_error = None;
     }
 
-    pub(crate) fn failed(&self, error: &OpaqueError, now: Timestamp) {
+    pub(crate) fn failed(&self, token: AnswerKey, error: &OpaqueError, now: Timestamp) {
         let mut books = self.books();
         if error.is_outage() {
-            books.breaker.failed(now, error.retry_after());
+            // Without a connection no token was shown: each time counts.
+            let mark = if error.is_of_the_connection() { u64::MAX - books.failed } else { mark(token) };
+            books.breaker.failed(now, mark, error.retry_after());
         } else {
-            books.breaker.succeeded();
+            books.breaker.undecided(now);
         }
         books.failed += 1;
         books.last_error = Some(error.to_string());

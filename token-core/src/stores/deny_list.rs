@@ -55,9 +55,12 @@ impl Deny {
         Self::TokenId { issuer: issuer.into(), token_id: token_id.into() }
     }
 
-    /// See [`Deny::Subject`].
+    /// See [`Deny::Subject`]. `issued_until` counts to the end of its second: an issuer may write `iat` in fractions or in whole seconds, and a
+    /// token of that very second is one from before.
     #[must_use]
     pub fn subject(issuer: &str, subject: &str, issued_until: Timestamp) -> Self {
+        let second = issued_until.as_millis().div_euclid(1000);
+        let issued_until = Timestamp::from_millis(second.saturating_mul(1000).saturating_add(999));
         Self::Subject { issuer: issuer.into(), subject: subject.into(), issued_until }
     }
 

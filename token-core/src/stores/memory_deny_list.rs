@@ -216,6 +216,7 @@ mod tests {
             ("the session", token.session_id("s"), true),
             ("issued before", token.subject("ada", at(999)), true),
             ("issued in that second", token.subject("ada", at(1000)), true),
+            ("issued in a fraction of it", token.subject("ada", Some(Timestamp::from_millis(1_000_700))), true),
             ("issued after", token.subject("ada", at(1001)), false),
             ("issued nobody knows when", token.subject("ada", None), true),
             ("nothing to go by", token, false),

@@ -13,6 +13,7 @@ use crate::jose::base64url::{self, HeaderBuffer, SignatureBuffer};
 use crate::jose::header::{self, Header, HeaderError, TokenType};
 use crate::jose::jwk_set::{KeySet, NoKey};
 use crate::jose::{Algorithm, VerificationKey};
+use crate::keys::Looked;
 use crate::token::kind::{self, TokenKind};
 use crate::token::naming::Naming;
 use crate::trust::registry::Registry;
@@ -31,7 +32,7 @@ pub(crate) enum Hurdle {
     /// Of an issuer without keys: its endpoint decides.
     Ask { issuer: Arc<TrustedIssuer> },
     /// All that can be checked without a key passed; the key is not at hand.
-    Key { issuer: Arc<TrustedIssuer>, lacking: Lacking },
+    Key { issuer: Arc<TrustedIssuer>, lacking: Lacking, looked: Looked },
     /// Nobody in the registry has this name, and nothing else is wrong so far.
     Stranger(Box<str>),
 }
@@ -119,7 +120,7 @@ fn verify_by(
         if let Some(kid) = &header.kid {
             issuer.keys.wanted(kid);
         }
-        return Err(Hurdle::Key { issuer: Arc::clone(issuer), lacking: Lacking::Set });
+        return Err(Hurdle::Key { issuer: Arc::clone(issuer), lacking: Lacking::Set, looked: Looked::default() });
     };
 
     let mut kind = TokenKind::Access;
@@ -134,7 +135,7 @@ fn verify_by(
             if let Lacking::Kid(kid) = &lacking {
                 issuer.keys.wanted(kid);
             }
-            return Err(Hurdle::Key { issuer: Arc::clone(issuer), lacking });
+            return Err(Hurdle::Key { issuer: Arc::clone(issuer), lacking, looked: Looked::into(Some(&keys)) });
         }
     };
 
@@ -244,8 +245,8 @@ pub(crate) fn verify_statement(
         .ok_or_else(|| malformed(Check::Claims, "the claims are not UTF-8 in strict base64url"))?;
     let (text, untrusted) =
         claims::parse(untrusted_json, "").map_err(|error| malformed(Check::Claims, error.to_string()))?;
-    let lacking = |lacking| Hurdle::Key { issuer: Arc::clone(issuer), lacking };
-    let Some(keys) = issuer.keys.current(now) else { return Err(lacking(Lacking::Set)) };
+    let lacking = |lacking, looked| Hurdle::Key { issuer: Arc::clone(issuer), lacking, looked };
+    let Some(keys) = issuer.keys.current(now) else { return Err(lacking(Lacking::Set, Looked::default())) };
     let key = signed_by(&parts, &keys, None, |algorithm, token_type| {
         if !issuer.algorithms.contains(algorithm) {
             return Err(Error::new(ErrorKind::AlgorithmNotAllowed, "the algorithm is not agreed with this issuer"));
@@ -258,7 +259,7 @@ pub(crate) fn verify_statement(
     match key {
         Ok(_) => Ok((text, untrusted)),
         Err(Unsigned::Refused(error)) => Err(Hurdle::Refused(error)),
-        Err(Unsigned::Lacking(what)) => Err(lacking(what)),
+        Err(Unsigned::Lacking(what)) => Err(lacking(what, Looked::into(Some(&keys)))),
     }
 }
 

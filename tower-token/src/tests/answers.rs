@@ -121,6 +121,8 @@ async fn the_operators_body_takes_the_place_of_every_default_body_and_of_nothing
 #[tokio::test]
 async fn a_grpc_client_gets_a_grpc_status_with_the_challenge_as_metadata() {
     let grpc = |mut request: Request<String>| {
+        (*request.method_mut(), *request.version_mut()) = (http::Method::POST, http::Version::HTTP_2);
+        *request.uri_mut() = "/books.Books/List".parse().unwrap();
         request.headers_mut().insert(header::CONTENT_TYPE, "application/grpc+proto".parse().unwrap());
         request
     };
@@ -137,6 +139,23 @@ async fn a_grpc_client_gets_a_grpc_status_with_the_challenge_as_metadata() {
     let scoped = (layer, ScopeLayer::new("write")).layer(hello());
     let response = scoped.oneshot(grpc(get(&token("read")))).await.unwrap();
     assert_eq!((response.status().as_u16(), field(&response, "grpc-status")), (200, Some("7")));
+}
+
+#[tokio::test]
+async fn a_refusal_never_says_200_to_who_only_claims_to_speak_grpc() {
+    for (method, version) in [("GET", http::Version::HTTP_2), ("POST", http::Version::HTTP_11)] {
+        for (given, status) in [(bare(), 401), (get(&token("read")), 403)] {
+            let mut request = given;
+            *request.method_mut() = method.parse().unwrap();
+            *request.version_mut() = version;
+            *request.uri_mut() = "/books.Books/List".parse().unwrap();
+            request.headers_mut().insert(header::CONTENT_TYPE, "application/grpc".parse().unwrap());
+            let service = (TokenLayer::new(api()), ScopeLayer::new("write")).layer(hello());
+            let response = service.oneshot(request).await.unwrap();
+            assert_eq!(response.status(), status, "{method} {version:?}");
+            assert_eq!(field(&response, "grpc-status"), None);
+        }
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Logout, LogoutVerifier};
+use super::{Logout, LogoutVerifier, Proof};
 use crate::answer::error::{Error, ErrorKind};
 use crate::gate::server::ResourceServer;
 use crate::stores::{Deny, Evict};
@@ -57,10 +57,10 @@ impl LogoutEndpoint {
     /// Verifies the form of a request and logs out. For an application with sessions of its own to end, too.
     ///
     /// # Errors
-    /// As [`LogoutVerifier::receive`]; [`ErrorKind::Unavailable`] when the deny-list or a shared store is out of reach. The issuer may send
-    /// the request again then, with a new token.
+    /// As [`LogoutVerifier::receive`], but that a token which came before is carried out again and gets the same answer;
+    /// [`ErrorKind::Unavailable`] when the deny-list or a shared store is full or out of reach. The issuer may send the same request again.
     pub async fn receive(&self, form: &[u8]) -> Result<Logout, Error> {
-        let logout = self.verifier.receive(form).await?;
+        let Proof { logout, digest, until: remembered } = self.verifier.receive_unremembered(form).await?;
         let until = self.verifier.now().saturating_add(self.longest_life);
         let issuer = logout.issuer();
         let session =
@@ -77,6 +77,9 @@ impl LogoutEndpoint {
             }
             self.server.evict(evict).await?;
         }
+        // Last of all: a logout that was cut off, or that the deny-list did not take, has to be good when the issuer sends it again. A
+        // token that came before has been carried out once more, which changes nothing, and gets the answer that it got.
+        self.verifier.remember(digest, remembered).await?;
         Ok(logout)
     }
 
@@ -99,12 +102,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::base::http::BoxFuture;
     use crate::base::time::Clock as _;
     use crate::base::time::SystemClock;
+    use crate::base::time::Timestamp;
     use crate::jose::Algorithm;
     use crate::jose::signing::SigningKey;
     use crate::request::presented::Presented;
     use crate::stores::MemoryDenyList;
+    use crate::stores::StoreError;
     use crate::trust::issuer::Issuer;
     use crate::trust::static_keys::StaticKeys;
 
@@ -145,7 +151,7 @@ mod tests {
         assert_eq!(endpoint.answer(form.as_bytes()).await.status, 204);
         assert_eq!((kind(&ada1).await, kind(&ada2).await, kind(&bob).await), (Some(ErrorKind::Inactive), None, None));
         let replayed = endpoint.answer(form.as_bytes()).await;
-        assert_eq!((replayed.status, replayed.body), (400, r#"{"error":"invalid_request"}"#));
+        assert_eq!((replayed.status, replayed.body), (204, ""), "the same proof gets the same answer");
         assert_eq!(endpoint.answer(logout("b", json!({"sub": "ada"})).as_bytes()).await.status, 204);
         assert_eq!((kind(&ada2).await, kind(&bob).await), (Some(ErrorKind::Inactive), None));
         assert_eq!(endpoint.answer(b"logout_token=x").await.status, 400);
@@ -157,5 +163,46 @@ mod tests {
         assert_eq!((kind(&bob).await, kind(&silent).await), (None, None));
         assert_eq!(endpoint.clone().every_session().answer(both("d").as_bytes()).await.status, 204);
         assert_eq!((kind(&bob).await, kind(&silent).await), (Some(ErrorKind::Inactive), Some(ErrorKind::Inactive)));
+    }
+
+    /// A deny-list that can be out of reach.
+    #[derive(Clone, Debug, Default)]
+    struct Flaky(MemoryDenyList, std::sync::Arc<std::sync::atomic::AtomicBool>);
+
+    impl crate::stores::DenyList for Flaky {
+        fn look_up(&self, token: &crate::token::marks::Marks<'_>, now: Timestamp) -> crate::stores::DenyLookup {
+            self.0.look_up(token, now)
+        }
+        fn deny(&self, what: Deny, until: Timestamp) -> BoxFuture<'static, Result<(), StoreError>> {
+            if self.1.load(std::sync::atomic::Ordering::Relaxed) {
+                return Box::pin(async { Err(StoreError::Unreachable("on purpose".to_owned())) });
+            }
+            self.0.deny(what, until)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_logout_that_was_not_carried_out_is_good_when_it_comes_again() {
+        let list = Flaky::default();
+        let api = ResourceServer::builder("api").trust(issuer()).deny_list(list.clone()).build().unwrap();
+        let endpoint = LogoutEndpoint::new(LogoutVerifier::new("app", issuer()).unwrap(), api.clone());
+        let now = SystemClock.now().as_secs();
+        let access =
+            sign(&json!({"iss": "https://i/", "aud": "api", "sub": "ada", "sid": "1", "iat": now, "exp": now + 600}));
+        let form = format!(
+            "logout_token={}",
+            sign(&json!({"iss": "https://i/", "aud": "app", "sid": "1", "iat": now, "exp": now + 60, "jti": "a",
+                "events": {"http://schemas.openid.net/event/backchannel-logout": {}}}))
+        );
+        list.1.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(endpoint.answer(form.as_bytes()).await.status, 503);
+        assert!(api.authenticate(Presented::token(&access)).await.is_ok());
+        // Cut off before it was through: polled once and dropped.
+        list.1.store(false, std::sync::atomic::Ordering::Relaxed);
+        drop(Box::pin(endpoint.answer(form.as_bytes())));
+        for attempt in ["the issuer's second try", "its third: the answer was lost"] {
+            assert_eq!(endpoint.answer(form.as_bytes()).await.status, 204, "{attempt}");
+            assert!(api.authenticate(Presented::token(&access)).await.is_err(), "{attempt}");
+        }
     }
 }

@@ -44,6 +44,13 @@ impl ResourceServer {
         let Some(opaque) = &issuer.opaque else {
             return Err(self.refusal(Error::new(ErrorKind::Malformed, "nobody is there to be asked about this token")));
         };
+        if token.len() > opaque.settings.max_token {
+            let detail = format!(
+                "expected at most {} bytes in a token that an endpoint is asked about",
+                opaque.settings.max_token
+            );
+            return Err(self.refusal(Error::new(ErrorKind::Malformed, detail).about(&issuer.identifier)));
+        }
         let key = AnswerKey::new(opaque.verifier.identity(), token);
         let question = || {
             let (server, issuer, opaque) = (self.clone(), Arc::clone(issuer), Arc::clone(opaque));
@@ -109,7 +116,7 @@ impl Inner {
             }
         }
 
-        if let Err(pause) = opaque.permit(self.clock.now()) {
+        if let Err(pause) = opaque.permit(key, self.clock.now()) {
             return Found::Unavailable(pause.max(SOON));
         }
         let span = telemetry::question_span(&issuer.identifier);
@@ -118,11 +125,11 @@ impl Inner {
         let claims = match asked {
             Ok(claims) => claims,
             Err(error) => {
-                opaque.failed(&error, self.clock.now());
+                opaque.failed(key, &error, self.clock.now());
                 return Found::Unavailable(error.retry_after().unwrap_or(SOON));
             }
         };
-        opaque.answered();
+        opaque.answered(key, claims.is_some());
         let now = self.clock.now();
         let life = if claims.is_some() { opaque.settings.active_life } else { opaque.settings.inactive_life };
         let until = now.saturating_add(life);
@@ -240,9 +247,9 @@ impl Inner {
     ) -> Result<(Text, Claims), OpaqueError> {
         const UNVERIFIED: OpaqueError = OpaqueError::Unusable("its signature, algorithm or type does not hold");
         let now = self.clock.now();
-        let lacking = match jwt::verify_statement(jwt, issuer, now, &fits) {
+        let (lacking, looked) = match jwt::verify_statement(jwt, issuer, now, &fits) {
             Ok(statement) => return Ok(statement),
-            Err(Hurdle::Key { lacking, .. }) => lacking,
+            Err(Hurdle::Key { lacking, looked, .. }) => (lacking, looked),
             Err(_) => return Err(UNVERIFIED),
         };
         let what = match &lacking {
@@ -251,7 +258,7 @@ impl Inner {
             Lacking::NoKid => Missing::NoKid,
             Lacking::SameKid(kid) => Missing::SameKid(kid),
         };
-        let Answer::Wait(fetch) = issuer.keys.missing(what, now) else { return Err(UNVERIFIED) };
+        let Answer::Wait(fetch) = issuer.keys.missing(what, looked, now) else { return Err(UNVERIFIED) };
         if let Fetched::Unavailable { .. } = fetch.await {
             return Err(OpaqueError::Unusable("the keys that its signature needs are out of reach"));
         }

@@ -123,19 +123,23 @@ impl World {
         world
     }
 
+    fn looked(&self) -> Looked {
+        Looked::into(self.keys.current(self.clock.now()).as_deref())
+    }
+
     /// What the gate does with a token of this key.
     async fn verify(&self, kid: &str) -> Verdict {
         let now = self.clock.now();
-        let what = match self.keys.current(now) {
+        let (what, looked) = match self.keys.current(now) {
             Some(set) if holds(&set, kid) => return Verdict::Known,
-            Some(_) => Missing::Kid(kid),
-            None => Missing::Set,
+            Some(set) => (Missing::Kid(kid), Looked::into(Some(&set))),
+            None => (Missing::Set, Looked::default()),
         };
-        self.follow(what, now, kid).await
+        self.follow(what, looked, now, kid).await
     }
 
-    async fn follow(&self, what: Missing<'_>, now: Timestamp, kid: &str) -> Verdict {
-        let fetched = match self.keys.missing(what, now) {
+    async fn follow(&self, what: Missing<'_>, looked: Looked, now: Timestamp, kid: &str) -> Verdict {
+        let fetched = match self.keys.missing(what, looked, now) {
             Answer::UnknownKey => return Verdict::Unknown,
             Answer::Unavailable { retry_after } => return Verdict::Unavailable(retry_after),
             Answer::Wait(fetch) => fetch.await,
@@ -176,6 +180,28 @@ fn holds(set: &Snapshot<'_>, kid: &str) -> bool {
 
 async fn pass(seconds: u64) {
     sleep(Duration::from_secs(seconds)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_published_within_a_tick_of_a_fetch_is_fetched_with_its_first_token() {
+    let world = World::cold();
+    assert_eq!(world.verify("a").await, Verdict::Known);
+    let landed = world.clock.now();
+    world.issuer.published.lock().unwrap().push(("b".to_owned(), 8));
+    assert_eq!(world.clock.now(), landed, "the clock stands still");
+    assert_eq!(world.verify("b").await, Verdict::Known);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_looked_into_a_set_which_has_been_succeeded_looks_again_and_pays_for_no_fetch() {
+    let world = World::cold();
+    assert_eq!(world.verify("a").await, Verdict::Known);
+    let before = world.looked();
+    world.issuer.published.lock().unwrap().push(("b".to_owned(), 8));
+    assert_eq!(world.verify("b").await, Verdict::Known);
+    let fetches = world.issuer.fetches.load(Ordering::SeqCst);
+    assert_eq!(world.follow(Missing::Kid("b"), before, world.clock.now(), "b").await, Verdict::Known);
+    assert_eq!(world.issuer.fetches.load(Ordering::SeqCst), fetches);
 }
 
 #[tokio::test(start_paused = true)]
@@ -459,14 +485,14 @@ async fn a_key_replaced_under_its_name_is_fetched_once() {
     let world = World::warm().await;
     world.publish(&[("a", 8)]);
     let old = Arc::clone(world.keys.current(world.clock.now()).unwrap().choose(Algorithm::RS256, Some("a")).unwrap());
-    assert_eq!(world.follow(Missing::SameKid("a"), world.clock.now(), "a").await, Verdict::Known);
+    assert_eq!(world.follow(Missing::SameKid("a"), world.looked(), world.clock.now(), "a").await, Verdict::Known);
     let now = world.clock.now();
     assert!(!Arc::ptr_eq(&old, world.keys.current(now).unwrap().choose(Algorithm::RS256, Some("a")).unwrap()));
     assert!(old.is_retired());
     pass(1).await;
     for _ in 0..100 {
         assert_eq!(
-            world.follow(Missing::SameKid("a"), world.clock.now(), "a").await,
+            world.follow(Missing::SameKid("a"), world.looked(), world.clock.now(), "a").await,
             Verdict::Unknown,
             "a forged signature"
         );
@@ -479,13 +505,15 @@ async fn a_bad_signature_stays_one_when_the_issuer_is_down() {
     let world = World::warm().await;
     world.mood(Mood::Down);
     let now = world.clock.now();
-    let Answer::Wait(fetch) = world.keys.missing(Missing::SameKid("a"), now) else { panic!("a fetch is due") };
+    let Answer::Wait(fetch) = world.keys.missing(Missing::SameKid("a"), world.looked(), now) else {
+        panic!("a fetch is due")
+    };
     assert_eq!(
         fetch.await,
         Fetched::Updated,
         "the gate looks once more and refuses the signature, it does not answer 503"
     );
-    assert!(matches!(world.keys.missing(Missing::SameKid("a"), world.clock.now()), Answer::UnknownKey));
+    assert!(matches!(world.keys.missing(Missing::SameKid("a"), world.looked(), world.clock.now()), Answer::UnknownKey));
 }
 
 /// Keeps what events say.
@@ -544,7 +572,7 @@ async fn events_have_stable_names_and_never_a_kid() {
 async fn a_token_without_a_kid_costs_one_fetch_like_any_unknown_key() {
     let world = World::warm().await;
     for _ in 0..100 {
-        world.follow(Missing::NoKid, world.clock.now(), "b").await;
+        world.follow(Missing::NoKid, world.looked(), world.clock.now(), "b").await;
         sleep(Duration::from_millis(1)).await;
     }
     assert_eq!(world.fetches(), 2);
@@ -599,7 +627,7 @@ fn a_runtime_that_goes_away_strands_nobody() {
         }
     });
     let now = world.clock.now();
-    let Answer::Wait(fetch) = here.block_on(async { world.keys.missing(Missing::Set, now) }) else {
+    let Answer::Wait(fetch) = here.block_on(async { world.keys.missing(Missing::Set, Looked::default(), now) }) else {
         panic!("a fetch is under way")
     };
     there.shutdown_background();
@@ -616,8 +644,8 @@ fn without_a_runtime_keys_are_unavailable_and_nothing_panics() {
     world.keys.start();
     assert!(world.keys.current(now).is_none());
     assert!(!world.keys.alive(now));
-    assert!(matches!(world.keys.missing(Missing::Set, now), Answer::Unavailable { .. }));
-    assert!(matches!(world.keys.missing(Missing::Kid("a"), now), Answer::Unavailable { .. }));
+    assert!(matches!(world.keys.missing(Missing::Set, Looked::default(), now), Answer::Unavailable { .. }));
+    assert!(matches!(world.keys.missing(Missing::Kid("a"), world.looked(), now), Answer::Unavailable { .. }));
     assert_eq!(world.fetches(), 0);
     assert!(!world.state().fetching);
     // A runtime that turns up later finds everything in order.
@@ -653,6 +681,6 @@ fn given_keys_are_always_there_and_never_fetched() {
     let keys = Keys::fixed(KeySet::parse(document.as_bytes(), Origin::Given).unwrap());
     assert!(holds(&keys.current(Timestamp::MAX).unwrap(), "a"));
     assert!(keys.alive(Timestamp::MAX));
-    assert!(matches!(keys.missing(Missing::Kid("b"), Timestamp::EPOCH), Answer::UnknownKey));
+    assert!(matches!(keys.missing(Missing::Kid("b"), Looked::default(), Timestamp::EPOCH), Answer::UnknownKey));
     assert_eq!((keys.state(Timestamp::EPOCH).status, keys.state(Timestamp::EPOCH).keys), (KeyStatus::Fresh, 1));
 }

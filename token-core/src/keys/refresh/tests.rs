@@ -257,17 +257,6 @@ fn an_unknown_key_joins_a_fetch_under_way_and_takes_no_token() {
 }
 
 #[test]
-fn a_request_older_than_the_set_looks_again_instead_of_paying_for_a_fetch() {
-    let mut cache = Cache::filled();
-    assert!(cache.started(10, Question::MissingKey(7)));
-    cache.land(12, good(None));
-    for begun in [10, 11, 12] {
-        assert_eq!(cache.ask(begun, Question::MissingKey(7)), Decision::Look, "begun at {begun} s");
-    }
-    assert_eq!(cache.ask(13, Question::MissingKey(7)), Decision::Unknown(Why::Remembered));
-}
-
-#[test]
 fn an_unknown_key_during_an_outage_is_our_trouble() {
     let mut cache = Cache::filled();
     cache.ask(480, Question::Use);

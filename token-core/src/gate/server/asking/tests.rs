@@ -260,10 +260,59 @@ async fn after_repeated_failures_nobody_is_asked_until_a_probe_succeeds() {
     assert!(gate.api.opaque_health()[0].1.resting);
     endpoint.says("opaque", &active(json!({})));
     gate.at(1);
+    assert_eq!(gate.refusal("opaque").await, Some(ErrorKind::Unavailable), "a stranger is not the first probe");
+    gate.at(2);
     assert_eq!(gate.refusal("opaque").await, None);
     let (issuer, state) = gate.api.opaque_health().remove(0);
     assert_eq!((&*issuer, state.resting, state.answered, state.failed), (ISSUER, false, 1, 5));
     assert_eq!(state.last_error, None);
+}
+
+#[tokio::test]
+async fn what_tokens_bring_about_themselves_never_stops_the_questions_about_others() {
+    for (case, status, body) in [
+        ("a header too large", 431, String::new()),
+        ("a firewall", 403, "<html>".into()),
+        ("a body too large", 413, String::new()),
+        ("not the protocol", 200, "<html>".into()),
+    ] {
+        let endpoint = Endpoint::new();
+        let gate = gate(&endpoint, |tokens| tokens);
+        endpoint.says("good", &active(json!({})));
+        for odd in 0..20 {
+            let odd = format!("odd{odd}");
+            endpoint.answers(&odd, status, "application/json", body.clone());
+            assert!(gate.refusal(&odd).await.is_some());
+        }
+        assert_eq!(endpoint.hits(), 20, "{case}");
+        assert_eq!(gate.refusal("good").await, None, "{case}");
+    }
+    // A server error, again and again for one token, is that token's; for many tokens it is the endpoint's.
+    let endpoint = Endpoint::new();
+    let gate = gate(&endpoint, |tokens| tokens);
+    endpoint.says("good", &active(json!({}))).answers("bad", 500, "text/plain", String::new());
+    for _ in 0..20 {
+        assert_eq!(gate.refusal("bad").await, Some(ErrorKind::Unavailable));
+    }
+    assert_eq!(gate.refusal("good").await, None);
+    for token in 0..20 {
+        let token = format!("t{token}");
+        endpoint.answers(&token, 500, "text/plain", String::new());
+        gate.refusal(&token).await;
+    }
+    assert!(gate.api.opaque_health()[0].1.resting, "distinct tokens");
+}
+
+#[tokio::test]
+async fn a_token_that_no_header_has_room_for_is_refused_without_asking() {
+    let endpoint = Endpoint::new();
+    let small = gate(&endpoint, |tokens| tokens.max_token_bytes(16));
+    let usual = gate(&endpoint, |tokens| tokens);
+    assert_eq!(small.refusal(&"a".repeat(17)).await, Some(ErrorKind::Malformed));
+    assert_eq!(usual.refusal(&"a".repeat(8 * 1024 + 1)).await, Some(ErrorKind::Malformed));
+    assert_eq!(endpoint.hits(), 0);
+    assert_eq!(small.refusal(&"a".repeat(16)).await, Some(ErrorKind::Unavailable), "nobody answers, but it was asked");
+    assert_eq!(endpoint.hits(), 1);
 }
 
 #[tokio::test]
