@@ -1,5 +1,4 @@
 #![doc = include_str!("../README.md")]
-
 // Under shuttle these sources are tested from outside (`shuttle/`): nothing of them is left in a test build of their own.
 #![cfg(not(all(shuttle, test)))]
 

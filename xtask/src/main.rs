@@ -81,6 +81,14 @@ fn backends() -> Outcome {
     cargo("check -p token-core --no-default-features --features rust-crypto")?;
     cargo("test -p token-core --lib --no-default-features --features rust-crypto,reqwest")?;
     cargo("test -p token-core --lib --features rust-crypto")?;
+    // Each crate that hands the choice on, with one backend: the other one is not in its tree.
+    for package in ["tower-token", "axum-token", "actix-token", "token-client", "token-redis"] {
+        for (backend, other) in [("rust-crypto", "aws-lc-sys"), ("aws-lc-rs", "rsa")] {
+            let chosen = format!("-p {package} --no-default-features --features {backend}");
+            cargo(&format!("check {chosen}"))?;
+            step::is_absent(other, &format!("tree {chosen} --edges normal,build --prefix none --format {{p}}"))?;
+        }
+    }
     // What nothing else in the workspace turns on.
     cargo("test -p token-core --lib --features metrics,openapi,policy-toml,schema")?;
     cargo("test -p token-client --lib --features metrics")

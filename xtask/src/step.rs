@@ -41,3 +41,15 @@ pub(crate) fn has(program: &str) -> bool {
     std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
+
+/// Runs `cargo tree` with these words and fails when a package is in what it lists.
+pub(crate) fn is_absent(package: &str, words: &str) -> Outcome {
+    let output = Command::new("cargo").args(words.split_whitespace()).current_dir(root()).output();
+    let output = output.map_err(|error| format!("cargo {words}: {error}"))?;
+    let tree = String::from_utf8_lossy(&output.stdout);
+    match tree.lines().any(|line| line.split(' ').next() == Some(package)) {
+        _ if !output.status.success() => Err(format!("cargo {words}: {}", output.status)),
+        true => Err(format!("cargo {words}: {package} is in the tree")),
+        false => Ok(()),
+    }
+}
