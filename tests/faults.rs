@@ -13,8 +13,8 @@ use token_tests::evidence::note;
 
 use server::{Fault, FaultServer};
 
-/// Everything that can go wrong, with whether a set past its fresh time may serve meanwhile: it may where the issuer is out of
-/// reach or in trouble, and may not where it answers plainly that there is no such thing.
+/// Everything that can go wrong, with whether a set past its fresh time may serve meanwhile: it may wherever the answer says nothing of the
+/// keys, and may not where the issuer says that there are none.
 const TABLE: &[(&str, Fault, bool)] = &[
     ("connection refused", Fault::Refused, true),
     ("connection reset at once", Fault::ResetAtOnce, true),
@@ -35,16 +35,20 @@ const TABLE: &[(&str, Fault, bool)] = &[
     ("503", Fault::Status("503 Service Unavailable"), true),
     ("504", Fault::Status("504 Gateway Timeout"), true),
     ("429 with Retry-After", Fault::Status("429 Too Many Requests\r\nRetry-After: 7"), true),
-    ("404", Fault::Status("404 Not Found"), false),
-    ("403", Fault::Status("403 Forbidden"), false),
-    ("redirect to another host", Fault::RedirectElsewhere, false),
-    ("redirect to file:", Fault::Status("302 Found\r\nLocation: file:///etc/hostname"), false),
-    ("redirect to a cloud's metadata", Fault::Status("302 Found\r\nLocation: http://169.254.169.254/"), false),
+    ("404", Fault::Status("404 Not Found"), true),
+    ("401", Fault::Status("401 Unauthorized"), true),
+    ("408", Fault::Status("408 Request Timeout"), true),
+    ("204", Fault::Status("204 No Content"), true),
+    ("304", Fault::Status("304 Not Modified"), true),
+    ("403", Fault::Status("403 Forbidden"), true),
+    ("redirect to another host", Fault::RedirectElsewhere, true),
+    ("redirect to file:", Fault::Status("302 Found\r\nLocation: file:///etc/hostname"), true),
+    ("redirect to a cloud's metadata", Fault::Status("302 Found\r\nLocation: http://169.254.169.254/"), true),
     ("HTML", Fault::Body("<!doctype html><title>Maintenance</title>"), true),
     ("empty body", Fault::Body(""), true),
     ("JSON that breaks off", Fault::Body(r#"{"keys":[{"kty":"RSA","#), true),
     ("JSON of another kind", Fault::Body(r#"["keys"]"#), true),
-    ("no keys", Fault::Body(r#"{"keys":[]}"#), true),
+    ("no keys", Fault::Body(r#"{"keys":[]}"#), false),
     ("keys for encryption alone", Fault::Body(r#"{"keys":[{"kty":"oct","k":"AAAA"},{"kty":"AKP"}]}"#), true),
     ("a hundred thousand brackets", Fault::Brackets, true),
 ];

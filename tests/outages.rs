@@ -177,7 +177,7 @@ async fn an_issuer_that_serves_junk_keeps_the_keys_it_had() {
         |issuer| issuer.faults().at(Endpoint::Jwks).status(500),
         |issuer| issuer.faults().at(Endpoint::Jwks).oversized(),
         |issuer| issuer.faults().at(Endpoint::Jwks).gzip(),
-        |issuer| issuer.faults().at(Endpoint::Jwks).empty_set(),
+        |issuer| issuer.faults().at(Endpoint::Jwks).status(404),
     ]
     .into_iter()
     .enumerate()

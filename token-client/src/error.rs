@@ -97,9 +97,9 @@ table! {
     /// The answer is larger than the limit.
     TooLarge = "too_large", Outage, 503, "a token cannot be had right now";
     /// `token_type` is not one that was asked for.
-    WrongTokenType = "wrong_token_type", Outage, 503, "a token cannot be had right now";
+    WrongTokenType = "wrong_token_type", Ours, 500, "the server is misconfigured";
     /// `issued_token_type` is not the type that was asked for.
-    WrongIssuedType = "wrong_issued_type", Outage, 503, "a token cannot be had right now";
+    WrongIssuedType = "wrong_issued_type", Ours, 500, "the server is misconfigured";
     /// The store of refresh tokens is out of reach, or what it holds cannot be read.
     Store = "store", Outage, 503, "a token cannot be had right now";
     /// The user has not connected an account at this identity provider, or took the connection back.

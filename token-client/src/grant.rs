@@ -259,7 +259,7 @@ impl TokenRequest {
             Grant::Exchange { requested: None, .. } => Issued::AccessTokenOrJwt,
             _ => Issued::Unsaid,
         };
-        Expected { wanted: Wanted::AccessToken, issued }
+        Expected { wanted: Wanted::AccessToken, issued, refreshes: self.grant_type() == "refresh_token" }
     }
 }
 

@@ -16,6 +16,8 @@ use crate::secret::{AccessToken, IdToken, RefreshToken};
 pub struct Expected {
     pub(crate) wanted: Wanted,
     pub(crate) issued: Issued,
+    /// Whether a refresh token was sent.
+    pub(crate) refreshes: bool,
 }
 
 /// The member that must be there.
@@ -43,7 +45,7 @@ impl Expected {
     /// The answer to a grant of RFC 6749: an access token to be used as a bearer token.
     #[must_use]
     pub fn access_token() -> Self {
-        Self { wanted: Wanted::AccessToken, issued: Issued::Unsaid }
+        Self { wanted: Wanted::AccessToken, issued: Issued::Unsaid, refreshes: false }
     }
 }
 
@@ -57,7 +59,8 @@ pub struct TokenResponse {
     pub expires_at: Option<Timestamp>,
     /// The scopes that were granted, where the server says so. They may be fewer than were asked for.
     pub scope: Option<String>,
-    /// A refresh token. After a refresh: the one to use from now on.
+    /// A refresh token. After a refresh, the one to use from now on; `None` then means that the server did not rotate it and the one that was
+    /// sent goes on (RFC 6749 section 6).
     pub refresh_token: Option<RefreshToken>,
     /// An ID token. It was not verified.
     pub id_token: Option<IdToken>,
@@ -100,9 +103,22 @@ pub fn process_token_response(
     body: &[u8],
     now: Timestamp,
 ) -> Result<TokenResponse, TokenError> {
-    check_status(status, headers, body, now)?;
+    check_status(status, headers, body, now).map_err(|error| match error.kind() {
+        // Some servers say of a spent refresh token no more than 400 or 401. Whose credentials are wrong gets `invalid_client`.
+        Kind::Refused if expected.refreshes && matches!(status.as_u16(), 400 | 401) => TokenError::new(
+            Kind::InvalidGrant,
+            format!("status {status} without an error code that is known, in answer to a refresh token"),
+        )
+        .answered(status),
+        _ => error,
+    })?;
+    // A derived struct reads the array of its members, too, and no token endpoint answers with that.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(malformed("expected a JSON object as promised, found something else"));
+    }
     let answer: Success = parse(body)?;
-    if let (None, Some(code)) = (&answer.access_token, &answer.error) {
+    // Whatever else stands beside an error: the server says that it did not do what was asked.
+    if let Some(code) = &answer.error {
         return Err(refusal(status, code, answer.error_description.as_deref(), None));
     }
     check_issued_type(&expected.issued, answer.issued_token_type.as_deref())?;

@@ -89,7 +89,7 @@ impl Auth0Tenant {
     /// By [`Fault`](crate::Fault), as for every token endpoint.
     pub async fn delegate(&self, request: &DelegationRequest) -> Result<Token, TokenError> {
         let answer = self.api().send(Method::POST, &self.url(&["delegation"]), None, Some(request.body("app"))).await?;
-        let expected = Expected { wanted: Wanted::IdToken, issued: Issued::Unsaid };
+        let expected = Expected { wanted: Wanted::IdToken, issued: Issued::Unsaid, refreshes: false };
         let now = self.api().clock.now();
         Token::issued(process_token_response(&expected, answer.status(), answer.headers(), answer.body(), now)?, None)
     }

@@ -40,7 +40,7 @@ impl Auth0TokenVault {
             .parameter("subject_token_type", kind.as_str())
             .parameter("requested_token_type", REQUESTED);
         let issued = Issued::ExactlyIfSaid(TokenType::new(REQUESTED));
-        let expected = Expected { wanted: Wanted::AccessToken, issued };
+        let expected = Expected { wanted: Wanted::AccessToken, issued, refreshes: false };
         match self.0.obtain_expecting(&request, &expected).await {
             Ok(response) => Token::issued(response, None),
             // A 401 that is not about our own credentials says that no identity of the user fits the connection.

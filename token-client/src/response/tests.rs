@@ -11,7 +11,7 @@ fn process(expected: &Expected, status: u16, body: &str) -> Result<TokenResponse
 }
 
 fn exchange() -> Expected {
-    Expected { wanted: Wanted::AccessToken, issued: Issued::AccessTokenOrJwt }
+    Expected { wanted: Wanted::AccessToken, issued: Issued::AccessTokenOrJwt, refreshes: false }
 }
 
 #[test]
@@ -50,11 +50,12 @@ fn a_lifetime_may_be_missing_or_text_but_never_nonsense() {
 }
 
 #[test]
-fn every_bad_success_is_the_servers_fault() {
+fn a_bad_success_is_the_servers_fault_unless_it_can_never_be_right() {
     for (body, kind) in [
         ("", Kind::Malformed),
         ("<!doctype html><title>canary</title>", Kind::Malformed),
         ("[]", Kind::Malformed),
+        (r#"["canary","Bearer",300,null,null,null,null,null,null]"#, Kind::Malformed),
         ("null", Kind::Malformed),
         (r#""canary""#, Kind::Malformed),
         (r#"{"access_token":"canary""#, Kind::Malformed),
@@ -75,15 +76,17 @@ fn every_bad_success_is_the_servers_fault() {
         (r#"{"access_token":"canary","token_type":"Bearer","refresh_token":{}}"#, Kind::Malformed),
     ] {
         let error = process(&Expected::access_token(), 200, body).unwrap_err();
-        assert_eq!((error.kind(), error.fault()), (kind, Fault::Outage), "{body}");
+        let fault = if kind == Kind::WrongTokenType { Fault::Ours } else { Fault::Outage };
+        assert_eq!((error.kind(), error.fault()), (kind, fault), "{body}");
         assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
     }
 }
 
 #[test]
 fn an_exchange_must_issue_what_was_asked_for() {
-    let exactly = |kind| Expected { wanted: Wanted::AccessToken, issued: Issued::Exactly(kind) };
-    let if_said = |kind| Expected { wanted: Wanted::AccessToken, issued: Issued::ExactlyIfSaid(kind) };
+    let exactly = |kind| Expected { wanted: Wanted::AccessToken, issued: Issued::Exactly(kind), refreshes: false };
+    let if_said =
+        |kind| Expected { wanted: Wanted::AccessToken, issued: Issued::ExactlyIfSaid(kind), refreshes: false };
     let id_token = "urn:ietf:params:oauth:token-type:id_token";
     let saml = "urn:ietf:params:oauth:token-type:saml2";
     for (expected, issued, token_type, verdict) in [
@@ -166,8 +169,30 @@ fn a_time_to_come_back_is_kept() {
 
 #[test]
 fn a_delegation_endpoint_answers_with_an_id_token() {
-    let expected = Expected { wanted: Wanted::IdToken, issued: Issued::Unsaid };
+    let expected = Expected { wanted: Wanted::IdToken, issued: Issued::Unsaid, refreshes: false };
     let body = r#"{"token_type":"Bearer","expires_in":36000,"id_token":"it"}"#;
     assert_eq!(process(&expected, 200, body).unwrap().access_token.expose(), "it");
     assert_eq!(process(&Expected::access_token(), 200, body).unwrap_err().kind(), Kind::Malformed);
+}
+
+#[test]
+fn a_refresh_that_is_refused_without_a_word_means_that_the_user_signs_in_again() {
+    let refresh = Expected { refreshes: true, ..Expected::access_token() };
+    for (status, body, expected) in [
+        (400, "", Kind::InvalidGrant),
+        (401, "Unauthorized", Kind::InvalidGrant),
+        (400, r#"{"error":"expired_token"}"#, Kind::InvalidGrant),
+        (401, r#"{"error":"invalid_client"}"#, Kind::InvalidClient),
+        (404, "", Kind::Refused),
+        (403, "<html>", Kind::Refused),
+    ] {
+        assert_eq!(process(&refresh, status, body).unwrap_err().kind(), expected, "{status} {body}");
+    }
+    assert_eq!(process(&Expected::access_token(), 400, "").unwrap_err().kind(), Kind::Refused);
+}
+
+#[test]
+fn a_success_that_names_an_error_is_a_refusal_whatever_stands_beside_it() {
+    let body = r#"{"access_token":"canary","token_type":"Bearer","error":"invalid_grant"}"#;
+    assert_eq!(process(&Expected::access_token(), 200, body).unwrap_err().kind(), Kind::InvalidGrant);
 }

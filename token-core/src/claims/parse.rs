@@ -37,6 +37,8 @@ pub(crate) struct Claims {
     pub(crate) roles: List,
     /// `token_use` (Cognito) and payload `typ` (Keycloak): the issuer's own word for the kind of token.
     pub(crate) token_use: Option<Span>,
+    /// Whether what stands in `token_use` is the claim `token_class`, the same from servers on idpyoidc. `token_use` itself comes first.
+    pub(crate) by_class: bool,
     pub(crate) payload_typ: Option<Span>,
     /// Whether `cnf` (RFC 7800) is there, whatever it says.
     pub(crate) confirmation: bool,
@@ -95,6 +97,15 @@ impl<'a> DeserializeSeed<'a> for &mut Pass<'a> {
     }
 }
 
+impl Claims {
+    /// Notes the issuer's own word for the kind.
+    pub(super) fn say_use(&mut self, word: Option<Span>, by_class: bool) {
+        if word.is_some() && (self.token_use.is_none() || self.by_class) {
+            (self.token_use, self.by_class) = (word, by_class);
+        }
+    }
+}
+
 impl<'a> Visitor<'a> for &mut Pass<'a> {
     type Value = Claims;
 
@@ -127,7 +138,8 @@ impl<'a> Visitor<'a> for &mut Pass<'a> {
                 Member::Permissions => claims.permissions = self.lenient(&mut map)?,
                 Member::Roles => claims.roles = self.lenient(&mut map)?,
                 Member::Groups => claims.groups = self.lenient(&mut map)?,
-                Member::TokenUse => claims.token_use = self.lenient_string(&mut map)?,
+                Member::TokenUse => claims.say_use(self.lenient_string(&mut map)?, false),
+                Member::TokenClass => claims.say_use(self.lenient_string(&mut map)?, true),
                 Member::Typ => claims.payload_typ = self.lenient_string(&mut map)?,
                 Member::Cnf => claims.confirmation = there(&mut map)?,
                 Member::Events => claims.events = there(&mut map)?,

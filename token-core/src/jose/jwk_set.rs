@@ -162,6 +162,13 @@ impl KeySet {
         }
     }
 
+    /// The nameless keys for this algorithm that an operator handed over: while a secret is rotated there are two, and a token says of
+    /// neither that it is the one. Of a published set there are none, and keys that have names are never tried in turn.
+    pub(crate) fn given_nameless(&self, alg: Algorithm) -> impl Iterator<Item = &Arc<VerificationKey>> {
+        let given = self.origin == Origin::Given;
+        self.keys.iter().filter(move |key| given && key.kid().is_none() && key.can(alg))
+    }
+
     /// This set in the place of `previous`. Keys that are the same in both are carried over, with all that hangs on them;
     /// keys that are gone are retired.
     #[must_use]

@@ -263,7 +263,11 @@ impl JwksCache {
                 KeySetError::NoKeys => "it has no list of keys",
             })
         })?;
-        if set.is_empty() { Err(FetchError::NoUsableKey) } else { Ok(Read::Changed(set, document.clone())) }
+        match (set.is_empty(), set.skipped().is_empty()) {
+            (false, _) => Ok(Read::Changed(set, document.clone())),
+            (true, true) => Err(FetchError::Emptied),
+            (true, false) => Err(FetchError::NoUsableKey),
+        }
     }
 
     /// Books the end of a fetch; `None` when it was lost. Says what those who waited are told, and after which pause to

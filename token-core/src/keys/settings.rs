@@ -44,7 +44,8 @@ pub struct JwksSettings {
     pub refresh_at: f64,
     /// How far `refresh_at` is moved at random, as a part of itself, so that a fleet does not ask in step. Default 0.1.
     pub jitter: f64,
-    /// How long past its fresh time a set serves while the issuer cannot be reached or answers with an error of its own.
+    /// How long past its fresh time a set serves while what comes back says nothing of the keys; see the table at
+    /// [`FetchError::is_outage`](crate::FetchError::is_outage).
     /// Default 1 h, at most 24 h, 0 to switch it off.
     #[serde(with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]

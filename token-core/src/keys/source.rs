@@ -80,8 +80,10 @@ pub enum FetchError {
     },
     /// The answer is no JWK Set.
     Unparsable(&'static str),
-    /// The answer is a JWK Set without a usable key.
+    /// The answer is a JWK Set of which no key is usable.
     NoUsableKey,
+    /// The answer is a JWK Set without keys: `{"keys":[]}`.
+    Emptied,
     /// The metadata that names the JWK Set could not be had.
     Discovery(DiscoveryError),
     /// The fetch took longer than it may.
@@ -98,13 +100,21 @@ pub enum FetchError {
 }
 
 impl FetchError {
-    /// Whether this is an outage, in which an older set may serve: no answer, 5xx, 429, or an answer that is no usable JWK Set.
+    /// Whether this says nothing of the keys, so that an older set may serve past its freshness
+    /// ([`JwksSettings::stale_if_error`](crate::JwksSettings::stale_if_error)).
+    ///
+    /// | what came back | what it means | an older set serves |
+    /// | --- | --- | --- |
+    /// | a set without the key | the issuer took the key back | no, at once |
+    /// | `{"keys":[]}` | the issuer took all keys back | to the end of its freshness |
+    /// | metadata of another issuer, or that names plain http | not the issuer's word, and perhaps somebody else's | to the end of its freshness |
+    /// | no connection, no answer in time, 5xx, 429 | the issuer is in trouble | on |
+    /// | 1xx, 2xx but 200, 3xx, 4xx | a proxy, a firewall or a deployment in between: no issuer takes keys back by a status | on |
+    /// | HTML, `{}`, a set of which nothing is usable | half deployed, or not the issuer at all | on |
     #[must_use]
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Status { status, .. } | Self::Discovery(DiscoveryError::Status { status, .. }) => {
-                matches!(status, 429 | 500..=599)
-            }
+            Self::Emptied => false,
             Self::Discovery(DiscoveryError::IssuerMismatch { .. } | DiscoveryError::Insecure { .. }) => false,
             Self::Other { outage, .. } => *outage,
             _ => true,
@@ -135,6 +145,7 @@ impl FetchError {
             Self::Status { .. } | Self::Discovery(DiscoveryError::Status { .. }) => "status",
             Self::Unparsable(_) => "unparsable",
             Self::NoUsableKey => "no_usable_key",
+            Self::Emptied => "emptied",
             Self::Discovery(_) => "discovery",
             Self::Panicked => "panicked",
             Self::Other { .. } => "other",
@@ -152,6 +163,7 @@ impl fmt::Display for FetchError {
             Self::Status { status, .. } => write!(f, "jwk set answered with status {status}"),
             Self::Unparsable(why) => write!(f, "not a jwk set: {why}"),
             Self::NoUsableKey => f.write_str("jwk set without a usable key"),
+            Self::Emptied => f.write_str("jwk set without keys: the issuer has taken all of them back"),
             Self::Discovery(error) => error.fmt(f),
             Self::Timeout => f.write_str("fetching the jwk set took too long"),
             Self::Panicked => f.write_str("fetching the jwk set panicked"),
@@ -258,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_outage_lets_an_older_set_serve() {
+    fn what_is_no_word_of_the_issuer_lets_an_older_set_serve() {
         let status = |status| FetchError::Status { status, retry_after: None };
         let metadata = |status| FetchError::Discovery(DiscoveryError::Status { status, retry_after: None });
         let mismatch = DiscoveryError::IssuerMismatch { expected: String::new(), found: String::new() };
@@ -274,12 +286,17 @@ mod tests {
             (FetchError::Unparsable(""), true),
             (FetchError::NoUsableKey, true),
             (metadata(502), true),
-            (status(404), false),
-            (status(410), false),
-            (status(403), false),
-            (status(302), false),
-            (status(304), false),
-            (metadata(404), false),
+            (FetchError::Emptied, false),
+            (status(401), true),
+            (status(408), true),
+            (status(301), true),
+            (status(204), true),
+            (status(404), true),
+            (status(410), true),
+            (status(403), true),
+            (status(302), true),
+            (status(304), true),
+            (metadata(404), true),
             (FetchError::Discovery(mismatch), false),
         ] {
             assert_eq!(error.is_outage(), outage, "{error}");

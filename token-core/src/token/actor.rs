@@ -1,6 +1,8 @@
 //! The claims `act` and `may_act` in, a typed chain of actors out (RFC 8693 sections 4.1 and 4.4).
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::answer::error::{Error, ErrorKind};
 
@@ -10,15 +12,38 @@ const LONGEST_CHAIN: usize = 8;
 /// Who acts on behalf of the subject, or may.
 ///
 /// Only the outermost actor, the one a token names first, counts for decisions; those before it are history (RFC 8693 section 4.1).
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Actor {
-    #[serde(rename = "sub")]
     subject: Option<String>,
-    #[serde(rename = "iss")]
     issuer: Option<String>,
     client_id: Option<String>,
-    #[serde(rename = "act")]
     previous: Option<Box<Actor>>,
+}
+
+/// The members of an actor. Read by itself a derived struct takes an array of them for an object, too; [`Actor`] does not.
+#[derive(Deserialize)]
+struct Members {
+    sub: Option<String>,
+    iss: Option<String>,
+    client_id: Option<String>,
+    act: Option<Box<Actor>>,
+}
+
+impl<'de> Deserialize<'de> for Actor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Members, A::Error> {
+                Members::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        let Members { sub: subject, iss: issuer, client_id, act: previous } = deserializer.deserialize_map(Object)?;
+        Ok(Self { subject, issuer, client_id, previous })
+    }
 }
 
 impl Actor {
@@ -122,6 +147,14 @@ mod tests {
             )
         };
         assert!(Delegation::read(&chain(8)).is_ok());
+        for json in [
+            r#"{"act":["svc",null,null,null]}"#,
+            r#"{"may_act":["svc",null,null,null]}"#,
+            r#"{"act":{"sub":"a","act":["svc",null,null,null]}}"#,
+            r#"{"act":{"sub":"a","sub":"b"}}"#,
+        ] {
+            assert_eq!(Delegation::read(json).unwrap_err().kind(), ErrorKind::ClaimsMismatch, "{json}");
+        }
         for json in
             [&chain(9), r#"{"act":null}"#, r#"{"act":"ada"}"#, r#"{"act":{}}"#, r#"{"act":[]}"#, r#"{"act":{"sub":1}}"#]
         {

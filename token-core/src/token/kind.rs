@@ -65,7 +65,10 @@ pub(crate) struct Mark {
 pub(crate) fn untrusted_marks(typ: Option<TokenType>, text: &Text, claims: &Claims) -> (Option<Mark>, Option<Mark>) {
     let marks = [
         claims.events.then_some(Mark { kind: TokenKind::Logout, place: "the claim events" }),
-        claims.token_use.map(|span| token_use(text.get(span))),
+        claims.token_use.and_then(|span| match claims.by_class {
+            false => Some(token_use(text.get(span))),
+            true => token_class(text.get(span)),
+        }),
         claims.payload_typ.and_then(|span| payload_typ(text.get(span))),
         claims.id_token_marks.then_some(Mark { kind: TokenKind::Id, place: "a claim nonce, at_hash or c_hash" }),
         typ.and_then(header_typ),
@@ -96,6 +99,19 @@ fn token_use(value: &str) -> Mark {
         _ => TokenKind::Other,
     };
     Mark { kind, place: "the claim token_use" }
+}
+
+/// The word for the kind of servers on idpyoidc, which sign refresh tokens with the keys of their access tokens and write no `typ`. A word
+/// that is not theirs says nothing.
+fn token_class(value: &str) -> Option<Mark> {
+    let kind = match value {
+        "access_token" => TokenKind::Access,
+        "id_token" => TokenKind::Id,
+        "refresh_token" => TokenKind::Refresh,
+        "authorization_code" => TokenKind::Other,
+        _ => return None,
+    };
+    Some(Mark { kind, place: "the claim token_class" })
 }
 
 /// Keycloak's word for the kind. Others write their own things into a claim `typ`; a word that is not Keycloak's says nothing.
@@ -147,6 +163,29 @@ mod tests {
         let (text, claims) = crate::claims::parse(json.to_owned(), "").unwrap();
         let (first, second) = untrusted_marks(Some(typ), &text, &claims);
         (first.map(|mark| mark.kind), second.map(|mark| mark.kind))
+    }
+
+    #[test]
+    fn a_refresh_token_that_is_a_jwt_tells_itself_by_its_class() {
+        use TokenKind::*;
+        for (class, expected) in [
+            ("access_token", Some(Access)),
+            ("id_token", Some(Id)),
+            ("refresh_token", Some(Refresh)),
+            ("authorization_code", Some(Other)),
+            ("gold", None),
+        ] {
+            assert_eq!(
+                marks(TokenType::Absent, &format!(r#"{{"token_class":"{class}"}}"#)),
+                (expected, None),
+                "{class}"
+            );
+        }
+        for json in [r#"{"token_class":"gold","token_use":"id"}"#, r#"{"token_use":"id","token_class":"gold"}"#] {
+            assert_eq!(marks(TokenType::Absent, json), (Some(Id), None), "{json}");
+        }
+        let both = marks(TokenType::AccessToken, r#"{"token_class":"refresh_token"}"#);
+        assert_eq!(both, (Some(Refresh), Some(Access)), "two words, and neither is believed");
     }
 
     #[test]

@@ -86,7 +86,8 @@ impl StaticKeys {
         Self::secret(algorithm, &secret)
     }
 
-    /// These keys and those.
+    /// These keys and those: while a secret or a key is rotated, say. A token without `kid`, or with one that none of the keys has, is
+    /// tried with each key without a name that is for its algorithm.
     #[must_use]
     pub fn and(mut self, others: Self) -> Self {
         self.keys.extend(others.keys);

@@ -159,6 +159,7 @@ impl TrustedIssuer {
     ) -> Result<(), Error> {
         self.check_audience(kind, text, claims)?;
         self.check_times(claims, now)?;
+        check_subject(text, claims)?;
         if claims.confirmation {
             return Err(Error::new(
                 ErrorKind::SenderConstrained,
@@ -329,6 +330,16 @@ impl TrustedIssuer {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// A subject that is there names somebody (OpenID Connect Core section 2, RFC 9068 section 2.2).
+pub(crate) fn check_subject(text: &Text, claims: &Claims) -> Result<(), Error> {
+    match claims.subject {
+        Some(span) if text.get(span).is_empty() => {
+            Err(Error::new(ErrorKind::ClaimsMismatch, "sub is empty, expected it to name somebody").at(Check::Profile))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::answer::error::{Error, ErrorKind};
 use crate::base::time::Timestamp;
 use crate::claims::{Claims, Names, Text};
 use crate::token::kind::{self, TokenKind};
-use crate::trust::trusted::TrustedIssuer;
+use crate::trust::trusted::{TrustedIssuer, check_subject};
 
 use crate::opaque::Opaque;
 
@@ -34,6 +34,7 @@ impl TrustedIssuer {
             self.check_start(claims, now)?;
         }
         check_kind(opaque.kind, text, claims)?;
+        check_subject(text, claims)?;
         if claims.confirmation {
             return Err(Error::new(
                 ErrorKind::SenderConstrained,

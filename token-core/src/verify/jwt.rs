@@ -314,7 +314,15 @@ fn signed_by(
             let detail = format!("the key that the token names is not one for {}", header.alg);
             return Err(Error::new(ErrorKind::AlgorithmNotAllowed, detail).at(Check::Key).into());
         }
-        Err(NoKey::Unknown | NoKey::Ambiguous) => {
+        Err(no_key @ (NoKey::Unknown | NoKey::Ambiguous)) => {
+            if no_key == NoKey::Ambiguous {
+                let mut given = keys.given_nameless(header.alg).peekable();
+                if given.peek().is_some() {
+                    // Not remembered for this header: the next token of it may be the other key's.
+                    let signed = given.find(|key| key.verify(header.alg, parts.signed, signature));
+                    return signed.map(Arc::clone).ok_or_else(|| bad_signature().into());
+                }
+            }
             return Err(Unsigned::Lacking(match header.kid {
                 Some(kid) => Lacking::Kid(kid.into()),
                 None => Lacking::NoKid,

@@ -277,3 +277,34 @@ fn nothing_prints_a_secret_a_token_or_a_claim() {
         assert!(!printed.contains(secret), "{printed}");
     }
 }
+
+#[test]
+fn a_subject_that_is_there_names_somebody() {
+    let gate = Gate::new(TokenCacheSettings::default());
+    let signed = |claims: &Value| {
+        let key = SigningKey::from_secret(Algorithm::HS256, None, SECRET).unwrap();
+        key.sign_jwt(r#"{"alg":"HS256"}"#, &claims.to_string()).unwrap()
+    };
+    assert_eq!(gate.kind(&signed(&claims(json!({"sub": ""})))), ErrorKind::ClaimsMismatch);
+    let mut nobody = claims(json!({}));
+    nobody.as_object_mut().unwrap().remove("sub");
+    assert!(gate.ask(&signed(&nobody)).is_ok(), "a machine's token may have none");
+}
+
+#[test]
+fn two_secrets_that_are_joined_work_both_and_a_third_does_not() {
+    const OLD: &[u8] = b"the secret of last year, which has more than thirty-two bytes";
+    const OTHER: &[u8] = b"a secret of somebody else, which has more than thirty-two bytes";
+    let secret = |bytes| StaticKeys::secret(Algorithm::HS256, bytes).unwrap();
+    let issuer = Issuer::with_keys(ISSUER, secret(SECRET).and(secret(OLD))).unwrap();
+    let gate = Gate::of(issuer, TokenCacheSettings::default().entries(0));
+    for round in 0..3 {
+        for (bytes, expected) in [(SECRET, None), (OLD, None), (OTHER, Some(ErrorKind::BadSignature))] {
+            for header in [r#"{"alg":"HS256"}"#, r#"{"alg":"HS256","kid":"2026"}"#] {
+                let key = SigningKey::from_secret(Algorithm::HS256, None, bytes).unwrap();
+                let token = key.sign_jwt(header, &claims(json!({})).to_string()).unwrap();
+                assert_eq!(gate.ask(&token).err().map(|error| error.kind()), expected, "round {round}: {header}");
+            }
+        }
+    }
+}

@@ -83,6 +83,10 @@ pub fn process_metadata(
     if headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
         return Err(DiscoveryError::Unparsable);
     }
+    // A derived struct reads the array of its members, too, and metadata is an object (RFC 8414 section 3.2).
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(DiscoveryError::Unparsable);
+    }
     let mut metadata: Metadata = serde_json::from_slice(body).map_err(|_| DiscoveryError::Unparsable)?;
     if metadata.issuer != issuer {
         let found = metadata.issuer.chars().take(200).collect();

@@ -343,9 +343,13 @@ async fn what_may_serve_past_its_fresh_time_depends_on_the_error() {
         (Mood::Status(429), true),
         (Mood::Junk, true),
         (Mood::Panicking, true),
-        (Mood::Status(404), false),
-        (Mood::Status(403), false),
-        (Mood::Status(302), false),
+        // No issuer takes keys back by a status: these are of proxies, firewalls and deployments in between.
+        (Mood::Status(404), true),
+        (Mood::Status(403), true),
+        (Mood::Status(401), true),
+        (Mood::Status(408), true),
+        (Mood::Status(302), true),
+        (Mood::Status(204), true),
     ] {
         let world = World::warm().await;
         world.mood(mood);
@@ -359,7 +363,7 @@ async fn what_may_serve_past_its_fresh_time_depends_on_the_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_or_unusable_new_set_keeps_the_old_one_and_counts_as_failure() {
+async fn an_emptied_set_is_the_issuers_word_and_the_old_one_serves_to_the_end_of_its_freshness() {
     let world = World::warm().await;
     world.publish(&[]);
     pass(527).await;
@@ -367,13 +371,15 @@ async fn an_empty_or_unusable_new_set_keeps_the_old_one_and_counts_as_failure() 
     pass(1).await;
     let state = world.state();
     assert_eq!((state.fetches_failed, state.keys), (1, 1));
-    assert_eq!(state.last_error.as_deref(), Some("jwk set without a usable key"));
+    assert_eq!(state.last_error.as_deref(), Some("jwk set without keys: the issuer has taken all of them back"));
     assert_eq!(
         world.issuer.rejected.load(Ordering::SeqCst),
         1,
         "the source is told, so that it looks for the set anew"
     );
     assert_eq!(world.verify("a").await, Verdict::Known);
+    pass(72).await;
+    assert!(!world.keys.alive(world.clock.now()), "and no longer");
 }
 
 #[tokio::test(start_paused = true)]
