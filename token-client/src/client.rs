@@ -15,7 +15,7 @@ use tracing::Instrument;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
-use crate::error::{TokenError, TokenErrorKind};
+use crate::error::{TokenError, TokenErrorKind, misconfigured};
 use crate::grant::TokenRequest;
 use crate::renewal::RenewalSettings;
 use crate::response::{self, Expected, TokenResponse, process_token_response};
@@ -342,8 +342,4 @@ pub(crate) fn endpoint(text: &str, name: &'static str) -> Result<Url, TokenError
 
 fn bad_url(name: &'static str) -> TokenError {
     misconfigured(format!("{name} is not an absolute URL without fragment and credentials"))
-}
-
-pub(crate) fn misconfigured(detail: impl Into<std::borrow::Cow<'static, str>>) -> TokenError {
-    TokenError::new(TokenErrorKind::Misconfigured, detail)
 }

@@ -10,14 +10,16 @@ use token_core::{Timestamp, Verified};
 
 use crate::acquire::Acquire;
 use crate::cells::Cells;
-use crate::client::{TokenClient, misconfigured};
+use crate::client::TokenClient;
 use crate::error::TokenError;
+use crate::error::misconfigured;
 use crate::flight::{Cell, Fetch};
-use crate::grant::{TokenRequest, TokenType};
+use crate::grant::TokenRequest;
 use crate::secret::Assertion;
 use crate::source::TokenSource;
 use crate::telemetry::Asks;
 use crate::token::Token;
+use crate::token_type::TokenType;
 
 /// A service that is called on behalf of users, as a type, so that a handler's signature says whom it calls.
 ///

@@ -239,6 +239,10 @@ impl From<token_core::http::HttpError> for TokenError {
     }
 }
 
+pub(crate) fn misconfigured(detail: impl Into<std::borrow::Cow<'static, str>>) -> TokenError {
+    TokenError::new(TokenErrorKind::Misconfigured, detail)
+}
+
 /// The time a server asks to be left alone (RFC 9110 section 10.2.3): seconds, or a date held against `now`. At most an hour.
 pub(crate) fn retry_after(headers: &http::HeaderMap, now: Timestamp) -> Option<Duration> {
     const CEILING: Duration = Duration::from_secs(3600);

@@ -10,7 +10,7 @@ use token_core::http::{HttpClient, Limits};
 use token_core::{Clock, SystemClock};
 use url::Url;
 
-use crate::client::misconfigured;
+use crate::error::misconfigured;
 use crate::error::{TokenError, TokenErrorKind, retry_after};
 use crate::token::Token;
 

@@ -8,8 +8,8 @@ use token_core::http::BoxFuture;
 use token_core::{Clock, Timestamp};
 
 use crate::acquire::Acquire;
-use crate::client::misconfigured;
 use crate::error::TokenError;
+use crate::error::misconfigured;
 use crate::random;
 use crate::renewal::{self, Failed, Held, Next, RenewalSettings};
 use crate::sync::{ArcSwapOption, Handle, Mutex, MutexGuard, watch};

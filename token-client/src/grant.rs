@@ -7,35 +7,7 @@ use std::fmt;
 use crate::pkce::PkceVerifier;
 use crate::response::{Expected, Issued, Wanted};
 use crate::secret::{Assertion, AuthorizationCode, RefreshToken, Secret};
-
-/// The type of a token in an exchange (RFC 8693 section 3).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct TokenType(Cow<'static, str>);
-
-impl TokenType {
-    /// An OAuth 2.0 access token, of whatever form.
-    pub const ACCESS_TOKEN: Self = Self(Cow::Borrowed("urn:ietf:params:oauth:token-type:access_token"));
-    /// A refresh token.
-    pub const REFRESH_TOKEN: Self = Self(Cow::Borrowed("urn:ietf:params:oauth:token-type:refresh_token"));
-    /// An OpenID Connect ID token.
-    pub const ID_TOKEN: Self = Self(Cow::Borrowed("urn:ietf:params:oauth:token-type:id_token"));
-    /// A JWT of any purpose.
-    pub const JWT: Self = Self(Cow::Borrowed("urn:ietf:params:oauth:token-type:jwt"));
-    /// A SAML 2.0 assertion.
-    pub const SAML2: Self = Self(Cow::Borrowed("urn:ietf:params:oauth:token-type:saml2"));
-
-    /// A type of somebody's own; a URI, which is not checked.
-    #[must_use]
-    pub fn new(uri: impl Into<Cow<'static, str>>) -> Self {
-        Self(uri.into())
-    }
-
-    /// The URI.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
+use crate::token_type::TokenType;
 
 /// One request to a token endpoint, without the client's credentials.
 ///

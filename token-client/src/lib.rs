@@ -82,6 +82,7 @@ mod store;
 mod sync;
 mod telemetry;
 mod token;
+mod token_type;
 
 pub use acquire::Acquire;
 pub use client::{Revoke, TokenClient, TokenClientBuilder};
@@ -91,7 +92,7 @@ pub use federated::{
     Auth0Identities, Auth0TokenVault, Facebook, Federated, FederatedSource, FederatedTokens, FederatedUser, GitHub,
     Google, KeycloakBroker, Microsoft, Provider,
 };
-pub use grant::{TokenRequest, TokenType};
+pub use grant::TokenRequest;
 pub use pkce::PkceVerifier;
 pub use refresh::{OnRotate, RefreshSource, RefreshSourceBuilder};
 pub use refusal::Refusal;
@@ -109,3 +110,4 @@ pub use token::Token;
 pub use token_core::StoreError;
 #[doc(inline)]
 pub use token_core::client_authentication::{ClientAuthentication, ClientSecret};
+pub use token_type::TokenType;

@@ -8,7 +8,8 @@ use token_core::http::BoxFuture;
 use token_core::{Clock, StoreError, Timestamp};
 
 use crate::acquire::Acquire;
-use crate::client::{TokenClient, misconfigured};
+use crate::client::TokenClient;
+use crate::error::misconfigured;
 use crate::error::{Fault, TokenError, TokenErrorKind};
 use crate::flight::{Cell, Fetch};
 use crate::grant::TokenRequest;

@@ -8,8 +8,8 @@ use serde_json::Value;
 use token_core::Timestamp;
 
 use crate::error::{TokenError, TokenErrorKind as Kind, retry_after};
-use crate::grant::TokenType;
 use crate::secret::{AccessToken, IdToken, RefreshToken};
+use crate::token_type::TokenType;
 
 /// What an answer has to hold to be the answer to our request.
 #[derive(Clone, Debug, PartialEq, Eq)]

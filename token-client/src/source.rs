@@ -76,7 +76,7 @@ impl Fetch for Ask {
     fn fetch(&self, _: Option<Token>) -> BoxFuture<'_, Result<Token, TokenError>> {
         Box::pin(async {
             if self.request.is_single_use() {
-                return Err(crate::client::misconfigured("a grant that is spent by its use cannot be asked for again"));
+                return Err(crate::error::misconfigured("a grant that is spent by its use cannot be asked for again"));
             }
             Token::issued(self.client.obtain(&self.request).await?, None)
         })

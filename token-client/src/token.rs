@@ -7,9 +7,9 @@ use http::HeaderValue;
 use token_core::Timestamp;
 
 use crate::TokenError;
-use crate::grant::TokenType;
 use crate::response::{TokenResponse, malformed};
 use crate::secret::{AccessToken, IdToken};
+use crate::token_type::TokenType;
 
 /// A token from a [`TokenSource`](crate::TokenSource). Cloning it clones one `Arc`.
 #[derive(Clone)]

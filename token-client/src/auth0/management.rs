@@ -12,8 +12,8 @@ use token_core::signing::SigningKey;
 use token_core::{Algorithm, Clock, SystemClock};
 
 use super::Auth0Tenant;
-use crate::client::misconfigured;
 use crate::error::TokenError;
+use crate::error::misconfigured;
 use crate::fetch::{join, join_id};
 use crate::random;
 use crate::response::parse;

@@ -8,7 +8,7 @@ use token_core::http::BoxFuture;
 use super::provider::auth0_connection;
 use super::{FederatedTokens, FederatedUser};
 use crate::auth0::Auth0Tenant;
-use crate::client::misconfigured;
+use crate::error::misconfigured;
 use crate::error::{TokenError, TokenErrorKind};
 use crate::fetch::join_id;
 use crate::response::{lifetime, malformed, parse};

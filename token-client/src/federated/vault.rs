@@ -4,11 +4,13 @@ use token_core::http::BoxFuture;
 
 use super::provider::auth0_connection;
 use super::{FederatedTokens, FederatedUser};
-use crate::client::{TokenClient, misconfigured};
+use crate::client::TokenClient;
+use crate::error::misconfigured;
 use crate::error::{TokenError, TokenErrorKind};
-use crate::grant::{TokenRequest, TokenType};
+use crate::grant::TokenRequest;
 use crate::response::{Expected, Issued, Wanted};
 use crate::token::Token;
+use crate::token_type::TokenType;
 
 const GRANT: &str = "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token";
 const REQUESTED: &str = "http://auth0.com/oauth/token-type/federated-connection-access-token";

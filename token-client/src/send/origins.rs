@@ -4,8 +4,8 @@ use std::fmt;
 
 use url::{Host, Url};
 
-use crate::client::misconfigured;
 use crate::error::TokenError;
+use crate::error::misconfigured;
 
 /// A list of origins.
 ///

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::answer::error::ErrorKind;
+use crate::answer::error::kind::ErrorKind;
 
 macro_rules! checks {
     ($($(#[$doc:meta])* $check:ident = $name:literal, $what:literal;)*) => {

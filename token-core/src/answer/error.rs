@@ -3,7 +3,7 @@
 //! Two readers, two texts: the operator reads [`Error`]'s `Display`, which says which check failed and what it expected;
 //! the client gets the one fixed sentence of the kind. Neither ever holds a token, a secret or the value of a claim.
 
-mod kind;
+pub(crate) mod kind;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,7 +1,8 @@
 //! DER in (X.690), the few structures keys travel in out: SPKI (RFC 5280 4.1), PKCS#1 (RFC 8017 A.1), PKCS#8 (RFC 5958).
 
 use super::algorithm::Curve;
-use super::material::{Material, UnusableKey};
+use super::material::Material;
+use super::unusable::UnusableKey;
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;

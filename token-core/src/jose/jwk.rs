@@ -9,7 +9,8 @@ use super::algorithm::{Algorithm, Algorithms, Curve};
 use super::base64url;
 use super::header::LONGEST_KID;
 use super::jwk_set::Origin;
-use super::material::{Material, UnusableKey};
+use super::material::Material;
+use super::unusable::UnusableKey;
 use super::verification_key::VerificationKey;
 
 /// The members that only a private key has (RFC 7518 sections 6.2.2 and 6.3.2).

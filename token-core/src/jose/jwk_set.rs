@@ -14,7 +14,7 @@ pub(crate) use memo::Remembered;
 
 use super::algorithm::Algorithm;
 use super::header::Header;
-use super::material::UnusableKey;
+use super::unusable::UnusableKey;
 use super::verification_key::VerificationKey;
 use memo::Memos;
 

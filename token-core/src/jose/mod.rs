@@ -12,9 +12,10 @@ pub(crate) mod signature;
 pub mod signing;
 #[cfg(test)]
 mod tests;
+mod unusable;
 mod verification_key;
 
 pub use algorithm::{Algorithm, Algorithms, UnknownAlgorithm};
 pub use jwk_set::SkippedKey;
-pub use material::UnusableKey;
+pub use unusable::UnusableKey;
 pub(crate) use verification_key::{VerificationKey, public_jwk};

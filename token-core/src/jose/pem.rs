@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::material::UnusableKey;
+use super::unusable::UnusableKey;
 
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";

@@ -5,9 +5,10 @@ use std::fmt;
 use super::algorithm::{Algorithm, Scheme};
 use super::base64url;
 use super::der::{self, PrivateKind};
-use super::material::{Material, UnusableKey};
+use super::material::Material;
 use super::pem;
 use super::signature::Signer;
+use super::unusable::UnusableKey;
 
 /// A key to sign with.
 ///

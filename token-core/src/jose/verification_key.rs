@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use super::algorithm::{Algorithm, Algorithms};
-use super::material::{Material, UnusableKey};
+use super::material::Material;
 use super::signature::{Verifier, sha256};
+use super::unusable::UnusableKey;
 use super::{der, pem};
 use crate::base::sync::atomic::{AtomicBool, Ordering};
 

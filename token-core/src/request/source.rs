@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::answer::error::{Error, ErrorKind};
-use crate::request::bearer::{b64token, from_field, padded_b64token};
+use crate::request::grammar::{b64token, from_field, padded_b64token};
 use crate::request::presented::RequestView;
 
 /// One place in a request where a token is looked for. Default is the `Authorization` header alone; see

@@ -10,7 +10,8 @@ use aws_lc_rs::signature::{
 
 use crate::jose::algorithm::{Algorithm, Curve, Hash, Scheme};
 use crate::jose::der;
-use crate::jose::material::{Material, UnusableKey};
+use crate::jose::material::Material;
+use crate::jose::unusable::UnusableKey;
 
 /// The longest ECDSA signature in DER: a sequence of two numbers of 66 bytes and a zero byte each.
 const LONGEST_DER: usize = 3 + 2 * (2 + 1 + 66);

@@ -9,7 +9,8 @@ use jsonwebtoken::{Algorithm as Name, DecodingKey, EncodingKey};
 
 use crate::jose::algorithm::{Algorithm, Curve, Hash, Scheme};
 use crate::jose::der::{self, PrivateKind};
-use crate::jose::material::{Material, UnusableKey};
+use crate::jose::material::Material;
+use crate::jose::unusable::UnusableKey;
 
 static PROVIDER: &CryptoProvider = &DEFAULT_PROVIDER;
 
