@@ -18,6 +18,11 @@ impl Span {
         }
     }
 
+    #[inline]
+    pub(crate) fn is_empty(self) -> bool {
+        self.len == NonZeroU32::MIN
+    }
+
     fn range(self) -> std::ops::Range<usize> {
         let (start, len) = (self.start as usize, self.len.get() as usize - 1);
         start..start + len

@@ -34,7 +34,7 @@ impl TrustedIssuer {
             self.check_start(claims, now)?;
         }
         check_kind(opaque.kind, text, claims)?;
-        check_subject(text, claims)?;
+        check_subject(claims)?;
         if claims.confirmation {
             return Err(Error::new(
                 ErrorKind::SenderConstrained,
