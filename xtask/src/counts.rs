@@ -9,6 +9,7 @@ use crate::step::{Outcome, root, run};
 /// Paths to count, and what is subtracted: how long an HMAC is depends on the processor, what lies around it does not.
 const PATHS: &[(&str, Option<&str>)] = &[
     ("mac", None),
+    ("clock", None),
     ("cold", Some("mac")),
     ("warm", None),
     ("malformed", None),
@@ -33,8 +34,8 @@ pub(crate) fn counts(record: bool) -> Outcome {
             less.and_then(|name| counted.iter().find(|(counted, _)| *counted == name)).map_or(0, |(_, count)| *count);
         counted.push((path, count.saturating_sub(less)));
     }
-    // Only a yardstick for the others: it tells of the processor, not of us.
-    counted.retain(|(path, _)| *path != "mac");
+    // Yardsticks, which tell of the processor and of the kernel, not of us.
+    counted.retain(|(path, _)| !matches!(*path, "mac" | "clock"));
     let file = root().join(RECORD);
     let compiler = compiler()?;
     if record {

@@ -3,15 +3,16 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 
 use crate::answer::check::Check;
 use crate::answer::error::{Error, ErrorKind};
 use crate::base::http::BoxFuture;
+use crate::base::sync::{Mutex, MutexGuard};
 use crate::base::time::Timestamp;
-use crate::gate::server::ResourceServer;
+use crate::gate::server::{Inner, ResourceServer};
 use crate::request::presented::{Presented, Source};
 use crate::trust::issuer::Issuer;
 use crate::trust::resolver::{self, Directory, Landed, Lookup, Lookups, ResolverSettings, Unresolved};
@@ -23,11 +24,13 @@ pub(crate) struct Tenants {
     resolver: Arc<dyn TenantResolver>,
     lookups: Arc<Lookups>,
     known: Arc<ArcSwap<HashMap<Arc<str>, ResourceServer>>>,
+    /// Those that had to make room, for as long as somebody holds their server: an operator's word reaches them, too.
+    displaced: Arc<Mutex<Vec<(Arc<str>, Weak<Inner>)>>>,
 }
 
 impl Tenants {
     pub(crate) fn new(resolver: Arc<dyn TenantResolver>, settings: ResolverSettings) -> Self {
-        Self { resolver, lookups: Arc::new(Lookups::new(settings)), known: Arc::default() }
+        Self { resolver, lookups: Arc::new(Lookups::new(settings)), known: Arc::default(), displaced: Arc::default() }
     }
 
     /// The tenant that was presented to. A bare token is presented to none.
@@ -46,8 +49,16 @@ impl Tenants {
         self.known.load().get(name).cloned()
     }
 
+    /// Every server that may still be asked: those that are known, and those that had to make room and are held by somebody.
     pub(crate) fn all(&self) -> Vec<ResourceServer> {
-        self.known.load().values().cloned().collect()
+        let displaced = self.displaced();
+        let displaced = displaced.iter().filter_map(|(_, server)| Some(ResourceServer(server.upgrade()?)));
+        self.known.load().values().cloned().chain(displaced).collect()
+    }
+
+    /// Held for a look, never across an await.
+    fn displaced(&self) -> MutexGuard<'_, Vec<(Arc<str>, Weak<Inner>)>> {
+        self.displaced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins to look a tenant up that is not known, or joins those who have.
@@ -72,11 +83,15 @@ impl Tenants {
         self.lookups.forget(name);
         let gone = self.known(name);
         self.take_out(name);
-        // Requests under way hold the server; they are refused, too.
-        gone.is_some_and(|server| {
-            server.close();
-            true
-        })
+        // Requests under way hold the server, and so may the application; they are refused, too.
+        let mut held = Vec::new();
+        self.displaced().retain(|(tenant, server)| {
+            let concerned = **tenant == *name;
+            held.extend(server.upgrade().filter(|_| concerned).map(ResourceServer));
+            !concerned
+        });
+        let closed = gone.into_iter().chain(held).inspect(ResourceServer::close).count();
+        closed > 0
     }
 
     fn take_out(&self, name: &str) {
@@ -138,6 +153,11 @@ impl Directory for Gates {
     }
 
     fn uninstall(&self, name: &str) {
+        if let Some(server) = self.tenants.known(name) {
+            let mut displaced = self.tenants.displaced();
+            displaced.retain(|(_, server)| server.strong_count() > 0);
+            displaced.push((name.into(), Arc::downgrade(&server.0)));
+        }
         self.tenants.take_out(name);
     }
 }

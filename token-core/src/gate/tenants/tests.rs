@@ -263,6 +263,24 @@ async fn the_number_of_tenants_is_bounded_and_a_crowd_shares_one_look_up() {
 }
 
 #[tokio::test]
+async fn a_tenant_that_had_to_make_room_is_still_reached_by_the_operators_word() {
+    for word in ["forget", "distrust"] {
+        let bench = bench(ResolverSettings::default().most(1), None);
+        let of_a = token("https://a/", json!({}));
+        let held = bench.api.tenant("a").await.unwrap();
+        assert!(held.authenticate(Presented::token(&of_a)).await.is_ok());
+        bench.api.tenant("b").await.unwrap();
+        assert!(held.authenticate(Presented::token(&of_a)).await.is_ok(), "it made room and nothing was said of it");
+        let done = match word {
+            "forget" => bench.api.forget_tenant("a"),
+            _ => bench.api.distrust("https://a/"),
+        };
+        assert!(done, "{word}");
+        assert!(held.authenticate(Presented::token(&of_a)).await.is_err(), "{word}");
+    }
+}
+
+#[tokio::test]
 async fn who_sends_no_token_learns_nothing_of_tenants() {
     let bench = bench(ResolverSettings::default(), None);
     for host in ["a.example", "stranger.example", "elsewhere.test"] {
