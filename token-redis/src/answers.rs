@@ -1,4 +1,4 @@
-//! Answers of endpoints under their digests: each ends by itself, and sets of keys say which belong to a subject, session or client.
+//! Answers of endpoints under their digests: each ends by itself, and sorted sets say which belong to a subject, session or client.
 
 use std::time::Duration;
 
@@ -9,8 +9,11 @@ use token_core::{AnswerKey, AnswerStore, AnswerTag, StoreError, StoredAnswer, Ti
 
 use crate::Redis;
 
-/// No answer lives longer, so no set of keys has to.
+/// No answer lives longer.
 const LONGEST: Duration = Duration::from_secs(3600);
+/// How much longer than its answer a name stays among those of its tag: an instance whose clock is ahead by less takes no name out under
+/// which an answer still stands.
+const CLOCKS: Duration = Duration::from_secs(60);
 
 /// The store for answers. Got from [`Redis::answers`].
 #[derive(Clone, Debug)]
@@ -35,6 +38,10 @@ impl RedisAnswers {
         self.0.key("answer", key.as_bytes())
     }
 
+    fn tagged(&self, tag: AnswerTag) -> String {
+        self.0.key("tagged", tag.as_bytes())
+    }
+
     async fn get(&self, key: AnswerKey, now: Timestamp) -> Result<Option<StoredAnswer>, StoreError> {
         let mut get = cmd("GET");
         get.arg(self.key(key));
@@ -47,7 +54,7 @@ impl RedisAnswers {
     }
 
     async fn set(&self, key: AnswerKey, answer: StoredAnswer, now: Timestamp) -> Result<(), StoreError> {
-        let life = answer.until.since(now).min(LONGEST).as_millis();
+        let life = u64::try_from(answer.until.since(now).min(LONGEST).as_millis()).unwrap_or(0);
         if life == 0 {
             return Ok(());
         }
@@ -57,10 +64,15 @@ impl RedisAnswers {
         let mut all = pipe();
         all.atomic();
         all.cmd("SET").arg(&name).arg(value).arg("PX").arg(life.to_string()).ignore();
+        // Names by when their answers end: those that have ended make room at each write, and the set ends with its last one.
+        let ended = now.saturating_sub(CLOCKS).as_millis();
+        let stays = (Duration::from_millis(life) + CLOCKS).as_millis().to_string();
         for tag in &answer.tags {
-            let set = self.0.key("tag", tag.as_bytes());
-            all.cmd("SADD").arg(&set).arg(&name).ignore();
-            all.cmd("EXPIRE").arg(&set).arg(LONGEST.as_secs()).ignore();
+            let set = self.tagged(*tag);
+            all.cmd("ZREMRANGEBYSCORE").arg(&set).arg("-inf").arg(ended).ignore();
+            all.cmd("ZADD").arg(&set).arg(answer.until.as_millis()).arg(&name).ignore();
+            all.cmd("PEXPIRE").arg(&set).arg(&stays).arg("NX").ignore();
+            all.cmd("PEXPIRE").arg(&set).arg(&stays).arg("GT").ignore();
         }
         self.0.ask_all::<()>(all).await
     }
@@ -72,16 +84,16 @@ impl RedisAnswers {
     }
 
     async fn delete_tagged(&self, tag: AnswerTag) -> Result<usize, StoreError> {
-        let set = self.0.key("tag", tag.as_bytes());
-        let mut members = cmd("SMEMBERS");
-        members.arg(&set);
+        let set = self.tagged(tag);
+        let mut members = cmd("ZRANGE");
+        members.arg(&set).arg(0).arg(-1);
         let names: Vec<String> = self.0.ask(members).await?;
         if names.is_empty() {
             return Ok(0);
         }
         let dropped = self.delete(&names).await?;
         // Only those that were looked at: a newer one may have joined meanwhile.
-        let mut leave = cmd("SREM");
+        let mut leave = cmd("ZREM");
         leave.arg(&set).arg(&names);
         self.0.ask::<usize>(leave).await?;
         Ok(dropped)

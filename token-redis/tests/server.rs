@@ -13,7 +13,7 @@ use token_core::{
     ReplayMemory, ResourceServer, Timestamp,
 };
 use token_redis::Redis;
-use token_test::{Endpoint, TestIssuer};
+use token_test::{Endpoint, ManualClock, TestIssuer};
 
 const ISSUER: &str = "https://issuer.example";
 const LATER: Timestamp = Timestamp::from_secs(4_000_000_000);
@@ -204,6 +204,42 @@ async fn namespaces_keep_services_apart_and_no_claim_is_a_key() {
     let keys = String::from_utf8(keys.stdout).unwrap();
     assert!(keys.contains("one:answer:") && keys.contains("two:answer:") && keys.contains("one:deny:"), "{keys}");
     assert!(!keys.contains("canary") && !keys.contains(&token), "{keys}");
+}
+
+/// What redis-cli prints.
+fn cli(server: &Server, words: &[&str]) -> String {
+    let output = Command::new("redis-cli").args(["-p", &server.port.to_string()]).args(words).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn the_names_under_a_tag_end_with_their_answers_and_make_room_for_others() {
+    let (server, clock) = (Server::start().await, ManualClock::default());
+    let issuer = TestIssuer::builder().clock(clock.clone()).start().await;
+    let secret = ClientAuthentication::Basic("test-secret".into());
+    let tokens = OpaqueTokens::introspection(issuer.introspection_endpoint(), "test-client", secret).unwrap();
+    let tokens = tokens.store(server.connect().answers()).active_life(Duration::from_secs(30));
+    let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http().opaque_tokens(tokens);
+    let api = ResourceServer::builder(issuer.audience()).trust(trusted).clock(clock.clone()).build().unwrap();
+    // Of one client, so that all stand under one tag, and each of a subject of its own.
+    let token =
+        |subject: u32| issuer.token().subject(&subject.to_string()).expires_in(Duration::from_secs(3600)).mint_opaque();
+    for subject in 0..50 {
+        assert_eq!(verdict(&api, &token(subject)).await, None);
+    }
+    let tags = cli(&server, &["KEYS", "*:tagged:*"]);
+    let sizes =
+        || -> Vec<u32> { tags.lines().map(|tag| cli(&server, &["ZCARD", tag]).trim().parse().unwrap()).collect() };
+    assert_eq!(sizes().into_iter().max(), Some(50), "the client's");
+    for tag in tags.lines() {
+        let left: i64 = cli(&server, &["PTTL", tag]).trim().parse().unwrap();
+        assert!((1..=90_000).contains(&left), "it ends with its last answer and a minute: {left} ms");
+    }
+    clock.advance(Duration::from_secs(91));
+    assert_eq!(verdict(&api, &token(1000)).await, None);
+    assert!(sizes().into_iter().all(|size| size <= 1), "those that have ended are gone: {:?}", sizes());
+    // What is evicted by its tag is still found.
+    assert_eq!(api.evict(Evict::subject(issuer.url(), "1000")).await.unwrap(), 1);
 }
 
 #[tokio::test]
