@@ -18,6 +18,9 @@ use crate::trust::issuer::Issuer;
 use crate::trust::resolver::{self, Directory, Landed, Lookup, Lookups, ResolverSettings, Unresolved};
 use crate::trust::tenants::TenantResolver;
 
+/// A tenant that had to make room, by its name; its server lives while somebody holds it.
+type Displaced = (Arc<str>, Weak<Inner>);
+
 /// The tenants of a server.
 #[derive(Clone)]
 pub(crate) struct Tenants {
@@ -25,7 +28,7 @@ pub(crate) struct Tenants {
     lookups: Arc<Lookups>,
     known: Arc<ArcSwap<HashMap<Arc<str>, ResourceServer>>>,
     /// Those that had to make room, for as long as somebody holds their server: an operator's word reaches them, too.
-    displaced: Arc<Mutex<Vec<(Arc<str>, Weak<Inner>)>>>,
+    displaced: Arc<Mutex<Vec<Displaced>>>,
 }
 
 impl Tenants {
@@ -57,7 +60,7 @@ impl Tenants {
     }
 
     /// Held for a look, never across an await.
-    fn displaced(&self) -> MutexGuard<'_, Vec<(Arc<str>, Weak<Inner>)>> {
+    fn displaced(&self) -> MutexGuard<'_, Vec<Displaced>> {
         self.displaced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
