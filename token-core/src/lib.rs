@@ -35,6 +35,11 @@ mod claims; // one pass over the claims
 
 mod base; // time, locks, HTTP, telemetry
 
+/// Proof of possession: what binds a token to its sender (RFC 9449, RFC 7638).
+pub mod possession {
+    pub use crate::jose::thumbprint::{NoThumbprint, Thumbprint, access_token_hash};
+}
+
 pub use crate::answer::check::Check;
 pub use crate::answer::error::{Answer, Error, ErrorKind};
 pub use crate::answer::implications::Implications;

@@ -12,6 +12,7 @@ pub(crate) mod signature;
 pub mod signing;
 #[cfg(test)]
 mod tests;
+pub(crate) mod thumbprint;
 mod unusable;
 mod verification_key;
 

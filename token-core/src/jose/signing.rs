@@ -8,6 +8,7 @@ use super::der::{self, PrivateKind};
 use super::material::Material;
 use super::pem;
 use super::signature::Signer;
+use super::thumbprint::Thumbprint;
 use super::unusable::UnusableKey;
 
 /// A key to sign with.
@@ -127,6 +128,12 @@ impl SigningKey {
             jwk.insert("kid".to_owned(), kid.into());
         }
         Some(jwk.into())
+    }
+
+    /// The thumbprint of the public half (RFC 7638), which tokens bound to this key hold; `None` for a shared secret.
+    #[must_use]
+    pub fn thumbprint(&self) -> Option<Thumbprint> {
+        Thumbprint::of_members(self.public_jwk()?.as_object()?).ok()
     }
 }
 
