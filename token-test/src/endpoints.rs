@@ -1,14 +1,20 @@
 //! A tenant goes in, the router with all its endpoints comes out. One file each: its route, its metadata, its answers.
 
+mod authorization;
+mod client_document;
+mod code;
+mod consent;
 mod delegation;
 mod discovery;
 mod exchange;
 mod form;
+mod identity_assertion;
 mod introspection;
 mod jwks;
 mod management;
 mod oauth_error;
 mod refresh;
+mod registration;
 mod revocation;
 mod token;
 mod userinfo;
@@ -26,8 +32,10 @@ use serde_json::{Map, Value};
 use crate::faults::{self, Endpoint};
 use crate::tenant::Tenant;
 
+pub(crate) use authorization::PATH as AUTHORIZATION_PATH;
 pub(crate) use introspection::PATH as INTROSPECTION_PATH;
 pub(crate) use jwks::PATH as JWKS_PATH;
+pub(crate) use registration::PATH as REGISTRATION_PATH;
 pub(crate) use revocation::PATH as REVOCATION_PATH;
 pub(crate) use token::PATH as TOKEN_PATH;
 pub(crate) use userinfo::{TOKENINFO_PATH, USERINFO_PATH};
@@ -39,6 +47,8 @@ pub(crate) fn router(tenant: &Arc<Tenant>) -> Router {
     let all = [
         discovery::routes(tenant),
         jwks::routes(tenant),
+        authorization::routes(tenant),
+        registration::routes(tenant),
         token::routes(tenant),
         revocation::routes(tenant),
         delegation::routes(tenant),
@@ -58,6 +68,8 @@ pub(crate) fn router(tenant: &Arc<Tenant>) -> Router {
 fn metadata(tenant: &Tenant) -> Map<String, Value> {
     let mut document = Map::new();
     jwks::describe(tenant, &mut document);
+    authorization::describe(tenant, &mut document);
+    registration::describe(tenant, &mut document);
     token::describe(tenant, &mut document);
     revocation::describe(tenant, &mut document);
     introspection::describe(tenant, &mut document);

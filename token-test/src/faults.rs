@@ -23,6 +23,10 @@ pub enum Endpoint {
     Discovery,
     /// The JWK Set.
     Jwks,
+    /// The authorization endpoint, and the consent page behind it.
+    Authorization,
+    /// Where clients register themselves (RFC 7591).
+    Registration,
     /// The token endpoint.
     Token,
     /// The revocation endpoint (RFC 7009).
@@ -44,6 +48,8 @@ impl Endpoint {
     pub const ALL: &[Self] = &[
         Self::Discovery,
         Self::Jwks,
+        Self::Authorization,
+        Self::Registration,
         Self::Token,
         Self::Revocation,
         Self::Delegation,

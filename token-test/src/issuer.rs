@@ -22,7 +22,8 @@ use crate::tenant::{Plan, Tenant};
 /// An authorization server on the loopback interface, for as long as this value lives.
 ///
 /// It serves OpenID Connect Discovery, RFC 8414 metadata, a JWK Set and a token endpoint over real HTTP, and mints
-/// tokens directly. One client is known from the start: `test-client` with the secret `test-secret`.
+/// tokens directly. One client is known from the start: `test-client` with the secret `test-secret`. Others register themselves
+/// (RFC 7591) or are known by a document about them; users sign in on a page that asks for consent and for no password.
 ///
 /// Plain HTTP: whoever fetches from it must be allowed to talk to loopback addresses without TLS.
 #[derive(Debug)]
@@ -136,6 +137,29 @@ impl TestIssuer {
     /// [`scopes`](RegisteredClient::scopes) says otherwise.
     pub fn client(&self, id: &str, secret: &str) -> RegisteredClient {
         RegisteredClient::register(Arc::clone(&self.tenant), id, secret)
+    }
+
+    /// Where users sign in and consent.
+    #[must_use]
+    pub fn authorization_endpoint(&self) -> String {
+        self.tenant.endpoint(endpoints::AUTHORIZATION_PATH)
+    }
+
+    /// Where clients register themselves (RFC 7591).
+    #[must_use]
+    pub fn registration_endpoint(&self) -> String {
+        self.tenant.endpoint(endpoints::REGISTRATION_PATH)
+    }
+
+    /// Signs every user in as `subject`, at once and with every scope that is asked for: no consent page is shown. For tests, in
+    /// which nobody looks at a page.
+    pub fn consent_at_once(&self, subject: &str) {
+        self.tenant.sign_ins().at_once = Some(subject.to_owned());
+    }
+
+    /// Takes identity assertions of `provider` for grants (cross-app access): what it says of its users counts here.
+    pub fn trust(&self, provider: &TestIssuer) {
+        self.tenant.trusted.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&provider.tenant));
     }
 
     /// Where refresh tokens are revoked (RFC 7009).

@@ -51,6 +51,7 @@ mod own;
 mod parts;
 mod pre_made;
 mod serve;
+mod sign_in;
 mod tenant;
 mod verified;
 

@@ -15,6 +15,7 @@ use crate::faults::Traffic;
 use crate::grants::Grants;
 use crate::keys::{KeyRing, TestKey};
 use crate::own;
+use crate::sign_in::SignIns;
 
 /// The state behind every endpoint. Locks are held for a look, never across an await.
 #[derive(Debug)]
@@ -34,6 +35,10 @@ pub(crate) struct Tenant {
     clients: Mutex<HashMap<String, Client>>,
     metadata: Mutex<Map<String, Value>>,
     grants: Mutex<Grants>,
+    /// Users on their way through the consent page, and codes that were handed out.
+    sign_ins: Mutex<SignIns>,
+    /// Other issuers whose identity assertions are taken for grants.
+    pub(crate) trusted: Mutex<Vec<Arc<Tenant>>>,
     /// Opaque tokens and the claims behind them.
     opaque: Mutex<HashMap<String, Map<String, Value>>>,
     revoked: Mutex<HashSet<String>>,
@@ -83,12 +88,14 @@ impl Tenant {
             clients: Mutex::default(),
             metadata: Mutex::default(),
             grants: Mutex::default(),
+            sign_ins: Mutex::default(),
+            trusted: Mutex::default(),
             opaque: Mutex::default(),
             revoked: Mutex::default(),
             random: RandomState::new(),
             counter: AtomicU64::new(0),
         };
-        tenant.clients().insert("test-client".to_owned(), Client::new("test-client", "test-secret"));
+        tenant.clients().insert("test-client".to_owned(), Client::with_secret("test-client", "test-secret"));
         tenant
     }
 
@@ -125,6 +132,10 @@ impl Tenant {
         self.grants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn sign_ins(&self) -> MutexGuard<'_, SignIns> {
+        self.sign_ins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn keep_opaque(&self, token: &str, claims: Map<String, Value>) {
         self.opaque.lock().unwrap_or_else(PoisonError::into_inner).insert(token.to_owned(), claims);
     }
@@ -147,8 +158,8 @@ impl Tenant {
 
     fn claims_of_own(&self, jwt: &str) -> Option<Map<String, Value>> {
         let mut keys = self.keys().own();
-        let secrets = |client: &Client| TestKey::from_secret(Algorithm::HS256, None, &client.secret);
-        keys.extend(self.clients().values().map(secrets));
+        let secret = |client: &Client| Some(TestKey::from_secret(Algorithm::HS256, None, client.secret()?));
+        keys.extend(self.clients().values().filter_map(secret));
         claims_of(jwt).filter(|claims| claims.get("iss") == Some(&json!(self.issuer)) && own::signed_by(jwt, &keys))
     }
 
@@ -158,7 +169,17 @@ impl Tenant {
     }
 }
 
-fn claims_of(jwt: &str) -> Option<Map<String, Value>> {
-    let part = jwt.split('.').nth(1)?;
+/// The claims of a JWT, which nobody has verified.
+pub(crate) fn claims_of(jwt: &str) -> Option<Map<String, Value>> {
+    part_of(jwt, 1)
+}
+
+/// The header of a JWT, which nobody has verified.
+pub(crate) fn header_of(jwt: &str) -> Option<Map<String, Value>> {
+    part_of(jwt, 0)
+}
+
+fn part_of(jwt: &str, index: usize) -> Option<Map<String, Value>> {
+    let part = jwt.split('.').nth(index)?;
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
 }

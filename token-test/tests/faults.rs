@@ -40,7 +40,8 @@ async fn without_a_place_a_fault_is_everywhere() {
     }
     let posts = [issuer.token_endpoint(), issuer.revocation_endpoint(), format!("{}/delegation", issuer.url())];
     let asked = [issuer.introspection_endpoint(), issuer.userinfo_endpoint(), issuer.tokeninfo_endpoint()];
-    for url in posts.into_iter().chain(asked) {
+    let signing_in = [issuer.authorization_endpoint(), issuer.registration_endpoint()];
+    for url in posts.into_iter().chain(asked).chain(signing_in) {
         assert_eq!(client().post(url).send().await.unwrap().status(), 500);
     }
     for endpoint in Endpoint::ALL {

@@ -45,8 +45,9 @@ async fn delegate(State(tenant): State<Arc<Tenant>>, body: Bytes) -> Result<Resp
     };
     let subject = subject.ok_or(OAuthError::invalid_grant("the token that was presented is not good"))?;
     let target = text("target").unwrap_or(&source).to_owned();
-    let secret = tenant.clients().get(&target).map(|client| client.secret.clone());
-    let secret = secret.ok_or(OAuthError::invalid_request("the target is not a client of this tenant"))?;
+    let secret = tenant.clients().get(&target).and_then(|client| client.secret().map(str::to_owned));
+    let secret =
+        secret.ok_or(OAuthError::invalid_request("the target is not a client of this tenant, or has no secret"))?;
     let token = TokenBuilder::id(Arc::clone(&tenant))
         .subject(&subject)
         .audience(&target)

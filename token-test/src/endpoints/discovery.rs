@@ -26,8 +26,6 @@ pub(super) fn routes(tenant: &Tenant) -> Routes {
 async fn document(State(tenant): State<Arc<Tenant>>) -> Response {
     let mut document = super::metadata(&tenant);
     document.insert("issuer".to_owned(), json!(tenant.issuer));
-    // Required by both specifications; there is no authorization endpoint that could answer any of them.
-    document.insert("response_types_supported".to_owned(), json!([]));
     for (name, value) in tenant.metadata().iter() {
         if value.is_null() {
             document.remove(name);

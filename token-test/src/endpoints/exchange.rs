@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use token_core::{Audience, Issuer, Presented, ResourceServer, StaticKeys, Verified};
 
 use super::form::Form;
+use super::identity_assertion;
 use super::oauth_error::OAuthError;
 use super::token::{LIFE, granted};
 use crate::client::Client;
@@ -21,6 +22,9 @@ const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 /// RFC 8693. Access tokens of this issuer go in, as `access_token` or `jwt`; the same types come out.
 pub(super) fn exchange(tenant: &Arc<Tenant>, client: &Client, form: &Form) -> Result<Value, OAuthError> {
+    if form.one("requested_token_type")? == Some(identity_assertion::ID_JAG) {
+        return identity_assertion::issue(tenant, client, form);
+    }
     let subject = token(tenant, form, "subject_token", "subject_token_type")?
         .ok_or(OAuthError::invalid_request("subject_token is missing"))?;
     let actor = token(tenant, form, "actor_token", "actor_token_type")?;

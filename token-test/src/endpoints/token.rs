@@ -11,10 +11,11 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::Routes;
+use super::authorization::check_resource;
 use super::form::Form;
 use super::oauth_error::OAuthError;
-use super::{exchange, refresh, vault};
-use crate::client::Client;
+use super::{client_document, code, exchange, identity_assertion, refresh, vault};
+use crate::client::{Client, Proof};
 use crate::faults::Endpoint;
 use crate::mint::TokenBuilder;
 use crate::tenant::Tenant;
@@ -23,8 +24,8 @@ pub(crate) const PATH: &str = "/token";
 
 pub(super) const LIFE: Duration = Duration::from_secs(3600);
 
-const GRANTS: [&str; 5] =
-    ["client_credentials", refresh::GRANT, exchange::EXCHANGE, exchange::JWT_BEARER, vault::GRANT];
+const GRANTS: [&str; 6] =
+    ["client_credentials", code::GRANT, refresh::GRANT, exchange::EXCHANGE, exchange::JWT_BEARER, vault::GRANT];
 
 pub(super) fn routes(tenant: &Tenant) -> Routes {
     let at = |path: &str| (Endpoint::Token, format!("{}{path}", tenant.path), post(token));
@@ -35,17 +36,32 @@ pub(super) fn routes(tenant: &Tenant) -> Routes {
 pub(super) fn describe(tenant: &Tenant, document: &mut Map<String, Value>) {
     document.insert("token_endpoint".to_owned(), json!(tenant.endpoint(PATH)));
     document.insert("grant_types_supported".to_owned(), json!(GRANTS));
-    let methods = json!(["client_secret_basic", "client_secret_post"]);
+    let methods = json!(["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]);
     document.insert("token_endpoint_auth_methods_supported".to_owned(), methods);
+    let algorithms = json!(["RS256", "PS256", "ES256", "ES384", "EdDSA"]);
+    document.insert("token_endpoint_auth_signing_alg_values_supported".to_owned(), algorithms);
+    client_document::describe(document);
 }
 
 async fn token(State(tenant): State<Arc<Tenant>>, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
     let form = Form::parse(&headers, &body)?;
+    if let Some(id) = form.one("client_id")? {
+        // One that is only known by its document may come here first, without a user. Who it is gets proved below.
+        let _ = client_document::known(&tenant, id).await;
+    }
     let client = form.client(&tenant, &headers)?;
+    form.all("resource").try_for_each(check_resource)?;
     let answer = match form.one("grant_type")? {
+        Some("client_credentials") if matches!(client.proof, Proof::Nothing) => {
+            return Err(OAuthError::unauthorized_client());
+        }
         Some("client_credentials") => client_credentials(&tenant, &client, &form)?,
+        Some(code::GRANT) => code::answer(&tenant, &client, &form)?,
         Some(refresh::GRANT) => refresh::answer(&tenant, &client, &form)?,
         Some(exchange::EXCHANGE) => exchange::exchange(&tenant, &client, &form)?,
+        Some(exchange::JWT_BEARER) if identity_assertion::is_one(&form)? => {
+            identity_assertion::redeem(&tenant, &client, &form)?
+        }
         Some(exchange::JWT_BEARER) => exchange::jwt_bearer(&tenant, &client, &form)?,
         Some(vault::GRANT) => vault::answer(&tenant, &client, &form)?,
         Some(_) => return Err(OAuthError::unsupported_grant_type()),
