@@ -61,7 +61,7 @@ async fn the_request_names_the_audience() {
     let cases: [(&[(&str, &str)], Value); 3] = [
         (&[("audience", "https://b.example")], json!("https://b.example")),
         (&[("resource", "https://b.example")], json!("https://b.example")),
-        (&[("audience", "a"), ("resource", "b"), ("resource", "c")], json!(["a", "b", "c"])),
+        (&[("audience", "a"), ("resource", "urn:b"), ("resource", "urn:c")], json!(["a", "urn:b", "urn:c"])),
     ];
     for (asked, audience) in cases {
         let form = [&[GRANT, ID, SECRET], asked].concat();
