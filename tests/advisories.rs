@@ -6,7 +6,10 @@ mod texts;
 use std::path::Path;
 
 use serde_json::json;
-use token_core::{Audience, ErrorKind, Issuer, LogoutVerifier, Presented, RequestView, ResourceServer, StaticKeys};
+use token_core::{
+    Audience, ErrorKind, Issuer, Presented, ResourceServer, StaticKeys, adapter::RequestView,
+    revocation::LogoutVerifier,
+};
 use token_test::{ManualClock, TestIssuer};
 use token_tests::evidence::note;
 use token_tests::{Ask, Via, ask};

@@ -9,8 +9,11 @@ use std::task::{Context, Poll, Waker};
 
 use allocation_counter::measure;
 use http::{Request, Response};
-use token_core::signing::SigningKey;
-use token_core::{Algorithm, Issuer, Presented, RequestView, ResourceServer, StaticKeys, TokenCacheSettings, Verified};
+use token_core::jose::signing::SigningKey;
+use token_core::{
+    Algorithm, Issuer, Presented, ResourceServer, StaticKeys, Verified, adapter::RequestView,
+    stores::TokenCacheSettings,
+};
 use tower::{Layer, Service, service_fn};
 use tower_token::TokenLayer;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use token_core::http::ReqwestClient;
-use token_core::{ErrorKind, Issuer, JwksSettings, Presented, ResourceServer};
+use token_core::{ErrorKind, Issuer, Presented, ResourceServer, keys::JwksSettings};
 use token_test::{ManualClock, TestIssuer};
 use token_tests::evidence::note;
 

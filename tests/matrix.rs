@@ -5,8 +5,9 @@ use axum::body::Body;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 use token_core::{
-    Algorithm, Clock, Error, ErrorKind, IdTokenVerifier, Issuer, Login, LogoutEndpoint, LogoutVerifier, Presented,
-    ResourceServer, StaticKeys, SystemClock, TokenKind, provider,
+    Algorithm, Clock, Error, ErrorKind, IdTokenVerifier, Issuer, Login, Presented, ResourceServer, StaticKeys,
+    SystemClock, TokenKind, provider,
+    revocation::{LogoutEndpoint, LogoutVerifier},
 };
 use token_test::TestIssuer;
 use tower::ServiceExt;
@@ -22,7 +23,7 @@ const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 fn tokens(issuer: &TestIssuer) -> Vec<(TokenKind, String)> {
     let now = SystemClock.now().as_secs();
     let hs256 = |secret: &[u8], claims: Value| {
-        let key = token_core::signing::SigningKey::from_secret(Algorithm::HS256, None, secret).unwrap();
+        let key = token_core::jose::signing::SigningKey::from_secret(Algorithm::HS256, None, secret).unwrap();
         key.sign_jwt(r#"{"alg":"HS256","typ":"JWT"}"#, &claims.to_string()).unwrap()
     };
     vec![
@@ -148,7 +149,10 @@ async fn where_both_are_taken_handlers_still_tell_them_apart() {
         .route("/access", get(async |axum_token::Authenticated(token): axum_token::Authenticated| token.kind().name()))
         .route("/claims", get(async |axum_token::Claims(person): axum_token::Claims<Person>| person.sub.clone()))
         .route("/scoped", get(async |_: axum_token::Scoped<token_tests::frontends::ReadUsers>| "scoped"))
-        .route("/id", get(async |axum_token::IdToken(person): axum_token::IdToken<Person>| person.sub.clone()))
+        .route(
+            "/id",
+            get(async |axum_token::IdTokenClaims(person): axum_token::IdTokenClaims<Person>| person.sub.clone()),
+        )
         .layer(axum_token::TokenLayer::new(api.clone()));
     let access = issuer.token().scope("read:users").mint();
     for (path, token, expected) in [
@@ -172,7 +176,7 @@ async fn where_both_are_taken_handlers_still_tell_them_apart() {
 async fn a_logout_request_gets_the_same_answer_in_both_frameworks() {
     let issuer = TestIssuer::start().await;
     let trusted = || Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
-    let list = token_core::MemoryDenyList::new();
+    let list = token_core::revocation::MemoryDenyList::new();
     let api = ResourceServer::builder(issuer.audience()).trust(trusted()).deny_list(list).build().unwrap();
     let gate = api.clone();
     let endpoint = LogoutEndpoint::new(LogoutVerifier::new(CLIENT, trusted()).unwrap(), api);

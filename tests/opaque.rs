@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use token_core::client_authentication::ClientAuthentication;
+use token_core::opaque::client_authentication::ClientAuthentication;
 use token_core::{
-    Audience, Deny, ErrorKind, Issuer, MemoryDenyList, OpaqueTokens, Presented, ResourceServer, Timestamp,
+    Audience, ErrorKind, Issuer, Presented, ResourceServer, Timestamp,
+    opaque::OpaqueTokens,
+    revocation::{Deny, MemoryDenyList},
 };
 use token_test::{Endpoint, Faults, TestIssuer};
 use token_tests::{Ask, Via, ask};

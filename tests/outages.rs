@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use token_core::client_authentication::ClientAuthentication;
+use token_core::opaque::client_authentication::ClientAuthentication;
 use token_core::{
-    Clock, Error, ErrorKind, Issuer, JwksSettings, KeyStatus, OpaqueTokens, Presented, ResourceServer, SystemClock,
-    Verified,
+    Clock, Error, ErrorKind, Issuer, Presented, ResourceServer, SystemClock, Verified,
+    keys::{JwksSettings, KeyStatus},
+    opaque::OpaqueTokens,
 };
 use token_test::{Endpoint, ManualClock, TestIssuer};
 

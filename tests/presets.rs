@@ -11,10 +11,10 @@ fn presets() -> impl Iterator<Item = Preset> {
     provider::samples().into_iter().map(|(_, preset)| preset)
 }
 
-/// The request that carries a token where this provider's come: what `token_sources` says, as plain data.
+/// The request that carries a token where this provider's come: what `token_locations` says, as plain data.
 fn request(preset: &Preset, token: &str) -> Ask {
     let path = if preset.kind == TokenKind::Id { "/id" } else { "/any" };
-    let source = serde_json::to_value(&preset.token_sources[0]).unwrap();
+    let source = serde_json::to_value(&preset.token_locations[0]).unwrap();
     if let Some(name) = source["header"]["name"].as_str() {
         return Ask::of(path).header(name, token);
     }
@@ -95,7 +95,7 @@ async fn every_preset_gets_the_same_answers_in_every_framework() {
     for preset in presets() {
         let like = TestIssuer::like(&preset).await;
         let api = ResourceServer::builder(like.issuer().audience())
-            .token_sources(preset.token_sources.clone())
+            .token_locations(preset.token_locations.clone())
             .trust(like.trusted().unwrap())
             .realm("tests")
             .build()

@@ -4,7 +4,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use serde_json::{Value, json};
-use token_core::{ClaimMapping, GrantSource, Issuer, Required, ResourceServer, Rule};
+use token_core::{
+    Issuer, Required, ResourceServer, Rule,
+    mapping::{ClaimMapping, GrantSource},
+};
 use token_test::TestIssuer;
 use tower::ServiceExt;
 

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use token_client::{TokenClient, TokenRequest, TokenSource};
-use token_core::client_authentication::ClientAuthentication;
 use token_core::http::{BoxFuture, ReqwestClient};
+use token_core::opaque::client_authentication::ClientAuthentication;
 use token_core::telemetry::SPANS;
-use token_core::{Issuer, IssuerResolver, OpaqueTokens, Presented, ResolverSettings, ResourceServer, Unresolved};
+use token_core::{
+    Issuer, Presented, ResourceServer,
+    opaque::OpaqueTokens,
+    tenants::{IssuerResolver, ResolverSettings, Unresolved},
+};
 use token_test::TestIssuer;
 
 use crate::cases::CANARY;

@@ -3,7 +3,11 @@
 use std::borrow::Cow;
 
 use token_core::http::BoxFuture;
-use token_core::{Issuer, RequestView, ResolverSettings, ResourceServer, TenantResolver, Unresolved};
+use token_core::{
+    Issuer, ResourceServer,
+    adapter::RequestView,
+    tenants::{ResolverSettings, TenantResolver, Unresolved},
+};
 use token_test::TestIssuer;
 use token_tests::{Ask, Via, ask};
 

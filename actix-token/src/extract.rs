@@ -3,12 +3,13 @@
 use std::fmt;
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use serde::de::DeserializeOwned;
-use token_core::{Error, Outcome, Required, Verified};
+use token_core::{Error, Required, Verified, adapter::Outcome};
 
 use crate::Rejection;
 
@@ -125,16 +126,16 @@ impl<T> fmt::Debug for Claims<T> {
 /// Those of [`Claims`]; 401 for a token of another kind.
 ///
 /// ```
-/// use actix_token::{IdToken, StandardClaims};
+/// use actix_token::{IdTokenClaims, StandardClaims};
 ///
 /// #[actix_web::get("/")]
-/// async fn hello(IdToken(person): IdToken<StandardClaims>) -> String {
+/// async fn hello(IdTokenClaims(person): IdTokenClaims<StandardClaims>) -> String {
 ///     format!("hello {}", person.name.as_deref().unwrap_or("stranger"))
 /// }
 /// ```
-pub struct IdToken<T>(pub Arc<T>);
+pub struct IdTokenClaims<T>(pub Arc<T>);
 
-impl<T> FromRequest for IdToken<T>
+impl<T> FromRequest for IdTokenClaims<T>
 where
     T: DeserializeOwned + Send + Sync + 'static,
 {
@@ -147,20 +148,23 @@ where
     }
 }
 
-impl<T> Clone for IdToken<T> {
+impl<T> Clone for IdTokenClaims<T> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
 // Claims are personal data; their type is not.
-impl<T> fmt::Debug for IdToken<T> {
+impl<T> fmt::Debug for IdTokenClaims<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "IdToken<{}>(..)", std::any::type_name::<T>())
+        write!(f, "IdTokenClaims<{}>(..)", std::any::type_name::<T>())
     }
 }
 
-/// A verified token that satisfies the rule `R`, declared with [`scopes!`](crate::scopes!).
+/// A verified token that satisfies the rule `R`, declared with [`scopes!`](crate::scopes!). It reads like the [`Verified`] token that it holds.
+///
+/// There is no way to make one of a token that does not satisfy the rule: whoever holds a `Scoped<R>` need not check again. Tests of handlers make one by
+/// [`TryFrom<Verified>`](#impl-TryFrom<Verified>-for-Scoped<R>).
 ///
 /// # Rejections
 /// Those of [`Authenticated`]; 403 when the token does not satisfy the rule, with a challenge that names what would.
@@ -177,8 +181,8 @@ impl<T> fmt::Debug for IdToken<T> {
 /// async fn list(_: Scoped<ReadUsers>) -> &'static str { "…" }
 ///
 /// #[actix_web::post("/users")]
-/// async fn create(Scoped(token, ..): Scoped<WriteUsers>) -> String {
-///     format!("created by {}", token.subject().unwrap_or("a client"))
+/// async fn create(caller: Scoped<WriteUsers>) -> String {
+///     format!("created by {}", caller.subject().unwrap_or("a client"))
 /// }
 /// ```
 ///
@@ -190,17 +194,40 @@ impl<T> fmt::Debug for IdToken<T> {
 /// async fn list(_: actix_token::Scoped<ReadUsers>) -> &'static str { "…" }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Scoped<R: Required>(pub Verified, pub PhantomData<R>);
+pub struct Scoped<R: Required>(Verified, PhantomData<R>);
+
+impl<R: Required> Scoped<R> {
+    /// The token, for whoever takes any.
+    pub fn into_verified(self) -> Verified {
+        self.0
+    }
+}
+
+impl<R: Required> Deref for Scoped<R> {
+    type Target = Verified;
+
+    fn deref(&self) -> &Verified {
+        &self.0
+    }
+}
+
+/// # Errors
+/// [`ErrorKind::InsufficientScope`](crate::ErrorKind::InsufficientScope) when the token does not satisfy the rule.
+impl<R: Required> TryFrom<Verified> for Scoped<R> {
+    type Error = Error;
+
+    fn try_from(token: Verified) -> Result<Self, Error> {
+        token.require(&R::RULE)?;
+        Ok(Self(token, PhantomData))
+    }
+}
 
 impl<R: Required> FromRequest for Scoped<R> {
     type Error = Rejection;
     type Future = Ready<Result<Self, Rejection>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(verified(request).and_then(|verified| {
-            verified.require(&R::RULE)?;
-            Ok(Self(verified, PhantomData))
-        }))
+        ready(verified(request).and_then(|token| Ok(Self::try_from(token)?)))
     }
 }
 

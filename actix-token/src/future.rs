@@ -10,7 +10,10 @@ use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::{Error as ActixError, HttpMessage};
 use pin_project_lite::pin_project;
-use token_core::{Error, MaybeReady, Outcome, Refusals};
+use token_core::{
+    Error,
+    adapter::{MaybeReady, Outcome, Refusals},
+};
 
 use crate::rejection::{Rejection, pass, respond};
 

@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, ContentType};
-use token_core::{Health, ResourceServer};
+use token_core::{ResourceServer, telemetry::Health};
 
 /// A handler that answers 200 when the keys of every issuer are at hand, else 503, with a JSON body that names issuers and what
 /// their servers answered: for operators, not for the world.

@@ -31,7 +31,7 @@
 //!     .build()?;
 //! let app = test::init_service(App::new().wrap(TokenMiddleware::new(api)).service(me)).await;
 //!
-//! # let signer = actix_token::token_core::signing::SigningKey::from_secret(Algorithm::HS256, None, &secret)?;
+//! # let signer = actix_token::token_core::jose::signing::SigningKey::from_secret(Algorithm::HS256, None, &secret)?;
 //! # let token = signer.sign_jwt(
 //! #     r#"{"alg":"HS256"}"#,
 //! #     r#"{"iss":"https://login.example.com/","aud":"https://api.example.com","sub":"ada","exp":4102444800}"#,
@@ -82,13 +82,16 @@ mod view;
 pub use token_core;
 #[doc(no_inline)]
 pub use token_core::{
-    Algorithm, Audience, ConfigError, Error, ErrorKind, Issuer, LogoutEndpoint, LogoutVerifier, Outcome, Required,
-    ResourceServer, Rule, StandardClaims, StaticKeys, Verified, scopes,
+    Algorithm, Audience, ConfigError, Error, ErrorKind, Issuer, Required, ResourceServer, Rule, StandardClaims,
+    StaticKeys, Verified,
+    adapter::Outcome,
+    revocation::{LogoutEndpoint, LogoutVerifier},
+    scopes,
 };
 
 #[cfg(feature = "client")]
 pub use client::{ClientRejection, FederatedToken, OnBehalfOf};
-pub use extract::{Authenticated, Claims, IdToken, MaybeAuthenticated, Scoped, outcome};
+pub use extract::{Authenticated, Claims, IdTokenClaims, MaybeAuthenticated, Scoped, outcome};
 pub use future::TokenFuture;
 pub use health::health;
 pub use logout::logout;

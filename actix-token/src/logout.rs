@@ -7,7 +7,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::web::Bytes;
-use token_core::LogoutEndpoint;
+use token_core::revocation::LogoutEndpoint;
 
 /// The handler of a client's back-channel logout URI. It belongs outside the [`TokenMiddleware`](crate::TokenMiddleware): the request
 /// carries no bearer, the form's `logout_token` speaks for itself.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::{Error as ActixError, HttpMessage};
-use token_core::{Admission, Error, Presented, ResourceServer};
+use token_core::{Error, Presented, ResourceServer, adapter::Admission};
 
 use crate::future::TokenFuture;
 use crate::view::View;

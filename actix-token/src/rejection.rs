@@ -7,7 +7,7 @@ use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
-use token_core::{Answer, Error, ErrorKind, Refusals};
+use token_core::{Answer, Error, ErrorKind, adapter::Refusals};
 
 /// Why an extractor or a handler does not go on. It answers as the [`TokenMiddleware`](crate::TokenMiddleware) does, which also logs
 /// it and writes its body where [`TokenMiddleware::rejection`](crate::TokenMiddleware::rejection) says how.

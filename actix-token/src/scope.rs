@@ -10,7 +10,7 @@ use actix_web::Error as ActixError;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use pin_project_lite::pin_project;
-use token_core::{Refusals, Rule};
+use token_core::{Rule, adapter::Refusals};
 
 use crate::extract::outcome;
 use crate::rejection::respond;

@@ -13,8 +13,8 @@ use actix_web::middleware::{Condition, Next, from_fn};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App, HttpMessage, HttpResponse, Route, web};
 use token_core::http::BoxFuture;
-use token_core::signing::SigningKey;
-use token_core::{FetchError, FetchedKeys, KeySource};
+use token_core::jose::signing::SigningKey;
+use token_core::keys::{FetchError, FetchedKeys, KeySource};
 
 use crate::{
     Algorithm, Authenticated, Claims, Error, ErrorKind, Issuer, MaybeAuthenticated, Outcome, Rejection, ResourceServer,
@@ -102,7 +102,7 @@ fn handlers() -> Vec<(&'static str, Route)> {
         ),
         ("optional", web::get().to(optional)),
         ("claims", web::get().to(async |Claims(user): Claims<User>| user.sub.clone())),
-        ("scoped", web::get().to(async |Scoped(token, ..): Scoped<ReadUsers>| token.subject().unwrap().to_owned())),
+        ("scoped", web::get().to(async |caller: Scoped<ReadUsers>| caller.subject().unwrap().to_owned())),
         ("editor", web::get().to(async |_: Scoped<Editor>| "ada")),
         ("employee", web::get().to(async |_: Claims<Employee>| "ada")),
         ("by hand", web::get().to(by_hand)),

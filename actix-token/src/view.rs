@@ -3,13 +3,13 @@
 use std::fmt;
 
 use actix_web::HttpRequest;
-use token_core::RequestView;
+use token_core::adapter::RequestView;
 
 /// An actix-web request as the gate sees it, for those who ask the gate by hand.
 ///
 /// ```
 /// use actix_token::View;
-/// use actix_token::token_core::RequestView;
+/// use actix_token::token_core::adapter::RequestView;
 ///
 /// let request = actix_web::test::TestRequest::with_uri("/users?page=2").to_http_request();
 /// assert_eq!(View::from(&request).path_and_query(), "/users?page=2");

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
-use token_core::{Outcome, Required, Verified};
+use token_core::{Error, Required, Verified, adapter::Outcome};
 use tower_token::outcome;
 
 use crate::Rejection;
@@ -127,22 +128,22 @@ impl<T> fmt::Debug for Claims<T> {
 /// takes ID tokens by [`Issuer::accept_id_tokens`](crate::Issuer::accept_id_tokens). An access token will not do, and to
 /// [`Authenticated`], [`Claims`] and [`Scoped`] an ID token will not.
 ///
-/// `Option<IdToken<T>>` is `None` for an anonymous caller and nothing else, as for [`Authenticated`].
+/// `Option<IdTokenClaims<T>>` is `None` for an anonymous caller and nothing else, as for [`Authenticated`].
 ///
 /// # Rejections
 /// Those of [`Claims`]; 401 for a token of another kind.
 ///
 /// ```
-/// use axum_token::{IdToken, StandardClaims};
+/// use axum_token::{IdTokenClaims, StandardClaims};
 ///
-/// async fn hello(IdToken(person): IdToken<StandardClaims>) -> String {
+/// async fn hello(IdTokenClaims(person): IdTokenClaims<StandardClaims>) -> String {
 ///     format!("hello {}", person.name.as_deref().unwrap_or("stranger"))
 /// }
 /// # let _ = axum::Router::<()>::new().route("/", axum::routing::get(hello));
 /// ```
-pub struct IdToken<T>(pub Arc<T>);
+pub struct IdTokenClaims<T>(pub Arc<T>);
 
-impl<T, S> FromRequestParts<S> for IdToken<T>
+impl<T, S> FromRequestParts<S> for IdTokenClaims<T>
 where
     T: DeserializeOwned + Send + Sync + 'static,
     S: Sync,
@@ -154,7 +155,7 @@ where
     }
 }
 
-impl<T, S> OptionalFromRequestParts<S> for IdToken<T>
+impl<T, S> OptionalFromRequestParts<S> for IdTokenClaims<T>
 where
     T: DeserializeOwned + Send + Sync + 'static,
     S: Sync,
@@ -169,20 +170,23 @@ where
     }
 }
 
-impl<T> Clone for IdToken<T> {
+impl<T> Clone for IdTokenClaims<T> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
 // Claims are personal data; their type is not.
-impl<T> fmt::Debug for IdToken<T> {
+impl<T> fmt::Debug for IdTokenClaims<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "IdToken<{}>(..)", std::any::type_name::<T>())
+        write!(f, "IdTokenClaims<{}>(..)", std::any::type_name::<T>())
     }
 }
 
-/// A verified token that satisfies the rule `R`, declared with [`scopes!`](crate::scopes!).
+/// A verified token that satisfies the rule `R`, declared with [`scopes!`](crate::scopes!). It reads like the [`Verified`] token that it holds.
+///
+/// There is no way to make one of a token that does not satisfy the rule: whoever holds a `Scoped<R>` need not check again. Tests of handlers make one by
+/// [`TryFrom<Verified>`](#impl-TryFrom<Verified>-for-Scoped<R>).
 ///
 /// # Rejections
 /// Those of [`Authenticated`]; 403 when the token does not satisfy the rule, with a challenge that names what would.
@@ -197,8 +201,8 @@ impl<T> fmt::Debug for IdToken<T> {
 ///
 /// async fn list(_: Scoped<ReadUsers>) -> &'static str { "…" }
 ///
-/// async fn create(Scoped(token, ..): Scoped<WriteUsers>) -> String {
-///     format!("created by {}", token.subject().unwrap_or("a client"))
+/// async fn create(caller: Scoped<WriteUsers>) -> String {
+///     format!("created by {}", caller.subject().unwrap_or("a client"))
 /// }
 /// # let _ = axum::Router::<()>::new().route("/", axum::routing::get(list).post(create));
 /// ```
@@ -211,15 +215,39 @@ impl<T> fmt::Debug for IdToken<T> {
 /// async fn list(_: axum_token::Scoped<ReadUsers>) -> &'static str { "…" }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Scoped<R: Required>(pub Verified, pub PhantomData<R>);
+pub struct Scoped<R: Required>(Verified, PhantomData<R>);
+
+impl<R: Required> Scoped<R> {
+    /// The token, for whoever takes any.
+    pub fn into_verified(self) -> Verified {
+        self.0
+    }
+}
+
+impl<R: Required> Deref for Scoped<R> {
+    type Target = Verified;
+
+    fn deref(&self) -> &Verified {
+        &self.0
+    }
+}
+
+/// # Errors
+/// [`ErrorKind::InsufficientScope`](crate::ErrorKind::InsufficientScope) when the token does not satisfy the rule.
+impl<R: Required> TryFrom<Verified> for Scoped<R> {
+    type Error = Error;
+
+    fn try_from(token: Verified) -> Result<Self, Error> {
+        token.require(&R::RULE)?;
+        Ok(Self(token, PhantomData))
+    }
+}
 
 impl<R: Required, S: Sync> FromRequestParts<S> for Scoped<R> {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
-        let verified = verified(parts)?;
-        verified.require(&R::RULE)?;
-        Ok(Self(verified.clone(), PhantomData))
+        Ok(Self::try_from(verified(parts)?.clone())?)
     }
 }
 

@@ -37,7 +37,7 @@
 //!     .build()?;
 //! let app = Router::new().route("/users", get(list)).layer(TokenLayer::new(api));
 //!
-//! # let signer = axum_token::token_core::signing::SigningKey::from_secret(Algorithm::HS256, None, &secret)?;
+//! # let signer = axum_token::token_core::jose::signing::SigningKey::from_secret(Algorithm::HS256, None, &secret)?;
 //! # let token = |scope: &str| signer.sign_jwt(
 //! #     r#"{"alg":"HS256"}"#,
 //! #     &format!(r#"{{"iss":"https://login.example.com/","aud":"https://api.example.com","exp":4102444800,"scope":"{scope}"}}"#),
@@ -78,15 +78,18 @@ mod tests;
 pub use token_core;
 #[doc(no_inline)]
 pub use token_core::{
-    Algorithm, Audience, ConfigError, Error, ErrorKind, Issuer, LogoutEndpoint, LogoutVerifier, Outcome, Required,
-    ResourceServer, Rule, StandardClaims, StaticKeys, Verified, scopes,
+    Algorithm, Audience, ConfigError, Error, ErrorKind, Issuer, Required, ResourceServer, Rule, StandardClaims,
+    StaticKeys, Verified,
+    adapter::Outcome,
+    revocation::{LogoutEndpoint, LogoutVerifier},
+    scopes,
 };
 #[doc(inline)]
 pub use tower_token::{ScopeLayer, TokenLayer};
 
 #[cfg(feature = "client")]
 pub use client::{ClientRejection, FederatedToken, OnBehalfOf};
-pub use extract::{Authenticated, Claims, IdToken, Scoped};
+pub use extract::{Authenticated, Claims, IdTokenClaims, Scoped};
 pub use health::health;
 pub use logout::logout;
 pub use rejection::Rejection;

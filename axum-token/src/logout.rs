@@ -7,7 +7,7 @@ use axum_core::body::Body;
 use axum_core::response::Response;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
-use token_core::LogoutEndpoint;
+use token_core::revocation::LogoutEndpoint;
 
 /// The handler of a client's back-channel logout URI. It belongs outside the [`TokenLayer`](crate::TokenLayer): the request carries no
 /// bearer, the form's `logout_token` speaks for itself.

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, header};
 use axum::routing::{MethodRouter, get};
-use token_core::signing::SigningKey;
+use token_core::jose::signing::SigningKey;
 use tower::ServiceExt;
 
 use crate::{
@@ -76,7 +76,7 @@ fn handlers() -> Vec<(&'static str, MethodRouter)> {
         ("optional", get(optional)),
         ("claims", get(async |Claims(user): Claims<User>| user.sub.clone())),
         ("optional claims", get(optional_claims)),
-        ("scoped", get(async |Scoped(token, ..): Scoped<ReadUsers>| token.subject().unwrap().to_owned())),
+        ("scoped", get(async |caller: Scoped<ReadUsers>| caller.subject().unwrap().to_owned())),
         ("editor", get(async |_: Scoped<Editor>| "ada")),
         ("employee", get(async |_: Claims<Employee>| "ada")),
         ("by hand", get(by_hand)),

@@ -10,14 +10,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use serde_json::Value;
-use token_core::client_authentication::ClientAuthentication;
-use token_core::discovery::process_metadata;
 use token_core::http::{BoxFuture, HttpClient, HttpError, Limits};
+use token_core::jose::signing::SigningKey;
+use token_core::keys::discovery::process_metadata;
+use token_core::opaque::client_authentication::ClientAuthentication;
 use token_core::policy::Policy;
-use token_core::signing::SigningKey;
 use token_core::{
-    Algorithm, Algorithms, Clock, Error, Issuer, JwksSettings, OpaqueTokens, Presented, RequestView, ResourceServer,
-    Rule, StaticKeys, Timestamp, TokenCacheSettings, Verified,
+    Algorithm, Clock, Error, Issuer, Presented, ResourceServer, Rule, StaticKeys, Timestamp, Verified,
+    adapter::RequestView, jose::Algorithms, keys::JwksSettings, opaque::OpaqueTokens, stores::TokenCacheSettings,
 };
 
 /// A target: its name, and what it does with bytes.

@@ -1,6 +1,6 @@
 //! The API in actix-web.
 
-use actix_token::{Authenticated, Claims, IdToken, MaybeAuthenticated, ResourceServer, Scoped, TokenMiddleware};
+use actix_token::{Authenticated, Claims, IdTokenClaims, MaybeAuthenticated, ResourceServer, Scoped, TokenMiddleware};
 use actix_web::{App, test, web};
 
 use super::{Answer, Ask, ReadUsers, Reply};
@@ -22,7 +22,7 @@ async fn maybe(MaybeAuthenticated(caller): MaybeAuthenticated) -> &'static str {
     if caller.is_some() { "somebody" } else { "nobody" }
 }
 
-async fn id(IdToken(_): IdToken<serde_json::Value>) -> &'static str {
+async fn id(IdTokenClaims(_): IdTokenClaims<serde_json::Value>) -> &'static str {
     "somebody"
 }
 

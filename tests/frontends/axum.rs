@@ -3,7 +3,7 @@
 use ::axum::Router;
 use ::axum::body::Body;
 use ::axum::routing::get;
-use axum_token::{Authenticated, Claims, IdToken, ResourceServer, Scoped, TokenLayer};
+use axum_token::{Authenticated, Claims, IdTokenClaims, ResourceServer, Scoped, TokenLayer};
 use tower::ServiceExt;
 
 use super::{Ask, ReadUsers, Reply};
@@ -25,7 +25,7 @@ async fn maybe(caller: Option<Authenticated>) -> &'static str {
     if caller.is_some() { "somebody" } else { "nobody" }
 }
 
-async fn id(IdToken(_): IdToken<serde_json::Value>) -> &'static str {
+async fn id(IdTokenClaims(_): IdTokenClaims<serde_json::Value>) -> &'static str {
     "somebody"
 }
 

@@ -1,7 +1,7 @@
 //! Against `oidc-provider`, a certified OpenID Provider: every algorithm it signs with, live rotations, ID tokens, other tokens.
 
 use serde_json::Value;
-use token_core::{Algorithm, Algorithms, Issuer, ResourceServer, StaticKeys};
+use token_core::{Algorithm, Issuer, ResourceServer, StaticKeys, jose::Algorithms};
 use token_tests::evidence::note;
 
 use super::login::{CALLBACK, authorize};

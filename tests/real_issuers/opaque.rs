@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use token_core::client_authentication::ClientAuthentication;
-use token_core::{Audience, Issuer, OpaqueTokens, ResourceServer};
+use token_core::opaque::client_authentication::ClientAuthentication;
+use token_core::{Audience, Issuer, ResourceServer, opaque::OpaqueTokens};
 
 use super::process::{SECRET, Server, text};
 use super::served::{Api, Framework};

@@ -5,7 +5,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use token_core::{Algorithm, Evict, ResourceServer};
+use token_core::{Algorithm, ResourceServer, revocation::Evict};
 use token_test::TestIssuer;
 use tokio::task::JoinSet;
 use tokio::time::sleep;

@@ -4,10 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
-use token_core::client_authentication::ClientAuthentication;
+use token_core::opaque::client_authentication::ClientAuthentication;
 use token_core::{
-    Algorithm, Clock, Deny, Evict, Issuer, MemoryAnswers, MemoryDenyList, OpaqueTokens, Presented, ResourceServer,
-    SystemClock, Timestamp, TokenCacheSettings,
+    Algorithm, Clock, Issuer, Presented, ResourceServer, SystemClock, Timestamp,
+    opaque::OpaqueTokens,
+    revocation::{Deny, Evict, MemoryDenyList},
+    stores::{MemoryAnswers, TokenCacheSettings},
 };
 use token_test::{Endpoint, ManualClock, TestIssuer, TestKey};
 use tokio::runtime::Runtime;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde_json::Value;
-use token_core::discovery::{Discovery, DiscoveryError};
+use token_core::keys::discovery::{Discovery, DiscoveryError};
 
 use crate::args::{Discover, Format};
 use crate::end::{End, Failure};

@@ -2,7 +2,10 @@
 
 use std::io::{self, Write};
 
-use token_core::{ErrorKind, Presented, Report, StepState};
+use token_core::{
+    ErrorKind, Presented,
+    explain::{Report, StepState},
+};
 
 use crate::args::{Explain, Format};
 use crate::end::{End, Failure};

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use serde_json::json;
-use token_core::{JwkSetSummary, JwksSettings};
+use token_core::keys::{JwkSetSummary, JwksSettings};
 
 use crate::args::{Format, Keys};
 use crate::end::{End, Failure};

@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use token_core::http::{HttpClient, ReqwestClient};
 use token_core::policy::{IssuerPolicy, Policy};
-use token_core::{HttpKeySource, KeySource, ResourceServer};
+use token_core::{
+    ResourceServer,
+    keys::{HttpKeySource, KeySource},
+};
 
 use crate::args::Trust;
 use crate::at::{At, Stopped};

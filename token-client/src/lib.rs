@@ -106,8 +106,8 @@ pub use send::reqwest_middleware::BearerClient;
 pub use source::{CachedSource, FixedSource, TokenSource};
 pub use store::{MemoryStore, SwapStore};
 pub use token::Token;
-#[doc(no_inline)]
-pub use token_core::StoreError;
 #[doc(inline)]
-pub use token_core::client_authentication::{ClientAuthentication, ClientSecret};
+pub use token_core::opaque::client_authentication::{ClientAuthentication, ClientSecret};
+#[doc(no_inline)]
+pub use token_core::stores::StoreError;
 pub use token_type::TokenType;

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use token_core::http::BoxFuture;
-use token_core::{Clock, StoreError, Timestamp};
+use token_core::{Clock, Timestamp, stores::StoreError};
 
 use crate::acquire::Acquire;
 use crate::client::TokenClient;

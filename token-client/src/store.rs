@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::PoisonError;
 
 use bytes::Bytes;
-use token_core::StoreError;
 use token_core::http::BoxFuture;
+use token_core::stores::StoreError;
 
 use crate::sync::Mutex;
 

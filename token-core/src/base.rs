@@ -4,5 +4,5 @@ pub(crate) mod config_error;
 pub(crate) mod file;
 pub mod http;
 pub(crate) mod sync;
-pub mod telemetry;
+pub(crate) mod telemetry;
 pub(crate) mod time;

@@ -1,4 +1,7 @@
 //! The keys of one issuer: a set given once, or one that is fetched and kept fresh (RFC 7517 section 5).
+//!
+//! [`Issuer::discover`](crate::Issuer::discover) needs nothing from here. This page is for those who tune the JWK Set cache ([`JwksSettings`]), bring keys from
+//! elsewhere ([`KeySource`]), or show the state of the keys ([`KeyStatus`], [`JwkSetSummary`]). [`discovery`] reads an issuer's metadata.
 
 pub mod discovery;
 mod jwks;

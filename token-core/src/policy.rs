@@ -32,7 +32,7 @@ use crate::answer::implications::Implications;
 use crate::base::time::text;
 use crate::jose::Algorithms;
 use crate::keys::JwksSettings;
-use crate::request::source::TokenSource;
+use crate::request::source::TokenLocation;
 use crate::stores::TokenCacheSettings;
 use crate::token::mapping::ClaimMapping;
 use crate::trust::claim_rule::ClaimRule;
@@ -70,7 +70,7 @@ pub struct Policy {
     pub resource_metadata: Option<String>,
     /// Where tokens are looked for. Default: the `Authorization` header alone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub token_sources: Option<Vec<TokenSource>>,
+    pub token_locations: Option<Vec<TokenLocation>>,
     /// The longest token that is looked at, in bytes. Default 16,384.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_token_bytes: Option<usize>,

@@ -30,7 +30,7 @@ use crate::base::config_error::ConfigError;
 use crate::jose::Algorithm;
 use crate::jose::Algorithms;
 use crate::policy::IssuerPolicy;
-use crate::request::source::TokenSource;
+use crate::request::source::TokenLocation;
 use crate::token::audience::Audience;
 use crate::token::kind::TokenKind;
 use crate::token::mapping::ClaimMapping;
@@ -78,7 +78,7 @@ pub struct Preset {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<ClaimRule>,
     /// Where requests carry its tokens.
-    pub token_sources: Vec<TokenSource>,
+    pub token_locations: Vec<TokenLocation>,
     /// Whether published keys name the issuer they are for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keys_name_issuer: bool,
@@ -95,6 +95,7 @@ pub struct Preset {
 /// How tokens name their issuer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum IssuerName {
     /// `iss` is this, byte by byte.
     Exact(String),
@@ -109,6 +110,7 @@ pub enum IssuerName {
 /// Where keys are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum KeysAt {
     /// The issuer's metadata says where.
     Discovery,
@@ -125,6 +127,7 @@ pub enum KeysAt {
 /// Whom tokens are for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum AudienceRule {
     /// The resource server's own audience.
     Server,
@@ -163,7 +166,7 @@ impl Preset {
             audience: AudienceRule::Server,
             mapping: ClaimMapping::default(),
             claims: Vec::new(),
-            token_sources: vec![TokenSource::authorization()],
+            token_locations: vec![TokenLocation::authorization()],
             keys_name_issuer: false,
             padded: false,
             notes: Vec::new(),

@@ -1,21 +1,22 @@
 //! What outlives one request and may be shared by many instances: deny-lists, answers of endpoints, tokens that are good once.
+//!
+//! Each store is a small trait with an implementation in memory; `token-redis` shares them between instances. Deny-lists are on the page
+//! [`revocation`](crate::revocation).
 
 mod answers;
-mod deny_list;
-mod evict;
+pub(crate) mod deny_list;
+pub(crate) mod evict;
 mod memory_answers;
-mod memory_deny_list;
+pub(crate) mod memory_deny_list;
 mod replay;
 mod token_cache_settings;
 
 use std::fmt;
 
 pub use answers::{AnswerKey, AnswerStore, AnswerTag, StoredAnswer};
-pub use deny_list::{Deny, DenyList, DenyLookup, WhenUnreachable};
-pub use evict::Evict;
-pub(crate) use evict::What;
+pub(crate) use deny_list::{Deny, DenyList, DenyLookup, WhenUnreachable};
+pub(crate) use evict::{Evict, What};
 pub use memory_answers::MemoryAnswers;
-pub use memory_deny_list::MemoryDenyList;
 pub use replay::{FirstTime, MemoryReplays, ReplayMemory};
 pub use token_cache_settings::TokenCacheSettings;
 

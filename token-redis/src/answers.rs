@@ -5,7 +5,10 @@ use std::time::Duration;
 use redis::{cmd, pipe};
 use serde::{Deserialize, Serialize};
 use token_core::http::BoxFuture;
-use token_core::{AnswerKey, AnswerStore, AnswerTag, StoreError, StoredAnswer, Timestamp};
+use token_core::{
+    Timestamp,
+    stores::{AnswerKey, AnswerStore, AnswerTag, StoreError, StoredAnswer},
+};
 
 use crate::Redis;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Cmd, FromRedisValue, Pipeline};
-use token_core::StoreError;
+use token_core::stores::StoreError;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -62,7 +62,7 @@ impl Redis {
         RedisDenyList::new(self.clone())
     }
 
-    /// The memory of tokens that are good once: for [`LogoutVerifier::replay_memory`](token_core::LogoutVerifier::replay_memory).
+    /// The memory of tokens that are good once: for [`LogoutVerifier::replay_memory`](token_core::revocation::LogoutVerifier::replay_memory).
     #[must_use]
     pub fn replays(&self) -> RedisReplays {
         RedisReplays::new(self.clone())

@@ -2,7 +2,11 @@
 
 use redis::cmd;
 use token_core::http::BoxFuture;
-use token_core::{Deny, DenyList, DenyLookup, Marks, StoreError, Timestamp};
+use token_core::{
+    Timestamp,
+    revocation::{Deny, DenyList, DenyLookup, Marks},
+    stores::StoreError,
+};
 
 use crate::Redis;
 

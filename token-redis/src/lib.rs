@@ -3,8 +3,8 @@
 //! What one instance found out serves all, and what one revokes is refused by all at their next request.
 //!
 //! ```no_run
-//! use token_core::client_authentication::ClientAuthentication;
-//! use token_core::{Issuer, OpaqueTokens, ResourceServer};
+//! use token_core::opaque::client_authentication::ClientAuthentication;
+//! use token_core::{opaque::OpaqueTokens, Issuer, ResourceServer};
 //! use token_redis::Redis;
 //!
 //! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use redis::cmd;
 use token_client::SwapStore;
-use token_core::StoreError;
 use token_core::http::BoxFuture;
+use token_core::stores::StoreError;
 
 use crate::Redis;
 

@@ -1,7 +1,10 @@
 //! Tokens that are good once, remembered for all instances: one command that writes only where nothing stands.
 
 use redis::cmd;
-use token_core::{FirstTime, ReplayMemory, Timestamp};
+use token_core::{
+    Timestamp,
+    stores::{FirstTime, ReplayMemory},
+};
 
 use crate::Redis;
 

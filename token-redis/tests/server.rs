@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use token_core::client_authentication::ClientAuthentication;
+use token_core::opaque::client_authentication::ClientAuthentication;
 use token_core::{
-    Deny, DenyList, DenyLookup, ErrorKind, Evict, FirstTime, Issuer, LogoutVerifier, Marks, OpaqueTokens, Presented,
-    ReplayMemory, ResourceServer, Timestamp,
+    ErrorKind, Issuer, Presented, ResourceServer, Timestamp,
+    opaque::OpaqueTokens,
+    revocation::{Deny, DenyList, DenyLookup, Evict, LogoutVerifier, Marks},
+    stores::{FirstTime, ReplayMemory},
 };
 use token_redis::Redis;
 use token_test::{Endpoint, ManualClock, TestIssuer};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 use serde_json::Value;
 use token_core::Algorithm;
-use token_core::signing::SigningKey;
+use token_core::jose::signing::SigningKey;
 
 use crate::pre_made;
 

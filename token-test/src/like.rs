@@ -46,7 +46,7 @@ impl TestIssuer {
         // Keys that are handed over are handed over here, too.
         let preset = match preset.keys {
             KeysAt::Secret | KeysAt::PemPerKid(_) => moved.keys_at(preset.keys.clone()),
-            KeysAt::Discovery | KeysAt::JwksUri(_) | KeysAt::Certificates(_) => moved,
+            _ => moved,
         };
         let key = key_for(&issuer, algorithm);
         Lookalike { issuer, preset, key }
@@ -88,7 +88,7 @@ fn shaped(issuer: &TestIssuer, preset: &Preset, key: &TestKey) -> TokenBuilder {
     token = match &preset.audience {
         AudienceRule::Names(names) => names.first().map_or(token.clone(), |name| token.clone().audience(name)),
         AudienceRule::ClaimsInstead => token.without("aud"),
-        AudienceRule::Server => token,
+        _ => token,
     };
     for (name, value) in sample.header.as_object().into_iter().flatten() {
         token = token.header(name, value.clone());
@@ -99,7 +99,7 @@ fn shaped(issuer: &TestIssuer, preset: &Preset, key: &TestKey) -> TokenBuilder {
             let tenant = sample.claims.get("tid").and_then(Value::as_str).unwrap_or_default();
             token.issuer(&pattern.replace("{tenantid}", tenant))
         }
-        IssuerName::TrustDomain(_) | IssuerName::Nameless(_) => token.without("iss"),
+        _ => token.without("iss"),
     };
     token = with(token, &sample.claims);
     if preset.padded { token.padded() } else { token }
@@ -124,7 +124,6 @@ impl Lookalike {
     /// When the preset makes no issuer.
     pub fn trusted(&self) -> Result<Issuer, ConfigError> {
         let issuer = match &self.preset.keys {
-            KeysAt::Discovery | KeysAt::JwksUri(_) | KeysAt::Certificates(_) => self.preset.issuer()?,
             KeysAt::Secret | KeysAt::PemPerKid(_) => {
                 let keys = match (self.key.secret(), self.key.public_pem()) {
                     (Some(secret), _) => StaticKeys::secret(self.key.algorithm(), secret)?,
@@ -132,6 +131,7 @@ impl Lookalike {
                 };
                 self.preset.issuer_with_keys(keys)?
             }
+            _ => self.preset.issuer()?,
         };
         Ok(issuer.allow_loopback_http())
     }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
 use pin_project_lite::pin_project;
-use token_core::{MaybeReady, Outcome, Refusals};
+use token_core::adapter::{MaybeReady, Outcome, Refusals};
 use tower_service::Service;
 
 use crate::body::ResponseBody;

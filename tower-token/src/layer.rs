@@ -1,6 +1,6 @@
 //! What the operator says of a layer, and the services it makes.
 
-use token_core::{Admission, Error, ResourceServer};
+use token_core::{Error, ResourceServer, adapter::Admission};
 use tower_layer::Layer;
 
 use crate::service::Token;

@@ -23,7 +23,7 @@
 //!     .build()?;
 //! let mut service = ServiceBuilder::new().layer(TokenLayer::new(api)).service(service_fn(hello));
 //!
-//! # let signer = token_core::signing::SigningKey::from_secret(Algorithm::HS256, None, &secret)?;
+//! # let signer = token_core::jose::signing::SigningKey::from_secret(Algorithm::HS256, None, &secret)?;
 //! # let token = signer.sign_jwt(
 //! #     r#"{"alg":"HS256"}"#,
 //! #     r#"{"iss":"https://login.example.com/","aud":"https://api.example.com","sub":"ada","exp":4102444800}"#,
@@ -68,7 +68,7 @@ mod view;
 use http::Extensions;
 use token_core::Error;
 #[doc(no_inline)]
-pub use token_core::{Outcome, ResourceServer, Rule, Verified};
+pub use token_core::{ResourceServer, Rule, Verified, adapter::Outcome};
 
 pub use body::ResponseBody;
 pub use future::ResponseFuture;

@@ -1,7 +1,7 @@
 //! An `Error` in, an HTTP response with the table's status and fields out (RFC 6750 section 3, RFC 9110 sections 10.2.3 and 11.6.1).
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
-use token_core::{Answer, Error, Refusals};
+use token_core::{Answer, Error, adapter::Refusals};
 
 use crate::body::ResponseBody;
 use crate::grpc;

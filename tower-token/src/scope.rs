@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use pin_project_lite::pin_project;
-use token_core::{Refusals, Rule};
+use token_core::{Rule, adapter::Refusals};
 use tower_layer::Layer;
 use tower_service::Service;
 

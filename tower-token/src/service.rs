@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
-use token_core::{Admission, Presented};
+use token_core::{Presented, adapter::Admission};
 use tower_service::Service;
 
 use crate::body::ResponseBody;

@@ -2,12 +2,12 @@
 
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Uri};
-use token_core::RequestView;
+use token_core::adapter::RequestView;
 
 /// A request of the `http` crate as the gate sees it, for those who ask the gate by hand.
 ///
 /// ```
-/// use token_core::RequestView;
+/// use token_core::adapter::RequestView;
 /// use tower_token::View;
 ///
 /// let request = http::Request::get("/users?page=2").body(())?;

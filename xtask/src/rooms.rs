@@ -6,6 +6,8 @@ use crate::step::Outcome;
 
 /// Where the core lives.
 const CORE: &str = "token-core/src";
+/// The most names at the core's root.
+const MOST_NAMES: usize = 45;
 /// Imports that run uphill and are known to, each with its reason.
 const KNOWN: [(&str, &str, &str); 1] = [(
     "opaque/state.rs",
@@ -26,7 +28,27 @@ pub(crate) fn check() -> Outcome {
         found
             .extend(uphill(&wings, &room, &text).into_iter().map(|(line, why)| format!("{CORE}/{room}:{line}: {why}")));
     }
+    let root =
+        std::fs::read_to_string(Path::new(CORE).join("lib.rs")).map_err(|error| format!("{CORE}/lib.rs: {error}"))?;
+    let names = exported(&root);
+    if names > MOST_NAMES {
+        found.push(format!("{CORE}/lib.rs: {names} names at the root, at most {MOST_NAMES} are what a newcomer can learn: give it a page"));
+    }
     if found.is_empty() { Ok(()) } else { Err(format!("the floor plan is not kept:\n{}", found.join("\n"))) }
+}
+
+/// How many names a root exports: its public modules and what it re-exports. Macros come on top.
+fn exported(root: &str) -> usize {
+    let code: String = root.lines().map(|line| line.split("//").next().unwrap_or(line)).collect();
+    let statements = code.split(';').map(|statement| statement.rsplit(']').next().unwrap_or(statement).trim());
+    statements
+        .filter_map(|statement| match statement.strip_prefix("pub use ") {
+            Some(names) => Some(names.split_once('{').map_or(1, |(_, list)| {
+                list.trim_end_matches('}').split(',').filter(|name| !name.trim().is_empty()).count()
+            })),
+            None => statement.starts_with("pub mod ").then_some(1),
+        })
+        .sum()
 }
 
 /// The wings, from the top down: the first column of the table under «The wings of token-core».
@@ -105,6 +127,15 @@ mod tests {
         assert_eq!(of("base.rs", "let a = crate::token::Kind;").len(), 1);
         assert_eq!(of("token/kind.rs", "use crate::Error;").len(), 1);
         assert_eq!(of("attic/box.rs", "").len(), 1);
+    }
+
+    #[test]
+    fn names_at_the_root_are_counted_one_by_one() {
+        let root = "#![doc = \"x\"]\npub mod a; // one\nmod b;\n#[cfg(c)]\npub use crate::d;\npub use crate::b::{\n    E, F,\n};";
+        assert_eq!(exported(root), 4);
+        let core = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(CORE);
+        let names = exported(&std::fs::read_to_string(core.join("lib.rs")).unwrap());
+        assert!((30..=MOST_NAMES).contains(&names), "{names}");
     }
 
     #[test]

@@ -9,9 +9,7 @@ use std::process::ExitCode;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
-use token_core::{
-    Algorithm, Clock, Issuer, Presented, RequestView, ResourceServer, StaticKeys, SystemClock, Timestamp, TokenCacheSettings,
-};
+use token_core::{adapter::RequestView, stores::TokenCacheSettings, Algorithm, Clock, Issuer, Presented, ResourceServer, StaticKeys, SystemClock, Timestamp};
 
 const TIMES: usize = 1000;
 const SECRET: &[u8] = b"a secret of the benchmarks, as long as SHA-256 wants it at least";

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use harness::fixture::jwk_set;
 use harness::{AUDIENCE, Alg, Fixture, ISSUER};
-use token_core::{Issuer, JwksSettings, ResourceServer};
+use token_core::{keys::JwksSettings, Issuer, ResourceServer};
 
 struct State {
     keys: Vec<String>,

@@ -6,7 +6,7 @@ use actix_token::TokenMiddleware;
 use actix_web::middleware::Condition;
 use axum_token::TokenLayer;
 use harness::{AUDIENCE, Alg, Fixture, ISSUER};
-use token_core::{Issuer, ResourceServer, StaticKeys, TokenCacheSettings};
+use token_core::{stores::TokenCacheSettings, Issuer, ResourceServer, StaticKeys};
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();

@@ -9,8 +9,12 @@ use std::time::Duration;
 
 use actix_token::{Authenticated, Claims, Issuer, Rejection, ResourceServer, TokenMiddleware};
 use actix_web::{App, HttpResponse, HttpServer, delete, get, web};
-use token_core::client_authentication::ClientAuthentication;
-use token_core::{Deny, Evict, MemoryDenyList, OpaqueTokens, Timestamp};
+use token_core::opaque::client_authentication::ClientAuthentication;
+use token_core::{
+    Timestamp,
+    opaque::OpaqueTokens,
+    revocation::{Deny, Evict, MemoryDenyList},
+};
 use token_redis::Redis;
 
 #[derive(serde::Deserialize)]

@@ -12,8 +12,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{delete, get};
 use axum_token::{Authenticated, Claims, Issuer, Rejection, ResourceServer, TokenLayer};
-use token_core::client_authentication::ClientAuthentication;
-use token_core::{Deny, Evict, MemoryDenyList, OpaqueTokens, Timestamp};
+use token_core::opaque::client_authentication::ClientAuthentication;
+use token_core::{
+    Timestamp,
+    opaque::OpaqueTokens,
+    revocation::{Deny, Evict, MemoryDenyList},
+};
 use token_redis::Redis;
 use tokio::net::TcpListener;
 

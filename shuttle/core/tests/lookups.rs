@@ -7,7 +7,10 @@ use shuttle::rand::{Rng, thread_rng};
 use sync_shuttle::panic_on_purpose;
 use sync_shuttle::search::{Limits, patience};
 use token_core::http::BoxFuture;
-use token_core::{Issuer, IssuerResolver, ResolverSettings, ResourceServer, StaticKeys, Unresolved};
+use token_core::{
+    Issuer, ResourceServer, StaticKeys,
+    tenants::{IssuerResolver, ResolverSettings, Unresolved},
+};
 
 use crate::world::{AUDIENCE, Asked, End, ISSUER, Passing, accepted_or_503, ask, end, holds, jwk_set, steps, token};
 

@@ -11,8 +11,9 @@ use sync_shuttle::panic_on_purpose;
 use sync_shuttle::search::{Limits, patience};
 use token_core::http::{BoxFuture, HttpError};
 use token_core::{
-    Audience, ErrorKind, Evict, Issuer, OpaqueAnswer, OpaqueError, OpaqueTokens, OpaqueVerifier, ResourceServer,
-    Timestamp,
+    Audience, ErrorKind, Issuer, ResourceServer, Timestamp,
+    opaque::{OpaqueAnswer, OpaqueError, OpaqueTokens, OpaqueVerifier},
+    revocation::Evict,
 };
 
 use crate::world::{AUDIENCE, Asked, End, ISSUER, Passing, accepted_or_503, ask, end, holds, later, steps};

@@ -6,8 +6,9 @@ use shuttle::future::block_on;
 use shuttle::thread;
 use sync_shuttle::search::Limits;
 use token_core::{
-    Algorithm, Deny, ErrorKind, Evict, Issuer, MemoryDenyList, Presented, ResourceServer, StaticKeys, Timestamp,
-    TokenCacheSettings,
+    Algorithm, ErrorKind, Issuer, Presented, ResourceServer, StaticKeys, Timestamp,
+    revocation::{Deny, Evict, MemoryDenyList},
+    stores::TokenCacheSettings,
 };
 
 use crate::world::{AUDIENCE, ISSUER, NAMES, Passing, accepted_or_503, ask, holds, jwk_set, sign};

@@ -11,10 +11,10 @@ use shuttle::rand::{Rng, thread_rng};
 use sync_shuttle::search::{Limits, eventually, search};
 use sync_shuttle::{panic_on_purpose, passed, sleep};
 use token_core::http::{BoxFuture, HttpError};
-use token_core::signing::SigningKey;
+use token_core::jose::signing::SigningKey;
 use token_core::{
-    Algorithm, Clock, Error, ErrorKind, FetchError, FetchedKeys, Issuer, KeySource, Presented, ResourceServer,
-    Timestamp, Verified,
+    Algorithm, Clock, Error, ErrorKind, Issuer, Presented, ResourceServer, Timestamp, Verified,
+    keys::{FetchError, FetchedKeys, KeySource},
 };
 
 use crate::evidence::note;

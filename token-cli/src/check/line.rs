@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
-use token_core::{ErrorKind, RequestView};
+use token_core::{ErrorKind, adapter::RequestView};
 
 use crate::at::At;
 

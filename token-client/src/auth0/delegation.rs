@@ -11,6 +11,7 @@ use crate::token::Token;
 
 /// What shows that we may speak for the user: exactly one of the two.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum DelegationProof {
     /// An ID token of the user that was issued to us.
     IdToken(IdToken),

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
-use token_core::signing::SigningKey;
+use token_core::jose::signing::SigningKey;
 use token_core::{Algorithm, Clock, SystemClock};
 
 use super::Auth0Tenant;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A table of scopes and what each is also good for, such as `write:users` for `read:users`. It holds through several steps.
 ///
 /// ```
-/// use token_core::Implications;
+/// use token_core::mapping::Implications;
 ///
 /// let table = Implications::default().and("admin", ["write:users"]).and("write:users", ["read:users"]);
 /// assert!(table.grants("read:users", |scope| scope == "admin"));

@@ -13,7 +13,7 @@ use crate::gate::server::{Inner, ResourceServer};
 use crate::gate::tenants::Tenants;
 use crate::gate::token_cache::TokenCache;
 use crate::policy::{IssuerPolicy, Policy};
-use crate::request::source::TokenSource;
+use crate::request::source::TokenLocation;
 use crate::stores::TokenCacheSettings;
 use crate::stores::{DenyList, WhenUnreachable};
 use crate::token::audience::Audience;
@@ -32,7 +32,7 @@ pub struct ResourceServerBuilder {
     issuers: Vec<Issuer>,
     clock: Arc<dyn Clock>,
     protection: Protection,
-    sources: Option<Vec<TokenSource>>,
+    sources: Option<Vec<TokenLocation>>,
     resolving: Option<Resolving>,
     tenants: Option<Tenants>,
     max_token: usize,
@@ -124,13 +124,13 @@ impl ResourceServerBuilder {
     /// tokens, wherever they are, is answered with 400.
     ///
     /// ```
-    /// # use token_core::{CsrfRule, ResourceServer, TokenSource};
-    /// let api = ResourceServer::builder("https://api.example.com").token_sources([
-    ///     TokenSource::authorization(),
-    ///     TokenSource::cookie("__session", CsrfRule::same_origin()),
+    /// # use token_core::{CsrfRule, ResourceServer, TokenLocation};
+    /// let api = ResourceServer::builder("https://api.example.com").token_locations([
+    ///     TokenLocation::authorization(),
+    ///     TokenLocation::cookie("__session", CsrfRule::same_origin()),
     /// ]);
     /// ```
-    pub fn token_sources(mut self, sources: impl IntoIterator<Item = TokenSource>) -> Self {
+    pub fn token_locations(mut self, sources: impl IntoIterator<Item = TokenLocation>) -> Self {
         self.sources = Some(sources.into_iter().collect());
         self
     }
@@ -183,7 +183,7 @@ impl ResourceServerBuilder {
             dangerously_unchecked_audience: ours.is_none(),
             realm: self.protection.realm.clone(),
             resource_metadata: self.protection.resource_metadata.clone(),
-            token_sources: self.sources.clone(),
+            token_locations: self.sources.clone(),
             max_token_bytes: (self.max_token != MAX_TOKEN).then_some(self.max_token),
             token_cache: self.cache.into(),
             implies: self.protection.implications.clone(),
@@ -222,7 +222,7 @@ impl ResourceServerBuilder {
         match self.sources.as_deref() {
             Some([]) => return Err(ConfigError::new("no token source is named, so no token could be found")),
             sources => {
-                if let Some(flaw) = sources.into_iter().flatten().find_map(TokenSource::flaw) {
+                if let Some(flaw) = sources.into_iter().flatten().find_map(TokenLocation::flaw) {
                     return Err(ConfigError::new(format!("token source: {flaw}")));
                 }
             }

@@ -3,6 +3,7 @@
 /// How much a server tells about refusals while it is being developed. Off unless the operator says otherwise in code; nothing that a
 /// request holds can switch it on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Explain {
     /// Nothing beyond the error itself.
     #[default]

@@ -31,8 +31,8 @@ impl Policy {
         if let Some(url) = &self.resource_metadata {
             builder = builder.resource_metadata(url.clone());
         }
-        if let Some(sources) = &self.token_sources {
-            builder = builder.token_sources(sources.iter().cloned());
+        if let Some(sources) = &self.token_locations {
+            builder = builder.token_locations(sources.iter().cloned());
         }
         if let Some(bytes) = self.max_token_bytes {
             builder = builder.max_token_bytes(bytes);

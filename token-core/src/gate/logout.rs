@@ -38,7 +38,7 @@ use crate::stores::TokenCacheSettings;
 ///
 /// ```
 /// # async fn receive(body: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
-/// use token_core::{Issuer, LogoutVerifier};
+/// use token_core::{revocation::LogoutVerifier, Issuer};
 ///
 /// let verifier = LogoutVerifier::new("my-client-id", Issuer::discover("https://login.example.com/")?)?;
 /// let logout = verifier.receive(body).await?;

@@ -162,7 +162,7 @@ mod tests {
 
     struct Fields(&'static [&'static str]);
 
-    impl crate::RequestView for Fields {
+    impl crate::request::presented::RequestView for Fields {
         fn method(&self) -> &str {
             "GET"
         }

@@ -27,7 +27,7 @@ use crate::opaque::OpaqueState;
 use crate::policy::Policy;
 use crate::request::bearer::{self, Candidate};
 use crate::request::presented::Presented;
-use crate::request::source::TokenSource;
+use crate::request::source::TokenLocation;
 use crate::stores::{DenyList, WhenUnreachable};
 use crate::token::audience::Audience;
 use crate::trust::compiler::Compiler;
@@ -45,7 +45,7 @@ use crate::verify::verified::{Facts, Verified};
 ///
 /// # What is not checked
 /// Whether a JWT was revoked before its `exp`, unless a [deny-list](ResourceServerBuilder::deny_list) or
-/// [introspection](crate::OpaqueTokens::introspect_jwts) is asked; whether a bearer token was sent by the one it was issued to.
+/// [introspection](crate::opaque::OpaqueTokens::introspect_jwts) is asked; whether a bearer token was sent by the one it was issued to.
 ///
 /// ```
 /// use token_core::{Issuer, ResourceServer};
@@ -65,7 +65,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) protection: Arc<Protection>,
     /// Where tokens are looked for, if not in the `Authorization` header alone.
-    pub(crate) sources: Option<Arc<[TokenSource]>>,
+    pub(crate) sources: Option<Arc<[TokenLocation]>>,
     pub(crate) max_token: usize,
     pub(crate) keep_tokens: bool,
     pub(crate) cache: Option<Arc<TokenCache>>,

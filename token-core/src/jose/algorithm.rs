@@ -200,7 +200,7 @@ impl<'de> Deserialize<'de> for Algorithm {
 /// A set of algorithms: what a verifier allows.
 ///
 /// ```
-/// use token_core::{Algorithm, Algorithms};
+/// use token_core::{jose::Algorithms, Algorithm};
 ///
 /// assert!(Algorithms::DEFAULT.contains(Algorithm::ES256));
 /// assert!(!Algorithms::DEFAULT.contains(Algorithm::HS256));

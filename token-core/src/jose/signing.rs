@@ -17,7 +17,7 @@ use super::unusable::UnusableKey;
 ///
 /// ```
 /// use token_core::Algorithm;
-/// use token_core::signing::SigningKey;
+/// use token_core::jose::signing::SigningKey;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let key = SigningKey::from_secret(Algorithm::HS256, Some("1"), &[7; 32])?;

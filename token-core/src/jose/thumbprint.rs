@@ -27,7 +27,7 @@ use super::verification_key::VerificationKey;
 /// let thumbprint = Thumbprint::of(&jwk)?;
 /// assert_eq!(thumbprint.to_string(), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
 /// assert_eq!(thumbprint.to_string().parse(), Ok(thumbprint));
-/// # Ok::<(), token_core::UnusableKey>(())
+/// # Ok::<(), token_core::jose::UnusableKey>(())
 /// ```
 #[derive(Clone, Copy, Eq)]
 pub struct Thumbprint([u8; 32]);

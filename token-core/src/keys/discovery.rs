@@ -29,7 +29,7 @@ const KEPT: Duration = Duration::from_secs(86_400);
 /// # use std::sync::Arc;
 /// # use token_core::http::HttpClient;
 /// # async fn example(client: Arc<dyn HttpClient>) -> Result<(), Box<dyn std::error::Error>> {
-/// use token_core::discovery::Discovery;
+/// use token_core::keys::discovery::Discovery;
 ///
 /// let discovery = Discovery::new("https://login.example.com/", client)?;
 /// let metadata = discovery.metadata().await?;
@@ -124,12 +124,12 @@ impl Discovery {
 /// then the appended `oauth-authorization-server`, which no specification names and some servers use.
 ///
 /// ```
-/// use token_core::discovery::well_known_urls;
+/// use token_core::keys::discovery::well_known_urls;
 ///
 /// let urls = well_known_urls("https://id.example/realms/a")?;
 /// assert_eq!(urls[0], "https://id.example/realms/a/.well-known/openid-configuration");
 /// assert_eq!(urls[1], "https://id.example/.well-known/oauth-authorization-server/realms/a");
-/// # Ok::<(), token_core::discovery::DiscoveryError>(())
+/// # Ok::<(), token_core::keys::discovery::DiscoveryError>(())
 /// ```
 ///
 /// # Errors

@@ -14,7 +14,7 @@ use crate::base::time::text;
 ///
 /// ```
 /// use std::time::Duration;
-/// use token_core::JwksSettings;
+/// use token_core::keys::JwksSettings;
 ///
 /// let mut settings = JwksSettings::default();
 /// settings.stale_if_error = Duration::from_secs(4 * 3600);
@@ -45,7 +45,7 @@ pub struct JwksSettings {
     /// How far `refresh_at` is moved at random, as a part of itself, so that a fleet does not ask in step. Default 0.1.
     pub jitter: f64,
     /// How long past its fresh time a set serves while what comes back says nothing of the keys; see the table at
-    /// [`FetchError::is_outage`](crate::FetchError::is_outage).
+    /// [`FetchError::is_outage`](crate::keys::FetchError::is_outage).
     /// Default 1 h, at most 24 h, 0 to switch it off.
     #[serde(with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]

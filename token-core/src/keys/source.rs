@@ -17,7 +17,7 @@ use crate::keys::discovery::{Discovery, DiscoveryError};
 /// Fetches the JWK Set of one issuer. Caching, refreshing, retrying and parsing are done by the one who calls it.
 ///
 /// A fetch runs in a task of its own, one at a time for each issuer. It is given up after
-/// [`JwksSettings::fetch_timeout`](crate::JwksSettings::fetch_timeout); a panic in it counts as a failure.
+/// [`JwksSettings::fetch_timeout`](crate::keys::JwksSettings::fetch_timeout); a panic in it counts as a failure.
 pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     /// Fetches the set as it is now.
     ///
@@ -57,7 +57,7 @@ impl FetchedKeys {
         Self { jwk_set: jwk_set.into(), max_age: None, server_time: None }
     }
 
-    /// The same with a fresh time. It is held within the bounds of [`JwksSettings`](crate::JwksSettings).
+    /// The same with a fresh time. It is held within the bounds of [`JwksSettings`](crate::keys::JwksSettings).
     #[must_use]
     pub fn max_age(mut self, max_age: Duration) -> Self {
         self.max_age = Some(max_age);
@@ -101,7 +101,7 @@ pub enum FetchError {
 
 impl FetchError {
     /// Whether this says nothing of the keys, so that an older set may serve past its freshness
-    /// ([`JwksSettings::stale_if_error`](crate::JwksSettings::stale_if_error)).
+    /// ([`JwksSettings::stale_if_error`](crate::keys::JwksSettings::stale_if_error)).
     ///
     /// | what came back | what it means | an older set serves |
     /// | --- | --- | --- |

@@ -9,7 +9,7 @@ use crate::jose::jwk_set::{KeySet, Origin};
 /// What a published JWK Set holds, as the gate would take it.
 ///
 /// ```
-/// use token_core::JwkSetSummary;
+/// use token_core::keys::JwkSetSummary;
 ///
 /// let summary = JwkSetSummary::of(br#"{"keys": [{"kty": "oct", "k": "c2VjcmV0", "kid": "1"}]}"#)?;
 /// assert!(summary.keys.is_empty()); // what is published is no secret

@@ -25,7 +25,7 @@ const ASSERTION_LIFE: Duration = Duration::from_secs(60);
 /// How a client authenticates.
 ///
 /// ```
-/// use token_core::client_authentication::ClientAuthentication;
+/// use token_core::opaque::client_authentication::ClientAuthentication;
 ///
 /// let basic = ClientAuthentication::Basic("the secret".into());
 /// assert_eq!(basic.method(), "client_secret_basic");

@@ -21,8 +21,8 @@ use crate::token::audience::Audience;
 /// [denied](crate::ResourceServer::deny).
 ///
 /// ```
-/// use token_core::client_authentication::ClientAuthentication;
-/// use token_core::{Issuer, OpaqueTokens, ResourceServer};
+/// use token_core::opaque::client_authentication::ClientAuthentication;
+/// use token_core::{opaque::OpaqueTokens, Issuer, ResourceServer};
 ///
 /// # fn main() -> Result<(), token_core::ConfigError> {
 /// let ask = OpaqueTokens::introspection(

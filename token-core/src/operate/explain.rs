@@ -61,6 +61,7 @@ pub struct Step {
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum StepState {
     /// It passed.
     Passed,
@@ -213,7 +214,7 @@ impl ResourceServer {
     /// answer described. The report holds values of the token: it is for the one who owns it.
     ///
     /// ```
-    /// use token_core::{Algorithm, Check, Issuer, Presented, ResourceServer, StaticKeys};
+    /// use token_core::{explain::Check, Algorithm, Issuer, Presented, ResourceServer, StaticKeys};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), token_core::ConfigError> {
     /// let keys = StaticKeys::secret(Algorithm::HS256, b"at least as long as the hash: 32")?;

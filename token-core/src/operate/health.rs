@@ -10,7 +10,7 @@ use crate::opaque::OpaqueState;
 /// operators, not to the world.
 ///
 /// ```
-/// use token_core::{Health, Issuer, ResourceServer};
+/// use token_core::{telemetry::Health, Issuer, ResourceServer};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let api = ResourceServer::builder("https://api.example.com").trust(Issuer::discover("https://login.example.com/")?).build()?;

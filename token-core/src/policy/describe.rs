@@ -106,7 +106,7 @@ impl fmt::Display for Policy {
         writeln!(f, "  {}logout tokens, refresh tokens, proofs, encrypted tokens", self.id_tokens())?;
         writeln!(f, "  tokens bound to their sender (cnf), since no proof is checked")?;
         writeln!(f, "  tokens longer than {} bytes", self.max_token_bytes.unwrap_or(16 * 1024))?;
-        match &self.token_sources {
+        match &self.token_locations {
             None => writeln!(f, "  requests with two tokens, or a token anywhere but in the Authorization header"),
             Some(sources) => {
                 let sources = serde_json::to_string(sources).unwrap_or_default();

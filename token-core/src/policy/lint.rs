@@ -20,6 +20,7 @@ use crate::jose::Algorithms;
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Severity {
     /// It works, and surprises people.
     Warning,

@@ -351,10 +351,10 @@ fn what_cannot_be_built_is_an_error_of_the_linter_and_what_is_no_error_can_be_bu
         (issuer(&asked("").replace("https://a.example/i", "nonsense")), false),
         (issuer(&asked("").replace(r#""value": "s""#, "")), false),
         (issuer(&asked("").replace(r#""client_id": "api""#, r#""client_id": """#)), false),
-        (server(r#", "token_sources": ["authorization", {"header": {"name": "Cf-Access-Jwt-Assertion"}}]"#), true),
-        (server(r#", "token_sources": []"#), false),
-        (server(r#", "token_sources": [{"header": {"name": "Authorization"}}]"#), false),
-        (server(r#", "token_sources": [{"cookie": {"name": "a;b", "csrf": {"origins": []}}}]"#), false),
+        (server(r#", "token_locations": ["authorization", {"header": {"name": "Cf-Access-Jwt-Assertion"}}]"#), true),
+        (server(r#", "token_locations": []"#), false),
+        (server(r#", "token_locations": [{"header": {"name": "Authorization"}}]"#), false),
+        (server(r#", "token_locations": [{"cookie": {"name": "a;b", "csrf": {"origins": []}}}]"#), false),
         (server(r#", "dangerously_unchecked_audience": true"#), false),
     ] {
         let policy = Policy::from_json(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -388,8 +388,9 @@ fn opaque_tokens_are_data_too_and_their_secret_is_never_written() {
     assert_eq!(changes, [format!(r#"~ {path}: "(redacted)" -> "(redacted)""#)]);
 
     // The builder says it in the same words; what only code can say is noted.
-    let asked =
-        |authentication| crate::OpaqueTokens::introspection("https://a.example/i", "api", authentication).unwrap();
+    let asked = |authentication| {
+        crate::opaque::OpaqueTokens::introspection("https://a.example/i", "api", authentication).unwrap()
+    };
     let basic = crate::opaque::client_authentication::ClientAuthentication::Basic("canary".into());
     let bearer = crate::opaque::client_authentication::ClientAuthentication::Bearer("canary".into());
     let of = |issuer: Issuer| ResourceServer::builder("api").trust(issuer).policy().issuers.remove(0);
@@ -410,8 +411,8 @@ fn an_unknown_member_is_an_error_at_every_depth() {
     for text in [
         server(r#""oops": 1"#),
         server(r#""token_cache": {"oops": 1}"#),
-        server(r#""token_sources": [{"header": {"name": "x", "oops": 1}}]"#),
-        server(r#""token_sources": [{"cookie": {"name": "x", "csrf": {"origins": [], "oops": 1}}}]"#),
+        server(r#""token_locations": [{"header": {"name": "x", "oops": 1}}]"#),
+        server(r#""token_locations": [{"cookie": {"name": "x", "csrf": {"origins": [], "oops": 1}}}]"#),
         issuer(r#""oops": 1"#),
         issuer(r#""jwks": {"oops": 1}"#),
         issuer(r#""secret": {"algorithm": "HS256", "env": "A", "oops": 1}"#),
@@ -605,7 +606,7 @@ fn the_schema_takes_what_the_reader_takes_and_refuses_what_it_refuses() {
     let mut rows = vec![
         (r#"{"audience": "a", "issuers": []}"#.to_owned(), true),
         (r#"{"audience": ["a", "b"], "issuers": [{"issuer": "a", "leeway": "5s"}, {"issuer": "b", "leeway": 5}]}"#.to_owned(), true),
-        (r#"{"token_sources": ["authorization", {"header": {"name": "x"}}, {"cookie": {"name": "x", "csrf": {"origins": []}}}, {"websocket_protocol": {"prefix": "bearer."}}]}"#.to_owned(), true),
+        (r#"{"token_locations": ["authorization", {"header": {"name": "x"}}, {"cookie": {"name": "x", "csrf": {"origins": []}}}, {"websocket_protocol": {"prefix": "bearer."}}]}"#.to_owned(), true),
         (r#"{"implies": {"write": ["read"]}, "token_cache": {"entries": 0}}"#.to_owned(), true),
         (r#"{"issuers": [{"issuer": "a", "algorithms": ["ES256"], "jwks_file": "k", "mapping": {"roles": [{"claim": ["a", "b"], "shape": "keys", "prefix": "x:"}]}}]}"#.to_owned(), true),
         (r#"{"issuers": [{"issuer": "a", "require_claims": [{"claims": ["a", ["b", "c"]], "one_of": ["x"], "header": true}]}]}"#.to_owned(), true),
@@ -616,9 +617,9 @@ fn the_schema_takes_what_the_reader_takes_and_refuses_what_it_refuses() {
         (r#"{"issuers": [{}]}"#.to_owned(), false),
         (r#"{"issuers": {}}"#.to_owned(), false),
         (r#"{"audience": 5}"#.to_owned(), false),
-        (r#"{"token_sources": ["somewhere"]}"#.to_owned(), false),
-        (r#"{"token_sources": [{"header": {}}]}"#.to_owned(), false),
-        (r#"{"token_sources": [{"header": {"name": "x", "oops": 1}}]}"#.to_owned(), false),
+        (r#"{"token_locations": ["somewhere"]}"#.to_owned(), false),
+        (r#"{"token_locations": [{"header": {}}]}"#.to_owned(), false),
+        (r#"{"token_locations": [{"header": {"name": "x", "oops": 1}}]}"#.to_owned(), false),
         (r#"{"issuers": [{"issuer": "a", "algorithms": ["none"]}]}"#.to_owned(), false),
         (r#"{"issuers": [{"issuer": "a", "secret": "x"}]}"#.to_owned(), false),
         (r#"{"issuers": [{"issuer": "a", "mapping": {"roles": [{"shape": "keys"}]}}]}"#.to_owned(), false),

@@ -45,7 +45,7 @@ pub fn auth0_delegation(domain: &str, target_client_id: &str) -> Preset {
 
 /// Tokens for Auth0's Management API as they once were: signed by whoever holds the tenant's secret, known by the API key in `aud`, with
 /// scopes in an object. The issuer is called `auth0-management:` and the API key, since the tokens name none: what Auth0's blacklist has as
-/// `aud` and `jti` is [`Deny::token_id`](crate::Deny::token_id) of this name and the `jti`. Hand the secret over with [`Preset::issuer_with_keys`], decoded:
+/// `aud` and `jti` is [`Deny::token_id`](crate::revocation::Deny::token_id) of this name and the `jti`. Hand the secret over with [`Preset::issuer_with_keys`], decoded:
 /// [`StaticKeys::base64url_secret`](crate::StaticKeys::base64url_secret).
 #[must_use]
 pub fn auth0_management_legacy(api_key: &str) -> Preset {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{AudienceRule, IssuerName, KeysAt, Preset};
 use crate::jose::Algorithm;
-use crate::request::source::TokenSource;
+use crate::request::source::TokenLocation;
 use crate::token::mapping::{ClaimMapping, GrantSource};
 use crate::trust::claim_rule::ClaimRule;
 
@@ -56,7 +56,7 @@ pub fn aws_alb(region: &str, load_balancer_arn: &str, issuer: &str, client: &str
         .near_miss_in_header("another client of the identity provider", json!({"client": "another"}));
     preset.sample.header = json!({"typ": "JWT", "signer": load_balancer_arn, "client": client, "iss": issuer});
     preset.audience = AudienceRule::ClaimsInstead;
-    preset.token_sources = vec![TokenSource::header("x-amzn-oidc-data")];
+    preset.token_locations = vec![TokenLocation::header("x-amzn-oidc-data")];
     preset.padded = true;
     preset
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{AudienceRule, IssuerName, KeysAt, Preset};
 use crate::jose::Algorithm;
-use crate::request::source::{CsrfRule, TokenSource};
+use crate::request::source::{CsrfRule, TokenLocation};
 use crate::token::kind::TokenKind;
 use crate::token::mapping::ClaimMapping;
 
@@ -54,7 +54,7 @@ pub fn firebase_session_cookie(project: &str, csrf: CsrfRule) -> Preset {
     let keys = "https://identitytoolkit.googleapis.com/v1/sessionCookiePublicKeys";
     let issuer = IssuerName::Exact(format!("https://session.firebase.google.com/{project}"));
     let mut preset = firebase_token("Firebase session cookie", project, issuer, keys);
-    preset.token_sources = vec![TokenSource::cookie("__session", csrf)];
+    preset.token_locations = vec![TokenLocation::cookie("__session", csrf)];
     preset
 }
 
@@ -81,6 +81,6 @@ pub fn google_iap(audience: &str) -> Preset {
         .sample(json!({"sub": "accounts.google.com:118133858486581853996", "email": "ada@example.com"}))
         .near_miss("another backend", json!({"aud": "/projects/1/global/backendServices/2"}));
     preset.audience = AudienceRule::Names(vec![audience.into()]);
-    preset.token_sources = vec![TokenSource::header("x-goog-iap-jwt-assertion")];
+    preset.token_locations = vec![TokenLocation::header("x-goog-iap-jwt-assertion")];
     preset
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{AudienceRule, IssuerName, KeysAt, Preset};
-use crate::request::source::TokenSource;
+use crate::request::source::TokenLocation;
 use crate::token::mapping::ClaimMapping;
 use crate::trust::claim_rule::ClaimRule;
 
@@ -24,6 +24,6 @@ pub fn cloudflare_access(team: &str, application_aud: &str) -> Preset {
         .near_miss("the session token of the whole team", json!({"type": "org"}))
         .near_miss("another application of the team", json!({"aud": ["another-tag"]}));
     preset.audience = AudienceRule::Names(vec![application_aud.into()]);
-    preset.token_sources = vec![TokenSource::header("cf-access-jwt-assertion")];
+    preset.token_locations = vec![TokenLocation::header("cf-access-jwt-assertion")];
     preset
 }

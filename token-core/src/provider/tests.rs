@@ -42,7 +42,10 @@ fn every_preset_is_data_and_makes_an_issuer() {
         };
         let issuer = issuer.unwrap_or_else(|error| panic!("{}: {error}", preset.name));
         let builder = crate::ResourceServer::builder("https://api.example.com").trust(issuer);
-        builder.token_sources(preset.token_sources).build().unwrap_or_else(|error| panic!("{}: {error}", preset.name));
+        builder
+            .token_locations(preset.token_locations)
+            .build()
+            .unwrap_or_else(|error| panic!("{}: {error}", preset.name));
     }
 }
 

@@ -4,7 +4,7 @@ use crate::answer::check::Check;
 use crate::answer::error::{Error, ErrorKind};
 use crate::request::grammar::{credentials, is_b64token, is_padded_b64token, no_token};
 use crate::request::presented::{Presented, Source};
-use crate::request::source::{self, TokenSource};
+use crate::request::source::{self, TokenLocation};
 
 /// What stands in a token's place.
 #[derive(Clone, Copy)]
@@ -70,11 +70,11 @@ impl<'a> Candidate<'a> {
 /// # Errors
 /// [`ErrorKind::MissingToken`] when there is no field, or one of another scheme; [`ErrorKind::InvalidRequest`] when there are two
 /// fields, or nothing after the scheme.
-pub(crate) fn find<'a>(presented: Presented<'a>, sources: Option<&[TokenSource]>) -> Result<Candidate<'a>, Error> {
+pub(crate) fn find<'a>(presented: Presented<'a>, sources: Option<&[TokenLocation]>) -> Result<Candidate<'a>, Error> {
     candidate(presented, sources).map_err(|error| error.at(Check::Credentials))
 }
 
-fn candidate<'a>(presented: Presented<'a>, sources: Option<&[TokenSource]>) -> Result<Candidate<'a>, Error> {
+fn candidate<'a>(presented: Presented<'a>, sources: Option<&[TokenLocation]>) -> Result<Candidate<'a>, Error> {
     let request = match presented.0 {
         Source::Token(token) => return Ok(Candidate::Bare(token)),
         Source::Request(request) => request,

@@ -7,27 +7,27 @@ use crate::request::grammar::{b64token, from_field, padded_b64token};
 use crate::request::presented::RequestView;
 
 /// One place in a request where a token is looked for. Default is the `Authorization` header alone; see
-/// [`ResourceServerBuilder::token_sources`](crate::ResourceServerBuilder::token_sources).
+/// [`ResourceServerBuilder::token_locations`](crate::ResourceServerBuilder::token_locations).
 ///
 /// ```
-/// use token_core::{CsrfRule, TokenSource};
+/// use token_core::{CsrfRule, TokenLocation};
 ///
 /// let sources = [
-///     TokenSource::authorization(),
-///     TokenSource::cookie("__session", CsrfRule::origins(["https://app.example.com"])),
+///     TokenLocation::authorization(),
+///     TokenLocation::cookie("__session", CsrfRule::origins(["https://app.example.com"])),
 /// ];
 /// let json = serde_json::to_string(&sources)?;
 /// assert_eq!(
 ///     json,
 ///     r#"["authorization",{"cookie":{"name":"__session","csrf":{"origins":["https://app.example.com"]}}}]"#
 /// );
-/// assert_eq!(serde_json::from_str::<[TokenSource; 2]>(&json)?, sources);
+/// assert_eq!(serde_json::from_str::<[TokenLocation; 2]>(&json)?, sources);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
-pub struct TokenSource(Place);
+pub struct TokenLocation(Place);
 
 /// One place where requests may carry a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +56,7 @@ fn lower_case<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::E
     String::deserialize(deserializer).map(|name| name.to_ascii_lowercase())
 }
 
-impl TokenSource {
+impl TokenLocation {
     /// The header `Authorization` with the scheme `Bearer` (RFC 6750 section 2.1).
     #[must_use]
     pub fn authorization() -> Self {
@@ -153,7 +153,7 @@ fn is_origin(text: &str) -> bool {
 /// # Errors
 /// [`ErrorKind::MissingToken`] when there is none; [`ErrorKind::InvalidRequest`] when there are two, wherever, or one that is
 /// not well formed.
-pub(crate) fn token<'a>(sources: &[TokenSource], request: &'a dyn RequestView) -> Result<&'a str, Error> {
+pub(crate) fn token<'a>(sources: &[TokenLocation], request: &'a dyn RequestView) -> Result<&'a str, Error> {
     let mut outcome: Option<Result<&'a str, Error>> = None;
     for source in sources {
         source.each(request, &mut |next| {

@@ -12,7 +12,7 @@ use crate::token::marks::{Marks, digest};
 /// What to turn away from now on.
 ///
 /// ```
-/// use token_core::{Deny, Timestamp};
+/// use token_core::{revocation::Deny, Timestamp};
 ///
 /// // What the blacklist of an issuer's management API names:
 /// let one = Deny::token_id("https://login.example.com/", "the jti");
@@ -95,7 +95,7 @@ impl fmt::Debug for Deny {
 
 /// A list of what to turn away before its time, asked on every request: JWTs and opaque tokens alike.
 ///
-/// [`MemoryDenyList`](super::MemoryDenyList) answers at once; one that is shared by several instances may need a network.
+/// [`MemoryDenyList`](super::memory_deny_list::MemoryDenyList) answers at once; one that is shared by several instances may need a network.
 pub trait DenyList: fmt::Debug + Send + Sync + 'static {
     /// Whether the token is on the list. Called once per request, so an answer that is at hand should not allocate.
     fn look_up(&self, token: &Marks<'_>, now: Timestamp) -> DenyLookup;
@@ -108,6 +108,7 @@ pub trait DenyList: fmt::Debug + Send + Sync + 'static {
 }
 
 /// What a deny-list says.
+#[non_exhaustive]
 pub enum DenyLookup {
     /// Not on the list.
     Absent,
@@ -129,6 +130,7 @@ impl fmt::Debug for DenyLookup {
 
 /// What becomes of a request while the deny-list is out of reach.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WhenUnreachable {
     /// 503: nobody passes who might be denied. The default.
     #[default]

@@ -19,7 +19,7 @@ const SHARDS: usize = 16;
 /// The deny-list of one process. A clone is the same list; asking an empty one costs one load, asking a full one three hashes.
 ///
 /// ```
-/// use token_core::{Deny, MemoryDenyList, Timestamp};
+/// use token_core::{revocation::{Deny, MemoryDenyList}, Timestamp};
 ///
 /// let list = MemoryDenyList::new();
 /// let tomorrow = Timestamp::from_secs(1_800_086_400);

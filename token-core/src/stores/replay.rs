@@ -13,13 +13,14 @@ use crate::base::time::Timestamp;
 /// A store that many instances share has to do it in one step: two who ask for the same token at once must not both be the first.
 pub trait ReplayMemory: fmt::Debug + Send + Sync + 'static {
     /// Writes down that this token came, until `until`, and says whether it had not come before. `token` is a
-    /// [digest](crate::Marks::token_id_digest) of its issuer and `jti`: a name of fixed length in which no claim can be read.
+    /// [digest](crate::revocation::Marks::token_id_digest) of its issuer and `jti`: a name of fixed length in which no claim can be read.
     ///
     /// What is still good must never be forgotten to make room: without room the answer is [`StoreError::Full`], and the token refused.
     fn first_time(&self, token: [u8; 32], until: Timestamp, now: Timestamp) -> FirstTime;
 }
 
 /// What a [`ReplayMemory`] says: `true` the first time, `false` ever after.
+#[non_exhaustive]
 pub enum FirstTime {
     /// It is known here.
     Known(Result<bool, StoreError>),
@@ -42,7 +43,7 @@ const ROOM: usize = 10_000;
 /// The memory of one process. A clone is the same memory; other processes know nothing of it.
 ///
 /// ```
-/// use token_core::{FirstTime, Marks, MemoryReplays, ReplayMemory, Timestamp};
+/// use token_core::{revocation::Marks, stores::{FirstTime, MemoryReplays, ReplayMemory}, Timestamp};
 ///
 /// let (memory, now) = (MemoryReplays::new(), Timestamp::from_secs(1_800_000_000));
 /// let token = Marks::of("https://login.example.com/").token_id("7").token_id_digest().expect("it has a jti");

@@ -6,7 +6,7 @@ use std::time::Duration;
 ///
 /// ```
 /// use std::time::Duration;
-/// use token_core::TokenCacheSettings;
+/// use token_core::stores::TokenCacheSettings;
 ///
 /// let small = TokenCacheSettings::default().entries(256).life(Duration::from_secs(30)).keep_digests();
 /// ```

@@ -11,7 +11,7 @@ use crate::claims::{Claims, List};
 /// a colon in one means nothing.
 ///
 /// ```
-/// use token_core::ClaimPath;
+/// use token_core::mapping::ClaimPath;
 ///
 /// let flat: ClaimPath = "https://example.com/roles".into();
 /// let nested: ClaimPath = ["realm_access", "roles"].into();
@@ -21,6 +21,7 @@ use crate::claims::{Claims, List};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
+#[non_exhaustive]
 pub enum ClaimPath {
     /// A member of the claims set.
     Name(String),
@@ -151,7 +152,7 @@ impl GrantSource {
 /// Where an issuer writes what a token grants. Names are compared whole; those of several claims are put together.
 ///
 /// ```
-/// use token_core::{ClaimMapping, GrantSource};
+/// use token_core::mapping::{ClaimMapping, GrantSource};
 ///
 /// let keycloak = ClaimMapping::default().roles([
 ///     GrantSource::names(["realm_access", "roles"]),

@@ -49,19 +49,19 @@ impl<'a> Marks<'a> {
         self
     }
 
-    /// The [digest](crate::Deny::digest) of an entry that denies this one token.
+    /// The [digest](crate::revocation::Deny::digest) of an entry that denies this one token.
     #[must_use]
     pub fn token_id_digest(&self) -> Option<[u8; 32]> {
         self.token_id.map(|name| digest("jti", self.issuer, name))
     }
 
-    /// The [digest](crate::Deny::digest) of an entry that denies tokens of this subject.
+    /// The [digest](crate::revocation::Deny::digest) of an entry that denies tokens of this subject.
     #[must_use]
     pub fn subject_digest(&self) -> Option<[u8; 32]> {
         self.subject.map(|name| digest("sub", self.issuer, name))
     }
 
-    /// The [digest](crate::Deny::digest) of an entry that denies this session.
+    /// The [digest](crate::revocation::Deny::digest) of an entry that denies this session.
     #[must_use]
     pub fn session_digest(&self) -> Option<[u8; 32]> {
         self.session_id.map(|name| digest("sid", self.issuer, name))

@@ -19,7 +19,7 @@ use crate::trust::resolver::Unresolved;
 /// ```
 /// use std::borrow::Cow;
 /// use token_core::http::BoxFuture;
-/// use token_core::{Issuer, RequestView, ResolverSettings, ResourceServer, TenantResolver, Unresolved};
+/// use token_core::{adapter::RequestView, tenants::{ResolverSettings, TenantResolver, Unresolved}, Issuer, ResourceServer};
 ///
 /// /// `shop.example.com` is the tenant `shop`.
 /// #[derive(Debug)]

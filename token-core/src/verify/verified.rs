@@ -119,7 +119,7 @@ impl Verified {
         self.0.issuer_name()
     }
 
-    /// The tenant that the request was for, as the [`TenantResolver`](crate::TenantResolver) named it.
+    /// The tenant that the request was for, as the [`TenantResolver`](crate::tenants::TenantResolver) named it.
     #[must_use]
     pub fn tenant(&self) -> Option<&str> {
         self.0.issuer.tenant.as_deref()
@@ -173,14 +173,14 @@ impl Verified {
         self.names(&self.0.claims.audience).iter()
     }
 
-    /// What the bearer may do: `scope` and `scp`, or what the issuer's [`ClaimMapping`](crate::ClaimMapping) says.
+    /// What the bearer may do: `scope` and `scp`, or what the issuer's [`ClaimMapping`](crate::mapping::ClaimMapping) says.
     #[must_use]
     pub fn scopes(&self) -> Scopes<'_> {
         let further = self.0.extra.as_ref().map_or(&[][..], |extra| &extra.scopes);
         Scopes::new(&self.0.text, &self.0.claims, &self.0.issuer.mapping.scopes, further)
     }
 
-    /// What the bearer is: `roles`, or what the issuer's [`ClaimMapping`](crate::ClaimMapping) says.
+    /// What the bearer is: `roles`, or what the issuer's [`ClaimMapping`](crate::mapping::ClaimMapping) says.
     #[must_use]
     pub fn roles(&self) -> Scopes<'_> {
         let further = self.0.extra.as_ref().map_or(&[][..], |extra| &extra.roles);

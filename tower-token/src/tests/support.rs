@@ -6,8 +6,11 @@ use std::sync::{Arc, Mutex};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use token_core::http::BoxFuture;
-use token_core::signing::SigningKey;
-use token_core::{Algorithm, FetchError, FetchedKeys, Issuer, KeySource, ResourceServer, StaticKeys};
+use token_core::jose::signing::SigningKey;
+use token_core::{
+    Algorithm, Issuer, ResourceServer, StaticKeys,
+    keys::{FetchError, FetchedKeys, KeySource},
+};
 use tokio::sync::Semaphore;
 
 use crate::ResponseBody;

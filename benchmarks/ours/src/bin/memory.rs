@@ -5,7 +5,7 @@ use std::alloc::System;
 use bench_ours::{Asking, ask, keys, report, server, shuffled};
 use harness::{Alg, Fixture};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-use token_core::TokenCacheSettings;
+use token_core::stores::TokenCacheSettings;
 
 #[global_allocator]
 static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

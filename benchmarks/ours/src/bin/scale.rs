@@ -9,9 +9,7 @@ use bench_ours::{Asking, ask, no_cache, report, room_for, server, shuffled};
 use harness::fixture::{SECRET, jwk_set, secret_jwk};
 use harness::{AUDIENCE, Alg, Case, Fixture, Floor, ISSUER, Rounds};
 use token_core::http::BoxFuture;
-use token_core::{
-    Algorithm, FetchError, FetchedKeys, Issuer, KeySource, Presented, ResourceServer, StaticKeys, TokenCacheSettings,
-};
+use token_core::{keys::{FetchError, FetchedKeys, KeySource}, stores::TokenCacheSettings, Algorithm, Issuer, Presented, ResourceServer, StaticKeys};
 
 fn main() {
     let fixture = Fixture::new();

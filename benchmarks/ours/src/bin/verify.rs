@@ -9,7 +9,7 @@ use harness::rounds::median;
 use harness::{AUDIENCE, Alg, Case, Claims, Fixture, Floor, ISSUER, Rounds, fixture::SECRET};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{DecodingKey, Validation, decode};
-use token_core::{ErrorKind, ResourceServer, TokenCacheSettings};
+use token_core::{stores::TokenCacheSettings, ErrorKind, ResourceServer};
 
 fn main() {
     let fixture = Fixture::new();

@@ -128,7 +128,7 @@ impl tracing::Subscriber for Seen {
 #[test]
 fn a_cold_verification_has_a_span_and_a_remembered_token_none() {
     use crate::gate::server::ResourceServer;
-    use crate::jose::{Algorithm, signing};
+    use crate::jose::Algorithm;
     use crate::request::presented::Presented;
     use crate::trust::issuer::Issuer;
     use crate::trust::static_keys::StaticKeys;
@@ -136,7 +136,7 @@ fn a_cold_verification_has_a_span_and_a_remembered_token_none() {
     let keys = StaticKeys::secret(Algorithm::HS256, secret).unwrap();
     let issuer = Issuer::with_keys("https://a.example", keys).unwrap();
     let api = ResourceServer::builder("api").trust(issuer).build().unwrap();
-    let key = signing::SigningKey::from_secret(Algorithm::HS256, None, secret).unwrap();
+    let key = crate::jose::signing::SigningKey::from_secret(Algorithm::HS256, None, secret).unwrap();
     let sign = |issuer: &str, audience: &str| {
         let claims = format!(r#"{{"iss":"{issuer}","aud":"{audience}","exp":4000000000,"sub":"canary"}}"#);
         key.sign_jwt(r#"{"alg":"HS256","kid":"canary"}"#, &claims).unwrap()
@@ -230,7 +230,7 @@ mod counted {
             .trust(Issuer::with_keys("https://a.example", keys).unwrap())
             .build()
             .unwrap();
-        let key = signing::SigningKey::from_secret(Algorithm::HS256, None, secret).unwrap();
+        let key = crate::jose::signing::SigningKey::from_secret(Algorithm::HS256, None, secret).unwrap();
         let with = |header: &str, issuer: &str, audience: &str, expires: i64| {
             let claims = format!(r#"{{"iss":"{issuer}","aud":"{audience}","exp":{expires},"sub":"canary"}}"#);
             key.sign_jwt(header, &claims).unwrap()

@@ -109,8 +109,8 @@ mod tests {
     use crate::jose::Algorithm;
     use crate::jose::signing::SigningKey;
     use crate::request::presented::Presented;
-    use crate::stores::MemoryDenyList;
     use crate::stores::StoreError;
+    use crate::stores::memory_deny_list::MemoryDenyList;
     use crate::trust::issuer::Issuer;
     use crate::trust::static_keys::StaticKeys;
 

@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::tests::*;
+use crate::adapter::{Outcome, RequestView};
 use crate::jose::signing::SigningKey;
+use crate::mapping::{ClaimMapping, GrantSource};
+use crate::revocation::{Deny, MemoryDenyList};
 use crate::*;
 
 const OTHER_SECRET: &[u8] = b"another secret of more than sixty-four bytes, long enough for HS512 too";

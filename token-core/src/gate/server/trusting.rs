@@ -51,7 +51,7 @@ impl ResourceServer {
     }
 
     /// Trusts an issuer no more: its tokens are refused from now on, those in the cache too. `identifier` is what it was trusted
-    /// under. Returns whether it was there. One that a [resolver](crate::IssuerResolver) knows is looked up again with its next token.
+    /// under. Returns whether it was there. One that a [resolver](crate::tenants::IssuerResolver) knows is looked up again with its next token.
     pub fn distrust(&self, identifier: &str) -> bool {
         let server = self.current();
         if let Some(resolving) = &server.0.resolving {

@@ -19,7 +19,7 @@ impl RequestView for Request {
 }
 
 fn verdict(
-    sources: &[TokenSource],
+    sources: &[TokenLocation],
     target: &'static str,
     fields: &[(&'static str, &'static str)],
 ) -> Result<String, ErrorKind> {
@@ -27,13 +27,13 @@ fn verdict(
     token(sources, &request).map(str::to_owned).map_err(|error| error.kind())
 }
 
-fn everywhere() -> Vec<TokenSource> {
+fn everywhere() -> Vec<TokenLocation> {
     vec![
-        TokenSource::authorization(),
-        TokenSource::header("X-Token"),
-        TokenSource::cookie("__session", CsrfRule::same_origin()),
-        TokenSource::websocket_protocol("bearer."),
-        TokenSource::dangerously_query("access_token"),
+        TokenLocation::authorization(),
+        TokenLocation::header("X-Token"),
+        TokenLocation::cookie("__session", CsrfRule::same_origin()),
+        TokenLocation::websocket_protocol("bearer."),
+        TokenLocation::dangerously_query("access_token"),
     ]
 }
 
@@ -95,7 +95,7 @@ fn two_tokens_are_a_bad_request_wherever_they_are() {
 
 #[test]
 fn what_was_not_agreed_is_not_looked_at() {
-    let header = [TokenSource::authorization()];
+    let header = [TokenLocation::authorization()];
     let all = [("x-token", "a"), ("cookie", "__session=a"), ("sec-websocket-protocol", "bearer.a")];
     assert_eq!(verdict(&header, "/?access_token=a", &all), Err(ErrorKind::MissingToken));
 }
@@ -133,7 +133,7 @@ fn a_cookie_is_believed_only_where_the_user_means_it() {
         let request = Request { method, target: "/", fields: fields.clone() };
         assert_eq!(rule.check(&request).is_ok(), expected, "{method} {fields:?}");
     }
-    let sources = [TokenSource::cookie("c", rule)];
+    let sources = [TokenLocation::cookie("c", rule)];
     let request = Request { method: "POST", target: "/", fields: vec![("cookie", "c=a")] };
     assert_eq!(token(&sources, &request).unwrap_err().kind(), ErrorKind::InvalidRequest);
 }
@@ -141,14 +141,14 @@ fn a_cookie_is_believed_only_where_the_user_means_it() {
 #[test]
 fn a_source_that_cannot_be_meant_is_refused() {
     for source in [
-        TokenSource::header("authorization"),
-        TokenSource::header(""),
-        TokenSource::header("a b"),
-        TokenSource::cookie("a=b", CsrfRule::same_origin()),
-        TokenSource::cookie("a", CsrfRule::origins(["https://app.example.com/"])),
-        TokenSource::cookie("a", CsrfRule::origins(["*"])),
-        TokenSource::websocket_protocol(""),
-        TokenSource::dangerously_query("a&b"),
+        TokenLocation::header("authorization"),
+        TokenLocation::header(""),
+        TokenLocation::header("a b"),
+        TokenLocation::cookie("a=b", CsrfRule::same_origin()),
+        TokenLocation::cookie("a", CsrfRule::origins(["https://app.example.com/"])),
+        TokenLocation::cookie("a", CsrfRule::origins(["*"])),
+        TokenLocation::websocket_protocol(""),
+        TokenLocation::dangerously_query("a&b"),
     ] {
         assert!(source.flaw().is_some(), "{source:?}");
     }

@@ -17,9 +17,8 @@ use crate::opaque::{OpaqueAnswer, OpaqueError, OpaqueTokens, OpaqueVerifier};
 use crate::request::presented::Presented;
 use crate::stores::Deny;
 use crate::stores::TokenCacheSettings;
-use crate::stores::{
-    AnswerKey, AnswerStore, AnswerTag, Evict, MemoryAnswers, MemoryDenyList, StoreError, StoredAnswer,
-};
+use crate::stores::memory_deny_list::MemoryDenyList;
+use crate::stores::{AnswerKey, AnswerStore, AnswerTag, Evict, MemoryAnswers, StoreError, StoredAnswer};
 use crate::token::audience::Audience;
 use crate::trust::issuer::Issuer;
 use crate::verify::verified::Verified;

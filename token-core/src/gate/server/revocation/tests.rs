@@ -10,7 +10,8 @@ use crate::base::time::Timestamp;
 use crate::gate::server::ResourceServer;
 use crate::request::presented::Presented;
 use crate::stores::TokenCacheSettings;
-use crate::stores::{Deny, DenyList, DenyLookup, Evict, MemoryDenyList, StoreError, WhenUnreachable};
+use crate::stores::memory_deny_list::MemoryDenyList;
+use crate::stores::{Deny, DenyList, DenyLookup, Evict, StoreError, WhenUnreachable};
 use crate::token::marks::Marks;
 
 const LATER: Timestamp = Timestamp::from_secs(NOW + 3600);

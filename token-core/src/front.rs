@@ -1,0 +1,9 @@
+//! Names by subject: one public page each, for those who read the documentation. Nothing is defined here.
+
+pub mod adapter;
+pub mod explain;
+pub mod mapping;
+pub mod possession;
+pub mod revocation;
+pub mod telemetry;
+pub mod tenants;
