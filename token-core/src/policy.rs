@@ -91,10 +91,12 @@ pub struct Policy {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TokenCachePolicy {
-    /// How many tokens at most. Default 4,096; 0 turns the cache off.
-    pub entries: usize,
-    /// How many bytes at most. Default 8 MiB.
-    pub bytes: usize,
+    /// How many tokens at most. Default 4,096, or what `bytes` has room for at 2 KiB each (1 KiB with digests); 0 turns the cache off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entries: Option<usize>,
+    /// How many bytes at most. Default 2 KiB for each of the entries (1 KiB with digests).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<usize>,
     /// How long at most. Default 5 min.
     #[serde(with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
@@ -256,8 +258,8 @@ impl IssuerPolicy {
 
 impl From<TokenCachePolicy> for TokenCacheSettings {
     fn from(policy: TokenCachePolicy) -> Self {
-        let settings = Self::default().entries(policy.entries).bytes(policy.bytes).life(policy.life);
-        if policy.digests { settings.keep_digests() } else { settings }
+        let TokenCachePolicy { entries, bytes, life, digests } = policy;
+        Self { entries, bytes, life, digests }
     }
 }
 

@@ -70,6 +70,41 @@ fn each_token_has_its_own_claims_while_others_come_and_go() {
     });
 }
 
+/// More tokens than there are ways, and hardly bytes for them: every insert has to find somebody who goes.
+#[test]
+fn a_crowded_set_gives_each_token_its_own_claims_and_counts_right() {
+    holds(WHAT, "a_crowded_set_gives_each_token_its_own_claims_and_counts_right", Limits::Hold, || {
+        let keys = StaticKeys::jwk_set(&jwk_set(&NAMES)).unwrap();
+        let server = ResourceServer::builder(AUDIENCE)
+            .trust(Issuer::with_keys(ISSUER, keys).unwrap().algorithms([Algorithm::ES256]))
+            .token_cache(TokenCacheSettings::default().entries(8).bytes(4000))
+            .clock(Passing)
+            .build()
+            .unwrap();
+        let users: Vec<_> = (0..3)
+            .map(|number| {
+                let server = server.clone();
+                thread::spawn(move || {
+                    for step in [0, 1, 0, 2, 1, 3, 0] {
+                        assert_eq!(at_once(&server, SUBJECTS[(number + step) % SUBJECTS.len()]), Ok(()));
+                    }
+                })
+            })
+            .collect();
+        evict(&server, SUBJECTS[0]);
+        users.into_iter().for_each(|user| user.join().unwrap());
+        let dropped: usize = SUBJECTS.iter().map(|subject| evict(&server, subject)).sum();
+        assert!(dropped <= 8, "{dropped}");
+        // Had the books gone wrong, there would be no room, or too much.
+        for subject in SUBJECTS {
+            assert_eq!(at_once(&server, subject), Ok(()));
+        }
+        let kept: usize = SUBJECTS.iter().map(|subject| evict(&server, subject)).sum();
+        assert!((1..SUBJECTS.len()).contains(&kept), "{kept} within 4,000 bytes");
+        assert_eq!(SUBJECTS.iter().map(|subject| evict(&server, subject)).sum::<usize>(), 0);
+    });
+}
+
 #[test]
 fn a_token_is_refused_from_the_moment_its_issuer_is_trusted_no_more() {
     holds(WHAT, "a_token_is_refused_from_the_moment_its_issuer_is_trusted_no_more", Limits::Hold, || {

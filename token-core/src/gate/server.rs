@@ -264,7 +264,7 @@ impl From<Error> for Step {
 impl Inner {
     /// The token, if these very bytes were verified before and it may be used now; else what to remember it by. Asked first: whatever
     /// equals a verified token has its size and its grammar.
-    fn remembered(&self, candidate: Candidate<'_>, now: Timestamp) -> Result<Verified, Option<Key>> {
+    pub(crate) fn remembered(&self, candidate: Candidate<'_>, now: Timestamp) -> Result<Verified, Option<Key>> {
         let bytes = candidate.bytes();
         let Some(cache) = self.cache.as_ref().filter(|_| bytes.len() <= self.max_token) else { return Err(None) };
         let key = cache.key(bytes, self.tenant.as_ref());
@@ -405,4 +405,4 @@ const _: fn() = || {
 #[cfg(test)]
 mod kinds;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

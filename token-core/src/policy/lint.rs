@@ -134,7 +134,7 @@ impl Policy {
                 "access tokens of 1 to 4 KiB are common and would be refused",
             );
         }
-        if self.token_cache.entries > 0 && self.token_cache.life > Duration::from_secs(3600) {
+        if self.token_cache.entries != Some(0) && self.token_cache.life > Duration::from_secs(3600) {
             found.warn(
                 "long-cache",
                 "token_cache.life",

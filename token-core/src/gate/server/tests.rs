@@ -17,15 +17,15 @@ use crate::trust::issuer::Issuer;
 use crate::trust::static_keys::StaticKeys;
 use crate::verify::verified::Verified;
 
-pub(super) const SECRET: &[u8] = b"a secret of more than sixty-four bytes, long enough for HS512 as well";
-pub(super) const ISSUER: &str = "https://issuer.example";
-pub(super) const AUDIENCE: &str = "https://api.example";
-pub(super) const NOW: i64 = 1_800_000_000;
+pub(crate) const SECRET: &[u8] = b"a secret of more than sixty-four bytes, long enough for HS512 as well";
+pub(crate) const ISSUER: &str = "https://issuer.example";
+pub(crate) const AUDIENCE: &str = "https://api.example";
+pub(crate) const NOW: i64 = 1_800_000_000;
 
 #[derive(Debug, Clone)]
-pub(super) struct Hands(pub(super) Arc<AtomicI64>);
+pub(crate) struct Hands(pub(super) Arc<AtomicI64>);
 impl Hands {
-    pub(super) fn at(seconds: i64) -> Self {
+    pub(crate) fn at(seconds: i64) -> Self {
         Self(Arc::new(AtomicI64::new(seconds)))
     }
 }
@@ -35,13 +35,13 @@ impl Clock for Hands {
     }
 }
 
-pub(super) struct Gate {
-    pub(super) api: ResourceServer,
-    pub(super) clock: Hands,
+pub(crate) struct Gate {
+    pub(crate) api: ResourceServer,
+    pub(crate) clock: Hands,
 }
 
 impl Gate {
-    pub(super) fn new(settings: TokenCacheSettings) -> Self {
+    pub(crate) fn new(settings: TokenCacheSettings) -> Self {
         Self::of(issuer(), settings)
     }
 
@@ -49,26 +49,26 @@ impl Gate {
         Self::with(issuer, |builder| builder.token_cache(settings))
     }
 
-    pub(super) fn with(issuer: Issuer, more: impl FnOnce(ResourceServerBuilder) -> ResourceServerBuilder) -> Self {
+    pub(crate) fn with(issuer: Issuer, more: impl FnOnce(ResourceServerBuilder) -> ResourceServerBuilder) -> Self {
         let clock = Hands(Arc::new(AtomicI64::new(NOW)));
         let api = more(ResourceServer::builder(AUDIENCE).trust(issuer)).clock(clock.clone());
         Self { api: api.build().unwrap(), clock }
     }
 
-    pub(super) fn ask(&self, token: &str) -> Result<Verified, Error> {
+    pub(crate) fn ask(&self, token: &str) -> Result<Verified, Error> {
         self.api.authenticate(Presented::token(token)).now().expect("nothing to wait for")
     }
 
-    pub(super) fn kind(&self, token: &str) -> ErrorKind {
+    pub(crate) fn kind(&self, token: &str) -> ErrorKind {
         self.ask(token).expect_err("a refusal").kind()
     }
 }
 
-pub(super) fn issuer() -> Issuer {
+pub(crate) fn issuer() -> Issuer {
     Issuer::with_keys(ISSUER, StaticKeys::secret(Algorithm::HS256, SECRET).unwrap()).unwrap()
 }
 
-pub(super) fn claims(more: Value) -> Value {
+pub(crate) fn claims(more: Value) -> Value {
     let mut claims = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "exp": NOW + 600, "scope": "a b"});
     for (name, value) in more.as_object().unwrap() {
         claims[name] = value.clone();
@@ -76,12 +76,12 @@ pub(super) fn claims(more: Value) -> Value {
     claims
 }
 
-pub(super) fn sign(header: &Value, claims: &Value) -> String {
+pub(crate) fn sign(header: &Value, claims: &Value) -> String {
     let key = SigningKey::from_secret(Algorithm::HS256, None, SECRET).unwrap();
     key.sign_jwt(&header.to_string(), &claims.to_string()).unwrap()
 }
 
-pub(super) fn token(more: Value) -> String {
+pub(crate) fn token(more: Value) -> String {
     sign(&json!({"alg": "HS256", "typ": "at+jwt"}), &claims(more))
 }
 

@@ -1,3 +1,5 @@
+mod forgetting;
+
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
