@@ -3,11 +3,13 @@
 mod counts;
 mod fuzz;
 mod install;
+mod msrv;
 mod report;
 mod rooms;
 mod soak;
 mod step;
 mod supply;
+mod weigh;
 
 use std::process::ExitCode;
 
@@ -25,7 +27,8 @@ fn main() -> ExitCode {
         "supply" => supply::supply(&std::env::args().skip(2).collect::<Vec<_>>()),
         "counts" => counts::counts(std::env::args().any(|word| word == "--record")),
         "bench" => bench(),
-        _ => Err("usage: cargo xtask test | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | supply [CHECK…] [--record] | counts [--record] | bench [--quick] [--ours] [--no-web]"
+        "weigh" => weigh::weigh(std::env::args().nth(2).as_deref()),
+        _ => Err("usage: cargo xtask test | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | supply [CHECK…] [--record] | counts [--record] | weigh [COMMIT] | bench [--quick] [--ours] [--no-web]"
             .to_owned()),
     };
     match outcome {
@@ -71,6 +74,7 @@ fn bench() -> Outcome {
 fn lint() -> Outcome {
     cargo("fmt --all --check")?;
     rooms::check()?;
+    msrv::check()?;
     cargo("clippy --workspace --all-targets -- -D warnings -D clippy::incompatible_msrv")?;
     step::with_env("RUSTDOCFLAGS", "-D warnings", "doc --workspace --no-deps")
 }
@@ -88,6 +92,11 @@ fn backends() -> Outcome {
             cargo(&format!("check {chosen}"))?;
             step::is_absent(other, &format!("tree {chosen} --edges normal,build --prefix none --format {{p}}"))?;
         }
+    }
+    // Where there are no sockets and no C compiler, as in a WebAssembly edge worker, the core needs neither.
+    for absent in ["aws-lc-sys", "mio", "socket2", "rustix", "reqwest"] {
+        let edge = "tree -p token-core --no-default-features --features rust-crypto --target wasm32-unknown-unknown";
+        step::is_absent(absent, &format!("{edge} --edges normal --prefix none --format {{p}}"))?;
     }
     // What nothing else in the workspace turns on.
     cargo("test -p token-core --lib --features metrics,openapi,policy-toml,schema")?;
