@@ -14,6 +14,7 @@ mod on_behalf;
 mod opaque;
 mod outages;
 mod presets;
+mod resource;
 mod rules;
 mod spans;
 mod tenants;

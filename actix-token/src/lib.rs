@@ -57,6 +57,11 @@
 //! `Cors` goes outside, which with `wrap` means added later: preflight requests carry no token, and a page can read a 401 only with the
 //! CORS fields on it.
 //!
+//! # An API that clients can find
+//!
+//! [`ResourceServer::resource`] in place of `builder` names the API by its URL. Challenges then point to a metadata document (RFC 9728) that says
+//! who may vouch for callers; [`Metadata`] serves it.
+//!
 //! # Rules
 //!
 //! 1. The gate is asked once for each request. What it says is written into the request's extensions as one value, an [`Outcome`].
@@ -71,6 +76,7 @@ mod extract;
 mod future;
 mod health;
 mod logout;
+mod metadata;
 mod middleware;
 mod rejection;
 mod scope;
@@ -95,6 +101,7 @@ pub use extract::{Authenticated, Claims, IdTokenClaims, MaybeAuthenticated, Scop
 pub use future::TokenFuture;
 pub use health::health;
 pub use logout::logout;
+pub use metadata::{Metadata, MetadataFuture, MetadataService};
 pub use middleware::{TokenMiddleware, TokenService};
 pub use rejection::Rejection;
 pub use scope::{ScopeFuture, ScopeMiddleware, ScopeService};

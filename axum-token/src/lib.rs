@@ -65,6 +65,28 @@
 //! A CORS layer goes outside, which for `Router::layer` means added later: preflight requests carry no token, and a page can
 //! read a 401 only with the CORS fields on it. What else holds for the layer stands in [`tower_token`].
 
+//!
+//! # An API that clients can find
+//!
+//! [`ResourceServer::resource`] in place of `builder` names the API by its URL. Challenges then point to a metadata document (RFC 9728) that says
+//! who may vouch for callers, and [`Metadata`] serves it, outside the layer that asks for tokens:
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use axum_token::{Issuer, Metadata, ResourceServer, TokenLayer};
+//!
+//! # fn main() -> Result<(), axum_token::ConfigError> {
+//! let api = ResourceServer::resource("https://api.example.com/books").trust(Issuer::discover("https://login.example.com/")?).build()?;
+//! let app: Router = Router::new()
+//!     .route("/books", get(async || "…"))
+//!     .layer(TokenLayer::new(api.clone()))
+//!     .layer(Metadata::of([&api])?);                       // added later, so outside
+//! # Ok(()) }
+//! ```
+//!
+//! It is a service, too, for `Router::route_service` at one of its [`paths`](Metadata::paths). A router that is nested sees its paths without the prefix:
+//! put it on the outermost one.
+
 #[cfg(feature = "client")]
 mod client;
 mod extract;
@@ -85,7 +107,7 @@ pub use token_core::{
     scopes,
 };
 #[doc(inline)]
-pub use tower_token::{ScopeLayer, TokenLayer};
+pub use tower_token::{Metadata, ScopeLayer, TokenLayer};
 
 #[cfg(feature = "client")]
 pub use client::{ClientRejection, FederatedToken, OnBehalfOf};

@@ -5,3 +5,4 @@ pub(crate) mod check;
 pub(crate) mod error;
 pub(crate) mod implications;
 pub(crate) mod maybe_ready;
+pub(crate) mod resource;

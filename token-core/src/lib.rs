@@ -48,6 +48,7 @@ pub use crate::gate::id_token::{IdTokenVerifier, Login, StandardClaims};
 pub use crate::gate::reload;
 pub use crate::gate::server::ResourceServer;
 pub use crate::jose::algorithm::Algorithm;
+pub use crate::operate::metadata;
 #[cfg(feature = "openapi")]
 pub use crate::operate::openapi;
 pub use crate::request::presented::Presented;

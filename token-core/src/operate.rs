@@ -2,5 +2,6 @@
 
 pub(crate) mod explain;
 pub(crate) mod health;
+pub mod metadata;
 #[cfg(feature = "openapi")]
 pub mod openapi;

@@ -16,6 +16,7 @@ mod diff;
 mod environment;
 mod introspection;
 mod lint;
+mod metadata;
 mod read;
 #[cfg(feature = "schema")]
 pub(crate) mod schema;
@@ -40,11 +41,17 @@ use crate::trust::claim_rule::ClaimRule;
 pub use diff::Change;
 pub use introspection::{AuthenticationMethod, IntrospectionPolicy};
 pub use lint::{Finding, Severity};
+pub(crate) use metadata::is_authorization_server;
+pub use metadata::{Localized, Metadata};
 pub use read::PolicyError;
 pub use secret::{KeptSecret, Secret, SharedSecret};
 
 pub(crate) const SEVERAL_KEYS: &str = "expected at most one of jwks_uri, jwks_file, secret and without_keys";
 pub(crate) const NOBODY_KNOWS: &str = "without_keys needs introspection: nobody else could say whether a token is good";
+pub(crate) const RESOURCE_AND_AUDIENCE: &str = "resource is the audience: remove audience and dangerously_unchecked_audience; for an issuer that writes another name into \
+     aud, say so in the audience of that issuer";
+pub(crate) const RESOURCE_AND_METADATA: &str = "the document of a resource lies where its identifier says: remove resource_metadata, which is for documents that another server serves";
+pub(crate) const METADATA_WITHOUT_RESOURCE: &str = "metadata describes a resource: set resource";
 pub(crate) const CONTRADICTION: &str = "audience and dangerously_unchecked_audience contradict each other";
 
 /// What a resource server accepts. Members that are left out have the same safe defaults as the builder's; unknown members are refused.
@@ -55,6 +62,13 @@ pub(crate) const CONTRADICTION: &str = "audience and dangerously_unchecked_audie
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Policy {
+    /// The identifier of this resource, an https URL (RFC 9728): it is the audience of tokens, and says where the metadata document lies that challenges
+    /// point to. In place of `audience` and `resource_metadata`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// What the metadata document of `resource` says beside what the server knows of itself.
+    #[serde(skip_serializing_if = "is_default")]
+    pub metadata: Metadata,
     /// The names that issuers write into `aud` of tokens for this server: one, or a list of which one must be there.
     #[serde(with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(with = "schema::OneOrMore"))]
@@ -65,7 +79,7 @@ pub struct Policy {
     /// The `realm` that challenges name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub realm: Option<String>,
-    /// Where the metadata document of this resource lies (RFC 9728).
+    /// Where the metadata document of this resource lies (RFC 9728), if another server serves it. See `resource`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_metadata: Option<String>,
     /// Where tokens are looked for. Default: the `Authorization` header alone.

@@ -32,7 +32,7 @@ impl<R> ResponseBody<R> {
         Self { kind: Kind::Inner { body } }
     }
 
-    pub(crate) fn text(text: String) -> Self {
+    pub(crate) fn text(text: impl Into<Bytes>) -> Self {
         Self { kind: Kind::Text { text: Some(text.into()).filter(|text: &Bytes| !text.is_empty()) } }
     }
 }
@@ -94,7 +94,7 @@ mod tests {
     #[tokio::test]
     async fn a_text_is_one_frame_of_known_length_and_an_empty_one_is_no_frame() {
         for (body, expected) in [
-            (ResponseBody::<Full<Bytes>>::text("refused".into()), "refused"),
+            (ResponseBody::<Full<Bytes>>::text("refused"), "refused"),
             (ResponseBody::inner(Full::from("inner")), "inner"),
             (ResponseBody::text(String::new()), ""),
             (ResponseBody::default(), ""),

@@ -1,12 +1,15 @@
 //! Writes the `WWW-Authenticate` field from a realm and parameters (RFC 6750 section 3, RFC 9110 section 11.6.1, RFC 9728 section 5.1).
 
 use crate::answer::implications::Implications;
+use crate::answer::resource::Resource;
 
 /// What a resource server says of itself in every challenge, and by which it judges what a token may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Protection {
     /// `realm`, where the operator named one.
     pub(crate) realm: Option<String>,
+    /// What it is called, where it has metadata of its own to serve.
+    pub(crate) resource: Option<Resource>,
     /// `resource_metadata`: where the protected resource's metadata document lies (RFC 9728).
     pub(crate) resource_metadata: Option<String>,
     /// Which scopes imply which.

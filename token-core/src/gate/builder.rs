@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::answer::challenge::Protection;
+use crate::answer::resource::{self, Resource};
 use crate::base::config_error::ConfigError;
 use crate::base::http::HttpClient;
 use crate::base::sync::ArcSwap;
@@ -12,7 +13,8 @@ use crate::gate::resolving::Resolving;
 use crate::gate::server::{Inner, ResourceServer};
 use crate::gate::tenants::Tenants;
 use crate::gate::token_cache::TokenCache;
-use crate::policy::{IssuerPolicy, Policy};
+use crate::jose::signing::SigningKey;
+use crate::policy::{IssuerPolicy, METADATA_WITHOUT_RESOURCE, Metadata, Policy, RESOURCE_AND_METADATA};
 use crate::request::source::TokenLocation;
 use crate::stores::TokenCacheSettings;
 use crate::stores::{DenyList, WhenUnreachable};
@@ -28,6 +30,10 @@ use crate::trust::tenants::TenantResolver;
 #[must_use = "a builder does nothing until it is built"]
 pub struct ResourceServerBuilder {
     audience: Audience,
+    /// What the audience was made of, where it is a resource.
+    resource: Option<String>,
+    metadata: Metadata,
+    metadata_key: Option<Arc<SigningKey>>,
     purpose: Purpose,
     issuers: Vec<Issuer>,
     clock: Arc<dyn Clock>,
@@ -48,6 +54,9 @@ impl ResourceServerBuilder {
     pub(crate) fn new(audience: Audience) -> Self {
         Self {
             audience,
+            resource: None,
+            metadata: Metadata::default(),
+            metadata_key: None,
             purpose: Purpose::Api,
             issuers: Vec::new(),
             clock: Arc::new(SystemClock),
@@ -61,6 +70,10 @@ impl ResourceServerBuilder {
             deny_list: None,
             when_unreachable: WhenUnreachable::default(),
         }
+    }
+
+    pub(crate) fn of_resource(uri: String) -> Self {
+        Self { resource: Some(uri.clone()), ..Self::new(Audience::any_of(resource::audience(&uri))) }
     }
 
     /// For a verifier of other tokens than an API's.
@@ -93,7 +106,22 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Where the metadata document of this resource lies; challenges point clients there (RFC 9728 section 5.1).
+    /// What the metadata document says beside what the server knows of itself: names, links, scopes (RFC 9728 section 2).
+    /// Needs [`ResourceServer::resource`].
+    pub fn metadata(mut self, metadata: Metadata) -> Self {
+        self.metadata = metadata;
+        self
+    }
+
+    /// Signs the metadata document with this key, in the name of the resource: `signed_metadata`, for clients that ask for it
+    /// (RFC 9728 section 2.2). Where they find the public key is [`Metadata::jwks_uri`]'s to say, or agreed otherwise.
+    pub fn sign_metadata(mut self, key: SigningKey) -> Self {
+        self.metadata_key = Some(Arc::new(key));
+        self
+    }
+
+    /// Where the metadata document of this resource lies, if another server serves it; challenges point clients there (RFC 9728 section 5.1).
+    /// Of a [`ResourceServer::resource`] the address is known, and this is refused.
     pub fn resource_metadata(mut self, url: impl Into<String>) -> Self {
         self.protection.resource_metadata = Some(url.into());
         self
@@ -178,8 +206,11 @@ impl ResourceServerBuilder {
     #[must_use]
     pub fn policy(&self) -> Policy {
         let ours = self.audience.ours();
+        let audience = ours.filter(|_| self.resource.is_none()).map(|names| names.iter().cloned().collect());
         Policy {
-            audience: ours.map(|names| names.iter().cloned().collect()).unwrap_or_default(),
+            resource: self.resource.clone(),
+            metadata: self.metadata.clone(),
+            audience: audience.unwrap_or_default(),
             dangerously_unchecked_audience: ours.is_none(),
             realm: self.protection.realm.clone(),
             resource_metadata: self.protection.resource_metadata.clone(),
@@ -196,7 +227,7 @@ impl ResourceServerBuilder {
     /// [`ResourceServer::health`].
     ///
     /// # Errors
-    /// [`ConfigError`] when no issuer is trusted, no audience is named, an issuer is named twice, an algorithm does not fit the
+    /// [`ConfigError`] when no issuer is trusted, the resource is no URL that clients could send, no audience is named, an issuer is named twice, an algorithm does not fit the
     /// kind of keys, the leeway is over 5 min, or an address is plain http without the opt-in.
     pub fn build(self) -> Result<ResourceServer, ConfigError> {
         let server = self.check()?;
@@ -228,7 +259,21 @@ impl ResourceServerBuilder {
             }
         }
         let policy = Arc::new(self.policy());
-        let protection = Arc::new(self.protection);
+        let mut protection = self.protection;
+        match &self.resource {
+            Some(_) if protection.resource_metadata.is_some() => return Err(ConfigError::new(RESOURCE_AND_METADATA)),
+            Some(uri) => {
+                self.metadata.check()?;
+                let resource = Resource::parse(uri)?;
+                protection.resource_metadata = Some(resource.metadata_url().to_owned());
+                protection.resource = Some(resource);
+            }
+            None if self.metadata != Metadata::default() || self.metadata_key.is_some() => {
+                return Err(ConfigError::new(METADATA_WITHOUT_RESOURCE));
+            }
+            None => {}
+        }
+        let protection = Arc::new(protection);
         let compiler = Compiler {
             audience: self.audience,
             purpose: self.purpose,
@@ -253,6 +298,7 @@ impl ResourceServerBuilder {
             keep_tokens: !self.cache.are_digests(),
             cache: TokenCache::new(self.cache).map(Arc::new),
             policy,
+            metadata_key: self.metadata_key,
             explain: self.explain,
             follows: None,
             deny_list: self.deny_list,

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use crate::base::config_error::ConfigError;
 use crate::gate::builder::ResourceServerBuilder;
 use crate::gate::server::ResourceServer;
-use crate::policy::{CONTRADICTION, IssuerPolicy, NOBODY_KNOWS, Policy, PolicyError, SEVERAL_KEYS};
+use crate::policy::{
+    CONTRADICTION, IssuerPolicy, NOBODY_KNOWS, Policy, PolicyError, RESOURCE_AND_AUDIENCE, SEVERAL_KEYS,
+};
 use crate::token::audience::Audience;
 use crate::trust::issuer::Issuer;
 use crate::trust::static_keys::StaticKeys;
@@ -16,6 +18,9 @@ impl Policy {
     /// # Errors
     /// [`PolicyError`] when an issuer is no URL, names several sources of keys, or its keys cannot be read.
     pub fn builder(&self) -> Result<ResourceServerBuilder, PolicyError> {
+        if self.resource.is_some() && (self.dangerously_unchecked_audience || !self.audience.is_empty()) {
+            return Err(PolicyError::new(RESOURCE_AND_AUDIENCE));
+        }
         let audience = match (self.dangerously_unchecked_audience, self.audience.as_slice()) {
             (true, []) => Audience::dangerously_unchecked(),
             (true, _) => {
@@ -24,7 +29,11 @@ impl Policy {
             // Each issuer may name its own; the builder refuses the one that does not.
             (false, names) => Audience::any_of(names.iter().cloned()),
         };
-        let mut builder = ResourceServer::builder(audience).token_cache(self.token_cache.into());
+        let builder = match &self.resource {
+            Some(uri) => ResourceServer::resource(uri.clone()),
+            None => ResourceServer::builder(audience),
+        };
+        let mut builder = builder.metadata(self.metadata.clone()).token_cache(self.token_cache.into());
         if let Some(realm) = &self.realm {
             builder = builder.realm(realm.clone());
         }

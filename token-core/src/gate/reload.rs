@@ -165,6 +165,7 @@ impl ResourceServer {
             keep_tokens: false,
             cache: None,
             policy: Arc::clone(&inner.policy),
+            metadata_key: None,
             explain: inner.explain,
             follows: Some(ArcSwap::new(first.0)),
         })

@@ -22,6 +22,7 @@ use crate::gate::resolving::Resolving;
 use crate::gate::tenants::Tenants;
 use crate::gate::token_cache::{Key, TokenCache};
 use crate::gate::verdicts;
+use crate::jose::signing::SigningKey;
 use crate::keys::{Answer, Fetched, KeyFetch, KeyState, Looked, Missing};
 use crate::opaque::OpaqueState;
 use crate::policy::Policy;
@@ -70,6 +71,8 @@ pub(crate) struct Inner {
     pub(crate) keep_tokens: bool,
     pub(crate) cache: Option<Arc<TokenCache>>,
     pub(crate) policy: Arc<Policy>,
+    /// What signs the metadata document.
+    pub(crate) metadata_key: Option<Arc<SigningKey>>,
     pub(crate) explain: Explain,
     /// The server to ask in place of this one, which is then only a name for it; set for servers that follow a policy file.
     pub(crate) follows: Option<ArcSwap<Inner>>,
@@ -86,6 +89,30 @@ impl ResourceServer {
     /// Starts from the audience: the name that issuers write into `aud` of tokens for this server.
     pub fn builder(audience: impl Into<Audience>) -> ResourceServerBuilder {
         ResourceServerBuilder::new(audience.into())
+    }
+
+    /// Starts from the identifier of the protected resource, an https URL such as `https://api.example.com/books` (RFC 9728). It is the audience of
+    /// tokens, as clients ask for them by `resource` (RFC 8707); challenges point to the metadata document at the place that follows from it, which
+    /// [`MetadataEndpoint`](crate::metadata::MetadataEndpoint) serves. So the three cannot disagree. Plain http is for loopback hosts.
+    ///
+    /// An issuer that writes another name into `aud` is told so by [`Issuer::audience`](crate::Issuer::audience).
+    ///
+    /// ```
+    /// use token_core::metadata::MetadataEndpoint;
+    /// use token_core::{Issuer, ResourceServer};
+    ///
+    /// # fn main() -> Result<(), token_core::ConfigError> {
+    /// let api = ResourceServer::resource("https://api.example.com/books").trust(Issuer::discover("https://login.example.com/")?).build()?;
+    /// let endpoint = MetadataEndpoint::of([&api])?;
+    /// let answer = endpoint.answer("GET", "/.well-known/oauth-protected-resource/books").expect("a place of metadata");
+    /// assert_eq!(
+    ///     answer.body,
+    ///     r#"{"resource":"https://api.example.com/books","authorization_servers":["https://login.example.com/"],"bearer_methods_supported":["header"]}"#
+    /// );
+    /// # Ok(()) }
+    /// ```
+    pub fn resource(uri: impl Into<String>) -> ResourceServerBuilder {
+        ResourceServerBuilder::of_resource(uri.into())
     }
 
     pub(crate) fn new(inner: Inner) -> Self {

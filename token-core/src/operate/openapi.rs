@@ -22,6 +22,7 @@ use utoipa::Modify;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, OpenIdConnect, SecurityRequirement, SecurityScheme};
 
+use crate::answer::resource::Resource;
 use crate::gate::server::ResourceServer;
 use crate::policy::Policy;
 use crate::token::scopes::{Required, Rule};
@@ -62,7 +63,13 @@ pub fn describe(server: &ResourceServer, document: &mut OpenApi) {
 }
 
 fn scheme(policy: &Policy) -> SecurityScheme {
-    let description = format!("an access token for {}", policy.audience.join(" or "));
+    let description = match &policy.resource {
+        Some(uri) => {
+            let metadata = Resource::parse(uri).map(|resource| format!("; metadata at {}", resource.metadata_url()));
+            format!("an access token for {uri}{}", metadata.unwrap_or_default())
+        }
+        None => format!("an access token for {}", policy.audience.join(" or ")),
+    };
     match policy.issuers.as_slice() {
         [only] if only.jwks_uri.is_none() && !only.has_given_keys() => {
             let url = format!("{}/.well-known/openid-configuration", only.issuer.trim_end_matches('/'));

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{IntrospectionPolicy, IssuerPolicy, Policy, TokenCachePolicy};
+use crate::answer::resource;
 use crate::jose::Algorithms;
 use crate::stores::TokenCacheSettings;
 use crate::token::audience::Audience;
@@ -69,11 +70,19 @@ impl From<TokenCacheSettings> for TokenCachePolicy {
 }
 
 impl Policy {
+    /// The names that tokens for this server have in `aud`, where their issuer has no rule of its own.
+    pub(crate) fn names(&self) -> Vec<String> {
+        match &self.resource {
+            Some(uri) => resource::audience(uri),
+            None => self.audience.clone(),
+        }
+    }
+
     /// The audience that tokens of this issuer must name, as people read it.
     pub(crate) fn audience_of(&self, issuer: &IssuerPolicy) -> Vec<String> {
         match (issuer.dangerously_unchecked_audience, issuer.audience.is_empty()) {
             (true, _) => Vec::new(),
-            (false, true) => self.audience.clone(),
+            (false, true) => self.names(),
             (false, false) => issuer.audience.clone(),
         }
     }

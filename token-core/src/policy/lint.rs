@@ -12,8 +12,11 @@ use url::Url;
 
 use super::describe::span;
 use super::secret::KeptSecret;
-use super::{CONTRADICTION, NOBODY_KNOWS, SEVERAL_KEYS};
-use super::{IntrospectionPolicy, IssuerPolicy, Policy};
+use super::{
+    CONTRADICTION, METADATA_WITHOUT_RESOURCE, NOBODY_KNOWS, RESOURCE_AND_AUDIENCE, RESOURCE_AND_METADATA, SEVERAL_KEYS,
+};
+use super::{IntrospectionPolicy, IssuerPolicy, Metadata, Policy};
+use crate::answer::resource::Resource;
 use crate::base::http::{BoxFuture, HttpClient, HttpError, Limits};
 use crate::jose::Algorithms;
 
@@ -93,6 +96,7 @@ impl Policy {
             }
         }
         lint_audience("audience", &self.audience, &mut found);
+        self.lint_resource(&mut found);
         self.lint_tokens(&mut found);
         for (at, issuer) in self.issuers.iter().enumerate() {
             self.lint_issuer(issuer, &mut found);
@@ -123,6 +127,37 @@ impl Policy {
             dry.builder().and_then(|builder| Ok(builder.asking(&(Arc::new(Nobody) as Arc<dyn HttpClient>)).check()?));
         if let Err(error) = built {
             found.error("cannot-be-built", "policy", error.to_string());
+        }
+    }
+
+    fn lint_resource(&self, found: &mut Findings) {
+        match &self.resource {
+            None if self.metadata != Metadata::default() => {
+                found.error("contradiction", "metadata", METADATA_WITHOUT_RESOURCE);
+            }
+            None => {}
+            Some(_) if !self.audience.is_empty() || self.dangerously_unchecked_audience => {
+                found.error("contradiction", "resource", RESOURCE_AND_AUDIENCE);
+            }
+            Some(_) if self.resource_metadata.is_some() => {
+                found.error("contradiction", "resource_metadata", RESOURCE_AND_METADATA);
+            }
+            Some(uri) => {
+                if let Err(error) = Resource::parse(uri) {
+                    found.error("resource", "resource", error.to_string());
+                }
+                if let Err(error) = self.metadata.check() {
+                    found.error("metadata", "metadata", error.to_string());
+                }
+                for named in self.metadata.authorization_servers.iter().flatten() {
+                    if self.issuer(named).is_none() {
+                        let why = format!(
+                            "{named} is none of the issuers: its tokens are refused unless it issues them in the name of one"
+                        );
+                        found.warn("stranger-named", "metadata.authorization_servers", why);
+                    }
+                }
+            }
         }
     }
 

@@ -57,6 +57,15 @@ fn lower_case<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::E
 }
 
 impl TokenLocation {
+    /// The name that RFC 6750 section 2 has for it, where it is one of its three ways.
+    pub(crate) fn bearer_method(&self) -> Option<&'static str> {
+        match &self.0 {
+            Place::Authorization => Some("header"),
+            Place::DangerouslyQuery { name } if name == "access_token" => Some("query"),
+            _ => None,
+        }
+    }
+
     /// The header `Authorization` with the scheme `Bearer` (RFC 6750 section 2.1).
     #[must_use]
     pub fn authorization() -> Self {

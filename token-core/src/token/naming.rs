@@ -33,6 +33,11 @@ impl Template {
         self.tenants.iter().map(|tenant| String::from(&**tenant)).collect()
     }
 
+    /// The identifiers of those tenants.
+    pub(crate) fn issuers(&self) -> Vec<String> {
+        self.tenants.iter().map(|tenant| format!("{}{tenant}{}", self.before, self.after)).collect()
+    }
+
     pub(crate) fn new(pattern: &str, tenants: &[String]) -> Result<Self, ConfigError> {
         let refuse = |why: &str| Err(ConfigError::new(format!("issuer template {pattern}: {why}")));
         match pattern.split_once(TENANT) {

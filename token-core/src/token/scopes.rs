@@ -146,6 +146,23 @@ impl Rule {
         scopes.join(" ")
     }
 
+    /// Every scope that can help to satisfy the rule, once each, in the order in which they stand: what a resource that asks for it supports.
+    #[must_use]
+    pub fn scopes(&self) -> Vec<&str> {
+        let mut scopes = Vec::new();
+        self.gather(&mut scopes);
+        scopes
+    }
+
+    fn gather<'a>(&'a self, scopes: &mut Vec<&'a str>) {
+        match self {
+            Self::Scope(scope) if scopes.contains(&scope.as_ref()) => {}
+            Self::Scope(scope) => scopes.push(scope),
+            Self::Any(rules) | Self::All(rules) => rules.iter().for_each(|rule| rule.gather(scopes)),
+            Self::Role(_) | Self::Not(_) => {}
+        }
+    }
+
     fn collect<'a>(&'a self, scopes: &mut Vec<&'a str>) {
         match self {
             Self::Scope(scope) if scopes.contains(&scope.as_ref()) => {}
@@ -283,6 +300,7 @@ mod tests {
             assert_eq!(verdict, expected, "{granted}");
         }
         assert_eq!(Nested::RULE.would_satisfy(), "a b d");
+        assert_eq!(Nested::RULE.scopes(), ["a", "b", "c", "d"]);
     }
 
     scopes!(Staff = all("read", role("staff"), not(role("suspended"), "banned")));
