@@ -96,6 +96,10 @@ table! {
     Malformed = "malformed", Outage, 503, "a token cannot be had right now";
     /// The answer is larger than the limit.
     TooLarge = "too_large", Outage, 503, "a token cannot be had right now";
+    /// An API or its authorization server publishes no metadata that leads to a token.
+    NoMetadata = "no_metadata", Outage, 503, "a token cannot be had right now";
+    /// Metadata, or an answer to an authorization request, is of somebody else than was asked, or leads where nothing may go.
+    UntrustedMetadata = "untrusted_metadata", Ours, 500, "the server is misconfigured";
     /// `token_type` is not one that was asked for.
     WrongTokenType = "wrong_token_type", Ours, 500, "the server is misconfigured";
     /// `issued_token_type` is not the type that was asked for.

@@ -30,6 +30,7 @@
 //! | a user's tokens, for as long as the refresh token lives | [`RefreshSource`] over a [`SwapStore`] |
 //! | a token for the next service, on behalf of our caller | [`Delegation`] |
 //! | the user's token at Google, GitHub … | [`FederatedSource`] over one of three [`FederatedTokens`] |
+//! | tokens for an API of which only the URL is known | [`ProtectedApi`] |
 //! | any of them on each outgoing request | [`BearerLayer`] for tower and tonic, `BearerClient` for `reqwest-middleware` |
 //! | one request to a token endpoint and nothing else | [`TokenClient::obtain`]; apart from sending, [`process_token_response`] |
 //! | what Auth0 has beside OAuth | [`auth0`] |
@@ -59,6 +60,7 @@
 #![cfg(not(all(shuttle, test)))]
 
 mod acquire;
+mod api;
 pub mod auth0;
 mod cells;
 mod client;
@@ -85,6 +87,12 @@ mod token;
 mod token_type;
 
 pub use acquire::Acquire;
+pub use api::authorization::AuthorizationRequest;
+pub use api::challenge::Challenge;
+pub use api::registration::ClientMetadata;
+pub use api::resource_metadata::{ResourceMetadata, process_resource_metadata, resource_metadata_urls};
+pub use api::server_metadata::{ServerMetadata, process_server_metadata, server_metadata_urls};
+pub use api::{Attempt, CrossApp, ProtectedApi, ProtectedApiBuilder, UserAgent};
 pub use client::{Revoke, TokenClient, TokenClientBuilder};
 pub use delegation::{Delegated, DelegatedSource, Delegation, Downstream};
 pub use error::{Fault, TokenError, TokenErrorKind};

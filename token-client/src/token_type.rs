@@ -18,6 +18,9 @@ impl TokenType {
     /// A SAML 2.0 assertion.
     pub const SAML2: Self = Self(Cow::Borrowed("urn:ietf:params:oauth:token-type:saml2"));
 
+    /// An identity assertion for another server (Identity Assertion JWT Authorization Grant): see [`CrossApp`](crate::CrossApp).
+    pub const ID_JAG: Self = Self(Cow::Borrowed("urn:ietf:params:oauth:token-type:id-jag"));
+
     /// A type of somebody's own; a URI, which is not checked.
     #[must_use]
     pub fn new(uri: impl Into<Cow<'static, str>>) -> Self {

@@ -1,0 +1,139 @@
+//! One request to a protected API on its way: what each answer asks for goes in, whether to send it again comes out
+//! (RFC 6750 section 3.1; step-up of the Model Context Protocol, with its limit on retries).
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Request, StatusCode, Uri};
+use url::{Position, Url};
+
+use super::ProtectedApi;
+use super::challenge::Challenge;
+use crate::error::{TokenError, TokenErrorKind};
+use crate::source::TokenSource;
+use crate::token::Token;
+
+/// How many answers are answered with another attempt.
+const RETRIES: u8 = 3;
+
+/// One request, from its first sending to the answer that counts. Got from [`ProtectedApi::attempt`].
+///
+/// ```no_run
+/// # async fn example(api: token_client::ProtectedApi, client: impl AsyncFn(http::Request<()>) -> http::Response<String>) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut attempt = api.attempt();
+/// let answer = loop {
+///     let mut request = http::Request::get(api.url()).body(())?;
+///     attempt.authorize(&mut request).await?;
+///     let answer = client(request).await; // whatever sends your requests
+///     if !attempt.answered(answer.status(), answer.headers()).await? {
+///         break answer;
+///     }
+/// };
+/// # let _ = answer; Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    api: &'a ProtectedApi,
+    sent: Option<Token>,
+    left: u8,
+}
+
+impl<'a> Attempt<'a> {
+    pub(super) fn new(api: &'a ProtectedApi) -> Self {
+        Self { api, sent: None, left: RETRIES }
+    }
+
+    /// Puts the token into the request, marked as sensitive. The first time that there is none yet it is left out: the API's answer then
+    /// says where to get one.
+    ///
+    /// # Errors
+    /// [`WrongHost`](TokenErrorKind::WrongHost) for a request to anywhere but the API's URL and below; else whatever keeps us from a token.
+    pub async fn authorize<B>(&mut self, request: &mut Request<B>) -> Result<(), TokenError> {
+        if !is_below(&self.api.engine.url, request.uri()) {
+            let detail = "the request goes to another place than the API that the token is for";
+            return Err(TokenError::new(TokenErrorKind::WrongHost, detail));
+        }
+        let first = self.left == RETRIES;
+        self.sent = match self.api.token().now() {
+            Ok(token) => Some(token?),
+            Err(_) if first && self.api.engine.knows_nothing() => None,
+            Err(waiting) => Some(waiting.await?),
+        };
+        if let Some(token) = &self.sent {
+            request.headers_mut().insert(AUTHORIZATION, token.header());
+        }
+        Ok(())
+    }
+
+    /// Looks at an answer: `true` means that the request is worth sending again.
+    ///
+    /// 401 leads to a token, or to a new one; 403 with `insufficient_scope` to one with more scopes, those of before included. Where
+    /// that yields nothing new, or the third time, it is `false`, and the answer is what the API has to say.
+    ///
+    /// # Errors
+    /// Whatever keeps us from the token that is asked for.
+    pub async fn answered(&mut self, status: StatusCode, headers: &HeaderMap) -> Result<bool, TokenError> {
+        let engine = &self.api.engine;
+        let again = match (status, self.sent.take()) {
+            (StatusCode::UNAUTHORIZED, sent) => {
+                let more = engine.learn(headers);
+                match sent {
+                    None => true,
+                    Some(_) if more || engine.has_moved().await? => {
+                        self.api.cell.clear();
+                        true
+                    }
+                    // A receiver that refuses everything gets no new token for each request.
+                    Some(refused) => self.api.renew(&refused).await? != refused,
+                }
+            }
+            (StatusCode::FORBIDDEN, Some(_)) if asks_for_more(headers) => {
+                let more = engine.learn(headers);
+                if more {
+                    self.api.cell.clear();
+                }
+                more
+            }
+            _ => false,
+        };
+        let again = again && self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        Ok(again)
+    }
+}
+
+fn asks_for_more(headers: &HeaderMap) -> bool {
+    let challenges = Challenge::read(headers);
+    challenges.iter().any(|one| one.is("bearer") && one.parameter("error") == Some("insufficient_scope"))
+}
+
+/// The same scheme, host and port, and the same path or one below it. Dot segments are resolved first, as they will be on the way.
+fn is_below(api: &Url, uri: &Uri) -> bool {
+    let Ok(url) = Url::parse(&uri.to_string()) else { return false };
+    let above = api.path().trim_end_matches('/');
+    url[..Position::BeforePath] == api[..Position::BeforePath]
+        && url.path().strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_goes_to_its_api_and_below() {
+        let api: Url = "https://a.example/v1/mcp".parse().unwrap();
+        for (uri, goes) in [
+            ("https://a.example/v1/mcp", true),
+            ("https://a.example/v1/mcp?x=1", true),
+            ("https://a.example/v1/mcp/tools", true),
+            ("https://a.example:443/v1/mcp", true),
+            ("https://a.example/v1/mcp/../../admin", false),
+            ("https://a.example/v1/mcp%2f..%2f..", false),
+            ("https://a.example/v1/mcpx", false),
+            ("https://a.example/v1", false),
+            ("http://a.example/v1/mcp", false),
+            ("https://a.example.evil/v1/mcp", false),
+            ("/v1/mcp", false),
+        ] {
+            assert_eq!(is_below(&api, &uri.parse().unwrap()), goes, "{uri}");
+        }
+    }
+}

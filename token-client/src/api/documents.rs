@@ -1,0 +1,79 @@
+//! Places where a document may be go in, the first one that is there comes out: bounded, never redirected (RFC 9728 3.2, RFC 8414 3.2).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::ACCEPT;
+use http::{HeaderValue, Request};
+use serde::de::DeserializeOwned;
+use token_core::http::{HttpClient, Limits};
+use url::{Host, Url};
+
+use crate::error::{TokenError, TokenErrorKind};
+use crate::response::parse;
+
+/// A URL that a network named, if a request or a user may be sent there: https, or http to this machine; no credentials, no fragment.
+pub(super) fn address(text: &str, what: &'static str) -> Result<Url, TokenError> {
+    let refused = || {
+        let detail = format!("{what} is expected to be an https URL without credentials and fragment");
+        TokenError::new(TokenErrorKind::UntrustedMetadata, detail)
+    };
+    let url = Url::parse(text).map_err(|_| refused())?;
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => return Err(refused()),
+    };
+    let scheme = url.scheme() == "https" || url.scheme() == "http" && loopback;
+    if !scheme || !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+        return Err(refused());
+    }
+    Ok(url)
+}
+
+/// What `judge` makes of the first document that is there. A place that answers 4xx or a redirect has none; one that does not answer
+/// at all, or with 5xx, may have one: then nothing is concluded from what the others have.
+pub(super) async fn first<T>(
+    http: &Arc<dyn HttpClient>,
+    limits: Limits,
+    places: &[Url],
+    judge: impl Fn(&[u8]) -> Result<T, TokenError>,
+) -> Result<Option<T>, TokenError> {
+    for place in places {
+        let mut request = Request::new(Bytes::new());
+        *request.uri_mut() = place.as_str().parse().map_err(|_| {
+            TokenError::new(TokenErrorKind::UntrustedMetadata, "the place of a metadata document is no URI")
+        })?;
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let answer = http.send(request, limits).await?;
+        let status = answer.status();
+        match status.as_u16() {
+            200 => return judge(answer.body()).map(Some),
+            429 => {
+                return Err(TokenError::new(
+                    TokenErrorKind::RateLimited,
+                    "a metadata document was answered with status 429",
+                ));
+            }
+            500..=599 => {
+                let detail = format!("a metadata document was answered with status {status}");
+                return Err(TokenError::new(TokenErrorKind::ServerError, detail));
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+/// A JSON object as `T`. Members that nobody asked for are passed over; one of a wrong type is an error.
+pub(super) fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, TokenError> {
+    // A derived struct reads the array of its members, too.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(TokenError::new(
+            TokenErrorKind::Malformed,
+            "expected a JSON object as metadata, found something else",
+        ));
+    }
+    parse(body)
+}

@@ -1,0 +1,139 @@
+//! Who we are at a server that we meet for the first time: the ways that the operator has opened go in, the one to take comes out. Pure.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use token_core::opaque::client_authentication::ClientAuthentication;
+
+use super::registration::{ClientMetadata, Registration};
+use super::server_metadata::ServerMetadata;
+use crate::error::{TokenError, misconfigured};
+
+/// The ways in which a client may be known, in the order in which they are taken.
+#[derive(Clone, Default)]
+pub(super) struct Identities {
+    /// By issuer: what is registered with one server is worth nothing at another, and is never shown to it.
+    pub(super) registered: HashMap<String, Registration>,
+    pub(super) document: Option<(String, ClientAuthentication)>,
+    pub(super) metadata: Option<ClientMetadata>,
+}
+
+/// What to do to be known.
+#[derive(Debug)]
+pub(super) enum Known<'a> {
+    As(Registration),
+    /// By registering at this endpoint.
+    After(&'a ClientMetadata, &'a str),
+}
+
+impl Identities {
+    /// The server to go to, of those that the API takes tokens of: one that knows us, else the first.
+    pub(super) fn choose<'a>(&self, issuers: &'a [String]) -> Option<&'a String> {
+        issuers.iter().find(|issuer| self.registered.contains_key(*issuer)).or_else(|| issuers.first())
+    }
+
+    /// How we are known at this server.
+    pub(super) fn at<'a>(&'a self, server: &'a ServerMetadata) -> Result<Known<'a>, TokenError> {
+        if let Some(registration) = self.registered.get(&server.issuer) {
+            return Ok(Known::As(registration.clone()));
+        }
+        if let Some((client_id, authentication)) = &self.document
+            && server.client_id_metadata_document_supported
+        {
+            return Ok(Known::As(Registration {
+                client_id: client_id.clone(),
+                authentication: authentication.clone(),
+            }));
+        }
+        match (&self.metadata, &server.registration_endpoint) {
+            (Some(metadata), Some(endpoint)) => Ok(Known::After(metadata, endpoint)),
+            _ => Err(misconfigured(
+                "the API's authorization server does not know this client: register it there and say so with `registered`, or say \
+                 `document` where the server takes client-id metadata documents, or `register` where it has a registration_endpoint",
+            )),
+        }
+    }
+}
+
+impl fmt::Debug for Identities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identities")
+            .field("registered", &self.registered.keys())
+            .field("document", &self.document.as_ref().map(|(id, _)| id))
+            .field("register", &self.metadata.is_some())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(documents: bool, registers: bool) -> ServerMetadata {
+        let mut body =
+            serde_json::json!({ "issuer": "https://id.example", "client_id_metadata_document_supported": documents });
+        if registers {
+            body["registration_endpoint"] = "https://id.example/register".into();
+        }
+        serde_json::from_value(body).unwrap()
+    }
+
+    #[test]
+    fn the_best_way_that_both_know_is_taken() {
+        let registered = |issuer: &str| {
+            let registration =
+                Registration { client_id: "known".to_owned(), authentication: ClientAuthentication::None };
+            HashMap::from([(issuer.to_owned(), registration)])
+        };
+        let document = || Some(("https://me.example/client.json".to_owned(), ClientAuthentication::None));
+        let metadata = || Some(ClientMetadata::new("me"));
+        let here = "https://id.example";
+        let table = [
+            (
+                Identities { registered: registered(here), document: document(), metadata: metadata() },
+                true,
+                true,
+                "known",
+            ),
+            (
+                Identities {
+                    registered: registered("https://other.example"),
+                    document: document(),
+                    metadata: metadata(),
+                },
+                true,
+                true,
+                "https://me.example/client.json",
+            ),
+            (Identities { document: document(), metadata: metadata(), ..Default::default() }, false, true, "registers"),
+            (Identities { document: document(), ..Default::default() }, false, true, "nobody"),
+            (Identities { metadata: metadata(), ..Default::default() }, true, false, "nobody"),
+            (
+                Identities { registered: registered("https://other.example"), ..Default::default() },
+                true,
+                true,
+                "nobody",
+            ),
+        ];
+        for (identities, documents, registers, expected) in table {
+            let server = server(documents, registers);
+            let found = match identities.at(&server) {
+                Ok(Known::As(registration)) => registration.client_id,
+                Ok(Known::After(..)) => "registers".to_owned(),
+                Err(_) => "nobody".to_owned(),
+            };
+            assert_eq!(found, expected, "{identities:?}");
+        }
+    }
+
+    #[test]
+    fn of_several_servers_the_one_that_knows_us_is_asked() {
+        let registration = Registration { client_id: "c".to_owned(), authentication: ClientAuthentication::None };
+        let identities =
+            Identities { registered: HashMap::from([("b".to_owned(), registration)]), ..Default::default() };
+        for (issuers, expected) in [(&["a", "b"][..], Some("b")), (&["a", "c"], Some("a")), (&[], None)] {
+            let issuers: Vec<String> = issuers.iter().map(|issuer| (*issuer).to_owned()).collect();
+            assert_eq!(identities.choose(&issuers).map(String::as_str), expected);
+        }
+    }
+}

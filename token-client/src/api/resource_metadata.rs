@@ -1,0 +1,140 @@
+//! An API's URL goes in, where its metadata may be and what it says come out (RFC 9728 sections 2, 3.1 and 3.3). Pure.
+
+use serde::Deserialize;
+use url::{Position, Url};
+
+use super::documents;
+use crate::error::{TokenError, TokenErrorKind};
+
+/// What an API says about itself (RFC 9728 section 2), as far as a client needs it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct ResourceMetadata {
+    /// The resource identifier: what tokens have to be for (RFC 8707).
+    pub resource: String,
+    /// The issuers whose tokens the API takes.
+    #[serde(default)]
+    pub authorization_servers: Vec<String>,
+    /// Scopes that make sense here.
+    pub scopes_supported: Option<Vec<String>>,
+}
+
+/// Where the metadata of an API may be, in the order in which to look: the well-known part between host and path (RFC 9728 section
+/// 3.1), then at the root of the host, which is what the Model Context Protocol adds to that.
+///
+/// ```
+/// let urls = token_client::resource_metadata_urls(&"https://api.example.com/mcp".parse()?);
+/// assert_eq!(urls[0].as_str(), "https://api.example.com/.well-known/oauth-protected-resource/mcp");
+/// assert_eq!(urls[1].as_str(), "https://api.example.com/.well-known/oauth-protected-resource");
+/// # Ok::<(), url::ParseError>(())
+/// ```
+#[must_use]
+pub fn resource_metadata_urls(api: &Url) -> Vec<Url> {
+    const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
+    let origin = &api[..Position::BeforePath];
+    let path = if api.path() == "/" { "" } else { api.path() };
+    let query = api.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let mut places = vec![format!("{origin}{WELL_KNOWN}{path}{query}"), format!("{origin}{WELL_KNOWN}")];
+    places.dedup();
+    places.iter().filter_map(|place| Url::parse(place).ok()).collect()
+}
+
+/// Reads the metadata of the API at `api`.
+///
+/// The document has to be about this API (RFC 9728 section 3.3): its `resource` is the URL itself, or, as servers of the Model Context
+/// Protocol have it, a place above it on the same host. `https://h/a` is above `https://h/a/b`, not above `https://h/ab`.
+///
+/// # Errors
+/// [`Malformed`](TokenErrorKind::Malformed): not a JSON object of this form, or no authorization server in it.
+/// [`UntrustedMetadata`](TokenErrorKind::UntrustedMetadata): it is about another resource.
+pub fn process_resource_metadata(api: &Url, body: &[u8]) -> Result<ResourceMetadata, TokenError> {
+    let metadata: ResourceMetadata = documents::object(body)?;
+    if !covers(&metadata.resource, api) {
+        let detail = "the metadata is about another resource than the one it was read for";
+        return Err(TokenError::new(TokenErrorKind::UntrustedMetadata, detail));
+    }
+    if metadata.authorization_servers.is_empty() {
+        let detail = "the API's metadata names no authorization server; expected authorization_servers in it";
+        return Err(TokenError::new(TokenErrorKind::Malformed, detail));
+    }
+    Ok(metadata)
+}
+
+fn covers(resource: &str, api: &Url) -> bool {
+    let Ok(resource) = Url::parse(resource) else { return false };
+    let same_host = resource[..Position::BeforePath] == api[..Position::BeforePath];
+    let above = resource.path().trim_end_matches('/');
+    let below = api.path().strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let query = resource.query().is_none() || resource.query() == api.query();
+    same_host && below && query && resource.fragment().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_well_known_part_goes_between_host_and_path() {
+        for (api, expected) in [
+            ("https://a.example", &["https://a.example/.well-known/oauth-protected-resource"][..]),
+            ("https://a.example/", &["https://a.example/.well-known/oauth-protected-resource"]),
+            (
+                "https://a.example:8443/m/x?t=1",
+                &[
+                    "https://a.example:8443/.well-known/oauth-protected-resource/m/x?t=1",
+                    "https://a.example:8443/.well-known/oauth-protected-resource",
+                ],
+            ),
+        ] {
+            let found = resource_metadata_urls(&api.parse().unwrap());
+            assert_eq!(found.iter().map(Url::as_str).collect::<Vec<_>>(), expected, "{api}");
+        }
+    }
+
+    #[test]
+    fn only_metadata_about_the_api_itself_counts() {
+        let api: Url = "https://a.example/v1/mcp".parse().unwrap();
+        for (resource, counts) in [
+            ("https://a.example/v1/mcp", true),
+            ("https://a.example/v1/mcp/", true),
+            ("https://a.example/v1", true),
+            ("https://a.example", true),
+            ("https://A.example/v1", true),
+            ("https://a.example:443/v1", true),
+            ("https://a.example/v1/mcp/x", false),
+            ("https://a.example/v1/m", false),
+            ("https://a.example/v2", false),
+            ("https://a.example/v1?x=1", false),
+            ("http://a.example/v1", false),
+            ("https://a.example:8443/v1", false),
+            ("https://evil.example/v1/mcp", false),
+            ("https://a.example@evil.example/v1/mcp", false),
+            ("urn:a", false),
+            ("", false),
+        ] {
+            let body = serde_json::json!({ "resource": resource, "authorization_servers": ["https://as.example"] });
+            let outcome = process_resource_metadata(&api, body.to_string().as_bytes());
+            let kind = outcome.err().map(|error| error.kind());
+            assert_eq!(kind, (!counts).then_some(TokenErrorKind::UntrustedMetadata), "{resource}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_metadata_is_told_from_what_is() {
+        let api: Url = "https://a.example".parse().unwrap();
+        for body in [
+            "",
+            "<html>",
+            "[]",
+            r#"["https://a.example", ["https://as.example"], null]"#,
+            r#"{"resource":"https://a.example"}"#,
+            r#"{"resource":"https://a.example","authorization_servers":[]}"#,
+            r#"{"resource":"https://a.example","authorization_servers":"https://as.example"}"#,
+            r#"{"resource":7,"authorization_servers":["https://as.example"]}"#,
+            r#"{"authorization_servers":["https://as.example"]}"#,
+        ] {
+            let error = process_resource_metadata(&api, body.as_bytes()).unwrap_err();
+            assert_eq!(error.kind(), TokenErrorKind::Malformed, "{body}");
+        }
+    }
+}
