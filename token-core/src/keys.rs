@@ -26,6 +26,7 @@ use crate::base::time::{Clock, Timestamp};
 use crate::jose::jwk_set::KeySet;
 use jwks::JwksCache;
 
+pub use crate::base::limits::FetchLimits;
 pub use pem_source::{CertificateMapSource, PemPerKidSource};
 pub use settings::{JwksSettings, JwksSettingsError};
 pub use source::{DiscoveryKeySource, FetchError, FetchedKeys, HttpKeySource, KeySource};
@@ -126,15 +127,16 @@ impl Keys {
         Self::Fixed(Arc::new(set))
     }
 
-    /// Keys that are fetched from `source`. `settings` have been checked; `name` is what events call the issuer. Nothing is
+    /// Keys that are fetched from `source`. `settings` have been checked; `name` is what events call the issuer; a fetch waits for its turn among `limits`. Nothing is
     /// fetched before [`start`](Self::start) or the first use.
     pub(crate) fn remote(
         source: Arc<dyn KeySource>,
         settings: JwksSettings,
         clock: Arc<dyn Clock>,
         name: &str,
+        limits: FetchLimits,
     ) -> Self {
-        Self::Remote(JwksCache::new(source, settings, clock, name))
+        Self::Remote(JwksCache::new(source, settings, clock, name, limits))
     }
 
     /// Starts fetching in the background if that is due and a tokio runtime is at hand: for boot.
@@ -151,6 +153,15 @@ impl Keys {
         match self {
             Self::Fixed(set) => Some(Snapshot::Fixed(set)),
             Self::Remote(cache) => cache.current(now).map(Snapshot::Remote),
+        }
+    }
+
+    /// The keys in force at `now`, without a refresh: for tokens of which nobody knows yet whether they are good.
+    #[inline]
+    pub(crate) fn held(&self, now: Timestamp) -> Option<Snapshot<'_>> {
+        match self {
+            Self::Fixed(set) => Some(Snapshot::Fixed(set)),
+            Self::Remote(cache) => cache.held(now).map(Snapshot::Remote),
         }
     }
 

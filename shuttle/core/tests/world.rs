@@ -14,7 +14,7 @@ use token_core::http::{BoxFuture, HttpError};
 use token_core::jose::signing::SigningKey;
 use token_core::{
     Algorithm, Clock, Error, ErrorKind, Issuer, Presented, ResourceServer, Timestamp, Verified,
-    keys::{FetchError, FetchedKeys, KeySource},
+    keys::{FetchError, FetchLimits, FetchedKeys, KeySource},
 };
 
 use crate::evidence::note;
@@ -152,7 +152,9 @@ impl Source {
     /// A server that believes this source and nobody else.
     pub(crate) fn server(&self) -> ResourceServer {
         let issuer = Issuer::with_source(ISSUER, Arc::new(self.clone())).unwrap();
-        ResourceServer::builder(AUDIENCE).trust(issuer).clock(Passing).build().unwrap()
+        // Its own, so that one schedule does not leave less to the next.
+        let limits = FetchLimits::new();
+        ResourceServer::builder(AUDIENCE).trust(issuer).clock(Passing).fetch_limits(limits).build().unwrap()
     }
 }
 

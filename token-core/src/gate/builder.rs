@@ -6,6 +6,7 @@ use crate::answer::challenge::Protection;
 use crate::answer::resource::{self, Resource};
 use crate::base::config_error::ConfigError;
 use crate::base::http::HttpClient;
+use crate::base::limits::FetchLimits;
 use crate::base::sync::ArcSwap;
 use crate::base::time::{Clock, SystemClock};
 use crate::gate::explain::Explain;
@@ -46,6 +47,7 @@ pub struct ResourceServerBuilder {
     explain: Explain,
     deny_list: Option<Arc<dyn DenyList>>,
     when_unreachable: WhenUnreachable,
+    limits: FetchLimits,
 }
 
 const MAX_TOKEN: usize = 16 * 1024;
@@ -69,6 +71,7 @@ impl ResourceServerBuilder {
             explain: Explain::Off,
             deny_list: None,
             when_unreachable: WhenUnreachable::default(),
+            limits: FetchLimits::process(),
         }
     }
 
@@ -188,6 +191,12 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Other limits on what is fetched and asked at once than those that all servers of the process share.
+    pub fn fetch_limits(mut self, limits: FetchLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// While developing: one event `token.explained` per refusal, which says the likely cause. Never holds a value of the token.
     pub fn explain_in_log(mut self) -> Self {
         self.explain = Explain::Log;
@@ -280,6 +289,7 @@ impl ResourceServerBuilder {
             clock: self.clock,
             protection: Arc::clone(&protection),
             clients: Clients::default(),
+            limits: self.limits,
         };
         let mut registry = Registry::default();
         for issuer in self.issuers {

@@ -141,7 +141,7 @@ impl KeySet {
             }
             map
         });
-        let memos = Memos::new(if keys.len() > SCANNED { 0 } else { keys.len() });
+        let memos = Memos::new(keys.len());
         Self { origin, keys, by_kid, skipped, memos }
     }
 

@@ -18,6 +18,7 @@ use super::settings::JwksSettings;
 use super::source::{FetchError, FetchedKeys, KeySource};
 use super::state::{KeyState, KeyStatus, KeysUnavailable};
 use super::{Answer, Fetched, KeyFetch, Looked, Missing};
+use crate::base::limits::FetchLimits;
 use crate::base::sync::atomic::{AtomicI64, Ordering};
 use crate::base::sync::{AbortHandle, ArcSwapOption, Handle, Mutex, MutexGuard, watch};
 use crate::base::telemetry;
@@ -42,6 +43,7 @@ pub(crate) struct JwksCache {
     source: Arc<dyn KeySource>,
     settings: JwksSettings,
     clock: Arc<dyn Clock>,
+    limits: FetchLimits,
     set: ArcSwapOption<KeySet>,
     // The fences of the state, in milliseconds: between floor and due a request has nothing to ask.
     floor: AtomicI64,
@@ -87,6 +89,7 @@ impl JwksCache {
         settings: JwksSettings,
         clock: Arc<dyn Clock>,
         name: &str,
+        limits: FetchLimits,
     ) -> Arc<Self> {
         let inner = Inner {
             state: State::new(&settings),
@@ -104,6 +107,7 @@ impl JwksCache {
             source,
             settings,
             clock,
+            limits,
             set: ArcSwapOption::empty(),
             floor: AtomicI64::new(fences.floor.as_millis()),
             due: AtomicI64::new(fences.due.as_millis()),
@@ -118,6 +122,13 @@ impl JwksCache {
     pub(super) fn current(&self, now: Timestamp) -> Option<Guard<Option<Arc<KeySet>>>> {
         // The end is read before the set and written after it: a later end is never seen with an earlier set.
         self.alive(now).then(|| self.set.load()).filter(|set| set.is_some())
+    }
+
+    /// The same, and no refresh.
+    #[inline]
+    pub(super) fn held(&self, now: Timestamp) -> Option<Guard<Option<Arc<KeySet>>>> {
+        let alive = now.as_millis() < self.dead.load(Ordering::Acquire);
+        alive.then(|| self.set.load()).filter(|set| set.is_some())
     }
 
     #[inline]
@@ -199,25 +210,29 @@ impl JwksCache {
             Some(looked) if looked != Looked::into(self.set.load().as_deref()) => Question::MissingSet,
             _ => question,
         };
-        // A fetch that nobody can carry out is not begun.
-        let before = runtime.is_none().then(|| inner.state.clone());
         let decision = decide(&mut inner.state, &self.settings, now, question);
-        let (Decision::Start(id), Some(runtime)) = (decision, runtime) else {
-            let without_runtime = matches!(decision, Decision::Start(_));
-            if let (true, Some(before)) = (without_runtime, before) {
-                inner.state = before;
-            }
+        let Decision::Start(id) = decision else {
             self.store_fences(&inner);
-            return if without_runtime {
-                (Decision::Unavailable(SOON), None)
-            } else {
-                (decision, inner.progress.clone())
-            };
+            return (decision, inner.progress.clone());
+        };
+        // A fetch that nobody can carry out is not begun; nor one more because of a token, where tokens have caused enough.
+        let by_stranger =
+            matches!(question, Question::MissingKey(_) | Question::MissingNewerKey(_)) && inner.state.usable(now);
+        let (runtime, grounded) = match runtime {
+            None => (None, Decision::Unavailable(SOON)),
+            Some(_) if by_stranger && !self.limits.allows_stranger(now) => (None, Decision::Unknown(Why::BucketEmpty)),
+            runtime => (runtime, decision),
+        };
+        let Some(runtime) = runtime else {
+            decide(&mut inner.state, &self.settings, now, Question::Grounded(id));
+            self.store_fences(&inner);
+            return (grounded, None);
         };
         let (flight, progress) = self.take_off(&mut inner, id);
         drop(inner);
         // Outside the lock: a runtime that is shutting down drops the task on the spot, and its drop takes the lock.
-        let task = runtime.spawn(flight.carry_out(Arc::clone(&self.source), self.settings.clone()));
+        let task =
+            runtime.spawn(flight.carry_out(Arc::clone(&self.source), self.settings.clone(), self.limits.clone()));
         let mut inner = self.lock();
         if inner.task.as_ref().is_none_or(|(earlier, _)| *earlier < id) {
             inner.task = Some((id, task.abort_handle()));
@@ -229,7 +244,8 @@ impl JwksCache {
         let (sender, progress) = watch::channel(Progress::UnderWay);
         inner.progress = Some(progress.clone());
         self.store_fences(inner);
-        (Flight::new(Weak::clone(&self.this), id, sender), progress)
+        let is_troubled = inner.last_error.is_some();
+        (Flight::new(Weak::clone(&self.this), id, sender, is_troubled), progress)
     }
 
     /// The pause after the fetch `id` is over.

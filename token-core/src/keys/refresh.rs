@@ -9,15 +9,14 @@
 //! ```
 
 mod absent;
-mod bucket;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
 use self::absent::Absent;
-use self::bucket::Bucket;
 use super::settings::JwksSettings;
+use crate::base::bucket::Bucket;
 use crate::base::time::Timestamp;
 
 /// What a client is told to wait when the end of a flight is all there is to wait for.
@@ -44,6 +43,8 @@ pub(crate) enum Question {
     Landed { flight: FlightId, landing: Landing, jitter: f64 },
     /// The pause after that fetch is over.
     Woke(FlightId),
+    /// The fetch was decided on and cannot be begun: there is nobody to carry it out, or strangers have had their share.
+    Grounded(FlightId),
 }
 
 /// How a fetch ended.
@@ -195,6 +196,7 @@ pub(crate) fn decide(state: &mut State, settings: &JwksSettings, now: Timestamp,
         Question::Slow(flight) => state.slow(flight),
         Question::Landed { flight, landing, jitter } => state.landed(settings, now, flight, landing, jitter),
         Question::Woke(flight) => state.woke(now, flight),
+        Question::Grounded(flight) => state.grounded(settings, flight),
     }
 }
 
@@ -316,6 +318,18 @@ impl State {
         let id = FlightId(self.flights);
         self.flight = Some(Flight { id, slow: false, sought });
         Decision::Start(id)
+    }
+
+    /// As if it had not been decided on: nothing was asked, so nothing is counted.
+    fn grounded(&mut self, settings: &JwksSettings, id: FlightId) -> Decision {
+        if let Some(flight) = self.flight.take_if(|flight| flight.id == id) {
+            // A pause that ends finds itself the last one still.
+            self.flights -= 1;
+            if flight.sought.is_some() {
+                self.bucket.give_back(settings.unknown_kid_burst);
+            }
+        }
+        Decision::Rest
     }
 
     fn pause_left(&self, now: Timestamp) -> Option<Duration> {

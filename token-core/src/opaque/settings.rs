@@ -55,6 +55,8 @@ pub(crate) struct Compiled {
     pub(crate) store: Arc<dyn AnswerStore>,
     pub(crate) local_life: Duration,
     pub(crate) max_token: usize,
+    pub(crate) questions: usize,
+    pub(crate) queue: Duration,
 }
 
 /// Whom to ask.
@@ -68,6 +70,8 @@ pub(crate) enum Kind {
 
 /// Answers may be believed this long at most: a cache is no substitute for a token's own life.
 const LONGEST_LIFE: Duration = Duration::from_secs(3600);
+/// More than this at once and an endpoint is not helped.
+const MOST_QUESTIONS: usize = 512;
 /// What most servers take in one header field.
 const LARGEST_TOKEN: usize = 8 * 1024;
 
@@ -136,6 +140,8 @@ impl OpaqueTokens {
                 store: Arc::new(MemoryAnswers::default()),
                 local_life: Duration::ZERO,
                 max_token: LARGEST_TOKEN,
+                questions: MOST_QUESTIONS,
+                queue: Duration::from_secs(1),
             },
         }
     }
@@ -212,6 +218,22 @@ impl OpaqueTokens {
     #[must_use]
     pub fn max_token_bytes(mut self, bytes: usize) -> Self {
         self.compiled.max_token = bytes;
+        self
+    }
+
+    /// How many questions may be under way at this endpoint at once. Default 512, at least 1. As many again wait for their turn, for
+    /// [`queue_wait`](Self::queue_wait); whoever comes beyond that gets 503 at once. Those who ask about one token are one question.
+    /// [`FetchLimits::questions`](crate::keys::FetchLimits::questions) bounds all endpoints of a process together.
+    #[must_use]
+    pub fn questions(mut self, most: usize) -> Self {
+        self.compiled.questions = most.max(1);
+        self
+    }
+
+    /// How long a question waits for its turn where too many are under way, before its request gets 503. Default 1 s; zero does not wait.
+    #[must_use]
+    pub fn queue_wait(mut self, wait: Duration) -> Self {
+        self.compiled.queue = wait;
         self
     }
 

@@ -11,16 +11,14 @@ use super::flight::Flights;
 use super::settings::Compiled;
 use super::{OpaqueError, OpaqueVerifier};
 use crate::answer::error::Error;
+use crate::base::limits::{FetchLimits, Turn};
 use crate::base::sync::atomic::{AtomicU64, Ordering};
-use crate::base::sync::{Mutex, MutexGuard};
+use crate::base::sync::{Mutex, MutexGuard, Semaphore, timeout};
 use crate::base::time::Timestamp;
 use crate::stores::{AnswerKey, StoreError};
 use crate::token::audience::Audience;
 use crate::token::kind::TokenKind;
 use crate::verify::verified::Verified;
-
-/// So many questions may be under way at once; more tokens than that get 503.
-const MOST_QUESTIONS: usize = 512;
 
 pub(crate) struct Opaque {
     pub(crate) issuer_name: Arc<str>,
@@ -36,6 +34,9 @@ pub(crate) struct Opaque {
     pub(crate) client_id: Option<Box<str>>,
     pub(crate) settings: Compiled,
     pub(crate) flights: Flights<Found>,
+    /// A turn for each question that may be under way at once.
+    turns: Arc<Semaphore>,
+    limits: FetchLimits,
     /// Rises with each eviction: what was asked before must not be kept after.
     pub(crate) epoch: AtomicU64,
     books: Mutex<Books>,
@@ -105,7 +106,14 @@ pub struct OpaqueState {
 }
 
 impl Opaque {
-    pub(crate) fn new(issuer: &str, verifier: Arc<dyn OpaqueVerifier>, audience: Audience, settings: Compiled) -> Self {
+    pub(crate) fn new(
+        issuer: &str,
+        verifier: Arc<dyn OpaqueVerifier>,
+        audience: Audience,
+        settings: Compiled,
+        limits: FetchLimits,
+    ) -> Self {
+        let most = settings.questions;
         Self {
             issuer_name: issuer.into(),
             verifier,
@@ -116,10 +124,18 @@ impl Opaque {
             kind: TokenKind::Access,
             client_id: None,
             settings,
-            flights: Flights::new(MOST_QUESTIONS),
+            // As many again may wait for their turn.
+            flights: Flights::new(most.saturating_mul(2)),
+            turns: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+            limits,
             epoch: AtomicU64::new(0),
             books: Mutex::default(),
         }
+    }
+
+    /// The turn of one question, if it comes within the time that questions may wait.
+    pub(crate) async fn turn(&self) -> Option<Turn> {
+        timeout(self.settings.queue, self.limits.question_turn(&self.turns)).await.ok()
     }
 
     pub(crate) fn permit(&self, token: AnswerKey, now: Timestamp) -> Result<(), Duration> {

@@ -7,6 +7,7 @@ use crate::answer::challenge::Protection;
 use crate::base::config_error::ConfigError;
 use crate::base::config_error::parse_url;
 use crate::base::http::HttpClient;
+use crate::base::limits::FetchLimits;
 use crate::base::sync::atomic::AtomicBool;
 use crate::base::time::Clock;
 use crate::jose::Algorithms;
@@ -46,13 +47,21 @@ pub(crate) struct Compiler {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) protection: Arc<Protection>,
     pub(crate) clients: Clients,
+    pub(crate) limits: FetchLimits,
 }
 
 impl Compiler {
     /// For a server that stands for another one and compiles nothing itself.
     pub(crate) fn idle(clock: Arc<dyn Clock>, protection: Arc<Protection>) -> Self {
         let audience = Audience::any_of::<&str>([]);
-        Self { audience, purpose: Purpose::Api, clock, protection, clients: Clients::default() }
+        Self {
+            audience,
+            purpose: Purpose::Api,
+            clock,
+            protection,
+            clients: Clients::default(),
+            limits: FetchLimits::process(),
+        }
     }
 
     pub(crate) fn compile(&self, issuer: Issuer) -> Result<TrustedIssuer, ConfigError> {
@@ -85,13 +94,13 @@ impl Compiler {
         if algorithms.is_empty() {
             return refuse("none of the allowed algorithms fits the keys".into());
         }
-        let opaque = compile_opaque(&issuer, &audience, self.purpose, &self.clients)?;
+        let opaque = compile_opaque(&issuer, &audience, self.purpose, &self.clients, &self.limits)?;
         let accepts = match self.purpose {
             Purpose::Api => Accepts { access: Some(audience), id: issuer.id_tokens_for.clone(), logout: None },
             Purpose::Client => Accepts { id: Some(audience), ..Accepts::default() },
             Purpose::Logout => Accepts { logout: Some(audience), ..Accepts::default() },
         };
-        let keys = compile_keys(&issuer, &self.clock, &self.clients)?;
+        let keys = compile_keys(&issuer, &self.clock, &self.clients, &self.limits)?;
         let keyless = matches!(issuer.keys, KeysFrom::Nowhere);
         Ok(TrustedIssuer {
             identifier: issuer.identifier.into(),
@@ -115,7 +124,12 @@ impl Compiler {
     }
 }
 
-fn compile_keys(issuer: &Issuer, clock: &Arc<dyn Clock>, clients: &Clients) -> Result<Keys, ConfigError> {
+fn compile_keys(
+    issuer: &Issuer,
+    clock: &Arc<dyn Clock>,
+    clients: &Clients,
+    limits: &FetchLimits,
+) -> Result<Keys, ConfigError> {
     let name = &issuer.identifier;
     let refuse = |why: &dyn std::fmt::Display| ConfigError::new(format!("issuer {name}: {why}"));
     issuer.settings.check().map_err(|error| refuse(&error))?;
@@ -146,7 +160,7 @@ fn compile_keys(issuer: &Issuer, clock: &Arc<dyn Clock>, clients: &Clients) -> R
             Arc::new(HttpKeySource::new(uri, clients.client(issuer)?).map_err(|error| refuse(&error))?)
         }
     };
-    Ok(Keys::remote(source, issuer.settings.clone(), Arc::clone(clock), name))
+    Ok(Keys::remote(source, issuer.settings.clone(), Arc::clone(clock), name, limits.clone()))
 }
 
 fn compile_opaque(
@@ -154,6 +168,7 @@ fn compile_opaque(
     audience: &Audience,
     purpose: Purpose,
     clients: &Clients,
+    limits: &FetchLimits,
 ) -> Result<Option<Arc<Opaque>>, ConfigError> {
     let Some(tokens) = &issuer.opaque else { return Ok(None) };
     let name = &issuer.identifier;
@@ -200,7 +215,7 @@ fn compile_opaque(
     if signed_only && matches!(issuer.keys, KeysFrom::Nowhere) {
         return refuse("signed answers need the issuer's keys".into());
     }
-    let mut opaque = Opaque::new(name, verifier, audience, tokens.compiled.clone());
+    let mut opaque = Opaque::new(name, verifier, audience, tokens.compiled.clone(), limits.clone());
     opaque.prefixes = tokens.prefixes.iter().map(|prefix| prefix.as_str().into()).collect();
     opaque.takes_opaque = !matches!(tokens.kind, Kind::TokenInfo { .. });
     opaque.kind = if opaque.takes_opaque { TokenKind::Access } else { TokenKind::Id };

@@ -1,7 +1,10 @@
 //! The closed registry: the issuer that a token names in, the entries that may judge it out (RFC 8725 section 3.8).
 
-use std::collections::HashMap;
+mod by_name;
+
 use std::sync::Arc;
+
+use self::by_name::ByName;
 
 use crate::base::config_error::ConfigError;
 use crate::claims::{Claims, Text};
@@ -13,10 +16,12 @@ use crate::trust::trusted::TrustedIssuer;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Registry {
     /// Nearly always one entry each; several where one issuer signs for different audiences or with different kinds of keys.
-    exact: HashMap<Arc<str>, Vec<Arc<TrustedIssuer>>>,
+    exact: ByName,
     templates: Vec<Arc<TrustedIssuer>>,
     without_issuer: Vec<Arc<TrustedIssuer>>,
     routes: Routes,
+    /// How many take tokens whose parts are padded.
+    padded: usize,
     /// The one who is trusted, by name, where it is only one.
     only: Option<Arc<TrustedIssuer>>,
 }
@@ -26,7 +31,7 @@ impl Registry {
     /// When the new entry and an old one would both judge the same token.
     pub(crate) fn add(&mut self, issuer: Arc<TrustedIssuer>) -> Result<(), ConfigError> {
         let rivals = match issuer.naming {
-            Naming::Exact => self.exact.get(&issuer.identifier).map_or(&[][..], Vec::as_slice),
+            Naming::Exact => self.exact.get(&issuer.identifier),
             Naming::Template(_) => &self.templates,
             Naming::Nameless | Naming::TrustDomain => &self.without_issuer,
         };
@@ -50,9 +55,10 @@ impl Registry {
                 _ => {}
             }
         }
-        self.routes = Routes::new(self.iter().chain([&issuer]))?;
+        self.routes.add(&issuer)?;
+        self.padded += usize::from(issuer.padded);
         match issuer.naming {
-            Naming::Exact => self.exact.entry(issuer.identifier.clone()).or_default().push(issuer),
+            Naming::Exact => self.exact.add(issuer),
             Naming::Template(_) => self.templates.push(issuer),
             Naming::Nameless | Naming::TrustDomain => self.without_issuer.push(issuer),
         }
@@ -62,13 +68,16 @@ impl Registry {
 
     /// Takes every entry of this name out. What was verified by them is worth nothing from now on. Returns how many.
     pub(crate) fn remove(&mut self, identifier: &str) -> Vec<Arc<TrustedIssuer>> {
-        let mut gone = self.exact.remove(identifier).unwrap_or_default();
+        let mut gone = self.exact.remove(identifier);
         for list in [&mut self.templates, &mut self.without_issuer] {
             gone.extend(list.iter().filter(|issuer| &*issuer.identifier == identifier).cloned());
             list.retain(|issuer| &*issuer.identifier != identifier);
         }
-        // Fewer than were certain before cannot be in doubt.
-        self.routes = Routes::new(self.iter()).unwrap_or_default();
+        if gone.iter().any(|issuer| issuer.opaque.is_some()) {
+            // Fewer than were certain before cannot be in doubt.
+            self.routes = Routes::new(self.iter()).unwrap_or_default();
+        }
+        self.padded -= gone.iter().filter(|issuer| issuer.padded).count();
         self.only = self.find_only();
         gone
     }
@@ -98,12 +107,18 @@ impl Registry {
             let at = self.without_issuer.iter().position(|entry| entry.claims_nameless(text, claims));
             return at.map_or(only(&[]), |at| &self.without_issuer[at..=at]);
         };
-        if let Some(entries) = self.exact.get(issuer) {
+        self.named(issuer)
+    }
+
+    /// The entries that may judge a token with this `iss`.
+    pub(crate) fn named(&self, issuer: &str) -> &[Arc<TrustedIssuer>] {
+        let entries = self.exact.get(issuer);
+        if !entries.is_empty() {
             return entries;
         }
         let fits = |entry: &Arc<TrustedIssuer>| matches!(&entry.naming, Naming::Template(template) if template.tenant(issuer).is_some());
         let at = self.templates.iter().position(fits);
-        at.map_or(only(&[]), |at| &self.templates[at..=at])
+        at.map_or(&[], |at| &self.templates[at..=at])
     }
 
     /// Whether tokens without `iss` have a chance at all.
@@ -113,10 +128,10 @@ impl Registry {
 
     /// Whether some entry takes tokens whose parts are padded.
     pub(crate) fn allows_padding(&self) -> bool {
-        self.iter().any(|issuer| issuer.padded)
+        self.padded > 0
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<TrustedIssuer>> {
-        self.exact.values().flatten().chain(&self.templates).chain(&self.without_issuer)
+        self.exact.iter().chain(&self.templates).chain(&self.without_issuer)
     }
 }

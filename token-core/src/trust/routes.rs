@@ -21,29 +21,37 @@ impl Routes {
     /// When it is not certain for every token where it goes, or a prefix would catch JWTs.
     pub(crate) fn new<'i>(issuers: impl IntoIterator<Item = &'i Arc<TrustedIssuer>>) -> Result<Self, ConfigError> {
         let mut routes = Self::default();
-        for issuer in issuers {
-            let Some(opaque) = &issuer.opaque else { continue };
-            for prefix in &opaque.prefixes {
-                let taken = routes.prefixes.iter().any(|(other, _)| **other == **prefix);
-                if prefix.is_empty() || taken || prefix.starts_with("ey") {
-                    let why = "a prefix must be one issuer's, not empty, and not how a JWT starts";
-                    return Err(ConfigError::new(format!("issuer {}: {why}", issuer.identifier)));
-                }
-                routes.prefixes.push((prefix.clone(), Arc::clone(issuer)));
+        issuers.into_iter().try_for_each(|issuer| routes.add(issuer))?;
+        Ok(routes)
+    }
+
+    /// Adds the ways to one more issuer, or none of them.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(crate) fn add(&mut self, issuer: &Arc<TrustedIssuer>) -> Result<(), ConfigError> {
+        let Some(opaque) = &issuer.opaque else { return Ok(()) };
+        for (at, prefix) in opaque.prefixes.iter().enumerate() {
+            let among = |others: &[Box<str>]| others.iter().any(|other| **other == **prefix);
+            let taken = self.prefixes.iter().any(|(other, _)| **other == **prefix) || among(&opaque.prefixes[..at]);
+            if prefix.is_empty() || taken || prefix.starts_with("ey") {
+                let why = "a prefix must be one issuer's, not empty, and not how a JWT starts";
+                return Err(ConfigError::new(format!("issuer {}: {why}", issuer.identifier)));
             }
-            if opaque.prefixes.is_empty()
-                && opaque.takes_opaque
-                && let Some(other) = routes.rest.replace(Arc::clone(issuer))
-            {
+        }
+        if opaque.prefixes.is_empty() && opaque.takes_opaque {
+            if let Some(other) = &self.rest {
                 return Err(ConfigError::new(format!(
                     "opaque tokens could go to {} or to {}: give all but one of them a prefix",
                     other.identifier, issuer.identifier
                 )));
             }
+            self.rest = Some(Arc::clone(issuer));
         }
+        self.prefixes.extend(opaque.prefixes.iter().map(|prefix| (prefix.clone(), Arc::clone(issuer))));
         // The longest first: `ory_at_eu_` before `ory_at_`.
-        routes.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
-        Ok(routes)
+        self.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        Ok(())
     }
 
     /// The issuer whose endpoint is shown the token; `None` for a JWT, and for whatever nobody is configured for.

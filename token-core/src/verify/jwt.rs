@@ -67,12 +67,12 @@ struct Parts<'a> {
 pub(crate) fn verify(token: &str, kept: &str, registry: &Registry, now: Timestamp) -> Result<Arc<Facts>, Hurdle> {
     // RFC 7519 7.2, steps 1 to 6: three parts, strict base64url, one JSON object each.
     let parts = split(token)?;
-    let asked = match straight::verify(&parts, kept, registry, now) {
+    let straight::Left { asked, claims: decoded } = match straight::verify(&parts, kept, registry, now) {
         Ok(facts) => return Ok(facts),
-        Err(asked) => asked,
+        Err(left) => left,
     };
     let (untrusted_json, padded) =
-        decode_claims(&parts, registry, kept.len()).map_err(|error| match kind::untrusted_prefix(token) {
+        decode_claims(&parts, decoded, registry, kept.len()).map_err(|error| match kind::untrusted_prefix(token) {
             Some(_) => foreign(token),
             None => error,
         })?;
@@ -166,9 +166,14 @@ fn accept(
 }
 
 /// The claims as JSON text, and whether they had to be read with padding: only where some issuer is known to send it.
-fn decode_claims(parts: &Parts<'_>, registry: &Registry, room: usize) -> Result<(String, bool), Error> {
+fn decode_claims(
+    parts: &Parts<'_>,
+    decoded: Option<Vec<u8>>,
+    registry: &Registry,
+    room: usize,
+) -> Result<(String, bool), Error> {
     let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    if let Some(json) = text(base64url::decode_with_room(parts.claims, room)) {
+    if let Some(json) = text(decoded.or_else(|| base64url::decode_with_room(parts.claims, room))) {
         // The claims may have come out even where the header did not.
         return Ok((json, parts.has_padding() && registry.allows_padding()));
     }

@@ -116,6 +116,8 @@ impl Inner {
             }
         }
 
+        // What is in the store waits for nobody; from here on it is the endpoint's time that is asked for.
+        let Some(_turn) = opaque.turn().await else { return Found::Unavailable(SOON) };
         if let Err(pause) = opaque.permit(key, self.clock.now()) {
             return Found::Unavailable(pause.max(SOON));
         }

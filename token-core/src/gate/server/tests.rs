@@ -308,3 +308,58 @@ fn two_secrets_that_are_joined_work_both_and_a_third_does_not() {
         }
     }
 }
+
+/// One header for all of them, so that only the claims say whose token it is.
+#[test]
+fn many_issuers_are_told_apart_by_what_is_signed_and_come_and_go_while_others_are_served() {
+    let name = |number: usize| format!("https://issuer-{number}.example");
+    let secret = |number: usize| format!("the secret of issuer {number}, which is long enough for HS256").into_bytes();
+    let entry = |number: usize| {
+        Issuer::with_keys(name(number), StaticKeys::secret(Algorithm::HS256, &secret(number)).unwrap()).unwrap()
+    };
+    let signed = |by: usize, claims: &str| {
+        let key = SigningKey::from_secret(Algorithm::HS256, None, &secret(by)).unwrap();
+        key.sign_jwt(r#"{"alg":"HS256"}"#, claims).unwrap()
+    };
+    let of =
+        |number: usize| format!(r#""iss":"{}","aud":"{AUDIENCE}","sub":"s{number}","exp":{}"#, name(number), NOW + 60);
+    let own = |number: usize| signed(number, &format!("{{{}}}", of(number)));
+    let off = TokenCacheSettings::default().entries(0);
+    let gate = Gate::of(entry(0), off);
+    let refused = |text: &str| gate.ask(text).err().map(|error| error.kind());
+    for number in 1..300 {
+        assert_eq!(refused(&own(number)), Some(ErrorKind::UnknownIssuer), "{number}");
+        gate.api.trust(entry(number)).unwrap();
+    }
+    assert!(gate.api.trust(entry(299)).unwrap_err().to_string().contains("trusted twice"));
+    for round in 0..3 {
+        for number in (0..300).step_by(7) {
+            let verified = gate.ask(&own(number)).unwrap();
+            assert_eq!(
+                (verified.issuer(), verified.subject()),
+                (&*name(number), Some(&*format!("s{number}"))),
+                "{round}"
+            );
+        }
+        let other = |inner: &str| format!("{{{inner},{}}}", of(1));
+        for (text, expected) in [
+            (signed(2, &format!("{{{}}}", of(1))), Some(ErrorKind::BadSignature)),
+            // What looks like an issuer and is not: in a member of a member, in a string, with blanks, with an escape.
+            (signed(1, &other(r#""act":{"iss":"https://issuer-2.example","sub":"x"}"#)), None),
+            (signed(2, &other(r#""note":{"iss":"https://issuer-2.example"}"#)), Some(ErrorKind::BadSignature)),
+            (signed(1, &other(r#""note":"\"iss\":\"https://issuer-2.example\"""#)), None),
+            (signed(1, &format!("{{{}}}", of(1)).replace(r#""iss":"#, "\"iss\" : ")), None),
+            (signed(1, &format!("{{{}}}", of(1)).replace("//issuer", r"\/\/issuer")), None),
+            (signed(1, &format!(r#"{{"iss":"https://issuer-2.example",{}}}"#, of(1))), Some(ErrorKind::Malformed)),
+        ] {
+            assert_eq!(refused(&text), expected, "{round}");
+        }
+    }
+    for number in (0..300).step_by(2) {
+        assert!(gate.api.distrust(&name(number)) && !gate.api.distrust(&name(number)));
+    }
+    for number in 0..300_usize {
+        let expected = number.is_multiple_of(2).then_some(ErrorKind::UnknownIssuer);
+        assert_eq!(refused(&own(number)), expected, "{number}");
+    }
+}

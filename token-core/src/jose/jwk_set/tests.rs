@@ -178,6 +178,35 @@ fn remembers_two_headers_a_key_and_nothing_of_strangers() {
 }
 
 #[test]
+fn each_key_of_a_large_set_has_its_headers_too() {
+    for count in [1_u8, 4, 5, 17, 100] {
+        let jwks: Vec<_> = (0..count).map(|number| numbered(number, &format!("key-{number}"))).collect();
+        let keys = set(&jwks);
+        let headers = |number: u8| {
+            ["at+jwt", "JWT", "jwt"].map(|typ| {
+                let json = format!(r#"{{"alg":"RS256","kid":"key-{number}","typ":"{typ}"}}"#);
+                let (encoded, mut buffer) = (encode(json.as_bytes()), HeaderBuffer::new());
+                let header = header::parse(encoded.as_bytes(), &mut buffer).unwrap();
+                keys.remember(&keys.keys()[usize::from(number)], encoded.as_bytes(), &header);
+                encoded
+            })
+        };
+        let mut missing = 0;
+        for number in 0..count {
+            let headers = headers(number);
+            for encoded in &headers[..2] {
+                match keys.remembered(encoded.as_bytes()) {
+                    Some(found) => assert!(Arc::ptr_eq(found.key, &keys.keys()[usize::from(number)])),
+                    None => missing += 1,
+                }
+            }
+            assert!(missing > 0 || keys.remembered(headers[2].as_bytes()).is_none(), "two of each");
+        }
+        assert!(missing <= usize::from(count) / 20, "{missing} of {count} keys had no place");
+    }
+}
+
+#[test]
 fn threads_that_learn_the_same_header_agree() {
     let keys = set(&[numbered(3, "a")]);
     let encoded = encode(br#"{"alg":"RS256","kid":"a"}"#);

@@ -11,6 +11,7 @@ use std::task::Poll;
 use tracing::Instrument;
 
 use super::{FetchError, Fetched, FetchedKeys, FlightId, JwksCache, JwksSettings, KeySource, Read, SOON};
+use crate::base::limits::FetchLimits;
 use crate::base::sync::{sleep, timeout, watch};
 use crate::base::telemetry;
 
@@ -38,19 +39,26 @@ pub(super) struct Flight {
     cache: Weak<JwksCache>,
     id: FlightId,
     progress: watch::Sender<Progress>,
+    /// The fetch before this one failed.
+    is_troubled: bool,
     booked: bool,
 }
 
 impl Flight {
-    pub(super) fn new(cache: Weak<JwksCache>, id: FlightId, progress: watch::Sender<Progress>) -> Self {
-        Self { cache, id, progress, booked: false }
+    pub(super) fn new(
+        cache: Weak<JwksCache>,
+        id: FlightId,
+        progress: watch::Sender<Progress>,
+        is_troubled: bool,
+    ) -> Self {
+        Self { cache, id, progress, is_troubled, booked: false }
     }
 
     /// Fetches; while there is no set to serve with, again after each pause, until there is one or the cache is gone.
-    pub(super) async fn carry_out(mut self, source: Arc<dyn KeySource>, settings: JwksSettings) {
+    pub(super) async fn carry_out(mut self, source: Arc<dyn KeySource>, settings: JwksSettings, limits: FetchLimits) {
         loop {
             let Some(span) = self.cache.upgrade().map(|cache| telemetry::fetch_span(&cache.issuer)) else { return };
-            let end = self.fetch(&*source, &settings).instrument(span.clone()).await;
+            let end = self.fetch(&*source, &settings, &limits).instrument(span.clone()).await;
             span.record("outcome", end.as_ref().map_or_else(|error| error.outcome(), |(read, _)| read.outcome()));
             let Some(cache) = self.cache.upgrade() else { return };
             let pause = self.book(&cache, Some(end));
@@ -63,8 +71,14 @@ impl Flight {
         }
     }
 
-    async fn fetch(&self, source: &dyn KeySource, settings: &JwksSettings) -> Result<(Read, FetchedKeys), FetchError> {
-        let mut fetching = pin!(unpanicking(async {
+    /// Those who wait do so for `wait`, for the turn and the fetch together; the fetch itself has its time from its turn on.
+    async fn fetch(
+        &self,
+        source: &dyn KeySource,
+        settings: &JwksSettings,
+        limits: &FetchLimits,
+    ) -> Result<(Read, FetchedKeys), FetchError> {
+        let fetching = unpanicking(async {
             let fetched = source.fetch().await?;
             let cache = self.cache.upgrade().ok_or(FetchError::Timeout)?;
             match cache.read(&fetched) {
@@ -74,16 +88,19 @@ impl Flight {
                     Err(error)
                 }
             }
-        }));
-        if let Ok(end) = timeout(settings.wait, &mut fetching).await {
+        });
+        let mut in_turn = pin!(async {
+            let _turn = limits.fetch_turn(self.is_troubled).await;
+            timeout(settings.fetch_timeout, fetching).await.unwrap_or(Err(FetchError::Timeout))
+        });
+        if let Ok(end) = timeout(settings.wait, &mut in_turn).await {
             return end;
         }
         if let Some(cache) = self.cache.upgrade() {
             cache.slow(self.id);
         }
         self.progress.send_replace(Progress::Slow);
-        let rest = settings.fetch_timeout.saturating_sub(settings.wait);
-        timeout(rest, fetching).await.unwrap_or(Err(FetchError::Timeout))
+        in_turn.await
     }
 
     fn book(

@@ -643,3 +643,41 @@ async fn nothing_prints_a_secret_or_a_token() {
     let all = format!("{printed} {error} {error:?} {:?} {:?}", error.answer(), gate.api.opaque_health());
     assert!(!all.contains("canary") && !all.contains("\"secret"), "{all}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn questions_wait_for_their_turn_so_long_and_so_many_and_answers_at_hand_do_not() {
+    let endpoint = Endpoint::new();
+    for name in ["known", "first", "second", "third"] {
+        endpoint.says(name, &active(json!({})));
+    }
+    let cache = TokenCacheSettings::default().entries(0);
+    let ask = |wait| {
+        let tokens = introspection(&endpoint).questions(1).queue_wait(Duration::from_secs(wait));
+        Gate::with(issuer().opaque_tokens(tokens), |builder| builder.token_cache(cache))
+    };
+    let impatient = ask(0);
+    assert_eq!(impatient.refusal("known").await, None);
+    let held = endpoint.0.open.forget_permits(usize::MAX);
+    let first = tokio::spawn(impatient.api.authenticate(Presented::token("first")));
+    tokio::task::yield_now().await;
+    tokio::task::yield_now().await;
+    assert_eq!(impatient.refusal("second").await, Some(ErrorKind::Unavailable), "no turn, and no wait");
+    assert_eq!(impatient.refusal("known").await, None, "an answer at hand needs no turn");
+
+    endpoint.0.open.add_permits(1);
+    assert!(first.await.unwrap().is_ok());
+    let patient = ask(2);
+    let waiting = ["first", "second"].map(|name| tokio::spawn(patient.api.authenticate(Presented::token(name))));
+    tokio::task::yield_now().await;
+    tokio::task::yield_now().await;
+    assert_eq!(
+        patient.refusal("third").await,
+        Some(ErrorKind::Unavailable),
+        "one is asked and one waits: no room for more"
+    );
+    endpoint.0.open.add_permits(2);
+    for outcome in waiting {
+        assert!(outcome.await.unwrap().is_ok());
+    }
+    endpoint.0.open.add_permits(held.min(100));
+}

@@ -6,7 +6,7 @@ use crate::base::time::Timestamp;
 
 /// Tokens that come back one at a time, up to a burst.
 #[derive(Clone, Debug)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     tokens: u32,
     /// When the token that comes back next began to.
     since: Option<Timestamp>,
@@ -14,12 +14,12 @@ pub(super) struct Bucket {
 
 impl Bucket {
     /// A full bucket.
-    pub(super) fn full(burst: u32) -> Self {
+    pub(crate) fn full(burst: u32) -> Self {
         Self { tokens: burst, since: None }
     }
 
     /// Takes a token if there is one at `now`.
-    pub(super) fn take(&mut self, now: Timestamp, burst: u32, interval: Duration) -> bool {
+    pub(crate) fn take(&mut self, now: Timestamp, burst: u32, interval: Duration) -> bool {
         self.refill(now, burst, interval);
         if self.tokens == 0 {
             return false;
@@ -27,6 +27,14 @@ impl Bucket {
         self.tokens -= 1;
         self.since.get_or_insert(now);
         true
+    }
+
+    /// Puts back a token that was not needed after all.
+    pub(crate) fn give_back(&mut self, burst: u32) {
+        self.tokens = self.tokens.saturating_add(1).min(burst);
+        if self.tokens == burst {
+            self.since = None;
+        }
     }
 
     fn refill(&mut self, now: Timestamp, burst: u32, interval: Duration) {
@@ -64,6 +72,16 @@ mod tests {
     #[test]
     fn a_clock_set_back_gives_nothing_away_and_does_not_lock_up() {
         assert_eq!(takes(&[1000, 1000, 0, 29, 30]), [true, true, false, false, true]);
+    }
+
+    #[test]
+    fn a_token_that_is_given_back_can_be_taken_again_and_no_other() {
+        let mut bucket = Bucket::full(2);
+        let take = |bucket: &mut Bucket| bucket.take(Timestamp::EPOCH, 2, Duration::from_secs(30));
+        bucket.give_back(2);
+        assert!(take(&mut bucket) && take(&mut bucket) && !take(&mut bucket));
+        bucket.give_back(2);
+        assert!(take(&mut bucket) && !take(&mut bucket));
     }
 
     #[test]
