@@ -2,6 +2,7 @@
 
 mod counts;
 mod fuzz;
+mod guide;
 mod install;
 mod msrv;
 mod report;
@@ -27,8 +28,9 @@ fn main() -> ExitCode {
         "supply" => supply::supply(&std::env::args().skip(2).collect::<Vec<_>>()),
         "counts" => counts::counts(std::env::args().any(|word| word == "--record")),
         "bench" => bench(),
+        "guide" => guide::build(),
         "weigh" => weigh::weigh(std::env::args().nth(2).as_deref()),
-        _ => Err("usage: cargo xtask test | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | supply [CHECK…] [--record] | counts [--record] | weigh [COMMIT] | bench [--quick] [--ours] [--no-web]"
+        _ => Err("usage: cargo xtask test | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | supply [CHECK…] [--record] | counts [--record] | guide | weigh [COMMIT] | bench [--quick] [--ours] [--no-web]"
             .to_owned()),
     };
     match outcome {
