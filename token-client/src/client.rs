@@ -1,4 +1,4 @@
-//! A token request goes in, one exchange with the token endpoint happens, tokens come out (RFC 6749 section 3.2, RFC 7009).
+//! A token request goes in, one exchange with the token endpoint happens, tokens come out (RFC 6749 section 3.2, RFC 7009, RFC 9449 5).
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,24 +6,28 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, Uri};
 use sha2::{Digest, Sha256};
+use token_core::Clock;
 use token_core::http::{HttpClient, Limits};
-use token_core::opaque::client_authentication::{ClientAuthentication, ClientSecret};
-use token_core::{Clock, SystemClock};
+use token_core::keys::discovery::Metadata;
+use token_core::opaque::client_authentication::ClientAuthentication;
 use tracing::Instrument;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
+use crate::builder::TokenClientBuilder;
+use crate::dpop::Binding;
+use crate::dpop::key::DpopKey;
+use crate::dpop::prover::{DPOP, Prover};
 use crate::error::{TokenError, TokenErrorKind, misconfigured};
 use crate::grant::TokenRequest;
+use crate::identity::ClientIdentity;
 use crate::renewal::RenewalSettings;
 use crate::response::{self, Expected, TokenResponse, process_token_response};
 use crate::source::CachedSource;
 use crate::telemetry::{self, Asks};
-
-/// The largest answer of a token endpoint that is read, in bytes.
-const MAX_BODY: usize = 64 * 1024;
+use crate::token::Token;
 
 /// One client at one authorization server. Cheap to clone.
 ///
@@ -46,15 +50,20 @@ const MAX_BODY: usize = 64 * 1024;
 #[derive(Clone)]
 pub struct TokenClient(Arc<Inner>);
 
-struct Inner {
-    client_id: String,
-    token_endpoint: Url,
-    revocation_endpoint: Option<Url>,
-    authentication: ClientAuthentication,
-    http: Arc<dyn HttpClient>,
-    clock: Arc<dyn Clock>,
-    limits: Limits,
-    renewal: RenewalSettings,
+/// What a client was set up with.
+#[derive(Clone)]
+pub(crate) struct Inner {
+    pub(crate) client_id: String,
+    pub(crate) token_endpoint: Url,
+    pub(crate) revocation_endpoint: Option<Url>,
+    pub(crate) authentication: ClientAuthentication,
+    pub(crate) http: Arc<dyn HttpClient>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) limits: Limits,
+    pub(crate) renewal: RenewalSettings,
+    pub(crate) binding: Binding,
+    pub(crate) prover: Option<Arc<Prover>>,
+    pub(crate) identity: Option<ClientIdentity>,
 }
 
 struct Form {
@@ -65,19 +74,68 @@ struct Form {
 impl TokenClient {
     /// A client of this id at this token endpoint.
     pub fn builder(token_endpoint: impl Into<String>, client_id: impl Into<String>) -> TokenClientBuilder {
-        TokenClientBuilder {
-            client_id: client_id.into(),
-            token_endpoint: token_endpoint.into(),
-            revocation_endpoint: None,
-            authentication: None,
-            http: None,
-            clock: Arc::new(SystemClock),
-            timeout: Duration::from_secs(5),
-            renewal: RenewalSettings::default(),
-        }
+        TokenClientBuilder::new(token_endpoint.into(), client_id.into())
     }
 
-    /// Asks the token endpoint once, with no cache and no second attempt.
+    /// A client of this id at the token endpoint that an issuer's metadata name (RFC 8414), with its revocation endpoint.
+    ///
+    /// A client with a [certificate](TokenClientBuilder::client_identity) goes to the endpoints under `mtls_endpoint_aliases` where there are any
+    /// (RFC 8705 section 5).
+    ///
+    /// ```no_run
+    /// # use std::sync::Arc;
+    /// # use token_client::{ClientAuthentication, ClientIdentity, TokenClient};
+    /// # use token_core::http::ReqwestClient;
+    /// # use token_core::keys::discovery::Discovery;
+    /// # async fn example(pem: String) -> Result<(), Box<dyn std::error::Error>> {
+    /// let discovery = Discovery::new("https://login.example.com/", Arc::new(ReqwestClient::new()?))?;
+    /// let client = TokenClient::discovered(&*discovery.metadata().await?, "orders")?
+    ///     .client_identity(ClientIdentity::from_pem(pem)?)
+    ///     .authentication(ClientAuthentication::MutualTls)
+    ///     .build()?;
+    /// # let _ = client; Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`TokenErrorKind::Misconfigured`] when the metadata name no token endpoint.
+    pub fn discovered(metadata: &Metadata, client_id: impl Into<String>) -> Result<TokenClientBuilder, TokenError> {
+        let Some(token_endpoint) = metadata.token_endpoint.as_deref() else {
+            return Err(misconfigured("the metadata of the issuer name no token endpoint"));
+        };
+        Ok(Self::builder(token_endpoint, client_id).described_by(metadata))
+    }
+
+    pub(crate) fn of(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    /// The same client with this proof key in the place of its own: for a source whose tokens are bound to a key that no other source has.
+    ///
+    /// ```
+    /// # use token_client::{DpopKey, TokenClient, TokenRequest};
+    /// # use token_core::Algorithm;
+    /// # fn example(client: TokenClient) -> Result<(), token_client::TokenError> {
+    /// let billing = client.with_dpop(DpopKey::generate(Algorithm::ES256)?).source(TokenRequest::client_credentials().scope("billing"));
+    /// # let _ = billing; Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn with_dpop(&self, key: DpopKey) -> Self {
+        let mut inner = (*self.0).clone();
+        inner.prover = Some(Arc::new(Prover::new(key, Arc::clone(&inner.clock))));
+        if inner.binding == Binding::Bearer {
+            inner.binding = Binding::Dpop;
+        }
+        Self(Arc::new(inner))
+    }
+
+    /// The key that the client's tokens are bound to, if it has one.
+    #[must_use]
+    pub fn dpop_key(&self) -> Option<&DpopKey> {
+        self.0.prover.as_deref().map(Prover::key)
+    }
+
+    /// Asks the token endpoint once, with no cache. There is no second attempt, but for one: a server that refuses for the want of
+    /// its DPoP nonce (RFC 9449 section 8) has done nothing else yet, and is asked again with the nonce that it gave.
     ///
     /// # Errors
     /// Every [`Fault`](crate::Fault); see [`TokenErrorKind`].
@@ -90,14 +148,37 @@ impl TokenClient {
         request: &TokenRequest,
         expected: &Expected,
     ) -> Result<TokenResponse, TokenError> {
-        let form = self.request_form(request)?;
+        let expected = expected.clone().bound_by(self.0.binding);
         let span = Asks { client: &self.0.client_id, grant: request.grant_name() }.span();
-        let answer = self.post(&self.0.token_endpoint, form).instrument(span.clone()).await;
+        let answer = self.ask(request).instrument(span.clone()).await;
         let outcome = answer.and_then(|answer| {
-            process_token_response(expected, answer.status(), answer.headers(), answer.body(), self.0.clock.now())
+            process_token_response(&expected, answer.status(), answer.headers(), answer.body(), self.0.clock.now())
         });
         span.record("outcome", telemetry::outcome(&outcome));
         outcome
+    }
+
+    /// The token of an answer of this client's token endpoint, ready to be sent: with its key, where it is bound to one.
+    ///
+    /// # Errors
+    /// [`TokenErrorKind::Misconfigured`] when the token is bound to a key and this client has none.
+    pub fn token(&self, response: TokenResponse) -> Result<Token, TokenError> {
+        Token::issued(response, None, self.prover())
+    }
+
+    pub(crate) fn prover(&self) -> Option<&Arc<Prover>> {
+        self.0.prover.as_ref()
+    }
+
+    /// The certificate that the client shows, if it has one.
+    #[must_use]
+    pub fn identity(&self) -> Option<&ClientIdentity> {
+        self.0.identity.as_ref()
+    }
+
+    /// Whether refresh tokens are bound to the proof key: those of public clients are (RFC 9449 section 5).
+    pub(crate) fn binds_refresh_tokens(&self) -> bool {
+        self.0.prover.is_some() && matches!(self.0.authentication, ClientAuthentication::None)
     }
 
     /// A source of the token this request asks for: cached, renewed early, asked for once however many want it.
@@ -120,12 +201,33 @@ impl TokenClient {
         };
         let form = self.revocation_form(text, hint)?;
         let span = Asks { client: &self.0.client_id, grant: "revocation" }.span();
-        let answer = self.post(endpoint, form).instrument(span.clone()).await;
+        let answer = self.post(&target(endpoint)?, form, None).instrument(span.clone()).await;
         let outcome = answer.and_then(|answer| {
             response::check_status(answer.status(), answer.headers(), answer.body(), self.0.clock.now())
         });
         span.record("outcome", telemetry::outcome(&outcome));
         outcome
+    }
+
+    /// One exchange with the token endpoint; two where it wants its nonce in the proof (RFC 9449 section 8). Each has an assertion and a
+    /// proof of its own.
+    async fn ask(&self, request: &TokenRequest) -> Result<Response<Bytes>, TokenError> {
+        let endpoint = target(&self.0.token_endpoint)?;
+        let Some(prover) = self.0.prover.as_deref() else {
+            return self.post(&endpoint, self.request_form(request)?, None).await;
+        };
+        let mut again = true;
+        loop {
+            let form = self.request_form(request)?;
+            let proof = prover.proof(&Method::POST, &endpoint, None)?;
+            let answer = self.post(&endpoint, form, Some(proof.field.clone())).await?;
+            let renewed = prover.learn(&proof, answer.headers());
+            if again && renewed && response::asks_for_nonce(answer.status(), answer.body()) {
+                again = false;
+                continue;
+            }
+            return Ok(answer);
+        }
     }
 
     fn request_form(&self, request: &TokenRequest) -> Result<Form, TokenError> {
@@ -156,20 +258,28 @@ impl TokenClient {
         Ok(Form { body: form.finish().into(), header: credentials.header })
     }
 
-    async fn post(&self, endpoint: &Url, form: Form) -> Result<Response<Bytes>, TokenError> {
+    async fn post(
+        &self,
+        endpoint: &Uri,
+        form: Form,
+        proof: Option<HeaderValue>,
+    ) -> Result<Response<Bytes>, TokenError> {
         let mut request = Request::new(form.body);
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = endpoint.as_str().parse().map_err(|_| bad_url("the endpoint"))?;
+        *request.uri_mut() = endpoint.clone();
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(value) = form.header {
             headers.insert(AUTHORIZATION, value);
         }
+        if let Some(proof) = proof {
+            headers.insert(DPOP, proof);
+        }
         Ok(self.0.http.send(request, self.0.limits).await?)
     }
 
-    /// What tells one request from every other: endpoint, client, tenant and the whole form, as a hash.
+    /// What tells one request from every other: endpoint, client, proof key, certificate, tenant and the whole form, as a hash.
     pub(crate) fn cache_key(&self, request: &TokenRequest) -> [u8; 32] {
         let mut hash = Sha256::new();
         let mut add = |part: &str| {
@@ -179,6 +289,9 @@ impl TokenClient {
         add(self.0.token_endpoint.as_str());
         add(&self.0.client_id);
         add(self.0.authentication.method());
+        let key = self.dpop_key().map(|key| key.thumbprint().to_string());
+        add(key.as_deref().unwrap_or("no key"));
+        add(self.0.identity.as_ref().map_or("no certificate", ClientIdentity::thumbprint));
         add(request.tenant_name().map_or("none", |_| "some"));
         add(request.tenant_name().unwrap_or_default());
         request.each_parameter(&mut |name, value| {
@@ -186,6 +299,12 @@ impl TokenClient {
             add(value);
         });
         hash.finalize().into()
+    }
+
+    /// Where tokens are asked for.
+    #[must_use]
+    pub fn token_endpoint(&self) -> &str {
+        self.0.token_endpoint.as_str()
     }
 
     /// The client's identifier.
@@ -213,6 +332,7 @@ impl fmt::Debug for TokenClient {
             .field("client_id", &self.0.client_id)
             .field("token_endpoint", &self.0.token_endpoint.as_str())
             .field("authentication", &self.0.authentication.method())
+            .field("dpop", &self.dpop_key())
             .finish_non_exhaustive()
     }
 }
@@ -227,124 +347,6 @@ pub enum Revoke<'a> {
     Access(&'a crate::AccessToken),
 }
 
-/// The settings of a [`TokenClient`].
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct TokenClientBuilder {
-    client_id: String,
-    token_endpoint: String,
-    revocation_endpoint: Option<String>,
-    authentication: Option<ClientAuthentication>,
-    http: Option<Arc<dyn HttpClient>>,
-    clock: Arc<dyn Clock>,
-    timeout: Duration,
-    renewal: RenewalSettings,
-}
-
-impl TokenClientBuilder {
-    /// Authenticates with a secret by `client_secret_basic`, which every server has to offer.
-    pub fn secret(self, secret: impl Into<ClientSecret>) -> Self {
-        self.authentication(ClientAuthentication::Basic(secret.into()))
-    }
-
-    /// How the client authenticates. There is no default: a public client says [`ClientAuthentication::None`].
-    pub fn authentication(mut self, authentication: ClientAuthentication) -> Self {
-        self.authentication = Some(authentication);
-        self
-    }
-
-    /// What sends the requests. Default, with the feature `reqwest`: `ReqwestClient::new()`.
-    pub fn http(mut self, http: impl HttpClient) -> Self {
-        self.http = Some(Arc::new(http));
-        self
-    }
-
-    /// What sends the requests, shared with others.
-    pub fn shared_http(mut self, http: Arc<dyn HttpClient>) -> Self {
-        self.http = Some(http);
-        self
-    }
-
-    /// Where [`TokenClient::revoke`] goes.
-    pub fn revocation_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.revocation_endpoint = Some(url.into());
-        self
-    }
-
-    /// The clock that lifetimes are held against. Default: the system's.
-    pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
-        self
-    }
-
-    pub(crate) fn shared_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// The longest one exchange may take. Default 5 s.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// When the client's sources renew and how they back off.
-    pub fn renewal(mut self, renewal: RenewalSettings) -> Self {
-        self.renewal = renewal;
-        self
-    }
-
-    /// Puts the client together. Sends nothing.
-    ///
-    /// # Errors
-    /// [`TokenErrorKind::Misconfigured`]: an endpoint that is no URL or has a fragment, no authentication, no HTTP client.
-    pub fn build(self) -> Result<TokenClient, TokenError> {
-        let authentication = self.authentication.ok_or_else(|| {
-            misconfigured(
-                "say how the client authenticates: `secret`, or `authentication` with None for a public client",
-            )
-        })?;
-        let http = match self.http {
-            Some(http) => http,
-            None => default_http()?,
-        };
-        let revocation_endpoint =
-            self.revocation_endpoint.map(|url| endpoint(&url, "the revocation endpoint")).transpose()?;
-        Ok(TokenClient(Arc::new(Inner {
-            client_id: self.client_id,
-            token_endpoint: endpoint(&self.token_endpoint, "the token endpoint")?,
-            revocation_endpoint,
-            authentication,
-            http,
-            clock: self.clock,
-            limits: Limits::default().timeout(self.timeout).max_body(MAX_BODY),
-            renewal: self.renewal,
-        })))
-    }
-}
-
-#[cfg(feature = "reqwest")]
-pub(crate) fn default_http() -> Result<Arc<dyn HttpClient>, TokenError> {
-    match token_core::http::ReqwestClient::new() {
-        Ok(client) => Ok(Arc::new(client)),
-        Err(error) => Err(misconfigured(error.to_string())),
-    }
-}
-
-#[cfg(not(feature = "reqwest"))]
-pub(crate) fn default_http() -> Result<Arc<dyn HttpClient>, TokenError> {
-    Err(misconfigured("without the feature reqwest an HTTP client has to be given"))
-}
-
-/// An endpoint's URL (RFC 6749 section 3.2: no fragment). Whether its scheme and address are allowed is the HTTP client's affair.
-pub(crate) fn endpoint(text: &str, name: &'static str) -> Result<Url, TokenError> {
-    let url = Url::parse(text).map_err(|_| bad_url(name))?;
-    if url.fragment().is_some() || url.host().is_none() || !url.username().is_empty() || url.password().is_some() {
-        return Err(bad_url(name));
-    }
-    Ok(url)
-}
-
-fn bad_url(name: &'static str) -> TokenError {
-    misconfigured(format!("{name} is not an absolute URL without fragment and credentials"))
+fn target(endpoint: &Url) -> Result<Uri, TokenError> {
+    endpoint.as_str().parse().map_err(|_| misconfigured("the endpoint is not an absolute URL"))
 }

@@ -15,6 +15,7 @@ use crate::error::TokenError;
 use crate::error::misconfigured;
 use crate::flight::{Cell, Fetch};
 use crate::grant::TokenRequest;
+use crate::identity::ClientIdentity;
 use crate::secret::Assertion;
 use crate::source::TokenSource;
 use crate::telemetry::Asks;
@@ -132,7 +133,7 @@ impl<D: Downstream> Delegation<D> {
     /// A source of tokens for `D` on behalf of one caller, for a [`BearerLayer`](crate::BearerLayer).
     #[must_use]
     pub fn source(&self, text: &str, expires_at: Option<Timestamp>) -> DelegatedSource {
-        DelegatedSource(self.cell(text, expires_at))
+        DelegatedSource { cell: self.cell(text, expires_at), identity: self.0.client.identity().cloned() }
     }
 
     fn cell(&self, text: &str, expires_at: Option<Timestamp>) -> Arc<Cell> {
@@ -200,15 +201,22 @@ impl<D> fmt::Debug for Delegated<D> {
 
 /// The tokens of one service on behalf of one caller.
 #[derive(Clone, Debug)]
-pub struct DelegatedSource(Arc<Cell>);
+pub struct DelegatedSource {
+    cell: Arc<Cell>,
+    identity: Option<ClientIdentity>,
+}
 
 impl TokenSource for DelegatedSource {
     fn token(&self) -> Acquire<'_> {
-        self.0.ask()
+        self.cell.ask()
     }
 
     fn renew(&self, refused: &Token) -> Acquire<'_> {
-        self.0.ask_again(refused)
+        self.cell.ask_again(refused)
+    }
+
+    fn identity(&self) -> Option<&ClientIdentity> {
+        self.identity.as_ref()
     }
 }
 
@@ -228,7 +236,7 @@ impl Fetch for Exchange {
                 let token = actor.token().await?;
                 request = request.actor(token.access_token().clone(), TokenType::ACCESS_TOKEN);
             }
-            Token::issued(self.client.obtain(&request).await?, self.cap)
+            Token::issued(self.client.obtain(&request).await?, self.cap, self.client.prover())
         })
     }
 

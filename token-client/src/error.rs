@@ -76,6 +76,8 @@ table! {
     InvalidScope = "invalid_scope", Ours, 500, "the server is misconfigured";
     /// `invalid_target`: the audience or resource is unknown, or not for this client.
     InvalidTarget = "invalid_target", Ours, 500, "the server is misconfigured";
+    /// `invalid_dpop_proof`: the server does not take our proof (RFC 9449 section 5). The algorithm of the key, or a clock that is wrong.
+    InvalidDpopProof = "invalid_dpop_proof", Ours, 500, "the server is misconfigured";
     /// An error code that this crate does not know, or a refusal without one.
     Refused = "refused", Ours, 500, "the server is misconfigured";
     /// The endpoint's address is one that the HTTP client may not talk to.
@@ -90,6 +92,8 @@ table! {
     ServerError = "server_error", Outage, 503, "a token cannot be had right now";
     /// 429, or `slow_down`.
     RateLimited = "rate_limited", Outage, 503, "a token cannot be had right now";
+    /// `use_dpop_nonce`, and the server gave no nonce or did not take its own (RFC 9449 section 8).
+    UseDpopNonce = "use_dpop_nonce", Outage, 503, "a token cannot be had right now";
     /// A redirect, which is never followed: it would carry credentials to another host.
     Redirected = "redirected", Outage, 503, "a token cannot be had right now";
     /// Not the JSON that was promised: HTML, broken JSON, a member that is missing or of the wrong type.

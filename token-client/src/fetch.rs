@@ -1,17 +1,18 @@
-//! One GET, POST or DELETE of a JSON API with a bearer token goes out, its status and body come back. Refusals become typed errors.
+//! One GET, POST or DELETE of a JSON API with a token goes out, its status and body come back. Refusals become typed errors.
 
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response};
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, Uri};
 use token_core::http::{HttpClient, Limits};
 use token_core::{Clock, SystemClock};
 use url::Url;
 
 use crate::error::misconfigured;
 use crate::error::{TokenError, TokenErrorKind, retry_after};
+use crate::send::turn::{self, Next, Turns};
 use crate::token::Token;
 
 /// What every request of an API client needs.
@@ -33,18 +34,25 @@ impl Api {
         token: Option<&Token>,
         json: Option<String>,
     ) -> Result<Response<Bytes>, TokenError> {
-        let mut request = Request::new(Bytes::from(json.unwrap_or_default()));
-        *request.uri_mut() = url.as_str().parse().map_err(|_| misconfigured("an address of the API is not a URL"))?;
-        let headers = request.headers_mut();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if method == Method::POST {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let uri: Uri = url.as_str().parse().map_err(|_| misconfigured("an address of the API is not a URL"))?;
+        let body = Bytes::from(json.unwrap_or_default());
+        let mut turns = Turns::new();
+        loop {
+            let mut request = Request::new(body.clone());
+            *request.uri_mut() = uri.clone();
+            *request.method_mut() = method.clone();
+            let headers = request.headers_mut();
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+            if method == Method::POST {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            }
+            let Some(token) = token else { return Ok(self.http.send(request, Limits::default()).await?) };
+            let sent = turn::attach(headers, token, &method, &uri)?;
+            let answer = self.http.send(request, Limits::default()).await?;
+            if turns.after(token, &sent, answer.status(), answer.headers()) != Next::SendAgain {
+                return Ok(answer);
+            }
         }
-        if let Some(token) = token {
-            headers.insert(AUTHORIZATION, token.header());
-        }
-        *request.method_mut() = method;
-        Ok(self.http.send(request, Limits::default()).await?)
     }
 
     /// The error for a status that the caller has no use for, by the rules of every API: 429 and 5xx pass, 401 and 403 are our own

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::pkce::PkceVerifier;
-use crate::response::{Expected, Issued, Wanted};
+use crate::response::{Expected, Issued};
 use crate::secret::{Assertion, AuthorizationCode, RefreshToken, Secret};
 use crate::token_type::TokenType;
 
@@ -66,6 +66,9 @@ impl TokenRequest {
     }
 
     /// Redeems an authorization code (RFC 6749 section 4.1.3) with its PKCE verifier (RFC 7636 section 4.5).
+    ///
+    /// A client with a [`DpopKey`](crate::DpopKey) may have sent its [thumbprint](crate::DpopKey::thumbprint) as `dpop_jkt` in the authorization
+    /// request (RFC 9449 section 10); it then redeems the code with that very key.
     pub fn authorization_code(code: impl Into<AuthorizationCode>, verifier: PkceVerifier) -> Self {
         Self::new(Grant::Code { code: code.into(), redirect_uri: None, verifier })
     }
@@ -231,7 +234,7 @@ impl TokenRequest {
             Grant::Exchange { requested: None, .. } => Issued::AccessTokenOrJwt,
             _ => Issued::Unsaid,
         };
-        Expected { wanted: Wanted::AccessToken, issued, refreshes: self.grant_type() == "refresh_token" }
+        Expected { issued, refreshes: self.grant_type() == "refresh_token", ..Expected::access_token() }
     }
 }
 

@@ -32,6 +32,8 @@
 //! | the user's token at Google, GitHub … | [`FederatedSource`] over one of three [`FederatedTokens`] |
 //! | tokens for an API of which only the URL is known | [`ProtectedApi`] |
 //! | any of them on each outgoing request | [`BearerLayer`] for tower and tonic, `BearerClient` for `reqwest-middleware` |
+//! | tokens that are good for nothing without a key (DPoP, RFC 9449) | [`TokenClientBuilder::dpop`] with a [`DpopKey`] |
+//! | tokens that are good for nothing without a certificate (mutual TLS, RFC 8705) | [`TokenClientBuilder::client_identity`] |
 //! | one request to a token endpoint and nothing else | [`TokenClient::obtain`]; apart from sending, [`process_token_response`] |
 //! | what Auth0 has beside OAuth | [`auth0`] |
 //!
@@ -44,10 +46,30 @@
 //! * A failure is remembered for 1 s, doubling up to 30 s, or for what `Retry-After` says up to a minute; while a token is still good it is served.
 //! * Errors say [who has to act](Fault). None holds a token, a secret or what the server wrote.
 //!
+//! # Tokens that are bound to a key
+//!
+//! A client with a [`DpopKey`] proves with each request to the token endpoint, and with each request that carries one of its tokens, that it has
+//! the key (RFC 9449). There is nothing else to do: [`BearerLayer`] and `BearerClient` make the proofs, remember the nonces of authorization
+//! server and resources by origin, and try once more when a nonce is asked for.
+//!
+//! ```no_run
+//! use token_client::{BearerLayer, DpopKey, Origins, TokenClient, TokenRequest};
+//! use token_core::Algorithm;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = TokenClient::builder("https://login.example.com/token", "orders")
+//!     .secret("from the environment")
+//!     .dpop(DpopKey::generate(Algorithm::ES256)?)
+//!     .build()?;
+//! let billing = client.source(TokenRequest::client_credentials().audience("https://billing.example.com"));
+//! let layer = BearerLayer::new(billing, Origins::of(["https://billing.example.com"])?);
+//! # let _ = layer; Ok(()) }
+//! ```
+//!
 //! # What is not checked
 //!
 //! What is inside the tokens: that is for those who get them, and for `token-core` where an ID token comes back. Whether the scopes that were granted
-//! are those that were asked for. DPoP (RFC 9449) is not spoken: a token of that type is refused.
+//! are those that were asked for. That a bound token holds our thumbprint: what binds it is the server's word, `token_type`.
 //!
 //! With the feature `metrics` renewals are counted, by the names that `token_core::telemetry` lists together with spans and events.
 //!
@@ -62,14 +84,17 @@
 mod acquire;
 mod api;
 pub mod auth0;
+mod builder;
 mod cells;
 mod client;
 mod delegation;
+mod dpop;
 mod error;
 mod federated;
 mod fetch;
 mod flight;
 mod grant;
+mod identity;
 mod pkce;
 mod random;
 mod record;
@@ -93,14 +118,17 @@ pub use api::registration::ClientMetadata;
 pub use api::resource_metadata::{ResourceMetadata, process_resource_metadata, resource_metadata_urls};
 pub use api::server_metadata::{ServerMetadata, process_server_metadata, server_metadata_urls};
 pub use api::{Attempt, CrossApp, ProtectedApi, ProtectedApiBuilder, UserAgent};
-pub use client::{Revoke, TokenClient, TokenClientBuilder};
+pub use builder::TokenClientBuilder;
+pub use client::{Revoke, TokenClient};
 pub use delegation::{Delegated, DelegatedSource, Delegation, Downstream};
+pub use dpop::key::DpopKey;
 pub use error::{Fault, TokenError, TokenErrorKind};
 pub use federated::{
     Auth0Identities, Auth0TokenVault, Facebook, Federated, FederatedSource, FederatedTokens, FederatedUser, GitHub,
     Google, KeycloakBroker, Microsoft, Provider,
 };
 pub use grant::TokenRequest;
+pub use identity::ClientIdentity;
 pub use pkce::PkceVerifier;
 pub use refresh::{OnRotate, RefreshSource, RefreshSourceBuilder};
 pub use refusal::Refusal;

@@ -16,6 +16,9 @@ pub(crate) struct Record {
     /// The server has said that the refresh token is good for nothing any more. It is never sent again.
     #[serde(default)]
     pub(crate) spent: bool,
+    /// The thumbprint of the proof key that the refresh token is bound to: a public client's (RFC 9449 section 5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) jkt: Option<String>,
     #[serde(default)]
     pub(crate) access: Option<Access>,
     #[serde(default)]
@@ -33,6 +36,9 @@ pub(crate) struct Access {
     pub(crate) id_token: Option<String>,
     /// Which request it answers: one refresh token may serve several audiences.
     pub(crate) shape: String,
+    /// Whether it is bound to the proof key that `shape` names.
+    #[serde(default)]
+    pub(crate) dpop: bool,
 }
 
 /// One process is renewing. Until then nobody else sends the refresh token.
@@ -44,8 +50,8 @@ pub(crate) struct Claim {
 }
 
 impl Record {
-    pub(crate) fn first(refresh_token: &str) -> Self {
-        Self { serial: 0, refresh_token: refresh_token.to_owned(), spent: false, access: None, claim: None }
+    pub(crate) fn first(refresh_token: &str, jkt: Option<String>) -> Self {
+        Self { serial: 0, refresh_token: refresh_token.to_owned(), spent: false, jkt, access: None, claim: None }
     }
 
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, TokenError> {
@@ -73,8 +79,8 @@ impl Record {
         Self { spent: true, access: None, ..self.next() }
     }
 
-    /// After a refresh: the new refresh token where there is one, the old one where the server does not rotate.
-    pub(crate) fn renewed(&self, response: &TokenResponse, shape: &str, now: Timestamp) -> Self {
+    /// After a refresh: the new refresh token where there is one, bound to the key `jkt`; the old one where the server does not rotate.
+    pub(crate) fn renewed(&self, response: &TokenResponse, shape: &str, jkt: Option<String>, now: Timestamp) -> Self {
         let access = Access {
             token: response.access_token.expose().to_owned(),
             expires_at: response.expires_at.map(Timestamp::as_millis),
@@ -82,12 +88,13 @@ impl Record {
             scope: response.scope.clone(),
             id_token: response.id_token.as_ref().map(|token| token.expose().to_owned()),
             shape: shape.to_owned(),
+            dpop: response.dpop_bound,
         };
-        let refresh_token = match &response.refresh_token {
-            Some(token) => token.expose().to_owned(),
-            None => self.refresh_token.clone(),
+        let (refresh_token, jkt) = match &response.refresh_token {
+            Some(token) => (token.expose().to_owned(), jkt),
+            None => (self.refresh_token.clone(), self.jkt.clone()),
         };
-        Self { refresh_token, access: Some(access), ..self.next() }
+        Self { refresh_token, jkt, access: Some(access), ..self.next() }
     }
 
     pub(crate) fn claimed_at(&self, now: Timestamp) -> bool {

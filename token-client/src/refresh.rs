@@ -13,6 +13,7 @@ use crate::error::misconfigured;
 use crate::error::{Fault, TokenError, TokenErrorKind};
 use crate::flight::{Cell, Fetch};
 use crate::grant::TokenRequest;
+use crate::identity::ClientIdentity;
 use crate::random;
 use crate::record::{Access, Record};
 use crate::response::TokenResponse;
@@ -53,6 +54,9 @@ pub trait OnRotate: fmt::Debug + Send + Sync + 'static {
 /// ```
 ///
 /// # Errors
+/// A refresh token of a public client with a [`DpopKey`](crate::DpopKey) is bound to that key (RFC 9449 section 5). The record says which one it
+/// is: a process with another key, or with none, gets [`TokenErrorKind::Misconfigured`] and sends nothing. All processes are handed the same key.
+///
 /// `invalid_grant` is [terminal](Fault::Terminal): the record is marked as spent and only a new
 /// [`sign_in`](Self::sign_in) mends it. After a network error it is unknown whether the server took the token; it is sent again.
 #[derive(Clone, Debug)]
@@ -75,15 +79,20 @@ impl RefreshSource {
         let Some(refresh_token) = &tokens.refresh_token else {
             return Err(misconfigured("the sign-in brought no refresh token; was offline_access among its scopes?"));
         };
-        self.keep(refresh_token).await
+        self.put(refresh_token, tokens.dpop_bound).await
     }
 
-    /// Keeps a refresh token that came by some other way.
+    /// Keeps a refresh token that came by some other way. It counts as bound to the client's proof key if the client is a public one that has one.
     ///
     /// # Errors
     /// [`TokenErrorKind::Store`].
     pub async fn keep(&self, refresh_token: &RefreshToken) -> Result<(), TokenError> {
-        self.renewer.replace(Some(refresh_token)).await?;
+        self.put(refresh_token, true).await
+    }
+
+    async fn put(&self, refresh_token: &RefreshToken, bound: bool) -> Result<(), TokenError> {
+        let jkt = self.renewer.jkt().filter(|_| bound);
+        self.renewer.replace(Some((refresh_token, jkt))).await?;
         self.cell.clear();
         Ok(())
     }
@@ -107,6 +116,10 @@ impl TokenSource for RefreshSource {
 
     fn renew(&self, refused: &Token) -> Acquire<'_> {
         self.cell.ask_again(refused)
+    }
+
+    fn identity(&self) -> Option<&ClientIdentity> {
+        self.renewer.client.identity()
     }
 }
 
@@ -220,13 +233,18 @@ impl Renewer {
         if record.spent {
             return Err(gone("the refresh token was refused before; the user has to sign in"));
         }
+        if record.jkt.is_some() && record.jkt != self.jkt() {
+            return Err(misconfigured(
+                "the refresh token is bound to another DPoP key than this client's; hand all processes the same key, as PEM",
+            ));
+        }
         let now = self.clock().now();
         if let Some(access) = &record.access
             && access.shape == self.shape_name
             && is_fresh(access, now)
             && refused.is_none_or(|refused| refused.expose() != access.token)
         {
-            return token(access).map(Step::Done);
+            return self.token(access).map(Step::Done);
         }
         if record.claimed_at(now) {
             return Ok(Step::Wait);
@@ -249,10 +267,11 @@ impl Renewer {
         let request = self.shape.with_refresh_token(&claimed.refresh_token);
         match self.client.obtain(&request).await {
             Ok(response) => {
-                let renewed = claimed.renewed(&response, &self.shape_name, self.clock().now());
+                let jkt = self.jkt().filter(|_| response.dpop_bound);
+                let renewed = claimed.renewed(&response, &self.shape_name, jkt, self.clock().now());
                 *self.unwritten() = Some(Unwritten { claimed, renewed });
                 self.write_what_is_unwritten().await?;
-                Token::issued(response, None)
+                self.client.token(response)
             }
             Err(error) => {
                 let next = match error.fault() {
@@ -302,13 +321,13 @@ impl Renewer {
         Ok(())
     }
 
-    async fn replace(&self, refresh_token: Option<&RefreshToken>) -> Result<(), TokenError> {
+    async fn replace(&self, refresh_token: Option<(&RefreshToken, Option<String>)>) -> Result<(), TokenError> {
         *self.unwritten() = None;
         loop {
             let present = self.load().await?;
-            let next = refresh_token.map(|token| {
+            let next = refresh_token.as_ref().map(|(token, jkt)| {
                 let serial = present.as_ref().map_or(0, |(_, record)| record.serial.wrapping_add(1));
-                Record { serial, ..Record::first(token.expose()) }.to_bytes()
+                Record { serial, ..Record::first(token.expose(), jkt.clone()) }.to_bytes()
             });
             if self.swap(present.as_ref().map(|(bytes, _)| bytes.as_slice()), next.as_deref()).await? {
                 return Ok(());
@@ -323,6 +342,25 @@ impl Renewer {
 
     async fn swap(&self, expected: Option<&[u8]>, next: Option<&[u8]>) -> Result<bool, TokenError> {
         self.store.swap(&self.name, expected, next).await.map_err(trouble)
+    }
+
+    /// The key that refresh tokens of this client are bound to.
+    fn jkt(&self) -> Option<String> {
+        let key = self.client.dpop_key().filter(|_| self.client.binds_refresh_tokens())?;
+        Some(key.thumbprint().to_string())
+    }
+
+    /// The access token of the record.
+    fn token(&self, access: &Access) -> Result<Token, TokenError> {
+        self.client.token(TokenResponse {
+            access_token: AccessToken::new(access.token.as_str()),
+            expires_at: access.expires_at.map(Timestamp::from_millis),
+            scope: access.scope.clone(),
+            refresh_token: None,
+            id_token: access.id_token.as_deref().map(IdToken::new),
+            issued_token_type: None,
+            dpop_bound: access.dpop,
+        })
     }
 
     fn clock(&self) -> &dyn Clock {
@@ -350,18 +388,6 @@ fn is_fresh(access: &Access, now: Timestamp) -> bool {
     let life = expires_at.since(Timestamp::from_millis(access.obtained_at));
     let ahead = Duration::from_secs(60).min(life.mul_f64(0.1)).mul_f64(1.2);
     now < expires_at.saturating_sub(ahead)
-}
-
-fn token(access: &Access) -> Result<Token, TokenError> {
-    let response = TokenResponse {
-        access_token: AccessToken::new(access.token.as_str()),
-        expires_at: access.expires_at.map(Timestamp::from_millis),
-        scope: access.scope.clone(),
-        refresh_token: None,
-        id_token: access.id_token.as_deref().map(IdToken::new),
-        issued_token_type: None,
-    };
-    Token::issued(response, None)
 }
 
 fn gone(detail: &'static str) -> TokenError {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use token_core::Timestamp;
 
+use crate::dpop::Binding;
 use crate::error::{TokenError, TokenErrorKind as Kind, retry_after};
 use crate::secret::{AccessToken, IdToken, RefreshToken};
 use crate::token_type::TokenType;
@@ -18,6 +19,8 @@ pub struct Expected {
     pub(crate) issued: Issued,
     /// Whether a refresh token was sent.
     pub(crate) refreshes: bool,
+    /// Whether a proof was sent, and what follows from that.
+    pub(crate) binding: Binding,
 }
 
 /// The member that must be there.
@@ -45,7 +48,17 @@ impl Expected {
     /// The answer to a grant of RFC 6749: an access token to be used as a bearer token.
     #[must_use]
     pub fn access_token() -> Self {
-        Self { wanted: Wanted::AccessToken, issued: Issued::Unsaid, refreshes: false }
+        Self { wanted: Wanted::AccessToken, issued: Issued::Unsaid, refreshes: false, binding: Binding::Bearer }
+    }
+
+    /// The same for a request with a DPoP proof: `token_type` has to be `DPoP` (RFC 9449 section 5).
+    #[must_use]
+    pub fn dpop_bound(self) -> Self {
+        self.bound_by(Binding::Dpop)
+    }
+
+    pub(crate) fn bound_by(self, binding: Binding) -> Self {
+        Self { binding, ..self }
     }
 }
 
@@ -66,6 +79,8 @@ pub struct TokenResponse {
     pub id_token: Option<IdToken>,
     /// The type of token that an exchange issued.
     pub issued_token_type: Option<TokenType>,
+    /// Whether `token_type` is `DPoP`: the token is bound to the key of the proof that was sent (RFC 9449).
+    pub dpop_bound: bool,
 }
 
 #[derive(Deserialize)]
@@ -95,7 +110,7 @@ struct Refusal {
 ///
 /// # Errors
 /// Every [`Fault`](crate::Fault) there is. A redirect, HTML, a body that is not JSON, a missing or wrongly typed member,
-/// a `token_type` other than Bearer and an `issued_token_type` that was not asked for are the server's fault.
+/// a `token_type` or an `issued_token_type` that was not asked for are the server's fault.
 pub fn process_token_response(
     expected: &Expected,
     status: StatusCode,
@@ -122,7 +137,7 @@ pub fn process_token_response(
         return Err(refusal(status, code, answer.error_description.as_deref(), None));
     }
     check_issued_type(&expected.issued, answer.issued_token_type.as_deref())?;
-    check_token_type(expected, answer.token_type.as_deref())?;
+    let dpop_bound = check_token_type(expected, answer.token_type.as_deref())?;
     let wanted = match expected.wanted {
         Wanted::AccessToken => answer.access_token,
         Wanted::IdToken => answer.id_token.clone(),
@@ -139,6 +154,7 @@ pub fn process_token_response(
         refresh_token: answer.refresh_token.filter(|token| !token.is_empty()).map(RefreshToken::new),
         id_token: answer.id_token.map(IdToken::new),
         issued_token_type: answer.issued_token_type.map(TokenType::new),
+        dpop_bound,
     })
 }
 
@@ -177,7 +193,7 @@ pub(crate) fn check_status(
     })
 }
 
-/// The error codes of RFC 6749 5.2, RFC 8693 2.2.2, RFC 8707 2, OpenID Connect Core 3.1.2.6 and what the field adds.
+/// The error codes of RFC 6749 5.2, RFC 8693 2.2.2, RFC 8707 2, OpenID Connect Core 3.1.2.6, RFC 9449 5 and 8, and what the field adds.
 const CODES: &[(&str, Kind)] = &[
     ("invalid_request", Kind::InvalidRequest),
     ("invalid_client", Kind::InvalidClient),
@@ -186,6 +202,8 @@ const CODES: &[(&str, Kind)] = &[
     ("unsupported_grant_type", Kind::UnsupportedGrant),
     ("invalid_scope", Kind::InvalidScope),
     ("invalid_target", Kind::InvalidTarget),
+    ("invalid_dpop_proof", Kind::InvalidDpopProof),
+    ("use_dpop_nonce", Kind::UseDpopNonce),
     ("access_denied", Kind::AccessDenied),
     ("interaction_required", Kind::InteractionRequired),
     ("login_required", Kind::InteractionRequired),
@@ -197,6 +215,12 @@ const CODES: &[(&str, Kind)] = &[
     ("slow_down", Kind::RateLimited),
     ("too_many_requests", Kind::RateLimited),
 ];
+
+/// Whether the server refuses for the want of its nonce (RFC 9449 section 8).
+pub(crate) fn asks_for_nonce(status: StatusCode, body: &[u8]) -> bool {
+    let code = |body| serde_json::from_slice::<Refusal>(body).ok()?.error?.as_str().map(str::to_owned);
+    status.is_client_error() && code(body).is_some_and(|code| code == "use_dpop_nonce")
+}
 
 /// The server's own words are read here and go no further: its description may quote what we sent.
 fn refusal(status: StatusCode, code: &str, description: Option<&str>, suberror: Option<&str>) -> TokenError {
@@ -258,18 +282,36 @@ fn check_issued_type(expected: &Issued, issued: Option<&str>) -> Result<(), Toke
     }
 }
 
-fn check_token_type(expected: &Expected, token_type: Option<&str>) -> Result<(), TokenError> {
+/// Whether the token is bound to the key of the proof that was sent (RFC 9449 section 5).
+fn check_token_type(expected: &Expected, token_type: Option<&str>) -> Result<bool, TokenError> {
     // RFC 8693 section 2.2.1: N_A where what was issued is not an access token.
     let no_access_token = match &expected.issued {
         Issued::Exactly(kind) => *kind != TokenType::ACCESS_TOKEN && *kind != TokenType::JWT,
         _ => false,
     };
+    // Somebody else's token, which our server only keeps: it cannot be bound to a key of ours.
+    let foreign =
+        no_access_token || matches!(expected.issued, Issued::ExactlyIfSaid(_)) || expected.wanted == Wanted::IdToken;
+    let wrong = |detail| TokenError::new(Kind::WrongTokenType, detail);
     match token_type {
-        Some(kind) if kind.eq_ignore_ascii_case("bearer") => Ok(()),
-        Some(kind) if no_access_token && kind.eq_ignore_ascii_case("n_a") => Ok(()),
-        None if matches!(expected.issued, Issued::ExactlyIfSaid(_)) => Ok(()),
+        Some(kind) if kind.eq_ignore_ascii_case("dpop") && expected.binding != Binding::Bearer => Ok(true),
+        Some(kind) if kind.eq_ignore_ascii_case("dpop") => Err(wrong(
+            "expected the token type Bearer, it is DPoP: the client needs a proof key, see `dpop` of its builder",
+        )),
+        Some(kind) if kind.eq_ignore_ascii_case("bearer") && expected.binding == Binding::Dpop && !foreign => {
+            Err(wrong(
+                "expected the token type DPoP, it is Bearer: the server does not bind this client's tokens; switch it on there, or take \
+             what it gives with `dpop_or_bearer`",
+            ))
+        }
+        Some(kind) if kind.eq_ignore_ascii_case("bearer") => Ok(false),
+        Some(kind) if no_access_token && kind.eq_ignore_ascii_case("n_a") => Ok(false),
+        None if matches!(expected.issued, Issued::ExactlyIfSaid(_)) => Ok(false),
         None => Err(malformed("the answer has no token_type, and one is required")),
-        Some(_) => Err(TokenError::new(Kind::WrongTokenType, "expected the token type Bearer, it is another one")),
+        Some(_) => Err(wrong(match expected.binding {
+            Binding::Bearer => "expected the token type Bearer, it is another one",
+            Binding::Dpop | Binding::DpopOrBearer => "expected the token type DPoP, it is another one",
+        })),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::client::TokenClient;
 use crate::error::TokenError;
 use crate::flight::{Cell, Fetch};
 use crate::grant::TokenRequest;
+use crate::identity::ClientIdentity;
 use crate::telemetry::Asks;
 use crate::token::Token;
 
@@ -26,6 +27,11 @@ pub trait TokenSource: fmt::Debug + Send + Sync + 'static {
     /// or was asked for one only moments ago: then there is no use in sending it again. The call itself sets the renewal off: the
     /// future may be dropped.
     fn renew(&self, refused: &Token) -> Acquire<'_>;
+
+    /// The certificate that has to be shown where the tokens are sent to, if they may be bound to one (RFC 8705 section 3).
+    fn identity(&self) -> Option<&ClientIdentity> {
+        None
+    }
 }
 
 impl<S: TokenSource + ?Sized> TokenSource for Arc<S> {
@@ -36,33 +42,45 @@ impl<S: TokenSource + ?Sized> TokenSource for Arc<S> {
     fn renew(&self, refused: &Token) -> Acquire<'_> {
         (**self).renew(refused)
     }
+
+    fn identity(&self) -> Option<&ClientIdentity> {
+        (**self).identity()
+    }
 }
 
 /// The token of one request, remembered: renewed early and in the background, by a task that no caller owns.
 ///
 /// A single-use grant (a code, a refresh token) does not belong here: see [`RefreshSource`](crate::RefreshSource).
 #[derive(Clone, Debug)]
-pub struct CachedSource(Arc<Cell>);
+pub struct CachedSource {
+    cell: Arc<Cell>,
+    identity: Option<ClientIdentity>,
+}
 
 impl CachedSource {
     pub(crate) fn new(client: TokenClient, request: TokenRequest) -> Self {
         let (clock, renewal) = (Arc::clone(client.clock()), client.renewal().clone());
-        Self(Cell::new(Ask { client, request }, clock, renewal))
+        let identity = client.identity().cloned();
+        Self { cell: Cell::new(Ask { client, request }, clock, renewal), identity }
     }
 
     /// Forgets the token, for example because its key was compromised.
     pub fn clear(&self) {
-        self.0.clear();
+        self.cell.clear();
     }
 }
 
 impl TokenSource for CachedSource {
     fn token(&self) -> Acquire<'_> {
-        self.0.ask()
+        self.cell.ask()
     }
 
     fn renew(&self, refused: &Token) -> Acquire<'_> {
-        self.0.ask_again(refused)
+        self.cell.ask_again(refused)
+    }
+
+    fn identity(&self) -> Option<&ClientIdentity> {
+        self.identity.as_ref()
     }
 }
 
@@ -78,7 +96,7 @@ impl Fetch for Ask {
             if self.request.is_single_use() {
                 return Err(crate::error::misconfigured("a grant that is spent by its use cannot be asked for again"));
             }
-            Token::issued(self.client.obtain(&self.request).await?, None)
+            self.client.token(self.client.obtain(&self.request).await?)
         })
     }
 

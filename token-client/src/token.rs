@@ -1,12 +1,15 @@
-//! A token that was obtained, ready to be sent: one `Arc`, with its header value made once (RFC 6750 section 2.1).
+//! A token that was obtained, ready to be sent: one `Arc`, with its header value made once (RFC 6750 section 2.1, RFC 9449 section 7.1).
 
 use std::fmt;
 use std::sync::Arc;
 
-use http::HeaderValue;
-use token_core::Timestamp;
+use http::{HeaderMap, HeaderValue, Method, Uri};
+use token_core::{SystemClock, Timestamp};
 
 use crate::TokenError;
+use crate::dpop::key::DpopKey;
+use crate::dpop::prover::Prover;
+use crate::error::misconfigured;
 use crate::response::{TokenResponse, malformed};
 use crate::secret::{AccessToken, IdToken};
 use crate::token_type::TokenType;
@@ -22,6 +25,8 @@ struct Inner {
     scope: Option<String>,
     id_token: Option<IdToken>,
     issued_type: Option<TokenType>,
+    /// What proves that the token is ours, if it is bound to a key.
+    prover: Option<Arc<Prover>>,
 }
 
 impl Token {
@@ -30,29 +35,53 @@ impl Token {
     /// # Errors
     /// [`Malformed`](crate::TokenErrorKind::Malformed) when its text does not fit into a header field.
     pub fn bearer(text: impl Into<AccessToken>, expires_at: Option<Timestamp>) -> Result<Self, TokenError> {
-        Self::new(text.into(), expires_at, None, None, None)
+        Self::new(text.into(), expires_at, None)
     }
 
-    fn new(
-        text: AccessToken,
+    /// A token that was issued somewhere else, bound to this key (RFC 9449). Nonces of those it is sent to are remembered with it.
+    ///
+    /// # Errors
+    /// [`Malformed`](crate::TokenErrorKind::Malformed) when its text does not fit into a header field.
+    pub fn dpop(
+        text: impl Into<AccessToken>,
         expires_at: Option<Timestamp>,
-        scope: Option<String>,
-        id_token: Option<IdToken>,
-        issued_type: Option<TokenType>,
+        key: &DpopKey,
     ) -> Result<Self, TokenError> {
-        let mut header = HeaderValue::from_str(&format!("Bearer {}", text.expose()))
+        let prover = Prover::new(key.clone(), Arc::new(SystemClock));
+        Self::new(text.into(), expires_at, Some(Arc::new(prover)))
+    }
+
+    fn new(text: AccessToken, expires_at: Option<Timestamp>, prover: Option<Arc<Prover>>) -> Result<Self, TokenError> {
+        let scheme = if prover.is_some() { "DPoP" } else { "Bearer" };
+        let mut header = HeaderValue::from_str(&format!("{scheme} {}", text.expose()))
             .map_err(|_| malformed("the token does not fit into a header field"))?;
         header.set_sensitive(true);
-        Ok(Self(Arc::new(Inner { text, header, expires_at, scope, id_token, issued_type })))
+        let inner = Inner { text, header, expires_at, scope: None, id_token: None, issued_type: None, prover };
+        Ok(Self(Arc::new(inner)))
     }
 
-    /// What a token endpoint issued, never good for longer than `cap`.
-    pub(crate) fn issued(response: TokenResponse, cap: Option<Timestamp>) -> Result<Self, TokenError> {
+    /// What a token endpoint issued, never good for longer than `cap`. `prover` is that of the client that asked.
+    pub(crate) fn issued(
+        response: TokenResponse,
+        cap: Option<Timestamp>,
+        prover: Option<&Arc<Prover>>,
+    ) -> Result<Self, TokenError> {
         let expires_at = match (response.expires_at, cap) {
             (Some(expires_at), Some(cap)) => Some(expires_at.min(cap)),
             (expires_at, cap) => expires_at.or(cap),
         };
-        Self::new(response.access_token, expires_at, response.scope, response.id_token, response.issued_token_type)
+        let prover = match (response.dpop_bound, prover) {
+            (false, _) => None,
+            (true, Some(prover)) => Some(Arc::clone(prover)),
+            (true, None) => return Err(misconfigured("the token is bound to a key, and the client has none")),
+        };
+        let mut token = Self::new(response.access_token, expires_at, prover)?;
+        if let Some(inner) = Arc::get_mut(&mut token.0) {
+            inner.scope = response.scope;
+            inner.id_token = response.id_token;
+            inner.issued_type = response.issued_token_type;
+        }
+        Ok(token)
     }
 
     /// The token's text.
@@ -67,10 +96,55 @@ impl Token {
         &self.0.text
     }
 
-    /// The value of an `Authorization` header, marked as sensitive.
+    /// The value of an `Authorization` header, marked as sensitive. With a token that [is bound](Self::is_dpop_bound) the request needs a
+    /// [`proof`](Self::proof), too.
     #[must_use]
     pub fn header(&self) -> HeaderValue {
         self.0.header.clone()
+    }
+
+    /// Whether the token is bound to a key (RFC 9449), so that it is good for nothing without a proof.
+    #[must_use]
+    pub fn is_dpop_bound(&self) -> bool {
+        self.0.prover.is_some()
+    }
+
+    /// The value of the `DPoP` field of one request with this token, marked as sensitive; `None` for a bearer token.
+    ///
+    /// This is for requests that are sent by hand: [`BearerLayer`](crate::BearerLayer) and `BearerClient` do it by themselves. Each request needs a
+    /// proof of its own, also when it is sent again. It holds the nonce that the origin of `uri` gave last, as far as
+    /// [`learn_nonce`](Self::learn_nonce) was told of it.
+    ///
+    /// ```
+    /// use http::{Method, Request};
+    /// use token_client::{DpopKey, Token};
+    /// use token_core::Algorithm;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let token = Token::dpop("the token", None, &DpopKey::generate(Algorithm::ES256)?)?;
+    /// let mut request = Request::get("https://api.example.com/invoices?page=2").body(())?;
+    /// if let Some(proof) = token.proof(request.method(), request.uri())? {
+    ///     request.headers_mut().insert("dpop", proof);
+    /// }
+    /// request.headers_mut().insert("authorization", token.header());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured) when `uri` is not an absolute http or https URL, or nothing can be signed.
+    pub fn proof(&self, method: &Method, uri: &Uri) -> Result<Option<HeaderValue>, TokenError> {
+        let prover = self.0.prover.as_deref();
+        prover.map(|prover| Ok(prover.proof(method, uri, Some(self.expose()))?.field)).transpose()
+    }
+
+    /// Remembers the nonce in the answer to a request to `uri`, for the proofs that follow (RFC 9449 section 8.2). Whether it is a new
+    /// one: after a 401 with the error `use_dpop_nonce` the request is then worth a second attempt.
+    pub fn learn_nonce(&self, uri: &Uri, answer: &HeaderMap) -> bool {
+        self.0.prover.as_deref().is_some_and(|prover| prover.learn_from(uri, answer))
+    }
+
+    pub(crate) fn prover(&self) -> Option<&Prover> {
+        self.0.prover.as_deref()
     }
 
     /// When the token ends, as far as that is known.

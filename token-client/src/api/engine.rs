@@ -227,13 +227,13 @@ impl Engine {
         let shaped = |request: TokenRequest| request.resource(site.resource.resource.as_str()).scope(&scope);
         match &self.grant {
             Grant::ClientCredentials => {
-                Token::issued(site.client.obtain(&shaped(TokenRequest::client_credentials())).await?, None)
+                site.client.token(site.client.obtain(&shaped(TokenRequest::client_credentials())).await?)
             }
             Grant::CrossApp(cross_app) => {
                 let assertion = cross_app.assertion(&site.server.issuer, &site.resource.resource, &scope).await?;
                 let request =
                     TokenRequest::jwt_bearer(assertion).scope(&scope).resource(site.resource.resource.as_str());
-                Token::issued(site.client.obtain(&request).await?, None)
+                site.client.token(site.client.obtain(&request).await?)
             }
             Grant::User(agent) => self.user_token(&site, &**agent, scope, refused).await,
         }
@@ -287,7 +287,7 @@ impl Engine {
         sent: Option<RefreshToken>,
     ) -> Result<Token, TokenError> {
         let refresh = response.refresh_token.clone().or(sent);
-        let token = Token::issued(response, None)?;
+        let token = site.client.token(response)?;
         let issuer = site.server.issuer.clone();
         self.found().signed_in = Some(SignedIn { token: token.clone(), refresh, issuer, scope });
         Ok(token)

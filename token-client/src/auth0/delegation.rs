@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::Auth0Tenant;
 use crate::error::TokenError;
-use crate::response::{self, Expected, Issued, Wanted, process_token_response};
+use crate::response::{self, Expected, Wanted, process_token_response};
 use crate::secret::{IdToken, RefreshToken};
 use crate::token::Token;
 
@@ -90,9 +90,10 @@ impl Auth0Tenant {
     /// By [`Fault`](crate::Fault), as for every token endpoint.
     pub async fn delegate(&self, request: &DelegationRequest) -> Result<Token, TokenError> {
         let answer = self.api().send(Method::POST, &self.url(&["delegation"]), None, Some(request.body("app"))).await?;
-        let expected = Expected { wanted: Wanted::IdToken, issued: Issued::Unsaid, refreshes: false };
+        let expected = Expected { wanted: Wanted::IdToken, ..Expected::access_token() };
         let now = self.api().clock.now();
-        Token::issued(process_token_response(&expected, answer.status(), answer.headers(), answer.body(), now)?, None)
+        let response = process_token_response(&expected, answer.status(), answer.headers(), answer.body(), now)?;
+        Token::issued(response, None, None)
     }
 
     /// Asks `/delegation` for an add-on's credentials: `firebase`, `aws`, `azure_sb` and so on.

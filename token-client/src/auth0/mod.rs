@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 use token_core::http::HttpClient;
 use url::Url;
 
-use crate::client::{TokenClient, TokenClientBuilder, default_http, endpoint};
+use crate::builder::{TokenClientBuilder, default_http, endpoint};
+use crate::client::TokenClient;
 use crate::error::{TokenError, TokenErrorKind};
 use crate::fetch::{Api, join};
 use crate::grant::TokenRequest;

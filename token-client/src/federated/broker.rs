@@ -9,7 +9,7 @@ use token_core::http::{BoxFuture, HttpClient};
 use url::{Url, form_urlencoded};
 
 use super::{FederatedTokens, FederatedUser};
-use crate::client::endpoint;
+use crate::builder::endpoint;
 use crate::error::misconfigured;
 use crate::error::{TokenError, TokenErrorKind};
 use crate::fetch::{Api, join, join_id};

@@ -8,7 +8,7 @@ use crate::client::TokenClient;
 use crate::error::misconfigured;
 use crate::error::{TokenError, TokenErrorKind};
 use crate::grant::TokenRequest;
-use crate::response::{Expected, Issued, Wanted};
+use crate::response::{Expected, Issued};
 use crate::token::Token;
 use crate::token_type::TokenType;
 
@@ -42,9 +42,9 @@ impl Auth0TokenVault {
             .parameter("subject_token_type", kind.as_str())
             .parameter("requested_token_type", REQUESTED);
         let issued = Issued::ExactlyIfSaid(TokenType::new(REQUESTED));
-        let expected = Expected { wanted: Wanted::AccessToken, issued, refreshes: false };
+        let expected = Expected { issued, ..Expected::access_token() };
         match self.0.obtain_expecting(&request, &expected).await {
-            Ok(response) => Token::issued(response, None),
+            Ok(response) => Token::issued(response, None, self.0.prover()),
             // A 401 that is not about our own credentials says that no identity of the user fits the connection.
             Err(error) if error.http_status() == Some(401) && error.kind() != TokenErrorKind::InvalidClient => {
                 Err(TokenError::needs_connection(connection))

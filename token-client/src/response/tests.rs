@@ -11,7 +11,7 @@ fn process(expected: &Expected, status: u16, body: &str) -> Result<TokenResponse
 }
 
 fn exchange() -> Expected {
-    Expected { wanted: Wanted::AccessToken, issued: Issued::AccessTokenOrJwt, refreshes: false }
+    Expected { issued: Issued::AccessTokenOrJwt, ..Expected::access_token() }
 }
 
 #[test]
@@ -84,9 +84,8 @@ fn a_bad_success_is_the_servers_fault_unless_it_can_never_be_right() {
 
 #[test]
 fn an_exchange_must_issue_what_was_asked_for() {
-    let exactly = |kind| Expected { wanted: Wanted::AccessToken, issued: Issued::Exactly(kind), refreshes: false };
-    let if_said =
-        |kind| Expected { wanted: Wanted::AccessToken, issued: Issued::ExactlyIfSaid(kind), refreshes: false };
+    let exactly = |kind| Expected { issued: Issued::Exactly(kind), ..Expected::access_token() };
+    let if_said = |kind| Expected { issued: Issued::ExactlyIfSaid(kind), ..Expected::access_token() };
     let id_token = "urn:ietf:params:oauth:token-type:id_token";
     let saml = "urn:ietf:params:oauth:token-type:saml2";
     for (expected, issued, token_type, verdict) in [
@@ -118,6 +117,36 @@ fn an_exchange_must_issue_what_was_asked_for() {
 }
 
 #[test]
+fn the_token_type_is_the_one_that_was_asked_for_in_any_case() {
+    let other = Some(Kind::WrongTokenType);
+    for (token_type, bearer, dpop, either) in [
+        ("Bearer", Ok(false), Err(other), Ok(false)),
+        ("bearer", Ok(false), Err(other), Ok(false)),
+        ("DPoP", Err(other), Ok(true), Ok(true)),
+        ("dpop", Err(other), Ok(true), Ok(true)),
+        ("DPOP", Err(other), Ok(true), Ok(true)),
+        ("mac", Err(other), Err(other), Err(other)),
+        ("", Err(other), Err(other), Err(other)),
+        ("N_A", Err(other), Err(other), Err(other)),
+    ] {
+        let body = format!(r#"{{"access_token":"canary","token_type":"{token_type}"}}"#);
+        for (binding, verdict) in [(Binding::Bearer, bearer), (Binding::Dpop, dpop), (Binding::DpopOrBearer, either)] {
+            let seen = process(&Expected::access_token().bound_by(binding), 200, &body);
+            let seen = seen.map(|answer| answer.dpop_bound).map_err(|error| Some(error.kind()));
+            assert_eq!(seen, verdict, "{binding:?} {token_type}");
+        }
+    }
+}
+
+#[test]
+fn a_token_of_somebody_else_is_not_bound_to_our_key() {
+    let saml = "urn:ietf:params:oauth:token-type:saml2";
+    let body = format!(r#"{{"access_token":"at","token_type":"Bearer","issued_token_type":"{saml}"}}"#);
+    let expected = Expected { issued: Issued::Exactly(TokenType::SAML2), ..Expected::access_token() };
+    assert!(!process(&expected.dpop_bound(), 200, &body).unwrap().dpop_bound);
+}
+
+#[test]
 fn every_refusal_says_who_has_to_act() {
     for (status, body, kind) in [
         (400, r#"{"error":"invalid_request"}"#, Kind::InvalidRequest),
@@ -140,6 +169,8 @@ fn every_refusal_says_who_has_to_act() {
         (403, r#"{"error":"invalid_grant"}"#, Kind::InvalidGrant),
         (400, r#"{"error":"invalid_grant","error_description":"Reuse of canary"}"#, Kind::Reused),
         (400, r#"{"error":"invalid_grant","error_description":7}"#, Kind::InvalidGrant),
+        (400, r#"{"error":"invalid_dpop_proof"}"#, Kind::InvalidDpopProof),
+        (400, r#"{"error":"use_dpop_nonce"}"#, Kind::UseDpopNonce),
         (200, r#"{"error":"invalid_grant"}"#, Kind::InvalidGrant),
         (400, r#"{"error":"temporarily_unavailable"}"#, Kind::ServerError),
         (429, r#"{"error":"invalid_grant"}"#, Kind::RateLimited),
@@ -169,7 +200,7 @@ fn a_time_to_come_back_is_kept() {
 
 #[test]
 fn a_delegation_endpoint_answers_with_an_id_token() {
-    let expected = Expected { wanted: Wanted::IdToken, issued: Issued::Unsaid, refreshes: false };
+    let expected = Expected { wanted: Wanted::IdToken, ..Expected::access_token() };
     let body = r#"{"token_type":"Bearer","expires_in":36000,"id_token":"it"}"#;
     assert_eq!(process(&expected, 200, body).unwrap().access_token.expose(), "it");
     assert_eq!(process(&Expected::access_token(), 200, body).unwrap_err().kind(), Kind::Malformed);
@@ -183,6 +214,8 @@ fn a_refresh_that_is_refused_without_a_word_means_that_the_user_signs_in_again()
         (401, "Unauthorized", Kind::InvalidGrant),
         (400, r#"{"error":"expired_token"}"#, Kind::InvalidGrant),
         (401, r#"{"error":"invalid_client"}"#, Kind::InvalidClient),
+        (400, r#"{"error":"use_dpop_nonce"}"#, Kind::UseDpopNonce),
+        (400, r#"{"error":"invalid_dpop_proof"}"#, Kind::InvalidDpopProof),
         (404, "", Kind::Refused),
         (403, "<html>", Kind::Refused),
     ] {

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::Full;
@@ -18,21 +17,23 @@ use token_core::http::BoxFuture;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::is_refusal;
 use super::origins::Origins;
+use super::turn::{self, Next, Turns};
 use crate::source::TokenSource;
-use crate::token::Token;
 
 /// Any error, as tower's clients have it. A [`TokenError`](crate::TokenError) is in it when no token could be had.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Attaches a token to requests on their way out.
 ///
-/// * Only requests to the listed [`Origins`] get one; all others pass as they are. The token replaces any `Authorization` field.
+/// * Only requests to the listed [`Origins`] get one; all others pass as they are. The token replaces any `Authorization` and `DPoP` field.
 /// * When no token can be had the request fails with a [`TokenError`](crate::TokenError): it is never sent without.
 /// * Redirects are not followed. A layer *outside* of this one that follows them brings each new URL past the list again.
 /// * After a 401 (or gRPC's `UNAUTHENTICATED`) the token is renewed, and the request is sent once more if its body can be had a second
 ///   time: if it is empty or an [`http_body_util::Full`]`<Bytes>`. If there is no other token, the answer stays what it was.
+/// * A token that is bound to a [`DpopKey`](crate::DpopKey) goes out with a proof for this one request (RFC 9449). The receiver's nonce is remembered
+///   from every answer; a 401 with the error `use_dpop_nonce` is answered with one more attempt, by the same rule for bodies. A layer that
+///   tries requests again belongs *outside* of this one: the same proof twice is a replay.
 ///
 /// Tonic: a generated client has to know its origin: `Client::with_origin(layer.layer(channel), "https://api.example.com".parse()?)`.
 ///
@@ -117,28 +118,32 @@ where
     S::Error: Into<BoxError>,
     B: Body + Default + 'static,
 {
-    let token = source.token().await?;
-    let again = replay(&request);
-    attach(&mut request, &token);
-    let answer = service.call(request).await.map_err(Into::into)?;
-    if !is_refusal(answer.status(), answer.headers()) {
-        return Ok(answer);
-    }
-    let renewed = source.renew(&token);
-    let Some(mut again) = again else { return Ok(answer) };
-    match renewed.await {
-        Ok(renewed) if renewed != token => {
-            attach(&mut again, &renewed);
-            poll_fn(|context| service.poll_ready(context)).await.map_err(Into::into)?;
-            service.call(again).await.map_err(Into::into)
+    let mut token = source.token().await?;
+    let mut turns = Turns::new();
+    loop {
+        let again = if turns.may_go_on(&token) { replay(&request) } else { None };
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let sent = turn::attach(request.headers_mut(), &token, &method, &uri)?;
+        let answer = service.call(request).await.map_err(Into::into)?;
+        match turns.after(&token, &sent, answer.status(), answer.headers()) {
+            Next::Answer => return Ok(answer),
+            Next::SendAgain => {}
+            Next::Renew => {
+                let renewed = source.renew(&token);
+                if again.is_none() {
+                    return Ok(answer);
+                }
+                match renewed.await {
+                    Ok(renewed) if renewed != token => token = renewed,
+                    // There is no other token: what the receiver said stands.
+                    _ => return Ok(answer),
+                }
+            }
         }
-        // There is no other token: what the receiver said stands.
-        _ => Ok(answer),
+        let Some(next) = again else { return Ok(answer) };
+        request = next;
+        poll_fn(|context| service.poll_ready(context)).await.map_err(Into::into)?;
     }
-}
-
-fn attach<B>(request: &mut Request<B>, token: &Token) {
-    request.headers_mut().insert(AUTHORIZATION, token.header());
 }
 
 /// The request once more, if its body can be had a second time.

@@ -1,9 +1,10 @@
-//! Attaching tokens to requests on their way out (RFC 6750 section 2.1): where they may go, when they are sent again.
+//! Attaching tokens to requests on their way out (RFC 6750 section 2.1, RFC 9449 section 7.1): where they may go, when they are sent again.
 
 pub(crate) mod bearer;
 pub(crate) mod origins;
 #[cfg(feature = "reqwest-middleware")]
 pub(crate) mod reqwest_middleware;
+pub(crate) mod turn;
 
 use http::{HeaderMap, StatusCode};
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::header::AUTHORIZATION;
+use http::Uri;
 use reqwest::redirect::Policy;
 use reqwest::{Request, Response};
-use reqwest_middleware::{ClientBuilder, Error, Middleware, Next};
+use reqwest_middleware::{ClientBuilder, Error, Middleware, Next as Rest};
 
-use super::is_refusal;
 use super::origins::Origins;
+use super::turn::{self, Next, Turns};
 use crate::source::TokenSource;
 
 /// Makes clients of [`reqwest_middleware`] that attach a token, by the rules of [`BearerLayer`](crate::BearerLayer).
@@ -39,11 +39,15 @@ impl BearerClient {
         Self { source: Arc::new(source), origins: Arc::new(origins) }
     }
 
-    /// A client with these settings, but for redirects; other middleware can be added to it.
+    /// A client with these settings, but for redirects; other middleware can be added to it. If the source has a
+    /// [certificate](crate::ClientIdentity), the client shows it to whoever asks for one.
     ///
     /// # Errors
     /// What `reqwest` says about the settings.
-    pub fn client(&self, settings: reqwest::ClientBuilder) -> Result<ClientBuilder, reqwest::Error> {
+    pub fn client(&self, mut settings: reqwest::ClientBuilder) -> Result<ClientBuilder, reqwest::Error> {
+        if let Some(identity) = self.source.identity() {
+            settings = settings.identity(reqwest::Identity::from_pem(identity.expose_pem().as_bytes())?);
+        }
         let client = settings.redirect(Policy::none()).build()?;
         Ok(ClientBuilder::new(client).with(Attach(self.clone())))
     }
@@ -59,27 +63,36 @@ impl Middleware for Attach {
         &self,
         mut request: Request,
         extensions: &mut http::Extensions,
-        next: Next<'_>,
+        next: Rest<'_>,
     ) -> Result<Response, Error> {
         let BearerClient { source, origins } = &self.0;
         if !origins.allow(request.url().as_str()) {
             return next.run(request, extensions).await;
         }
-        let token = source.token().await.map_err(Error::middleware)?;
-        let again = request.try_clone();
-        request.headers_mut().insert(AUTHORIZATION, token.header());
-        let answer = next.clone().run(request, extensions).await?;
-        if !is_refusal(answer.status(), answer.headers()) {
-            return Ok(answer);
-        }
-        let renewed = source.renew(&token);
-        let Some(mut again) = again else { return Ok(answer) };
-        match renewed.await {
-            Ok(renewed) if renewed != token => {
-                again.headers_mut().insert(AUTHORIZATION, renewed.header());
-                next.run(again, extensions).await
+        let uri: Uri = request.url().as_str().parse().map_err(Error::middleware)?;
+        let method = request.method().clone();
+        let mut token = source.token().await.map_err(Error::middleware)?;
+        let mut turns = Turns::new();
+        loop {
+            let again = if turns.may_go_on(&token) { request.try_clone() } else { None };
+            let sent = turn::attach(request.headers_mut(), &token, &method, &uri).map_err(Error::middleware)?;
+            let answer = next.clone().run(request, extensions).await?;
+            match turns.after(&token, &sent, answer.status(), answer.headers()) {
+                Next::Answer => return Ok(answer),
+                Next::SendAgain => {}
+                Next::Renew => {
+                    let renewed = source.renew(&token);
+                    if again.is_none() {
+                        return Ok(answer);
+                    }
+                    match renewed.await {
+                        Ok(renewed) if renewed != token => token = renewed,
+                        _ => return Ok(answer),
+                    }
+                }
             }
-            _ => Ok(answer),
+            let Some(retried) = again else { return Ok(answer) };
+            request = retried;
         }
     }
 }

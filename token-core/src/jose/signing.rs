@@ -7,7 +7,7 @@ use super::base64url;
 use super::der::{self, PrivateKind};
 use super::material::Material;
 use super::pem;
-use super::signature::Signer;
+use super::signature::{Signer, generate_pkcs8};
 use super::thumbprint::Thumbprint;
 use super::unusable::UnusableKey;
 
@@ -65,6 +65,16 @@ impl SigningKey {
             return Err(UnusableKey::because("the key does not fit the algorithm"));
         }
         Ok(Self { algorithm, kid: kid.map(Into::into), signer: Signer::from_pkcs8(algorithm, der)? })
+    }
+
+    /// A new key that exists nowhere else: for [`Algorithm::ES256`] on P-256, or for [`Algorithm::EdDSA`] on Ed25519. It cannot be read
+    /// back out, and is gone with this value.
+    ///
+    /// # Errors
+    ///
+    /// [`UnusableKey`] for any other algorithm, and when the operating system gives no random bytes.
+    pub fn generate(algorithm: Algorithm, kid: Option<&str>) -> Result<Self, UnusableKey> {
+        Self::from_pkcs8(algorithm, kid, &generate_pkcs8(algorithm)?)
     }
 
     /// A shared secret for an HS algorithm, at least as long as its hash: 32, 48 or 64 bytes.
@@ -154,3 +164,30 @@ impl fmt::Display for SigningError {
 }
 
 impl std::error::Error for SigningError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jose::jwk_set::Origin;
+    use crate::jose::verification_key::VerificationKey;
+
+    #[test]
+    fn a_generated_key_signs_what_its_public_half_verifies_and_is_never_the_same() {
+        for algorithm in [Algorithm::ES256, Algorithm::EdDSA] {
+            let (key, other) =
+                (SigningKey::generate(algorithm, None).unwrap(), SigningKey::generate(algorithm, None).unwrap());
+            let jwk = key.public_jwk().unwrap();
+            assert_ne!(Some(&jwk), other.public_jwk().as_ref(), "{algorithm}");
+            let public = VerificationKey::from_jwk(&jwk, Origin::Fetched, None).unwrap();
+            assert!(public.verify(algorithm, b"text", &key.sign(b"text").unwrap()), "{algorithm}");
+            assert!(!public.verify(algorithm, b"text", &other.sign(b"text").unwrap()), "{algorithm}");
+        }
+    }
+
+    #[test]
+    fn no_key_is_generated_for_other_algorithms() {
+        for algorithm in [Algorithm::HS256, Algorithm::RS256, Algorithm::ES384] {
+            assert!(SigningKey::generate(algorithm, None).is_err(), "{algorithm}");
+        }
+    }
+}

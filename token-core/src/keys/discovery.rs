@@ -18,7 +18,7 @@ use crate::base::http::address::endpoint;
 use crate::base::http::{HttpClient, HttpError, Limits};
 use crate::base::telemetry;
 
-pub use metadata::{Metadata, process_metadata};
+pub use metadata::{Metadata, MtlsEndpointAliases, process_metadata};
 
 /// How long a document is believed without reading it again.
 const KEPT: Duration = Duration::from_secs(86_400);

@@ -4,12 +4,14 @@ use std::convert::Infallible;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use http::header::AUTHORIZATION;
 use http_body_util::Empty;
 use tower::{ServiceExt, service_fn};
 
 use super::*;
 use crate::acquire::Acquire;
 use crate::error::{TokenError, TokenErrorKind};
+use crate::token::Token;
 
 /// `t1`, and after each renewal the next one; none at all when it is empty.
 #[derive(Debug, Default)]

@@ -165,6 +165,17 @@ impl Signer {
     }
 }
 
+/// A new private key of the algorithm's kind, as PKCS#8.
+pub(crate) fn generate_pkcs8(algorithm: Algorithm) -> Result<Vec<u8>, UnusableKey> {
+    let random = SystemRandom::new();
+    let document = match algorithm.scheme() {
+        Scheme::Ecdsa(Curve::P256) => EcdsaKeyPair::generate_pkcs8(ecdsa(Curve::P256).1, &random),
+        Scheme::Ed25519 => Ed25519KeyPair::generate_pkcs8(&random),
+        _ => return Err(UnusableKey::because("keys are generated for ES256 and EdDSA alone")),
+    };
+    document.map(|document| document.as_ref().to_vec()).map_err(|_| UnusableKey::because("no key could be generated"))
+}
+
 /// The SHA-256 digest of `bytes`.
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];

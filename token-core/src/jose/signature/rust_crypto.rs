@@ -100,6 +100,35 @@ impl Signer {
     }
 }
 
+/// PKCS#8 (RFC 5208) of a P-256 key (RFC 5915) and of an Ed25519 key (RFC 8410), up to the 32 bytes of the key itself.
+const P256: &[u8] = &[
+    0x30, 0x41, 0x02, 0x01, 0x00, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x04, 0x27, 0x30, 0x25, 0x02, 0x01, 0x01, 0x04, 0x20,
+];
+const ED25519: &[u8] =
+    &[0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+
+/// A new private key of the algorithm's kind, as PKCS#8: 32 bytes of the operating system's randomness. For P-256 they are a number that
+/// has to be below the order of the group, and all but one in four billion are (FIPS 186-5 A.2.2, testing candidates).
+pub(crate) fn generate_pkcs8(algorithm: Algorithm) -> Result<Vec<u8>, UnusableKey> {
+    let frame = match algorithm.scheme() {
+        Scheme::Ecdsa(Curve::P256) => P256,
+        Scheme::Ed25519 => ED25519,
+        _ => return Err(UnusableKey::because("keys are generated for ES256 and EdDSA alone")),
+    };
+    let mut last = REFUSED;
+    for _candidate in 0..8 {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).map_err(|_| UnusableKey::because("no key could be generated"))?;
+        let document = [frame, &key].concat();
+        match Signer::from_pkcs8(algorithm, &document) {
+            Ok(_) => return Ok(document),
+            Err(refused) => last = refused,
+        }
+    }
+    Err(last)
+}
+
 /// The SHA-256 digest of `bytes`.
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let digest = (PROVIDER.key_utils.compute_digest)(bytes, ThumbprintHash::SHA256)

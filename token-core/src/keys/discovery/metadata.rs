@@ -60,9 +60,30 @@ pub struct Metadata {
     /// RFC 8414 section 2.
     #[serde(default, deserialize_with = "list")]
     pub grant_types_supported: Option<Vec<String>>,
+    /// RFC 8705 section 5: where clients go that have a certificate to show.
+    #[serde(default, deserialize_with = "aliases")]
+    pub mtls_endpoint_aliases: Option<MtlsEndpointAliases>,
     /// Endpoints that the document names and that were left out because they are not https. Their fields are `None`.
     #[serde(skip_deserializing)]
     pub left_out: Vec<String>,
+}
+
+/// Endpoints that ask for a client's certificate, beside those that do not (RFC 8705 section 5). What is `None` has no alias.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct MtlsEndpointAliases {
+    /// Of the token endpoint.
+    pub token_endpoint: Option<String>,
+    /// Of the introspection endpoint.
+    pub introspection_endpoint: Option<String>,
+    /// Of the revocation endpoint.
+    pub revocation_endpoint: Option<String>,
+    /// Of the userinfo endpoint.
+    pub userinfo_endpoint: Option<String>,
+    /// Of the pushed authorization request endpoint.
+    pub pushed_authorization_request_endpoint: Option<String>,
+    /// Of the device authorization endpoint.
+    pub device_authorization_endpoint: Option<String>,
 }
 
 /// Reads the answer to a metadata request.
@@ -97,6 +118,7 @@ pub fn process_metadata(
     if let Some(jwks_uri) = &metadata.jwks_uri {
         endpoint(jwks_uri, loopback_http).map_err(|why| DiscoveryError::Insecure { what: "jwks_uri", why: why.0 })?;
     }
+    let mut aliases = metadata.mtls_endpoint_aliases.take().unwrap_or_default();
     for (name, field) in [
         ("authorization_endpoint", &mut metadata.authorization_endpoint),
         ("token_endpoint", &mut metadata.token_endpoint),
@@ -106,11 +128,21 @@ pub fn process_metadata(
         ("end_session_endpoint", &mut metadata.end_session_endpoint),
         ("pushed_authorization_request_endpoint", &mut metadata.pushed_authorization_request_endpoint),
         ("device_authorization_endpoint", &mut metadata.device_authorization_endpoint),
+        ("mtls_endpoint_aliases.token_endpoint", &mut aliases.token_endpoint),
+        ("mtls_endpoint_aliases.introspection_endpoint", &mut aliases.introspection_endpoint),
+        ("mtls_endpoint_aliases.revocation_endpoint", &mut aliases.revocation_endpoint),
+        ("mtls_endpoint_aliases.userinfo_endpoint", &mut aliases.userinfo_endpoint),
+        (
+            "mtls_endpoint_aliases.pushed_authorization_request_endpoint",
+            &mut aliases.pushed_authorization_request_endpoint,
+        ),
+        ("mtls_endpoint_aliases.device_authorization_endpoint", &mut aliases.device_authorization_endpoint),
     ] {
         if field.take_if(|url| endpoint(url, loopback_http).is_err()).is_some() {
             metadata.left_out.push(name.to_owned());
         }
     }
+    metadata.mtls_endpoint_aliases = Some(aliases).filter(|aliases| *aliases != MtlsEndpointAliases::default());
     Ok(metadata)
 }
 
@@ -120,4 +152,11 @@ fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>
         Value::Array(items) => items.into_iter().map(|item| item.as_str().map(str::to_owned)).collect(),
         _ => None,
     })
+}
+
+/// The aliases; anything but an object counts as none, and so does a member that is no string.
+fn aliases<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<MtlsEndpointAliases>, D::Error> {
+    let Value::Object(members) = Value::deserialize(deserializer)? else { return Ok(None) };
+    let texts = members.into_iter().filter(|(_, value)| value.is_string()).collect();
+    Ok(serde_json::from_value(Value::Object(texts)).ok())
 }

@@ -122,6 +122,24 @@ fn another_endpoint_that_is_not_https_is_left_out_and_named() {
 }
 
 #[test]
+fn aliases_for_mutual_tls_are_read_by_the_rules_of_other_endpoints() {
+    let read = |aliases: serde_json::Value| {
+        process(ISSUER, &json!({ "issuer": ISSUER, "jwks_uri": JWKS, "mtls_endpoint_aliases": aliases })).unwrap()
+    };
+    let metadata = read(json!({
+        "token_endpoint": "https://mtls.id.example/token", "revocation_endpoint": "http://mtls.id.example/revoke",
+        "userinfo_endpoint": 7, "something_else": "https://mtls.id.example/",
+    }));
+    let aliases = metadata.mtls_endpoint_aliases.unwrap();
+    assert_eq!(aliases.token_endpoint.as_deref(), Some("https://mtls.id.example/token"));
+    assert_eq!((aliases.revocation_endpoint, aliases.userinfo_endpoint), (None, None));
+    assert_eq!(metadata.left_out, ["mtls_endpoint_aliases.revocation_endpoint"]);
+    for nothing in [json!({}), json!([]), json!("https://x"), json!(null), json!({ "token_endpoint": 7 })] {
+        assert_eq!(read(nothing.clone()).mtls_endpoint_aliases, None, "{nothing}");
+    }
+}
+
+#[test]
 fn odd_lists_and_unknown_members_cost_nothing() {
     let metadata = process(
         ISSUER,
