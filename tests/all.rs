@@ -13,6 +13,7 @@ mod matrix;
 mod on_behalf;
 mod opaque;
 mod outages;
+mod possession;
 mod presets;
 mod resource;
 mod rules;

@@ -50,6 +50,10 @@ pub struct Reply {
     pub retry_after: Option<String>,
     /// `Token-Explanation`.
     pub explanation: Option<String>,
+    /// `DPoP-Nonce`.
+    pub dpop_nonce: Option<String>,
+    /// `Access-Control-Expose-Headers`.
+    pub exposed: Option<String>,
     /// `Content-Type`.
     pub content_type: Option<String>,
     /// The whole body as text.

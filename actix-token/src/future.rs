@@ -15,7 +15,7 @@ use token_core::{
     adapter::{MaybeReady, Outcome, Refusals},
 };
 
-use crate::rejection::{Rejection, pass, respond};
+use crate::rejection::{Rejection, pass, renew, respond};
 
 pin_project! {
     /// The future of [`TokenService`](crate::TokenService).
@@ -26,6 +26,8 @@ pin_project! {
         #[pin]
         state: State<S>,
         refusals: Refusals,
+        // For the response to a request that came with a proof of possession.
+        nonce: Option<String>,
     }
 }
 
@@ -58,12 +60,12 @@ impl<S> TokenFuture<S>
 where
     S: Service<ServiceRequest>,
 {
-    pub(crate) fn inner(future: S::Future, refusals: Refusals) -> Self {
-        Self { state: State::Inner { future }, refusals }
+    pub(crate) fn inner(future: S::Future, refusals: Refusals, nonce: Option<String>) -> Self {
+        Self { state: State::Inner { future }, refusals, nonce }
     }
 
     pub(crate) fn refused(error: Error, request: ServiceRequest, refusals: Refusals) -> Self {
-        Self { state: State::Refused { refusal: Some((error, request)) }, refusals }
+        Self { state: State::Refused { refusal: Some((error, request)) }, refusals, nonce: None }
     }
 
     pub(crate) fn waiting(
@@ -73,7 +75,7 @@ where
         refusals: Refusals,
     ) -> Self {
         let parked = Some(Box::new(Parked { service, request }));
-        Self { state: State::Waiting { gate, parked }, refusals }
+        Self { state: State::Waiting { gate, parked }, refusals, nonce: None }
     }
 }
 
@@ -91,7 +93,13 @@ where
                 StateProj::Inner { future } => {
                     let ended = ready!(future.poll(context));
                     return Poll::Ready(match ended {
-                        Ok(response) => Ok(pass(response, this.refusals)),
+                        Ok(response) => {
+                            let mut response = pass(response, this.refusals);
+                            if let Some(nonce) = this.nonce.take() {
+                                renew(&nonce, response.headers_mut());
+                            }
+                            Ok(response)
+                        }
                         // A middleware inside has refused with an error of the service, which becomes a response further out.
                         Err(error) => {
                             if let Some(rejection) = error.as_error::<Rejection>() {
@@ -106,6 +114,7 @@ where
                     let parked = parked.take().expect(ONCE);
                     match outcome {
                         Ok(outcome) => {
+                            *this.nonce = outcome.dpop_nonce();
                             parked.request.extensions_mut().insert(outcome);
                             State::Queued { parked: Some(parked) }
                         }

@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::{Error as ActixError, HttpMessage};
+use token_core::adapter::ProofMark;
+use token_core::possession::{DpopPolicy, ExternalUrl};
 use token_core::{Error, Presented, ResourceServer, adapter::Admission};
 
 use crate::future::TokenFuture;
@@ -43,6 +45,19 @@ impl TokenMiddleware {
     /// and bad are refused all the same, and a handler that asks for a token still gets one or is not called.
     pub fn allow_anonymous(mut self) -> Self {
         self.admission = self.admission.allow_anonymous();
+        self
+    }
+
+    /// Takes other schemes of credentials on these routes than the server does elsewhere: [`DpopPolicy::Required`], say. The server has to be
+    /// told of [DPoP](token_core::ResourceServerBuilder::dpop), too. A second layer around the same route does not count its proof twice.
+    pub fn dpop(mut self, policy: DpopPolicy) -> Self {
+        self.admission = self.admission.dpop(policy);
+        self
+    }
+
+    /// Where clients reach these routes, if it is not where they reach the server: for `htu` of proofs of possession (RFC 9449 section 4.2).
+    pub fn external_url(mut self, url: ExternalUrl) -> Self {
+        self.admission = self.admission.external_url(url);
         self
     }
 
@@ -99,15 +114,30 @@ where
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let admitted = self.admission.admit(Presented::request(&View::from(request.request())));
+        let mark = if self.admission.takes_proofs() { mark_of(&request) } else { None };
+        let admitted = self.admission.admit(Presented::request(&View::with_mark(request.request(), mark.as_ref())));
         let refusals = self.admission.refusals().clone();
         match admitted.now() {
             Ok(Ok(outcome)) => {
+                let nonce = outcome.dpop_nonce();
                 request.extensions_mut().insert(outcome);
-                TokenFuture::inner(self.inner.call(request), refusals)
+                TokenFuture::inner(self.inner.call(request), refusals, nonce)
             }
             Ok(Err(error)) => TokenFuture::refused(error, request, refusals),
             Err(waiting) => TokenFuture::waiting(waiting, Rc::clone(&self.inner), request, refusals),
         }
     }
+}
+
+/// The mark of a request that brings a proof, kept with it for a middleware inside.
+fn mark_of(request: &ServiceRequest) -> Option<ProofMark> {
+    if !request.headers().contains_key("dpop") {
+        return None;
+    }
+    if let Some(mark) = request.extensions().get::<ProofMark>() {
+        return Some(mark.clone());
+    }
+    let mark = ProofMark::default();
+    request.extensions_mut().insert(mark.clone());
+    Some(mark)
 }

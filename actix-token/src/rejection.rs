@@ -71,23 +71,24 @@ impl std::error::Error for Rejection {}
 /// The answer to `error`. The error itself goes along in the response's extensions.
 pub(crate) fn respond(error: &Error, refusals: &Refusals) -> HttpResponse {
     let answer = refusals.answer(error);
+    let fields: Vec<_> = answer.fields().collect();
     let mut response = HttpResponse::with_body(Rejection(error.clone()).status_code(), BoxBody::new(answer.body));
-    let mut field = |name: HeaderName, value: String| {
-        let value = HeaderValue::try_from(value).expect("challenges and seconds are printable ASCII");
-        response.headers_mut().insert(name, value);
-    };
-    if let Some(challenge) = answer.www_authenticate {
-        field(header::WWW_AUTHENTICATE, challenge);
-    }
-    if let Some(seconds) = answer.retry_after {
-        field(header::RETRY_AFTER, seconds.to_string());
-    }
-    if let Some(explanation) = answer.explanation {
-        field(HeaderName::from_static(Answer::EXPLANATION), explanation);
+    for (name, value) in fields {
+        let value = HeaderValue::try_from(value).expect("challenges, nonces and seconds are printable ASCII");
+        response.headers_mut().insert(HeaderName::from_static(name), value);
     }
     set_content_type(response.headers_mut(), answer.content_type);
     response.extensions_mut().insert(error.clone());
     response
+}
+
+/// The nonce for the client's next proof, and that a script may read it (RFC 9449 section 8.2).
+pub(crate) fn renew(nonce: &str, headers: &mut HeaderMap) {
+    let value = HeaderValue::try_from(nonce).expect("nonces are base64url");
+    headers.insert(HeaderName::from_static(Answer::DPOP_NONCE), value);
+    if !headers.contains_key(header::ACCESS_CONTROL_EXPOSE_HEADERS) {
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(Answer::EXPOSED));
+    }
 }
 
 fn set_content_type(headers: &mut HeaderMap, content_type: &'static str) {

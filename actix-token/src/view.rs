@@ -3,6 +3,7 @@
 use std::fmt;
 
 use actix_web::HttpRequest;
+use token_core::adapter::ProofMark;
 use token_core::adapter::RequestView;
 
 /// An actix-web request as the gate sees it, for those who ask the gate by hand.
@@ -15,11 +16,18 @@ use token_core::adapter::RequestView;
 /// assert_eq!(View::from(&request).path_and_query(), "/users?page=2");
 /// ```
 #[derive(Clone, Copy)]
-pub struct View<'r>(&'r HttpRequest);
+pub struct View<'r>(&'r HttpRequest, Option<&'r ProofMark>);
 
 impl<'r> From<&'r HttpRequest> for View<'r> {
     fn from(request: &'r HttpRequest) -> Self {
-        Self(request)
+        Self(request, None)
+    }
+}
+
+impl<'r> View<'r> {
+    /// The request's extensions can be lent to nobody, so the mark comes beside it.
+    pub(crate) fn with_mark(request: &'r HttpRequest, mark: Option<&'r ProofMark>) -> Self {
+        Self(request, mark)
     }
 }
 
@@ -30,6 +38,15 @@ impl RequestView for View<'_> {
 
     fn path_and_query(&self) -> &str {
         self.0.uri().path_and_query().map_or("", |target| target.as_str())
+    }
+
+    fn scheme(&self) -> Option<&str> {
+        // Not that of `connection_info`, which believes header fields of whoever sends them.
+        Some(if self.0.app_config().secure() { "https" } else { self.0.uri().scheme_str()? })
+    }
+
+    fn proof_mark(&self) -> Option<&ProofMark> {
+        self.1
     }
 
     fn authority(&self) -> Option<&str> {

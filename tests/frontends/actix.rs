@@ -56,6 +56,8 @@ pub(super) async fn ask(api: &ResourceServer, anonymous: bool, ask: &Ask) -> Rep
         challenge: header("www-authenticate"),
         retry_after: header("retry-after"),
         explanation: header(Answer::EXPLANATION),
+        dpop_nonce: header(Answer::DPOP_NONCE),
+        exposed: header("access-control-expose-headers"),
         // actix-web names the character set of a plain String, axum does too; only refusals are compared.
         content_type: header("content-type"),
         body: String::from_utf8_lossy(&test::read_body(response).await).into_owned(),

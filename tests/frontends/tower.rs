@@ -32,6 +32,8 @@ where
         challenge: header("www-authenticate"),
         retry_after: header("retry-after"),
         explanation: header(Answer::EXPLANATION),
+        dpop_nonce: header(Answer::DPOP_NONCE),
+        exposed: header("access-control-expose-headers"),
         content_type: header("content-type"),
         body: String::from_utf8_lossy(&body).into_owned(),
     }

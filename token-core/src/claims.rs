@@ -6,7 +6,7 @@
 
 mod members;
 mod names;
-mod number;
+pub(crate) mod number;
 mod parse;
 mod scan;
 mod spans;

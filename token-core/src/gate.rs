@@ -6,6 +6,7 @@ mod from_policy;
 pub(crate) mod id_token;
 pub(crate) mod logout;
 pub(crate) mod outcome;
+pub(crate) mod possession;
 pub mod reload;
 pub(crate) mod resolving;
 pub(crate) mod server;

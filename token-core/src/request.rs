@@ -1,5 +1,6 @@
 //! From the fields of a request to the one token in it (RFC 6750 section 2).
 
+pub(crate) mod address;
 pub(crate) mod bearer;
 pub(crate) mod grammar;
 pub(crate) mod presented;

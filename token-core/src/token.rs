@@ -2,6 +2,8 @@
 
 pub(crate) mod actor;
 pub(crate) mod audience;
+pub(crate) mod binding;
+
 pub(crate) mod kind;
 pub(crate) mod mapping;
 pub(crate) mod marks;

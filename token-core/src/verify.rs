@@ -2,5 +2,6 @@
 
 mod answer;
 pub(crate) mod jwt;
+pub(crate) mod possession;
 pub(crate) mod typed;
 pub(crate) mod verified;

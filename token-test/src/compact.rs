@@ -10,6 +10,11 @@ pub(crate) fn compact(header: &str, claims: &str, sign: impl FnOnce(&[u8]) -> Ve
     format!("{message}.{signature}")
 }
 
+/// Base64url without padding.
+pub(crate) fn base64_url(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
 /// The same with padded parts, as some load balancers write it and no JWT should be.
 pub(crate) fn padded(header: &str, claims: &str, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
     let message = format!("{}.{}", URL_SAFE.encode(header), URL_SAFE.encode(claims));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use token_core::Algorithm;
 
-use crate::compact::{compact, padded, with_claims};
+use crate::compact::{base64_url, compact, padded, with_claims};
 use crate::keys::TestKey;
 use crate::parts::Parts;
 use crate::tenant::Tenant;
@@ -99,6 +99,17 @@ impl TokenBuilder {
             [one] => self.claim("aud", *one),
             _ => self.claim("aud", audiences),
         }
+    }
+
+    /// Bound to a key of its sender: `cnf` with `jkt` (RFC 9449 section 6.1). It goes with proofs of [`TestKey::proof`].
+    pub fn bound_to(self, key: &TestKey) -> Self {
+        self.claim("cnf", json!({"jkt": key.thumbprint()}))
+    }
+
+    /// Bound to a certificate of its sender, in DER: `cnf` with `x5t#S256` (RFC 8705 section 3.1).
+    pub fn bound_to_certificate(self, der: &[u8]) -> Self {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der);
+        self.claim("cnf", json!({"x5t#S256": base64_url(digest.as_ref())}))
     }
 
     /// The `client_id` claim (RFC 9068 section 2.2). Default `test-client`.

@@ -11,7 +11,7 @@ use token_core::adapter::{MaybeReady, Outcome, Refusals};
 use tower_service::Service;
 
 use crate::body::ResponseBody;
-use crate::rejection::{Refusal, pass};
+use crate::rejection::{Refusal, pass, renew};
 
 pin_project! {
     /// The future of [`Token`](crate::Token).
@@ -22,6 +22,8 @@ pin_project! {
         #[pin]
         state: State<S, B>,
         refusals: Refusals,
+        // For the response to a request that came with a proof of possession.
+        nonce: Option<String>,
     }
 }
 
@@ -55,17 +57,17 @@ impl<S, B> ResponseFuture<S, B>
 where
     S: Service<Request<B>>,
 {
-    pub(crate) fn inner(future: S::Future, refusals: Refusals) -> Self {
-        Self { state: State::Inner { future }, refusals }
+    pub(crate) fn inner(future: S::Future, refusals: Refusals, nonce: Option<String>) -> Self {
+        Self { state: State::Inner { future }, refusals, nonce }
     }
 
     pub(crate) fn refused(refusal: Refusal, refusals: Refusals) -> Self {
-        Self { state: State::Refused { refusal: Some(refusal) }, refusals }
+        Self { state: State::Refused { refusal: Some(refusal) }, refusals, nonce: None }
     }
 
     pub(crate) fn waiting(gate: MaybeReady<Outcome>, service: S, request: Request<B>, refusals: Refusals) -> Self {
         let parked = Some(Box::new(Parked { service, request }));
-        Self { state: State::Waiting { gate, parked }, refusals }
+        Self { state: State::Waiting { gate, parked }, refusals, nonce: None }
     }
 }
 
@@ -80,13 +82,20 @@ where
         loop {
             let next = match this.state.as_mut().project() {
                 StateProj::Inner { future } => {
-                    return Poll::Ready(ready!(future.poll(context)).map(|response| pass(response, this.refusals)));
+                    return Poll::Ready(ready!(future.poll(context)).map(|response| {
+                        let mut response = pass(response, this.refusals);
+                        if let Some(nonce) = this.nonce.take() {
+                            renew(&nonce, response.headers_mut());
+                        }
+                        response
+                    }));
                 }
                 StateProj::Waiting { gate, parked } => {
                     let outcome = ready!(Pin::new(gate).poll(context));
                     let mut parked = parked.take().expect(ONCE);
                     match outcome {
                         Ok(outcome) => {
+                            *this.nonce = outcome.dpop_nonce();
                             parked.request.extensions_mut().insert(outcome);
                             State::Queued { parked: Some(parked) }
                         }

@@ -1,5 +1,6 @@
 //! What the operator says of a layer, and the services it makes.
 
+use token_core::possession::{DpopPolicy, ExternalUrl};
 use token_core::{Error, ResourceServer, adapter::Admission};
 use tower_layer::Layer;
 
@@ -36,6 +37,19 @@ impl TokenLayer {
     /// and bad are refused all the same, and a handler that asks for a token still gets one or is not called.
     pub fn allow_anonymous(mut self) -> Self {
         self.admission = self.admission.allow_anonymous();
+        self
+    }
+
+    /// Takes other schemes of credentials on these routes than the server does elsewhere: [`DpopPolicy::Required`], say. The server has to be
+    /// told of [DPoP](token_core::ResourceServerBuilder::dpop), too. A second layer around the same route does not count its proof twice.
+    pub fn dpop(mut self, policy: DpopPolicy) -> Self {
+        self.admission = self.admission.dpop(policy);
+        self
+    }
+
+    /// Where clients reach these routes, if it is not where they reach the server: for `htu` of proofs of possession (RFC 9449 section 4.2).
+    pub fn external_url(mut self, url: ExternalUrl) -> Self {
+        self.admission = self.admission.external_url(url);
         self
     }
 

@@ -33,21 +33,19 @@ fn http(error: &Error, answer: Answer) -> Response<String> {
 
 /// What goes with every refusal, whatever its body and status: the challenge, the time to come back, the error itself.
 fn attach<B>(error: &Error, response: &mut Response<B>) {
-    let mut field = |name: HeaderName, value: String| {
-        let value = HeaderValue::try_from(value).expect("challenges and seconds are printable ASCII");
-        response.headers_mut().insert(name, value);
-    };
-    let answer = error.answer();
-    if let Some(challenge) = answer.www_authenticate {
-        field(header::WWW_AUTHENTICATE, challenge);
-    }
-    if let Some(seconds) = answer.retry_after {
-        field(header::RETRY_AFTER, seconds.to_string());
-    }
-    if let Some(explanation) = answer.explanation {
-        field(HeaderName::from_static(Answer::EXPLANATION), explanation);
+    for (name, value) in error.answer().fields() {
+        let value = HeaderValue::try_from(value).expect("challenges, nonces and seconds are printable ASCII");
+        response.headers_mut().insert(HeaderName::from_static(name), value);
     }
     response.extensions_mut().insert(error.clone());
+}
+
+/// The nonce for the client's next proof, and that a script may read it (RFC 9449 section 8.2).
+pub(crate) fn renew(nonce: &str, headers: &mut HeaderMap) {
+    let value = HeaderValue::try_from(nonce).expect("nonces are base64url");
+    headers.insert(HeaderName::from_static(Answer::DPOP_NONCE), value);
+    let exposed = HeaderValue::from_static(Answer::EXPOSED);
+    headers.entry(header::ACCESS_CONTROL_EXPOSE_HEADERS).or_insert(exposed);
 }
 
 fn set_content_type(headers: &mut HeaderMap, content_type: &'static str) {

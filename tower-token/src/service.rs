@@ -3,6 +3,7 @@
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
+use token_core::adapter::ProofMark;
 use token_core::{Presented, adapter::Admission};
 use tower_service::Service;
 
@@ -37,13 +38,17 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        if self.admission.takes_proofs() {
+            mark_proof(&mut request);
+        }
         let view = View::from(&request);
         let admitted = self.admission.admit(Presented::request(&view));
         let refusals = self.admission.refusals().clone();
         match admitted.now() {
             Ok(Ok(outcome)) => {
+                let nonce = outcome.dpop_nonce();
                 request.extensions_mut().insert(outcome);
-                ResponseFuture::inner(self.inner.call(request), refusals)
+                ResponseFuture::inner(self.inner.call(request), refusals, nonce)
             }
             Ok(Err(error)) => {
                 release(&mut self.inner);
@@ -54,6 +59,13 @@ where
                 ResponseFuture::waiting(waiting, self.inner.clone(), request, refusals)
             }
         }
+    }
+}
+
+/// Keeps a mark with a request that brings a proof, unless a layer outside has done so.
+fn mark_proof<B>(request: &mut Request<B>) {
+    if request.headers().contains_key("dpop") && request.extensions().get::<ProofMark>().is_none() {
+        request.extensions_mut().insert(ProofMark::default());
     }
 }
 

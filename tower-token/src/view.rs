@@ -1,7 +1,8 @@
 //! A request of the `http` crate in, the gate's borrowed view of it out.
 
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Uri};
+use http::{Extensions, HeaderMap, Method, Request, Uri};
+use token_core::adapter::ProofMark;
 use token_core::adapter::RequestView;
 
 /// A request of the `http` crate as the gate sees it, for those who ask the gate by hand.
@@ -19,17 +20,23 @@ pub struct View<'r> {
     method: &'r Method,
     uri: &'r Uri,
     headers: &'r HeaderMap,
+    extensions: &'r Extensions,
 }
 
 impl<'r, B> From<&'r Request<B>> for View<'r> {
     fn from(request: &'r Request<B>) -> Self {
-        Self { method: request.method(), uri: request.uri(), headers: request.headers() }
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            headers: request.headers(),
+            extensions: request.extensions(),
+        }
     }
 }
 
 impl<'r> From<&'r Parts> for View<'r> {
     fn from(parts: &'r Parts) -> Self {
-        Self { method: &parts.method, uri: &parts.uri, headers: &parts.headers }
+        Self { method: &parts.method, uri: &parts.uri, headers: &parts.headers, extensions: &parts.extensions }
     }
 }
 
@@ -40,6 +47,20 @@ impl RequestView for View<'_> {
 
     fn path_and_query(&self) -> &str {
         self.uri.path_and_query().map_or("", |target| target.as_str())
+    }
+
+    #[cfg(feature = "axum")]
+    fn target(&self) -> &str {
+        let original = self.extensions.get::<axum::extract::OriginalUri>().map_or(self.uri, |original| &original.0);
+        original.path_and_query().map_or("", |target| target.as_str())
+    }
+
+    fn scheme(&self) -> Option<&str> {
+        self.uri.scheme_str()
+    }
+
+    fn proof_mark(&self) -> Option<&ProofMark> {
+        self.extensions.get()
     }
 
     fn authority(&self) -> Option<&str> {

@@ -1,10 +1,47 @@
 //! Writes the `WWW-Authenticate` field from a realm and parameters (RFC 6750 section 3, RFC 9110 section 11.6.1, RFC 9728 section 5.1).
 
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
 use crate::answer::implications::Implications;
 use crate::answer::resource::Resource;
 
+/// Which schemes of credentials are taken (RFC 6750, RFC 9449 section 7).
+///
+/// A token that is bound to a key is never taken as a bearer token, and one that is not never with the scheme `DPoP`, whatever is chosen here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DpopPolicy {
+    /// Bearer tokens alone.
+    Bearer,
+    /// Both: tokens that are bound to a key with a proof, others as bearer tokens.
+    #[default]
+    BearerOrDpop,
+    /// Tokens bound to a key, with a proof, alone.
+    Required,
+}
+
+/// Makes nonces for answers.
+pub(crate) trait FreshNonce: fmt::Debug + Send + Sync {
+    /// A nonce for the next proof; `None` where none can be made.
+    fn fresh(&self) -> Option<String>;
+}
+
+/// What challenges say of DPoP.
+#[derive(Clone, Debug)]
+pub(crate) struct DpopOffer {
+    pub(crate) policy: DpopPolicy,
+    /// The names of the algorithms, separated by blanks.
+    pub(crate) algs: String,
+    pub(crate) nonces: Option<Arc<dyn FreshNonce>>,
+}
+
 /// What a resource server says of itself in every challenge, and by which it judges what a token may do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Protection {
     /// `realm`, where the operator named one.
     pub(crate) realm: Option<String>,
@@ -14,6 +51,8 @@ pub(crate) struct Protection {
     pub(crate) resource_metadata: Option<String>,
     /// Which scopes imply which.
     pub(crate) implications: Implications,
+    /// DPoP, where it is taken anywhere.
+    pub(crate) dpop: Option<DpopOffer>,
 }
 
 /// A challenge under construction. Parameters are separated by commas, quoted and escaped.
@@ -25,7 +64,16 @@ pub(crate) struct Challenge {
 
 impl Challenge {
     pub(crate) fn bearer(protection: Option<&Protection>) -> Self {
-        let mut challenge = Self { text: String::from("Bearer"), empty: true };
+        Self::of("Bearer", protection)
+    }
+
+    /// RFC 9449 section 7.1.
+    pub(crate) fn dpop(protection: Option<&Protection>, offer: &DpopOffer) -> Self {
+        Self::of("DPoP", protection).param("algs", &offer.algs)
+    }
+
+    fn of(scheme: &str, protection: Option<&Protection>) -> Self {
+        let mut challenge = Self { text: String::from(scheme), empty: true };
         if let Some(protection) = protection {
             if let Some(realm) = &protection.realm {
                 challenge = challenge.param("realm", realm);

@@ -55,8 +55,8 @@ checks! {
     Expiry = "expiry", "the token has not expired";
     /// `nbf`, if there, has passed (RFC 7519 section 4.1.5).
     NotBefore = "not_before", "the token is valid already";
-    /// The token is not bound to a key of its sender (RFC 7800), or the proof was checked.
-    Binding = "binding", "the token needs no proof of possession";
+    /// The token is not bound to its sender (RFC 7800), or in a way that is checked here.
+    Binding = "binding", "the token is bound to nothing, or to what is checked here";
     /// The claims that its profile requires are there (RFC 9068 section 2.2).
     Profile = "profile", "the claims that the profile requires are there";
     /// Exactly one published key fits the header.
@@ -65,6 +65,8 @@ checks! {
     Signature = "signature", "the signature is the issuer's";
     /// What the operator demands of claims beyond all this, and whether the token is still active.
     Demands = "demands", "nothing else that is demanded is missing";
+    /// The sender has proved that the key or certificate in `cnf` is its own, once, for this request (RFC 9449 section 4.3, RFC 8705 section 3).
+    Proof = "proof", "the sender has proved possession of what the token is bound to";
 }
 
 impl Check {
@@ -85,6 +87,7 @@ impl Check {
             ErrorKind::Expired => Self::Expiry,
             ErrorKind::NotYetValid => Self::NotBefore,
             ErrorKind::SenderConstrained => Self::Binding,
+            ErrorKind::Unbound | ErrorKind::InvalidDpopProof | ErrorKind::DpopNonceRequired => Self::Proof,
             ErrorKind::UnknownKey | ErrorKind::Unavailable => Self::Key,
             ErrorKind::BadSignature => Self::Signature,
             _ => Self::Demands,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::answer::challenge::{Challenge, Protection};
+use crate::answer::challenge::{Challenge, DpopOffer, DpopPolicy, Protection};
 use crate::answer::check::Check;
 
 pub use kind::ErrorKind;
@@ -39,7 +39,17 @@ struct Inner {
     retry_after: Option<Duration>,
     scope: Option<Box<str>>,
     protection: Option<Arc<Protection>>,
+    presented: Presented,
     logged: AtomicBool,
+}
+
+/// How the credentials came, which says how the answer is worded.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Presented {
+    /// With the scheme `DPoP`.
+    pub(crate) as_dpop: bool,
+    /// What the route takes, where that is not what the server takes.
+    pub(crate) policy: Option<DpopPolicy>,
 }
 
 // A copy that is edited is an error of its own, which nobody has logged yet.
@@ -54,6 +64,7 @@ impl Clone for Inner {
             retry_after: self.retry_after,
             scope: self.scope.clone(),
             protection: self.protection.clone(),
+            presented: self.presented,
             logged: AtomicBool::new(false),
         }
     }
@@ -65,7 +76,19 @@ impl Error {
     pub fn new(kind: ErrorKind, detail: impl Into<Cow<'static, str>>) -> Self {
         let (detail, logged) = (detail.into(), AtomicBool::new(false));
         let (check, issuer, explanation, retry_after, scope, protection) = (None, None, None, None, None, None);
-        Self(Arc::new(Inner { kind, detail, check, issuer, explanation, retry_after, scope, protection, logged }))
+        let presented = Presented::default();
+        Self(Arc::new(Inner {
+            kind,
+            detail,
+            check,
+            issuer,
+            explanation,
+            retry_after,
+            scope,
+            protection,
+            presented,
+            logged,
+        }))
     }
 
     /// Keys or an endpoint of the issuer are out of reach; the client may ask again after `retry_after`.
@@ -123,6 +146,13 @@ impl Error {
         self
     }
 
+    /// The same error, about credentials that came like this.
+    #[must_use]
+    pub(crate) fn presented(mut self, presented: Presented) -> Self {
+        self.edit().presented = presented;
+        self
+    }
+
     fn edit(&mut self) -> &mut Inner {
         Arc::make_mut(&mut self.0)
     }
@@ -177,14 +207,39 @@ impl Error {
         if !matches!(kind.status(), 400 | 401 | 403) {
             return None;
         }
-        let mut challenge = Challenge::bearer(self.0.protection.as_deref());
-        if let Some(code) = kind.code() {
-            challenge = challenge.param("error", code).param("error_description", kind.public_text());
-        }
-        if let Some(scope) = self.scope() {
-            challenge = challenge.param("scope", scope);
-        }
-        Some(challenge.finish())
+        let protection = self.0.protection.as_deref();
+        let said = |mut challenge: Challenge| {
+            if let Some(code) = kind.code() {
+                challenge = challenge.param("error", code).param("error_description", kind.public_text());
+            }
+            if let Some(scope) = self.scope() {
+                challenge = challenge.param("scope", scope);
+            }
+            challenge.finish()
+        };
+        let Some((offer, policy)) = self.dpop() else { return Some(said(Challenge::bearer(protection))) };
+        // The scheme that was used comes first, with what went wrong: clients of DPoP look for theirs at the beginning, and clients
+        // that have sent nothing yet for `Bearer` with the metadata.
+        let dpop = Challenge::dpop(protection, offer);
+        Some(match (policy, self.0.presented.as_dpop) {
+            (DpopPolicy::Required, _) => said(dpop),
+            (_, true) => format!("{}, {}", said(dpop), Challenge::bearer(protection).finish()),
+            (_, false) => format!("{}, {}", said(Challenge::bearer(protection)), dpop.finish()),
+        })
+    }
+
+    /// What is said of DPoP, where it is taken at all.
+    fn dpop(&self) -> Option<(&DpopOffer, DpopPolicy)> {
+        let offer = self.0.protection.as_ref()?.dpop.as_ref()?;
+        let policy = self.0.presented.policy.unwrap_or(offer.policy);
+        (policy != DpopPolicy::Bearer).then_some((offer, policy))
+    }
+
+    /// A fresh nonce for whoever shows proofs.
+    fn dpop_nonce(&self) -> Option<String> {
+        let (offer, policy) = self.dpop()?;
+        let shows_proofs = self.0.presented.as_dpop || policy == DpopPolicy::Required;
+        offer.nonces.as_ref().filter(|_| shows_proofs && self.kind().status() == 401)?.fresh()
     }
 
     /// What the client gets, in the words every adapter can convert.
@@ -196,6 +251,8 @@ impl Error {
             www_authenticate: self.challenge(),
             retry_after: self.retry_after().map(|after| after.as_secs().max(1)),
             explanation: self.0.explanation.as_deref().map(Into::into),
+            dpop_nonce: self.dpop_nonce(),
+            exposed: self.dpop().map(|_| Answer::EXPOSED),
             content_type: Answer::CONTENT_TYPE,
             body: problem(kind),
         }
@@ -231,6 +288,10 @@ pub struct Answer {
     /// Value of [`Answer::EXPLANATION`], where the operator switched it on
     /// ([`ResourceServerBuilder::explain_in_responses`](crate::ResourceServerBuilder::explain_in_responses)).
     pub explanation: Option<String>,
+    /// Value of `DPoP-Nonce`: for the client's next proof (RFC 9449 section 9).
+    pub dpop_nonce: Option<String>,
+    /// Value of `Access-Control-Expose-Headers`, where clients need to read what browsers hide: challenge and nonce of DPoP.
+    pub exposed: Option<&'static str>,
     /// The media type of [`Answer::body`].
     pub content_type: &'static str,
     /// The body: a problem document (RFC 9457), unless the operator has another one written.
@@ -242,6 +303,23 @@ impl Answer {
     pub const CONTENT_TYPE: &'static str = "application/problem+json";
     /// The header field, in lower case, that carries [`Answer::explanation`].
     pub const EXPLANATION: &'static str = "token-explanation";
+    /// The header field, in lower case, that carries [`Answer::dpop_nonce`].
+    pub const DPOP_NONCE: &'static str = "dpop-nonce";
+    /// The header fields that a script has to see for DPoP: what a CORS layer has to expose.
+    pub const EXPOSED: &'static str = "www-authenticate, dpop-nonce";
+
+    /// The header fields of the answer but for its media type, each by its name in lower case.
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, String)> {
+        [
+            ("www-authenticate", self.www_authenticate.clone()),
+            ("retry-after", self.retry_after.map(|seconds| seconds.to_string())),
+            (Self::EXPLANATION, self.explanation.clone()),
+            (Self::DPOP_NONCE, self.dpop_nonce.clone()),
+            ("access-control-expose-headers", self.exposed.map(str::to_owned)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+    }
 }
 
 fn problem(kind: ErrorKind) -> String {
@@ -285,6 +363,8 @@ mod tests {
                 ErrorKind::InsufficientScope => (403, Some("insufficient_scope")),
                 ErrorKind::Unavailable => (503, None),
                 ErrorKind::Misconfigured => (500, None),
+                ErrorKind::InvalidDpopProof => (401, Some("invalid_dpop_proof")),
+                ErrorKind::DpopNonceRequired => (401, Some("use_dpop_nonce")),
                 _ => (401, Some("invalid_token")),
             };
             assert_eq!(*row, expected, "{kind}");

@@ -124,6 +124,8 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("token.opaque.not_bearer", "an endpoint says that a token is no bearer token"),
     ("token.opaque.store_failed", "a store of answers did not answer"),
     ("token.deny_list.unreachable", "the deny-list is out of reach"),
+    ("token.replays.unreachable", "the memory of proofs of possession is out of reach"),
+    ("token.replays.full", "there is no room to remember one more proof of possession; field error"),
     ("token.http.no_roots", "the system has no certificate authorities"),
     ("token.resolver.failed", "an issuer or tenant could not be looked up; field error"),
     ("token.resolver.timeout", "an issuer or tenant was not looked up in time"),

@@ -7,7 +7,7 @@ use crate::base::time::Timestamp;
 /// The last second of the year 9999: what lies beyond is a mistake or an attack, not a date.
 pub(super) const LATEST: u64 = 253_402_300_799;
 
-pub(super) struct NumericDate;
+pub(crate) struct NumericDate;
 
 impl Visitor<'_> for NumericDate {
     type Value = Timestamp;

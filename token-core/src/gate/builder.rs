@@ -10,6 +10,7 @@ use crate::base::limits::FetchLimits;
 use crate::base::sync::ArcSwap;
 use crate::base::time::{Clock, SystemClock};
 use crate::gate::explain::Explain;
+use crate::gate::possession::{Dpop, Possession};
 use crate::gate::resolving::Resolving;
 use crate::gate::server::{Inner, ResourceServer};
 use crate::gate::tenants::Tenants;
@@ -45,6 +46,8 @@ pub struct ResourceServerBuilder {
     max_token: usize,
     cache: TokenCacheSettings,
     explain: Explain,
+    dpop: Option<Dpop>,
+    inherited: Option<Arc<Possession>>,
     deny_list: Option<Arc<dyn DenyList>>,
     when_unreachable: WhenUnreachable,
     limits: FetchLimits,
@@ -69,6 +72,8 @@ impl ResourceServerBuilder {
             max_token: MAX_TOKEN,
             cache: TokenCacheSettings::default(),
             explain: Explain::Off,
+            dpop: None,
+            inherited: None,
             deny_list: None,
             when_unreachable: WhenUnreachable::default(),
             limits: FetchLimits::process(),
@@ -178,6 +183,27 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Takes tokens that are bound to a key of their sender, with a proof of possession on each request (RFC 9449). Without this they are
+    /// refused.
+    ///
+    /// ```
+    /// use token_core::possession::Dpop;
+    ///
+    /// # fn main() -> Result<(), token_core::ConfigError> {
+    /// let api = token_core::ResourceServer::builder("https://api.example.com").dpop(Dpop::at("https://api.example.com")?);
+    /// # Ok(()) }
+    /// ```
+    pub fn dpop(mut self, dpop: Dpop) -> Self {
+        self.dpop = Some(dpop);
+        self
+    }
+
+    /// What must outlive a change of the policy: proofs that came, nonces that are out.
+    pub(crate) fn inheriting(mut self, from: Option<Arc<Possession>>) -> Self {
+        self.inherited = from;
+        self
+    }
+
     /// Asks this list on every request, warm ones included, whether the token was denied before its time. Without one a JWT is good
     /// until its `exp`.
     pub fn deny_list(mut self, list: impl DenyList) -> Self {
@@ -282,6 +308,11 @@ impl ResourceServerBuilder {
             }
             None => {}
         }
+        let possession = match &self.dpop {
+            Some(dpop) => Some(Arc::new(Possession::new(dpop, &self.clock, self.inherited.as_deref())?)),
+            None => None,
+        };
+        protection.dpop = possession.as_ref().map(|possession| possession.offer());
         let protection = Arc::new(protection);
         let compiler = Compiler {
             audience: self.audience,
@@ -290,6 +321,7 @@ impl ResourceServerBuilder {
             protection: Arc::clone(&protection),
             clients: Clients::default(),
             limits: self.limits,
+            proofs: possession.is_some(),
         };
         let mut registry = Registry::default();
         for issuer in self.issuers {
@@ -311,6 +343,7 @@ impl ResourceServerBuilder {
             metadata_key: self.metadata_key,
             explain: self.explain,
             follows: None,
+            possession,
             deny_list: self.deny_list,
             when_unreachable: self.when_unreachable,
         }))

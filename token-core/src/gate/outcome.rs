@@ -3,10 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::answer::challenge::DpopPolicy;
 use crate::answer::error::Answer;
 use crate::answer::error::{Error, ErrorKind};
 use crate::answer::maybe_ready::MaybeReady;
 use crate::gate::server::ResourceServer;
+use crate::request::address::ExternalUrl;
 use crate::request::presented::Presented;
 use crate::token::kind::TokenKind;
 use crate::verify::verified::Verified;
@@ -31,6 +33,15 @@ impl Outcome {
             token if token.kind() == TokenKind::Id => Err(token.wrong_kind(TokenKind::Access)),
             token => Ok(token),
         }
+    }
+
+    /// Value of the header field `DPoP-Nonce` for the response: the nonce for the next proof, where the server asks for nonces and the
+    /// request came with a proof (RFC 9449 section 8.2). [`Answer::EXPOSED`] has to be exposed to scripts with it.
+    #[must_use]
+    pub fn dpop_nonce(&self) -> Option<String> {
+        let Self::Verified(verified) = self else { return None };
+        verified.binding()?.key()?;
+        verified.shared_facts().issuer.protection.dpop.as_ref()?.nonces.as_ref()?.fresh()
     }
 
     /// The verified ID token.
@@ -62,19 +73,44 @@ pub struct Admission {
     server: ResourceServer,
     anonymous: bool,
     refusals: Refusals,
+    proofs: bool,
+    dpop: Option<DpopPolicy>,
+    external_url: Option<Arc<ExternalUrl>>,
 }
 
 impl Admission {
     /// Every request must carry a token that `server` accepts.
     #[must_use]
     pub fn new(server: ResourceServer) -> Self {
-        Self { server, anonymous: false, refusals: Refusals::default() }
+        // One that follows a file may take them with the next change.
+        let proofs = server.0.possession.is_some() || server.0.follows.is_some();
+        Self { server, anonymous: false, refusals: Refusals::default(), proofs, dpop: None, external_url: None }
     }
 
     /// Lets requests without credentials pass as [`Outcome::Anonymous`]. Credentials that are there and bad are refused all the same.
     #[must_use]
     pub fn allow_anonymous(mut self) -> Self {
         self.anonymous = true;
+        self
+    }
+
+    /// Whether requests with a `DPoP` field need a [`ProofMark`](crate::adapter::ProofMark) kept with them.
+    #[must_use]
+    pub fn takes_proofs(&self) -> bool {
+        self.proofs
+    }
+
+    /// Takes other schemes of credentials here than the server does elsewhere.
+    #[must_use]
+    pub fn dpop(mut self, policy: DpopPolicy) -> Self {
+        self.dpop = Some(policy);
+        self
+    }
+
+    /// Where clients reach these routes, if that is not where they reach the server: for `htu` of proofs (RFC 9449 section 4.2).
+    #[must_use]
+    pub fn external_url(mut self, url: ExternalUrl) -> Self {
+        self.external_url = Some(Arc::new(url));
         self
     }
 
@@ -96,7 +132,7 @@ impl Admission {
     /// # Errors
     /// As [`ResourceServer::authenticate`].
     pub fn admit(&self, presented: Presented<'_>) -> MaybeReady<Outcome> {
-        match self.server.authenticate(presented).now() {
+        match self.server.authenticate(self.here(presented)).now() {
             Ok(Ok(verified)) => MaybeReady::ready(Ok(Outcome::Verified(verified))),
             Ok(Err(error)) if self.anonymous && error.kind() == ErrorKind::MissingToken => {
                 MaybeReady::ready(Ok(Outcome::Anonymous(self.server.clone())))
@@ -105,6 +141,14 @@ impl Admission {
             // Where there is something to wait for there were credentials, so this is nobody anonymous.
             Err(waiting) => MaybeReady::waiting(async { waiting.await.map(Outcome::Verified) }),
         }
+    }
+
+    /// With what is said of this route.
+    #[inline]
+    fn here<'a>(&'a self, mut presented: Presented<'a>) -> Presented<'a> {
+        presented.1.policy = self.dpop.or(presented.1.policy);
+        presented.1.external_url = self.external_url.as_deref().or(presented.1.external_url);
+        presented
     }
 
     /// How refusals are written.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::base::file;
 use crate::base::sync::ArcSwap;
+use crate::gate::possession::Possession;
 use crate::gate::server::Inner;
 use crate::jose::signature::sha256;
 use crate::policy::{Change, Policy, PolicyError};
@@ -68,7 +69,7 @@ impl Reload {
         let path = path.as_ref().to_owned();
         let policy = Policy::from_file(&path)?;
         let named = named_files(&policy);
-        let server = ResourceServer::followed(build(&policy, &finish)?);
+        let server = ResourceServer::followed(build(&policy, &finish, None)?);
         Ok(Self { path, server, finish: Box::new(finish), seen: Mutex::new(Seen { policy, named, error: None }) })
     }
 
@@ -90,7 +91,7 @@ impl Reload {
         let fresh = Policy::from_file(&self.path).and_then(|policy| {
             let named = named_files(&policy);
             let is_known = policy == self.policy() && named == self.seen().named;
-            if is_known { Ok(None) } else { Ok(Some((build(&policy, &*self.finish)?, policy, named))) }
+            if is_known { Ok(None) } else { Ok(Some((build(&policy, &*self.finish, self.former())?, policy, named))) }
         });
         match fresh {
             Ok(None) => {
@@ -115,6 +116,10 @@ impl Reload {
                 Reloaded::Kept(error)
             }
         }
+    }
+
+    fn former(&self) -> Option<Arc<Possession>> {
+        self.server.current().0.possession.clone()
     }
 
     /// Held for a look, never across an await.
@@ -159,6 +164,7 @@ impl ResourceServer {
             resolving: None,
             tenants: None,
             tenant: None,
+            possession: None,
             deny_list: None,
             when_unreachable: inner.when_unreachable,
             max_token: 0,
@@ -221,8 +227,9 @@ impl Drop for Following {
     }
 }
 
-fn build(policy: &Policy, finish: &Finish) -> Result<ResourceServer, PolicyError> {
-    let built: Result<_, ConfigError> = finish(policy.builder()?).build();
+/// `former` holds what must outlive the change.
+fn build(policy: &Policy, finish: &Finish, former: Option<Arc<Possession>>) -> Result<ResourceServer, PolicyError> {
+    let built: Result<_, ConfigError> = finish(policy.builder()?).inheriting(former).build();
     Ok(built?)
 }
 

@@ -1,6 +1,7 @@
 //! The gate: credentials of a request go in once, a `Verified` or an `Error` comes out once.
 
 mod asking;
+mod possession;
 mod revocation;
 mod trusting;
 
@@ -18,6 +19,7 @@ use crate::base::telemetry;
 use crate::base::time::{Clock, Timestamp};
 use crate::gate::builder::ResourceServerBuilder;
 use crate::gate::explain::Explain;
+use crate::gate::possession::Possession;
 use crate::gate::resolving::Resolving;
 use crate::gate::tenants::Tenants;
 use crate::gate::token_cache::{Key, TokenCache};
@@ -42,7 +44,8 @@ use crate::verify::verified::{Facts, Verified};
 ///
 /// # What is checked
 /// Size, encoding and JSON; duplicate members; `crit`; the issuer against a closed registry; type, algorithm, audience, `exp`, `nbf`;
-/// `cnf` (refused, since no proof is checked); the signature with a key bound to its own algorithm.
+/// the signature with a key bound to its own algorithm; `cnf`: a token that is bound to its sender is refused, unless
+/// [DPoP](ResourceServerBuilder::dpop) is configured and the request brings the proof.
 ///
 /// # What is not checked
 /// Whether a JWT was revoked before its `exp`, unless a [deny-list](ResourceServerBuilder::deny_list) or
@@ -81,6 +84,8 @@ pub(crate) struct Inner {
     pub(crate) tenants: Option<Tenants>,
     /// The tenant whose server this is.
     pub(crate) tenant: Option<Arc<str>>,
+    /// How proofs of possession are checked, where they are.
+    pub(crate) possession: Option<Arc<Possession>>,
     pub(crate) deny_list: Option<Arc<dyn DenyList>>,
     pub(crate) when_unreachable: WhenUnreachable,
 }
@@ -134,10 +139,19 @@ impl ResourceServer {
 
     /// The road of every token: from the credentials to the verdict.
     pub(crate) fn judge(&self, presented: Presented<'_>) -> MaybeReady<Verified> {
+        if self.0.possession.is_some() || presented.1.policy.is_some() {
+            return self.judge_with_proof(presented);
+        }
         let candidate = match bearer::find(presented, self.0.sources.as_deref()) {
             Ok(candidate) => candidate,
             Err(error) => return MaybeReady::ready(Err(self.refusal(error))),
         };
+        self.judge_token(presented, candidate)
+    }
+
+    /// The road of the token alone. Whether it is bound to its sender, and who has sent it, is not looked at here.
+    #[inline]
+    fn judge_token(&self, presented: Presented<'_>, candidate: Candidate<'_>) -> MaybeReady<Verified> {
         match &self.0.tenants {
             Some(tenants) => self.judge_for_tenant(tenants, presented, candidate),
             None => self.judge_candidate(candidate),

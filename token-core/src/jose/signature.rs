@@ -15,4 +15,4 @@ use aws_lc as backend;
 #[cfg(all(feature = "rust-crypto", not(feature = "aws-lc-rs")))]
 use rust_crypto as backend;
 
-pub(crate) use backend::{Signer, Verifier, digest_of, generate_pkcs8, sha256};
+pub(crate) use backend::{Signer, Verifier, digest_of, generate_pkcs8, random, sha256};

@@ -86,7 +86,7 @@ impl PartialEq for Thumbprint {
 }
 
 /// Whether two digests are the same, in a time that does not tell where they differ.
-fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {
+pub(crate) fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {
     black_box(one.iter().zip(other).fold(0, |difference, (a, b)| difference | (a ^ b))) == 0
 }
 
@@ -119,7 +119,7 @@ impl std::str::FromStr for Thumbprint {
 }
 
 /// The 32 bytes behind 43 characters of base64url.
-fn digest_of_text(text: &str) -> Option<[u8; 32]> {
+pub(crate) fn digest_of_text(text: &str) -> Option<[u8; 32]> {
     if text.len() != 43 {
         return None;
     }

@@ -185,7 +185,7 @@ impl ResourceServer {
     }
 
     fn token_of(&self, presented: Presented<'_>) -> Option<Box<str>> {
-        bearer::find(presented, self.0.sources.as_deref()).and_then(bearer::Candidate::token).ok().map(Into::into)
+        bearer::find_any(presented, self.0.sources.as_deref()).and_then(|(_, token)| token.token()).ok().map(Into::into)
     }
 
     fn tenant_of(&self, presented: Presented<'_>) -> Option<Box<str>> {

@@ -2,8 +2,8 @@
 
 use crate::answer::check::Check;
 use crate::answer::error::{Error, ErrorKind};
-use crate::request::grammar::{credentials, is_b64token, is_padded_b64token, no_token};
-use crate::request::presented::{Presented, Source};
+use crate::request::grammar::{credentials, dpop_credentials, is_b64token, is_padded_b64token, no_token};
+use crate::request::presented::{Presented, RequestView, Source};
 use crate::request::source::{self, TokenLocation};
 
 /// What stands in a token's place.
@@ -72,6 +72,50 @@ impl<'a> Candidate<'a> {
 /// fields, or nothing after the scheme.
 pub(crate) fn find<'a>(presented: Presented<'a>, sources: Option<&[TokenLocation]>) -> Result<Candidate<'a>, Error> {
     candidate(presented, sources).map_err(|error| error.at(Check::Credentials))
+}
+
+/// The scheme that credentials came with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Bearer,
+    Dpop,
+}
+
+/// The same where the scheme `DPoP` is taken, too.
+///
+/// # Errors
+/// As [`find`].
+pub(crate) fn find_any<'a>(
+    presented: Presented<'a>,
+    sources: Option<&[TokenLocation]>,
+) -> Result<(Scheme, Candidate<'a>), Error> {
+    let has_field = sources.is_none_or(|sources| sources.contains(&TokenLocation::authorization()));
+    let bound = match presented.0 {
+        Source::Request(request) if has_field => dpop_token(request),
+        _ => None,
+    };
+    match (bound, sources) {
+        (None, _) => Ok((Scheme::Bearer, find(presented, sources)?)),
+        (Some(token), None) => Ok((Scheme::Dpop, Candidate::Field(token))),
+        (Some(token), Some(_)) => match find(presented, sources) {
+            Err(error) if error.kind() == ErrorKind::MissingToken => Ok((Scheme::Dpop, Candidate::Field(token))),
+            Err(error) => Err(error),
+            Ok(_) => {
+                let why = "expected one token, the request has one with the scheme DPoP and another one elsewhere";
+                Err(Error::new(ErrorKind::InvalidRequest, why).at(Check::Credentials))
+            }
+        },
+    }
+}
+
+/// The token of the one `Authorization` field, if that is of the scheme `DPoP`.
+fn dpop_token(request: &dyn RequestView) -> Option<&[u8]> {
+    let (mut fields, mut found) = (0_usize, None);
+    request.header("authorization", &mut |value| {
+        fields += 1;
+        found = dpop_credentials(value);
+    });
+    found.filter(|_| fields == 1)
 }
 
 fn candidate<'a>(presented: Presented<'a>, sources: Option<&[TokenLocation]>) -> Result<Candidate<'a>, Error> {

@@ -23,6 +23,17 @@ pub(crate) fn credentials(field: &[u8]) -> Result<&[u8], Error> {
     }
 }
 
+/// What stands behind the scheme `DPoP`, if it is that (RFC 9449 section 7.1); empty where nothing does.
+pub(crate) fn dpop_credentials(field: &[u8]) -> Option<&[u8]> {
+    const SCHEME: &[u8] = b"dpop";
+    let rest = field
+        .get(..SCHEME.len())
+        .filter(|scheme| scheme.eq_ignore_ascii_case(SCHEME))
+        .map(|_| &field[SCHEME.len()..])?;
+    let start = rest.iter().position(|byte| *byte != b' ').unwrap_or(rest.len());
+    (start > 0 || rest.is_empty()).then(|| &rest[start..])
+}
+
 /// `b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
 pub(crate) fn b64token(bytes: &[u8]) -> Result<&str, Error> {
     std::str::from_utf8(bytes).ok().filter(|_| is_b64token(bytes)).ok_or_else(no_token)

@@ -1,6 +1,11 @@
 //! A request as the gate sees it: borrowed bytes and text, so that frameworks with different HTTP types look the same.
 
 use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+
+use crate::answer::challenge::DpopPolicy;
+use crate::request::address::ExternalUrl;
 
 /// A borrowed view of one request, implemented by each adapter over its framework's own types.
 ///
@@ -11,6 +16,11 @@ pub trait RequestView {
 
     /// Path and query of the request target, as sent: `/users?page=2`.
     fn path_and_query(&self) -> &str;
+
+    /// The same before a router took the path of a mount point away: what the client has sent.
+    fn target(&self) -> &str {
+        self.path_and_query()
+    }
 
     /// Calls `each` with every value of the header field `name` (lower case), in the order received.
     fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8]));
@@ -38,15 +48,53 @@ pub trait RequestView {
         .filter(|host| !host.contains('@'))
     }
 
+    /// `http` or `https`, where the connection or the request target says it. Never what a header field says.
+    fn scheme(&self) -> Option<&str> {
+        None
+    }
+
+    /// The address of the other end of the connection: the client's, or that of the proxy in front.
+    fn peer(&self) -> Option<IpAddr> {
+        None
+    }
+
+    /// Where it is noted that the proof of this very request has been accepted, so that a second layer around the same route does not take
+    /// it for a replay. An adapter keeps one with each request that has a `DPoP` field.
+    fn proof_mark(&self) -> Option<&ProofMark> {
+        None
+    }
+
     /// The client's certificate in DER, when the TLS layer under the framework hands one up.
     fn client_certificate(&self) -> Option<&[u8]> {
         None
     }
 }
 
+/// Which proof was accepted with a request. A clone is the same mark.
+#[derive(Clone, Debug, Default)]
+pub struct ProofMark(Arc<OnceLock<[u8; 32]>>);
+
+impl ProofMark {
+    pub(crate) fn is(&self, proof: &[u8; 32]) -> bool {
+        self.0.get() == Some(proof)
+    }
+
+    pub(crate) fn set(&self, proof: [u8; 32]) {
+        // A request has one proof: whoever was first has noted the same.
+        let _ = self.0.set(proof);
+    }
+}
+
 /// What was presented to the gate: a request to look through, or a bare token from somewhere else.
 #[derive(Clone, Copy)]
-pub struct Presented<'a>(pub(crate) Source<'a>);
+pub struct Presented<'a>(pub(crate) Source<'a>, pub(crate) Route<'a>);
+
+/// What the route says that the server does not.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Route<'a> {
+    pub(crate) policy: Option<DpopPolicy>,
+    pub(crate) external_url: Option<&'a ExternalUrl>,
+}
 
 #[derive(Clone, Copy)]
 pub(crate) enum Source<'a> {
@@ -58,7 +106,22 @@ impl<'a> Presented<'a> {
     /// A request; the gate finds the credentials in it by the resource server's rules.
     #[must_use]
     pub fn request(view: &'a dyn RequestView) -> Self {
-        Self(Source::Request(view))
+        Self(Source::Request(view), Route::default())
+    }
+
+    /// The same where this route takes other schemes of credentials than the server, which has to be told of
+    /// [DPoP](crate::ResourceServerBuilder::dpop) for that.
+    #[must_use]
+    pub fn dpop(mut self, policy: DpopPolicy) -> Self {
+        self.1.policy = Some(policy);
+        self
+    }
+
+    /// The same where this route lies elsewhere for clients than the server: under a mount point with a proxy of its own, say.
+    #[must_use]
+    pub fn external_url(mut self, url: &'a ExternalUrl) -> Self {
+        self.1.external_url = Some(url);
+        self
     }
 
     /// A bearer token that was taken from somewhere else: a message queue, a command line, a test.
@@ -70,7 +133,7 @@ impl<'a> Presented<'a> {
     /// ```
     #[must_use]
     pub fn token(token: &'a str) -> Self {
-        Self(Source::Token(token))
+        Self(Source::Token(token), Route::default())
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::StoreError;
 use crate::base::http::BoxFuture;
@@ -17,6 +19,13 @@ pub trait ReplayMemory: fmt::Debug + Send + Sync + 'static {
     ///
     /// What is still good must never be forgotten to make room: without room the answer is [`StoreError::Full`], and the token refused.
     fn first_time(&self, token: [u8; 32], until: Timestamp, now: Timestamp) -> FirstTime;
+
+    /// The same for a proof of possession (RFC 9449 section 11.1). `sender` is the thumbprint of its key, by which a memory can bound how
+    /// much room one sender takes: [`StoreError::Full`], and only this sender is refused. `proof` is a digest of key and `jti`.
+    fn first_proof(&self, sender: [u8; 32], proof: [u8; 32], until: Timestamp, now: Timestamp) -> FirstTime {
+        let _ = sender;
+        self.first_time(proof, until, now)
+    }
 }
 
 /// What a [`ReplayMemory`] says: `true` the first time, `false` ever after.
@@ -39,6 +48,10 @@ impl fmt::Debug for FirstTime {
 
 /// How many tokens a memory has room for unless it is told otherwise.
 const ROOM: usize = 10_000;
+/// A sender has its entries in one of so many parts, each with a lock of its own.
+const SHARDS: usize = 64;
+/// How often a part is looked through for what has ended.
+const SWEEP: Duration = Duration::from_secs(10);
 
 /// The memory of one process. A clone is the same memory; other processes know nothing of it.
 ///
@@ -53,8 +66,22 @@ const ROOM: usize = 10_000;
 /// ```
 #[derive(Clone)]
 pub struct MemoryReplays {
-    until: Arc<Mutex<HashMap<[u8; 32], Timestamp>>>,
+    parts: Arc<Parts>,
     capacity: usize,
+    per_sender: usize,
+}
+
+struct Parts {
+    shards: [Mutex<Shard>; SHARDS],
+    held: AtomicUsize,
+    /// When all of it was last looked through because it was full, in milliseconds.
+    cleared: AtomicI64,
+}
+
+#[derive(Default)]
+struct Shard {
+    senders: HashMap<[u8; 32], HashMap<[u8; 32], Timestamp>>,
+    swept: Timestamp,
 }
 
 impl Default for MemoryReplays {
@@ -70,31 +97,95 @@ impl MemoryReplays {
         Self::default()
     }
 
-    /// An empty memory with room for this many tokens.
+    /// An empty memory with room for this many tokens. One takes about a hundred bytes.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { until: Arc::default(), capacity }
+        let parts = Parts {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            held: AtomicUsize::new(0),
+            cleared: AtomicI64::new(i64::MIN),
+        };
+        Self { parts: Arc::new(parts), capacity, per_sender: usize::MAX }
     }
 
-    fn first(&self, token: [u8; 32], until: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
-        let mut seen = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The same memory with room for this many proofs of one key, so that nobody fills it alone. Default: no bound but that of all.
+    #[must_use]
+    pub fn per_sender(mut self, proofs: usize) -> Self {
+        self.per_sender = proofs;
+        self
+    }
+
+    /// The same memory under other bounds.
+    pub(crate) fn resized(&self, capacity: usize, per_sender: usize) -> Self {
+        Self { parts: Arc::clone(&self.parts), capacity, per_sender }
+    }
+
+    fn first(
+        &self,
+        sender: Option<[u8; 32]>,
+        token: [u8; 32],
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (place, most) = sender.map_or((token, usize::MAX), |sender| (sender, self.per_sender));
+        if self.parts.held.load(Ordering::Relaxed) >= self.capacity {
+            self.clear(now);
+        }
+        let mut shard = self.shard(place);
+        if now.since(shard.swept) >= SWEEP || now < shard.swept {
+            self.sweep(&mut shard, now);
+        }
+        let seen = shard.senders.entry(sender.unwrap_or_default()).or_default();
         if seen.get(&token).is_some_and(|until| now < *until) {
             return Ok(false);
         }
-        if seen.len() >= self.capacity {
-            seen.retain(|_, until| now < *until);
+        if seen.len() >= most {
+            return Err(StoreError::Full { capacity: most });
         }
-        if seen.len() >= self.capacity {
+        // One of the same name that has ended makes way for itself.
+        if !seen.contains_key(&token) && self.parts.held.fetch_add(1, Ordering::Relaxed) >= self.capacity {
+            self.parts.held.fetch_sub(1, Ordering::Relaxed);
             return Err(StoreError::Full { capacity: self.capacity });
         }
         seen.insert(token, until);
         Ok(true)
     }
+
+    fn shard(&self, place: [u8; 32]) -> MutexGuard<'_, Shard> {
+        self.parts.shards[usize::from(place[0]) % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks through all of it, at most once a second: when it is full of what is still good, that is soon known.
+    fn clear(&self, now: Timestamp) {
+        let last = self.parts.cleared.load(Ordering::Relaxed);
+        let millis = now.as_millis();
+        let is_due = last == i64::MIN || millis.abs_diff(last) >= 1000;
+        if is_due && self.parts.cleared.compare_exchange(last, millis, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            for shard in &self.parts.shards {
+                self.sweep(&mut shard.lock().unwrap_or_else(PoisonError::into_inner), now);
+            }
+        }
+    }
+
+    fn sweep(&self, shard: &mut Shard, now: Timestamp) {
+        let count = |shard: &Shard| shard.senders.values().map(HashMap::len).sum::<usize>();
+        let before = count(shard);
+        shard.senders.retain(|_, seen| {
+            seen.retain(|_, until| now < *until);
+            !seen.is_empty()
+        });
+        shard.swept = now;
+        self.parts.held.fetch_sub(before - count(shard), Ordering::Relaxed);
+    }
 }
 
 impl ReplayMemory for MemoryReplays {
     fn first_time(&self, token: [u8; 32], until: Timestamp, now: Timestamp) -> FirstTime {
-        FirstTime::Known(self.first(token, until, now))
+        FirstTime::Known(self.first(None, token, until, now))
+    }
+
+    fn first_proof(&self, sender: [u8; 32], proof: [u8; 32], until: Timestamp, now: Timestamp) -> FirstTime {
+        FirstTime::Known(self.first(Some(sender), proof, until, now))
     }
 }
 
@@ -113,10 +204,43 @@ mod tests {
         let memory = MemoryReplays::with_capacity(3);
         let (now, later) = (Timestamp::from_secs(1000), Timestamp::from_secs(1060));
         for n in 0..3 {
-            assert_eq!(memory.first([n; 32], later, now), Ok(true));
+            assert_eq!(memory.first(None, [n; 32], later, now), Ok(true));
         }
-        assert_eq!(memory.first([9; 32], later, now), Err(StoreError::Full { capacity: 3 }));
-        assert_eq!(memory.clone().first([0; 32], later, now), Ok(false), "a clone is the same memory");
-        assert_eq!(memory.first([9; 32], later, later), Ok(true), "those that ended make room");
+        assert_eq!(memory.first(None, [9; 32], later, now), Err(StoreError::Full { capacity: 3 }));
+        assert_eq!(memory.clone().first(None, [0; 32], later, now), Ok(false), "a clone is the same memory");
+        assert_eq!(memory.first(None, [9; 32], later, later), Ok(true), "those that ended make room");
+    }
+
+    #[test]
+    fn one_sender_fills_its_own_room_and_no_more() {
+        let memory = MemoryReplays::with_capacity(5).per_sender(2);
+        let (now, later) = (Timestamp::from_secs(1000), Timestamp::from_secs(1060));
+        let first = |sender: u8, proof: u8, now| memory.first(Some([sender; 32]), [proof; 32], later, now);
+        assert_eq!((first(1, 1, now), first(1, 1, now), first(1, 2, now)), (Ok(true), Ok(false), Ok(true)));
+        assert_eq!(first(1, 3, now), Err(StoreError::Full { capacity: 2 }));
+        assert_eq!(first(1, 2, now), Ok(false), "what is known is known all the same");
+        assert_eq!((first(2, 1, now), first(2, 2, now), first(3, 1, now)), (Ok(true), Ok(true), Ok(true)));
+        assert_eq!(first(3, 2, now), Err(StoreError::Full { capacity: 5 }));
+        assert_eq!((first(1, 3, later), first(3, 2, later)), (Ok(true), Ok(true)), "those that ended make room");
+        assert_eq!(memory.parts.held.load(Ordering::Relaxed), 2, "and are not kept");
+    }
+
+    #[test]
+    fn of_many_who_come_at_once_with_one_proof_exactly_one_is_the_first() {
+        let memory = MemoryReplays::with_capacity(10_000).per_sender(1000);
+        let (now, later) = (Timestamp::from_secs(1000), Timestamp::from_secs(1060));
+        let firsts: usize = std::thread::scope(|scope| {
+            let count = || {
+                (0..500_u16)
+                    .filter(|n| {
+                        let proof = [n.to_be_bytes()[1]; 32];
+                        memory.first(Some([7; 32]), proof, later, now) == Ok(true)
+                    })
+                    .count()
+            };
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(count)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(firsts, 256);
     }
 }

@@ -48,6 +48,8 @@ pub(crate) struct Compiler {
     pub(crate) protection: Arc<Protection>,
     pub(crate) clients: Clients,
     pub(crate) limits: FetchLimits,
+    /// Whether proofs of possession are checked.
+    pub(crate) proofs: bool,
 }
 
 impl Compiler {
@@ -60,6 +62,7 @@ impl Compiler {
             clock,
             protection,
             clients: Clients::default(),
+            proofs: false,
             limits: FetchLimits::process(),
         }
     }
@@ -109,6 +112,7 @@ impl Compiler {
             algorithms,
             leeway: issuer.leeway,
             strict: issuer.strict,
+            proofs: self.proofs,
             expiry_required: issuer.expiry_required,
             mapping: Mapping::new(&issuer.mapping),
             rules: issuer.rules.into_boxed_slice(),

@@ -17,6 +17,7 @@ use crate::keys::Keys;
 use crate::opaque::Opaque;
 use crate::token::actor::Delegation;
 use crate::token::audience::Audience;
+use crate::token::binding::Binding;
 use crate::token::kind::{self, TokenKind};
 use crate::token::mapping::Mapping;
 use crate::token::naming::{Naming, TENANT};
@@ -32,6 +33,8 @@ pub(crate) struct TrustedIssuer {
     pub(crate) leeway: Duration,
     /// RFC 9068: only `at+jwt`, and the claims that section 2.2 requires.
     pub(crate) strict: bool,
+    /// Whether tokens that are bound to their sender are taken: proofs are checked with each request that brings one.
+    pub(crate) proofs: bool,
     pub(crate) expiry_required: bool,
     pub(crate) mapping: Mapping,
     pub(crate) rules: Box<[ClaimRule]>,
@@ -89,6 +92,7 @@ pub(crate) struct Extra {
     pub(crate) scopes: Box<[Box<str>]>,
     pub(crate) roles: Box<[Box<str>]>,
     pub(crate) delegation: Delegation,
+    pub(crate) binding: Option<Binding>,
 }
 
 impl TrustedIssuer {
@@ -161,11 +165,7 @@ impl TrustedIssuer {
         self.check_times(claims, now)?;
         check_subject(claims)?;
         if claims.confirmation {
-            return Err(Error::new(
-                ErrorKind::SenderConstrained,
-                "the token is bound to its sender (cnf) and no proof of possession is checked here",
-            )
-            .at(Check::Binding));
+            self.check_provable(kind)?;
         }
         match kind {
             TokenKind::Id => self.check_id_token(text, claims, now),
@@ -173,6 +173,20 @@ impl TrustedIssuer {
             _ if self.strict => require_rfc9068(claims),
             _ => Ok(()),
         }
+    }
+
+    /// Whether a token with `cnf` may be looked at any further: where its proof will be asked for, and is one of a token for an API.
+    #[cold]
+    pub(crate) fn check_provable(&self, kind: TokenKind) -> Result<(), Error> {
+        if self.proofs && !matches!(kind, TokenKind::Id | TokenKind::Logout) {
+            return Ok(());
+        }
+        let why = if self.proofs {
+            "the token is bound to its sender (cnf), and proofs are taken with access tokens alone"
+        } else {
+            "the token is bound to its sender (cnf) and no proof of possession is checked here: configure dpop or mutual_tls"
+        };
+        Err(Error::new(ErrorKind::SenderConstrained, why).at(Check::Binding))
     }
 
     /// Whether a cached verdict may still be given in this issuer's name at all.
@@ -229,10 +243,13 @@ impl TrustedIssuer {
             _ => None,
         };
         let whole = self.mapping.looks_further() || !self.rules.is_empty() || tenant.is_some();
-        if !whole && !claims.delegation {
+        if !whole && !claims.delegation && !claims.confirmation {
             return Ok(None);
         }
         let mut extra = Extra::default();
+        if claims.confirmation {
+            extra.binding = Some(Binding::read(text.json())?);
+        }
         if claims.delegation {
             extra.delegation = Delegation::read(text.json())?;
         }

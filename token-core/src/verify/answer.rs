@@ -10,7 +10,7 @@ use crate::opaque::Opaque;
 
 impl TrustedIssuer {
     /// Asked of every answer and again on each use of a cached one. `exp`, `nbf` and `iss` may be absent from an answer; where they are
-    /// there they are believed, and so is `cnf`, for which no proof is checked.
+    /// there they are believed, and so is `cnf`.
     pub(crate) fn check_answer(
         &self,
         opaque: &Opaque,
@@ -36,10 +36,7 @@ impl TrustedIssuer {
         check_kind(opaque.kind, text, claims)?;
         check_subject(claims)?;
         if claims.confirmation {
-            return Err(Error::new(
-                ErrorKind::SenderConstrained,
-                "the token is bound to its sender (cnf) and no proof of possession is checked here",
-            ));
+            self.check_provable(opaque.kind)?;
         }
         Ok(())
     }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use crate::answer::error::{Error, ErrorKind};
+use crate::answer::error::{Error, ErrorKind, Presented};
 use crate::base::telemetry;
 use crate::base::time::Timestamp;
 use crate::claims::{Claims, List, Names, Span, Text};
 use crate::jose::VerificationKey;
 use crate::token::actor::Actor;
+use crate::token::binding::Binding;
 use crate::token::kind::TokenKind;
 use crate::token::marks::Marks;
 use crate::token::naming::Naming;
@@ -80,6 +81,10 @@ impl Facts {
         }
     }
 
+    pub(crate) fn binding(&self) -> Option<&Binding> {
+        self.extra.as_ref()?.binding.as_ref()
+    }
+
     /// What a deny-list can be asked about.
     pub(crate) fn marks(&self) -> Marks<'_> {
         let mut marks = Marks::of(self.issuer_name());
@@ -142,6 +147,12 @@ impl Verified {
     #[must_use]
     pub fn may_act(&self) -> Option<&Actor> {
         self.0.extra.as_ref()?.delegation.may_act.as_ref()
+    }
+
+    /// `cnf`: what the token is bound to (RFC 7800). That the sender of this request holds it has been proved; `None` is a bearer token.
+    #[must_use]
+    pub fn binding(&self) -> Option<&Binding> {
+        self.0.binding()
     }
 
     /// `sub`: whom the token speaks of. Unique only together with [`Verified::issuer`].
@@ -260,6 +271,8 @@ impl Verified {
     }
 
     fn error(&self, error: Error) -> Error {
+        let as_dpop = self.binding().is_some_and(|binding| binding.key.is_some());
+        let error = if as_dpop { error.presented(Presented { as_dpop, policy: None }) } else { error };
         error.about(&self.0.issuer.identifier).within(&self.0.issuer.protection)
     }
 }

@@ -57,8 +57,15 @@ table! {
     Inactive = "inactive", 401, INVALID_TOKEN, 16, "the access token is not active";
     /// A claim that is required is missing or not what is required.
     ClaimsMismatch = "claims_mismatch", 401, INVALID_TOKEN, 16, "the claims of the access token are not what is required here";
-    /// The token is bound to a key of its sender (`cnf`) and no proof of it was checked.
+    /// The token is bound to a key or a certificate of its sender (`cnf`), or has to be here, and no proof of it was shown.
     SenderConstrained = "sender_constrained", 401, INVALID_TOKEN, 16, "the access token needs a proof of possession";
+    /// The token came with a proof of possession, or has to be bound here, and is bound to nothing (RFC 9449 section 7.1).
+    Unbound = "unbound", 401, INVALID_TOKEN, 16, "the access token is not bound to its sender";
+    /// The DPoP proof is missing, sent twice, not well formed, not for this request and token, too old, or was used before
+    /// (RFC 9449 section 4.3).
+    InvalidDpopProof = "invalid_dpop_proof", 401, Some("invalid_dpop_proof"), 16, "the DPoP proof is not valid for this request";
+    /// The DPoP proof is good but for its nonce; a fresh one goes with the answer (RFC 9449 section 9).
+    DpopNonceRequired = "use_dpop_nonce", 401, Some("use_dpop_nonce"), 16, "the DPoP proof needs a nonce of this server";
     /// Verified, but not allowed to do this.
     InsufficientScope = "insufficient_scope", 403, Some("insufficient_scope"), 7, "the access token lacks a scope that is needed here";
     /// Keys or introspection are out of reach: our trouble, not the caller's fault.

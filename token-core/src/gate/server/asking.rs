@@ -19,6 +19,7 @@ use crate::keys::{Answer, Fetched, Missing};
 use crate::opaque::introspection::judge;
 use crate::opaque::{Found, Opaque, OpaqueAnswer, OpaqueError};
 use crate::stores::{AnswerKey, AnswerTag, StoreError, StoredAnswer};
+use crate::token::binding::Binding;
 use crate::token::kind::TokenKind;
 use crate::trust::trusted::TrustedIssuer;
 use crate::verify::jwt::{self, Hurdle, Lacking};
@@ -171,8 +172,8 @@ impl Inner {
             }
         };
         // With a JWT the answer says whether it still holds, and the JWT what.
-        if jwt.is_some()
-            && let Err(error) = check_times(issuer, &claims, now)
+        if let Some(jwt) = &jwt
+            && let Err(error) = check_times(issuer, &claims, now).and_then(|()| same_binding(jwt, &text, &claims))
         {
             return (Found::Refused(error), None);
         }
@@ -313,6 +314,17 @@ fn unwrap_introspection(
 
 fn check_times(issuer: &TrustedIssuer, claims: &Claims, now: Timestamp) -> Result<(), Error> {
     if claims.expires.is_some() { issuer.check_times(claims, now) } else { issuer.check_start(claims, now) }
+}
+
+/// A binding that only the answer knows of is one that nobody would ask a proof for.
+fn same_binding(jwt: &Verified, text: &Text, claims: &Claims) -> Result<(), Error> {
+    if !claims.confirmation || Some(Binding::read(text.json())?) == jwt.binding().copied() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::SenderConstrained,
+        "the endpoint says that the token is bound otherwise (cnf) than the token does",
+    ))
 }
 
 fn tags(facts: &Facts) -> Vec<AnswerTag> {

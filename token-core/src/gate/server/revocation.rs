@@ -87,7 +87,7 @@ impl ResourceServer {
     }
 
     /// A token that was verified, and may not be used all the same.
-    fn refused_late(&self, verified: &Verified, error: Error) -> Error {
+    pub(super) fn refused_late(&self, verified: &Verified, error: Error) -> Error {
         self.refusal(error.about(&verified.shared_facts().issuer.identifier))
     }
 }
@@ -113,7 +113,7 @@ fn denied() -> Error {
     Error::new(ErrorKind::Inactive, "the token, its session or its subject is on the deny-list")
 }
 
-fn out_of_reach(what: &str, error: &StoreError) -> Error {
+pub(super) fn out_of_reach(what: &str, error: &StoreError) -> Error {
     Error::unavailable(format!("{what}: {error}"), SOON)
 }
 

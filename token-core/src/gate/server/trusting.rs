@@ -85,6 +85,7 @@ impl ResourceServer {
             resolving: None,
             tenants: None,
             tenant: Some(Arc::clone(tenant)),
+            possession: front.possession.clone(),
             deny_list: front.deny_list.clone(),
             when_unreachable: front.when_unreachable,
         });

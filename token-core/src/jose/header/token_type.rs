@@ -49,7 +49,7 @@ const NAMES: [(&str, TokenType); 9] = [
 const PREFIX: &str = "application/";
 
 impl TokenType {
-    pub(super) fn parse(typ: Option<&str>) -> Self {
+    pub(crate) fn parse(typ: Option<&str>) -> Self {
         let Some(typ) = typ else { return Self::Absent };
         let name = match typ.split_at_checked(PREFIX.len()) {
             Some((prefix, name)) if prefix.eq_ignore_ascii_case(PREFIX) => name,

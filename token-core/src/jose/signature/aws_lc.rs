@@ -183,6 +183,12 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     out
 }
 
+/// 32 bytes that nobody can guess; `None` where the system has none.
+pub(crate) fn random() -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    aws_lc_rs::rand::fill(&mut bytes).is_ok().then_some(bytes)
+}
+
 /// The digest of `bytes`.
 pub(crate) fn digest_of(hash: Hash, bytes: &[u8]) -> Vec<u8> {
     digest(hasher(hash), bytes).as_ref().to_vec()

@@ -136,6 +136,12 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     digest.try_into().expect("a SHA-256 digest has 32 bytes")
 }
 
+/// 32 bytes that nobody can guess; `None` where the system has none.
+pub(crate) fn random() -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).is_ok().then_some(bytes)
+}
+
 /// The digest of `bytes`.
 pub(crate) fn digest_of(hash: Hash, bytes: &[u8]) -> Vec<u8> {
     let hash = match hash {

@@ -32,6 +32,7 @@ pub(super) fn of(kind: ErrorKind, check: Check, look: &Look<'_>, policy: &Policy
         Check::Signature => Some(
             "the token was changed after it was signed, or comes from another environment whose issuer uses the same name and kid",
         ),
+        Check::Proof => proof(kind, look),
         Check::Credentials | Check::Size | Check::Header | Check::Demands => None,
     }
 }
@@ -162,11 +163,34 @@ fn expiry(look: &Look<'_>, policy: &Policy, now: Timestamp) -> Cause {
 fn binding(look: &Look<'_>) -> Cause {
     let bound_by = |member: &str| look.claims.get("cnf").is_some_and(|cnf| cnf.get(member).is_some());
     if bound_by("jkt") {
-        Some("a DPoP token: its proof is not checked by this server")
+        Some("a DPoP token: its proof is checked where dpop is configured")
     } else if bound_by("x5t#S256") {
-        Some("a token bound to the client's TLS certificate, which is not checked by this server")
+        Some("a token bound to the client's TLS certificate, which is checked where mutual_tls is configured")
     } else {
         Some("the token is bound to a key of its sender")
+    }
+}
+
+fn proof(kind: ErrorKind, look: &Look<'_>) -> Cause {
+    match kind {
+        ErrorKind::Unbound if look.has("cnf") => {
+            Some("the token was sent with the scheme DPoP and is bound to a certificate, or the other way round")
+        }
+        ErrorKind::Unbound => {
+            Some("the client asked its authorization server for a token without a proof: it got a bearer token")
+        }
+        ErrorKind::DpopNonceRequired => {
+            Some("the client has no nonce of this server yet, or an old one: it has to try again with the one sent")
+        }
+        ErrorKind::SenderConstrained => Some(
+            "the token was sent as a bearer token: expected the scheme DPoP and a proof, or the client's certificate",
+        ),
+        ErrorKind::Unavailable => {
+            Some("the memory of proofs is full or out of reach: nothing is wrong with token and proof")
+        }
+        _ => Some(
+            "the client makes one proof for each request, with its method and public address, and by the key that the token is bound to",
+        ),
     }
 }
 

@@ -86,7 +86,11 @@ impl<'a> Look<'a> {
                 Some(kid) => format!("kid {}", shown(kid)),
                 None => "no kid".to_owned(),
             }),
-            Check::Credentials | Check::Claims | Check::Header | Check::Binding => None,
+            Check::Binding => self.claims.get("cnf").map(|cnf| match cnf.as_object() {
+                Some(members) => format!("cnf with {}", shown(&members.keys().cloned().collect::<Vec<_>>().into())),
+                None => "cnf that is no object".to_owned(),
+            }),
+            Check::Credentials | Check::Claims | Check::Header | Check::Proof => None,
             Check::Profile | Check::Signature | Check::Demands => None,
         }
     }

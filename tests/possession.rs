@@ -1,0 +1,331 @@
+//! Proofs of possession through tower, axum, actix-web and gRPC: one table of (token, proof, answer), a row that differs is a failure.
+
+use serde_json::json;
+use token_core::possession::{Dpop, DpopPolicy};
+use token_core::{Algorithm, ErrorKind, Issuer, ResourceServer};
+use token_test::{TestIssuer, TestKey};
+use token_tests::{Ask, Reply, Via, ask};
+use tonic::metadata::MetadataValue;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::cases::CANARY;
+
+const HERE: &str = "https://api.example.com";
+
+fn api(issuer: &TestIssuer, dpop: Dpop) -> ResourceServer {
+    let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
+    ResourceServer::builder(issuer.audience()).trust(trusted).realm("tests").dpop(dpop).build().unwrap()
+}
+
+fn here() -> Dpop {
+    Dpop::at(HERE).unwrap()
+}
+
+/// A bound token and the value of the field `DPoP`, in a request for `/me`.
+fn bound(token: &str, proof: &str) -> Ask {
+    Ask::of("/me").header("authorization", format!("DPoP {token}")).header("dpop", proof)
+}
+
+struct Row {
+    name: String,
+    /// Made for each framework: a proof is good once.
+    ask: Box<dyn Fn() -> Ask>,
+    both: Option<ErrorKind>,
+    required: Option<ErrorKind>,
+}
+
+fn rows(issuer: &TestIssuer, key: &TestKey) -> Vec<Row> {
+    use ErrorKind::*;
+    let token = || issuer.token().subject("ada").claim("note", CANARY);
+    let good = token().bound_to(key).mint();
+    let bearer = token().mint();
+    let proof = {
+        let (key, good) = (key.clone(), good.clone());
+        move || key.proof("GET", &format!("{HERE}/me"), &good)
+    };
+    let mut rows = Vec::new();
+    let mut row = |name: &str, ask: Box<dyn Fn() -> Ask>, both, required| {
+        rows.push(Row { name: name.to_owned(), ask, both, required });
+    };
+    let asked = |token: &str| {
+        let (token, proof) = (token.to_owned(), proof.clone());
+        Box::new(move || bound(&token, &proof().mint()))
+    };
+    row("a good proof", asked(&good), None, None);
+    let (token_, proof_) = (good.clone(), proof.clone());
+    row(
+        "a good proof as others write it",
+        Box::new(move || bound(&token_, &proof_().claim("htu", "HTTPS://API.example.com:443/%6de?x=y").mint())),
+        None,
+        None,
+    );
+    for (what, near_miss) in proof().near_misses() {
+        let token = good.clone();
+        row(&what, Box::new(move || bound(&token, &near_miss)), Some(InvalidDpopProof), Some(InvalidDpopProof));
+    }
+    let fields = |fields: Vec<(&'static str, String)>| {
+        Box::new(move || fields.iter().fold(Ask::of("/me"), |ask, (name, value)| ask.header(name, value)))
+    };
+    let twice = Box::new({
+        let (good, proof) = (good.clone(), proof.clone());
+        move || bound(&good, &proof().mint()).header("dpop", proof().mint())
+    });
+    row("two proofs", twice, Some(InvalidDpopProof), Some(InvalidDpopProof));
+    row(
+        "no proof",
+        fields(vec![("authorization", format!("DPoP {good}"))]),
+        Some(InvalidDpopProof),
+        Some(InvalidDpopProof),
+    );
+    row(
+        "a bound token as a bearer token",
+        fields(vec![("authorization", format!("Bearer {good}"))]),
+        Some(SenderConstrained),
+        Some(SenderConstrained),
+    );
+    row("a bearer token", fields(vec![("authorization", format!("Bearer {bearer}"))]), None, Some(SenderConstrained));
+    row(
+        "a bearer token with a proof",
+        {
+            let (bearer, key) = (bearer.clone(), key.clone());
+            Box::new(move || bound(&bearer, &key.proof("GET", &format!("{HERE}/me"), &bearer).mint()))
+        },
+        Some(Unbound),
+        Some(Unbound),
+    );
+    row(
+        "a token bound to another key",
+        {
+            let other = TestKey::client(Algorithm::ES384);
+            asked(&token().bound_to(&other).mint())
+        },
+        Some(InvalidDpopProof),
+        Some(InvalidDpopProof),
+    );
+    row("a good proof, an expired token", asked(&token().bound_to(key).expired().mint()), Some(Expired), Some(Expired));
+    row(
+        "a good proof, a forged token",
+        asked(&token().bound_to(key).forged().mint()),
+        Some(BadSignature),
+        Some(BadSignature),
+    );
+    row("a good proof, junk for a token", asked("junk"), Some(Malformed), Some(Malformed));
+    row(
+        "cnf that is not understood",
+        asked(&token().claim("cnf", json!({"jkt": CANARY})).mint()),
+        Some(SenderConstrained),
+        Some(SenderConstrained),
+    );
+    row(
+        "cnf null",
+        asked(&token().claim("cnf", serde_json::Value::Null).mint()),
+        Some(SenderConstrained),
+        Some(SenderConstrained),
+    );
+    row(
+        "bound to a certificate",
+        asked(&token().bound_to_certificate(b"certificate").mint()),
+        Some(SenderConstrained),
+        Some(SenderConstrained),
+    );
+    row("nothing", fields(Vec::new()), Some(MissingToken), Some(MissingToken));
+    row("a proof alone", fields(vec![("dpop", proof().mint())]), Some(MissingToken), Some(MissingToken));
+    rows
+}
+
+fn check(name: &str, via: Via, reply: &Reply, expected: Option<ErrorKind>, required: bool) {
+    let place = format!("{name} through {via:?}: {reply:?}");
+    assert!(!format!("{reply:?}").contains(CANARY), "leaks: {place}");
+    let Some(kind) = expected else {
+        assert_eq!((reply.status, reply.body.as_str()), (200, "ada"), "{place}");
+        return;
+    };
+    assert_eq!(reply.status, kind.status(), "{place}");
+    assert!(reply.is_problem(), "{place}");
+    let challenge = reply.challenge.as_deref().unwrap_or_default();
+    assert!(
+        challenge.contains("DPoP realm=\"tests\", algs=\"RS256 PS256 ES256 ES384 ES512 Ed25519 EdDSA\""),
+        "{place}"
+    );
+    assert_eq!(challenge.contains("Bearer"), !required, "{place}");
+    assert_eq!(kind.code().is_some(), challenge.contains("error="), "{place}");
+    if let Some(code) = kind.code() {
+        assert!(challenge.contains(&format!("error=\"{code}\"")), "{place}");
+    }
+}
+
+#[actix_web::test]
+async fn every_row_of_possession_gets_the_same_answer_in_every_framework() {
+    let issuer = TestIssuer::start().await;
+    for algorithm in [Algorithm::ES256, Algorithm::EdDSA] {
+        let key = TestKey::client(algorithm);
+        for required in [false, true] {
+            let api = api(&issuer, if required { here().required() } else { here() });
+            api.ready().await.unwrap();
+            for row in rows(&issuer, &key) {
+                let expected = if required { row.required } else { row.both };
+                let mut replies = Vec::new();
+                for via in Via::ALL {
+                    let reply = ask(via, &api, false, &(row.ask)()).await;
+                    check(&row.name, via, &reply, expected, required);
+                    replies.push(reply);
+                }
+                if expected.is_some() {
+                    assert_eq!(replies[0], replies[1], "tower and axum differ: {}", row.name);
+                    assert_eq!(replies[1], replies[2], "axum and actix-web differ: {}", row.name);
+                }
+            }
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_proof_is_good_once_whichever_framework_it_came_through() {
+    let issuer = TestIssuer::start().await;
+    let (api, key) = (api(&issuer, here()), TestKey::client(Algorithm::ES256));
+    let token = issuer.token().subject("ada").bound_to(&key).mint();
+    let request = bound(&token, &key.proof("GET", &format!("{HERE}/me"), &token).mint());
+    for via in [Via::Axum, Via::Tower, Via::Axum, Via::Actix] {
+        let reply = ask(via, &api, false, &request).await;
+        let first = via == Via::Axum && reply.status == 200;
+        assert!(first || reply.status == 401, "{via:?}: {reply:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_nonce_is_sent_with_refusals_and_with_answers_and_scripts_may_read_it() {
+    let issuer = TestIssuer::start().await;
+    let (api, key) = (api(&issuer, here().require_nonces()), TestKey::client(Algorithm::ES256));
+    let token = issuer.token().subject("ada").bound_to(&key).mint();
+    let proof = || key.proof("GET", &format!("{HERE}/me"), &token);
+    for via in Via::ALL {
+        let refused = ask(via, &api, false, &bound(&token, &proof().mint())).await;
+        let challenge = refused.challenge.as_deref().unwrap_or_default();
+        assert_eq!(refused.status, 401, "{via:?}");
+        assert!(challenge.starts_with("DPoP ") && challenge.contains(r#"error="use_dpop_nonce""#), "{challenge}");
+        let nonce = refused.dpop_nonce.expect("a nonce to try again with");
+        assert_eq!(refused.exposed.as_deref(), Some("www-authenticate, dpop-nonce"), "{via:?}");
+        let answered = ask(via, &api, false, &bound(&token, &proof().nonce(&nonce).mint())).await;
+        assert_eq!((answered.status, answered.body.as_str()), (200, "ada"), "{via:?}");
+        assert!(answered.dpop_nonce.is_some(), "{via:?}: a nonce for the next request");
+        assert_eq!(answered.exposed.as_deref(), Some("www-authenticate, dpop-nonce"), "{via:?}");
+        let plain = ask(via, &api, false, &Ask::of("/me").bearer(&issuer.token().subject("ada").mint())).await;
+        assert_eq!((plain.status, plain.dpop_nonce, plain.exposed), (200, None, None), "{via:?}");
+    }
+}
+
+#[actix_web::test]
+async fn anonymous_callers_are_those_who_show_nothing() {
+    let issuer = TestIssuer::start().await;
+    let (api, key) = (api(&issuer, here().required()), TestKey::client(Algorithm::ES256));
+    let token = issuer.token().subject("ada").bound_to(&key).mint();
+    let url = format!("{HERE}/maybe");
+    for via in Via::ALL {
+        for (name, request, expected) in [
+            ("nothing", Ask::of("/maybe"), Ok("nobody")),
+            ("a proof", bound(&token, &key.proof("GET", &url, &token).mint()), Ok("somebody")),
+            ("a bad proof", bound(&token, "junk"), Err(401)),
+            ("a bearer token", Ask::of("/maybe").bearer(&token), Err(401)),
+        ] {
+            let request = Ask { path: "/maybe", ..request };
+            let reply = ask(via, &api, true, &request).await;
+            match expected {
+                Ok(body) => assert_eq!((reply.status, reply.body.as_str()), (200, body), "{name} {via:?}"),
+                Err(status) => assert_eq!(reply.status, status, "{name} {via:?}: {reply:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_axum_router_that_takes_a_part_of_the_path_away_and_a_second_layer_change_nothing() {
+    use axum::Router;
+    use axum::routing::get;
+    use axum_token::TokenLayer;
+    use tower::ServiceExt;
+
+    let issuer = TestIssuer::start().await;
+    let (api, key) = (api(&issuer, here()), TestKey::client(Algorithm::ES256));
+    let required = TokenLayer::new(api.clone()).dpop(DpopPolicy::Required);
+    let nested = Router::new().route("/users/{id}", get(async || "yes")).layer(required);
+    let app = Router::new().nest("/v1", nested).layer(TokenLayer::new(api));
+    let token = issuer.token().bound_to(&key).mint();
+    for (path, good) in [("/v1/users/7", 200), ("/users/7", 401)] {
+        let proof = key.proof("GET", &format!("{HERE}{path}"), &token).mint();
+        let request = http::Request::get("/v1/users/7?x=y").header("authorization", format!("DPoP {token}"));
+        let request = request.header("dpop", proof).body(axum::body::Body::empty()).unwrap();
+        assert_eq!(app.clone().oneshot(request).await.unwrap().status(), good, "{path}");
+    }
+    let plain = http::Request::get("/v1/users/7").header("authorization", format!("Bearer {}", issuer.token().mint()));
+    let plain = app.oneshot(plain.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(plain.status(), 401, "the route takes no bearer tokens, the server does");
+    assert!(plain.headers()["www-authenticate"].to_str().unwrap().starts_with("DPoP "));
+}
+
+#[actix_web::test]
+async fn an_actix_scope_may_ask_for_more_than_the_app_around_it() {
+    use actix_token::TokenMiddleware;
+    use actix_web::{App, test, web};
+
+    let issuer = TestIssuer::start().await;
+    let (api, key) = (api(&issuer, here()), TestKey::client(Algorithm::ES256));
+    let scope = web::scope("/v1").wrap(TokenMiddleware::new(api.clone()).dpop(DpopPolicy::Required));
+    let app = App::new().wrap(TokenMiddleware::new(api)).service(scope.route("/users", web::get().to(async || "yes")));
+    let app = test::init_service(app).await;
+    let token = issuer.token().bound_to(&key).mint();
+    let proof = key.proof("GET", &format!("{HERE}/v1/users"), &token).mint();
+    let bearer = issuer.token().mint();
+    for (authorization, proof, status) in [
+        (format!("DPoP {token}"), &*proof, 200),
+        (format!("DPoP {token}"), &*proof, 401),
+        (format!("Bearer {bearer}"), "", 401),
+    ] {
+        let request = test::TestRequest::get().uri("/v1/users").insert_header(("authorization", authorization));
+        let request = request.insert_header(("dpop", proof)).to_request();
+        assert_eq!(test::call_service(&app, request).await.status(), status);
+    }
+}
+
+async fn grpc(channel: &Channel, authorization: &str, proof: Option<&str>) -> Result<(), Status> {
+    let mut request = Request::new(HealthCheckRequest::default());
+    request.metadata_mut().insert("authorization", MetadataValue::try_from(authorization).unwrap());
+    if let Some(proof) = proof {
+        request.metadata_mut().append("dpop", MetadataValue::try_from(proof).unwrap());
+    }
+    HealthClient::new(channel.clone()).check(request).await.map(|_| ())
+}
+
+#[tokio::test]
+async fn a_grpc_call_is_a_post_to_its_method_and_its_refusals_are_statuses() {
+    let issuer = TestIssuer::start().await;
+    let (api, key) = (api(&issuer, here().require_nonces()), TestKey::client(Algorithm::ES256));
+    let channel = Channel::from_shared(crate::grpc::serve(api).await).unwrap().connect().await.unwrap();
+    let token = issuer.token().scope("health:read").bound_to(&key).mint();
+    let proof = |method: &str| key.proof(method, &format!("{HERE}/grpc.health.v1.Health/Check"), &token);
+    let bound = format!("DPoP {token}");
+
+    let asked = grpc(&channel, &bound, Some(&proof("POST").mint())).await.unwrap_err();
+    assert_eq!(asked.code(), Code::Unauthenticated);
+    let nonce = asked.metadata().get("dpop-nonce").expect("a nonce to try again with").to_str().unwrap().to_owned();
+    let with_nonce = |method: &str| proof(method).nonce(&nonce);
+    let once = with_nonce("POST").mint();
+    grpc(&channel, &bound, Some(&once)).await.unwrap();
+    for (name, authorization, proof) in [
+        ("a replay", &bound, Some(once)),
+        ("another method", &bound, Some(with_nonce("GET").mint())),
+        ("no proof", &bound, None),
+        ("a bearer token", &format!("Bearer {token}"), Some(with_nonce("POST").mint())),
+    ] {
+        let status = grpc(&channel, authorization, proof.as_deref()).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unauthenticated, "{name}");
+        assert!(status.metadata().get("www-authenticate").unwrap().to_str().unwrap().contains("DPoP realm"), "{name}");
+    }
+    for (what, near_miss) in with_nonce("POST").near_misses() {
+        let status = grpc(&channel, &bound, Some(&near_miss)).await.unwrap_err();
+        // Metadata above 8 KiB hyper or tonic may refuse before anybody reads it.
+        assert!(matches!(status.code(), Code::Unauthenticated | Code::Internal), "{what}: {status:?}");
+    }
+}

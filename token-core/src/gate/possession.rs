@@ -1,0 +1,247 @@
+//! What an operator says of proofs of possession in, what the gate holds of it out (RFC 9449).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::answer::challenge::{DpopOffer, DpopPolicy, FreshNonce};
+use crate::base::config_error::ConfigError;
+use crate::base::time::{Clock, Timestamp};
+use crate::jose::{Algorithm, Algorithms};
+use crate::request::address::ExternalUrl;
+use crate::stores::{FirstTime, MemoryReplays, ReplayMemory, WhenUnreachable};
+use crate::verify::possession::keys::PreparedKeys;
+use crate::verify::possession::nonce::{NonceKeys, Nonces};
+use crate::verify::possession::proof::Rules;
+
+/// How many proofs a memory of one process has room for, in all and of one key.
+const ROOM: usize = 100_000;
+const ROOM_PER_KEY: usize = 1_000;
+/// The widest window for `iat`: proofs are remembered for as long.
+const WIDEST: Duration = Duration::from_secs(600);
+
+/// How DPoP proofs are asked for and checked (RFC 9449): for [`ResourceServerBuilder::dpop`](crate::ResourceServerBuilder::dpop).
+///
+/// # What is checked
+/// All of RFC 9449 section 4.3, in constant work: one `DPoP` field; `typ`, `alg`, a public `jwk`; the signature; `jti`, `htm`, `htu`, `iat` and `ath`, each of
+/// its type; the key against `cnf.jkt` of the token, also of tokens that are remembered and of those that an endpoint vouches for; the nonce, where
+/// it is asked for; and that the proof did not come before. A token that is bound to a key is refused without a proof, one that is not
+/// bound is refused with one.
+///
+/// # What is not checked
+/// `exp` and `nbf` of a proof: its time is `iat`. Whether a proof came before to *another* process, unless both share a
+/// [replay memory](Self::replay_memory).
+#[derive(Clone, Debug)]
+#[must_use = "settings do nothing until a builder is given them"]
+pub struct Dpop {
+    pub(crate) policy: DpopPolicy,
+    pub(crate) external_url: Option<ExternalUrl>,
+    pub(crate) rules: Rules,
+    pub(crate) nonces: NonceSetting,
+    replays: Option<Arc<dyn ReplayMemory>>,
+    pub(crate) max_proofs: usize,
+    pub(crate) max_proofs_per_key: usize,
+    when_unreachable: WhenUnreachable,
+}
+
+/// Whether nonces are asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum NonceSetting {
+    Off,
+    /// With a secret of this process.
+    Own,
+    Shared(NonceKeys),
+}
+
+impl Dpop {
+    /// Proofs for the server that clients reach under this URL: `https://api.example.com`. With a path, where a proxy takes that away before
+    /// the request comes here. A layer can name another one for its routes.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for anything but an `http` or `https` URL without credentials, query and fragment.
+    pub fn at(external_url: &str) -> Result<Self, ConfigError> {
+        Ok(Self::new(Some(external_url.parse()?)))
+    }
+
+    /// Proofs for whatever host the request names, for servers without a proxy in front and with one name.
+    ///
+    /// The host is the client's word: of two servers that take the same tokens and do not know their names, each takes a proof that was
+    /// made for the other. Where the connection does not say whether it is TLS, both `http` and `https` are taken. [`at`](Self::at) has neither weakness.
+    pub fn at_requested_host() -> Self {
+        Self::new(None)
+    }
+
+    fn new(external_url: Option<ExternalUrl>) -> Self {
+        let algorithms = Algorithms::DEFAULT.insert(Algorithm::ES512);
+        Self {
+            policy: DpopPolicy::BearerOrDpop,
+            external_url,
+            rules: Rules { algorithms, max_age: Duration::from_secs(60), max_ahead: Duration::from_secs(10) },
+            nonces: NonceSetting::Off,
+            replays: None,
+            max_proofs: ROOM,
+            max_proofs_per_key: ROOM_PER_KEY,
+            when_unreachable: WhenUnreachable::Refuse,
+        }
+    }
+
+    /// Which schemes are taken where a layer says nothing else. Default: [`DpopPolicy::BearerOrDpop`].
+    pub fn policy(mut self, policy: DpopPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Takes tokens with a proof alone: [`DpopPolicy::Required`].
+    pub fn required(self) -> Self {
+        self.policy(DpopPolicy::Required)
+    }
+
+    /// What proofs may be signed with. Default: ES256, ES384, ES512, EdDSA, PS256 and RS256, with RSA keys of 2048 to 4096 bits.
+    pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
+        self.rules.algorithms = algorithms.into_iter().collect();
+        self
+    }
+
+    /// How old the `iat` of a proof may be. Default 60 s, at most 10 min. Other servers take up to 300 s: clients whose clock is slow pass there
+    /// and not here.
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.rules.max_age = age;
+        self
+    }
+
+    /// How far ahead the `iat` of a proof may be. Default 10 s, at most 10 min.
+    pub fn max_ahead(mut self, ahead: Duration) -> Self {
+        self.rules.max_ahead = ahead;
+        self
+    }
+
+    /// Asks for a nonce in every proof (RFC 9449 section 9), so that proofs cannot be made in advance. It costs a client one more request
+    /// at the start. The secret is this process's own: instances behind one name have to [share one](Self::nonce_keys).
+    pub fn require_nonces(mut self) -> Self {
+        self.nonces = NonceSetting::Own;
+        self
+    }
+
+    /// The same with a secret that instances share.
+    pub fn nonce_keys(mut self, keys: NonceKeys) -> Self {
+        self.nonces = NonceSetting::Shared(keys);
+        self
+    }
+
+    /// Where proofs are remembered that came, in place of this process's own memory: instances behind one name have to share one, or a
+    /// proof is good once at each.
+    pub fn replay_memory(mut self, memory: impl ReplayMemory) -> Self {
+        self.replays = Some(Arc::new(memory));
+        self
+    }
+
+    /// How many proofs this process's own memory has room for. Default 100,000, about 10 MiB; a proof is remembered for 71 s, or for as long as
+    /// the window says. A full memory refuses with 503.
+    pub fn max_proofs(mut self, proofs: usize) -> Self {
+        self.max_proofs = proofs;
+        self
+    }
+
+    /// How many of them may be of one key. Default 1,000: 14 requests a second, on and on. Raise it where one client is a busy server.
+    pub fn max_proofs_per_key(mut self, proofs: usize) -> Self {
+        self.max_proofs_per_key = proofs;
+        self
+    }
+
+    /// What becomes of requests while the replay memory is out of reach. Default: [`WhenUnreachable::Refuse`], 503. A memory that is full always refuses.
+    pub fn when_replay_memory_is_unreachable(mut self, choice: WhenUnreachable) -> Self {
+        self.when_unreachable = choice;
+        self
+    }
+}
+
+/// The same, ready to be asked.
+#[derive(Debug)]
+pub(crate) struct Possession {
+    pub(crate) policy: DpopPolicy,
+    pub(crate) external_url: Option<ExternalUrl>,
+    pub(crate) rules: Rules,
+    pub(crate) keys: PreparedKeys,
+    pub(crate) nonces: Option<Arc<Nonces>>,
+    pub(crate) when_unreachable: WhenUnreachable,
+    replays: Replays,
+    /// The secret behind the nonces, if it is this process's own.
+    own_nonces: Option<NonceKeys>,
+}
+
+#[derive(Clone, Debug)]
+enum Replays {
+    Own(MemoryReplays),
+    Given(Arc<dyn ReplayMemory>),
+}
+
+impl Possession {
+    /// `former` is that of a server whose place this one takes.
+    pub(crate) fn new(dpop: &Dpop, clock: &Arc<dyn Clock>, former: Option<&Self>) -> Result<Self, ConfigError> {
+        let refuse = |why: &str| Err(ConfigError::new(format!("dpop: {why}")));
+        let rules = dpop.rules.clone();
+        if rules.algorithms.is_empty() {
+            return refuse("no algorithm is allowed");
+        }
+        if !rules.algorithms.intersection(Algorithms::HMAC).is_empty() {
+            return refuse("HS256, HS384 and HS512 prove nothing: whoever can check such a proof could have made it");
+        }
+        if rules.max_age > WIDEST || rules.max_ahead > WIDEST {
+            return refuse("expected a window of at most 10 min to each side");
+        }
+        if rules.max_age < Duration::from_secs(1) {
+            return refuse("expected max_age to be at least 1 s");
+        }
+        if dpop.max_proofs == 0 || dpop.max_proofs_per_key == 0 {
+            return refuse("a memory without room refuses every proof");
+        }
+        let replays = match (&dpop.replays, former.map(|former| &former.replays)) {
+            (Some(given), _) => Replays::Given(Arc::clone(given)),
+            // Proofs that came before the change came all the same.
+            (None, Some(Replays::Own(memory))) => {
+                Replays::Own(memory.resized(dpop.max_proofs, dpop.max_proofs_per_key))
+            }
+            (None, _) => {
+                Replays::Own(MemoryReplays::with_capacity(dpop.max_proofs).per_sender(dpop.max_proofs_per_key))
+            }
+        };
+        let own_nonces = match (&dpop.nonces, former.and_then(|former| former.own_nonces.as_ref())) {
+            (NonceSetting::Own, Some(former)) => Some(former.clone()),
+            (NonceSetting::Own, None) => Some(NonceKeys::random()?),
+            _ => None,
+        };
+        let keys = match &dpop.nonces {
+            NonceSetting::Off => None,
+            NonceSetting::Own => own_nonces.clone(),
+            NonceSetting::Shared(keys) => Some(keys.clone()),
+        };
+        Ok(Self {
+            policy: dpop.policy,
+            external_url: dpop.external_url.clone(),
+            rules,
+            keys: PreparedKeys::default(),
+            nonces: keys.map(|keys| Arc::new(Nonces::new(keys, Arc::clone(clock)))),
+            when_unreachable: dpop.when_unreachable,
+            replays,
+            own_nonces,
+        })
+    }
+
+    /// What challenges say.
+    pub(crate) fn offer(&self) -> DpopOffer {
+        let mut algs = String::new();
+        for algorithm in self.rules.algorithms.iter() {
+            let name = if algorithm == Algorithm::EdDSA { "Ed25519 EdDSA" } else { algorithm.name() };
+            algs.push_str(if algs.is_empty() { "" } else { " " });
+            algs.push_str(name);
+        }
+        let nonces = self.nonces.clone().map(|nonces| nonces as Arc<dyn FreshNonce>);
+        DpopOffer { policy: self.policy, algs, nonces }
+    }
+
+    pub(crate) fn first_proof(&self, sender: [u8; 32], proof: [u8; 32], until: Timestamp, now: Timestamp) -> FirstTime {
+        match &self.replays {
+            Replays::Own(memory) => memory.first_proof(sender, proof, until, now),
+            Replays::Given(memory) => memory.first_proof(sender, proof, until, now),
+        }
+    }
+}

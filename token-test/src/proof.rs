@@ -1,0 +1,249 @@
+//! A client's key and a request go in, a proof of possession comes out: good, or bad in one way (RFC 9449 section 4.2).
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::{Value, json};
+use token_core::possession::access_token_hash;
+use token_core::{Algorithm, Clock, SystemClock};
+
+use crate::compact::{compact, with_claims};
+use crate::keys::TestKey;
+use crate::parts::Parts;
+use crate::pre_made;
+
+/// A DPoP proof to be made. Got from [`TestKey::proof`].
+///
+/// Left alone it makes a good one; each call changes one thing. Nothing is checked: a proof can be as wrong as you like.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use token_core::Algorithm;
+/// use token_test::{TestIssuer, TestKey};
+///
+/// let (issuer, key) = (TestIssuer::start().await, TestKey::client(Algorithm::ES256));
+/// let token = issuer.token().bound_to(&key).mint();
+/// let proof = key.proof("GET", "https://api.example.com/users", &token);
+/// // The request: `Authorization: DPoP {token}` and `DPoP: {proof}`.
+/// assert_eq!(proof.mint().split('.').count(), 3);
+/// for (what, near_miss) in proof.near_misses() {
+///     assert_ne!(near_miss, proof.mint(), "{what}");
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "no proof is made until `mint` is called"]
+pub struct ProofBuilder {
+    key: TestKey,
+    header: Parts,
+    claims: Parts,
+    raw_header: Option<String>,
+    raw_claims: Option<String>,
+    tampered: bool,
+}
+
+impl TestKey {
+    /// A key of a client, for proofs of possession: one that no issuer publishes. Every call with one algorithm gives the same key.
+    ///
+    /// # Panics
+    /// For HMAC: a shared secret proves nothing.
+    #[must_use]
+    pub fn client(algorithm: Algorithm) -> Self {
+        let pair = pre_made::family(algorithm).forger;
+        Self::from_pem(algorithm, None, pair.private)
+    }
+
+    /// What a token that is bound to this key holds as `cnf.jkt` (RFC 7638).
+    ///
+    /// # Panics
+    /// For a shared secret.
+    #[must_use]
+    pub fn thumbprint(&self) -> String {
+        let jwk = self.public_jwk().expect("a key with a public half");
+        token_core::possession::Thumbprint::of(&jwk).expect("a sound key").to_string()
+    }
+
+    /// A proof for one request: its method, its URL, and the access token that goes with it. Each has a `jti` of its own, when it is
+    /// minted.
+    pub fn proof(&self, method: &str, url: &str, token: &str) -> ProofBuilder {
+        let url = url.split(['?', '#']).next().unwrap_or_default();
+        let mut jwk = self.public_jwk().unwrap_or_else(|| json!({"kty": "oct"}));
+        if let Some(members) = jwk.as_object_mut() {
+            members.retain(|name, _| !matches!(name.as_str(), "use" | "alg" | "kid"));
+        }
+        let header = json!({"typ": "dpop+jwt", "alg": self.algorithm().name(), "jwk": jwk});
+        let claims = json!({"htm": method, "htu": url, "ath": access_token_hash(token)});
+        ProofBuilder {
+            key: self.clone(),
+            header: Parts::of(header),
+            claims: Parts::of(claims),
+            raw_header: None,
+            raw_claims: None,
+            tampered: false,
+        }
+    }
+}
+
+impl ProofBuilder {
+    /// `nonce`: the one that the server has sent as `DPoP-Nonce`.
+    pub fn nonce(self, nonce: &str) -> Self {
+        self.claim("nonce", nonce)
+    }
+
+    /// `jti`: a name of the proof. Default: another one each time it is minted.
+    pub fn id(self, id: &str) -> Self {
+        self.claim("jti", id)
+    }
+
+    /// `iat` that many seconds ago; negative for the future.
+    pub fn issued_ago(self, seconds: i64) -> Self {
+        let now = SystemClock.now().as_secs();
+        self.claim("iat", now.saturating_sub(seconds))
+    }
+
+    /// Sets a claim.
+    pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.claims.set(name, value.into());
+        self
+    }
+
+    /// Leaves a claim out.
+    pub fn without(mut self, name: &str) -> Self {
+        self.claims.remove(name);
+        self
+    }
+
+    /// Sets a member of the header.
+    pub fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.header.set(name, value.into());
+        self
+    }
+
+    /// Leaves a member of the header out.
+    pub fn without_header(mut self, name: &str) -> Self {
+        self.header.remove(name);
+        self
+    }
+
+    /// Signed by another key, while the header names the same one.
+    pub fn signed_by(mut self, key: &TestKey) -> Self {
+        self.key = key.clone();
+        self
+    }
+
+    /// Claims that were changed after they were signed.
+    pub fn tampered(mut self) -> Self {
+        self.tampered = true;
+        self
+    }
+
+    /// This text as the header; nothing else that was said of it counts.
+    pub fn raw_header(mut self, json: impl Into<String>) -> Self {
+        self.raw_header = Some(json.into());
+        self
+    }
+
+    /// This text as the claims; nothing else that was said of them counts.
+    pub fn raw_claims(mut self, json: impl Into<String>) -> Self {
+        self.raw_claims = Some(json.into());
+        self
+    }
+
+    /// The proof: the value of the header field `DPoP`.
+    #[must_use]
+    pub fn mint(&self) -> String {
+        static SERIAL: AtomicU64 = AtomicU64::new(0);
+        let now = SystemClock.now();
+        let mut claims = self.claims.clone();
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        claims.set_default("jti", format!("{}-{}-{serial}", std::process::id(), now.as_millis()));
+        claims.set_default("iat", now.as_secs());
+        let claims = self.raw_claims.clone().unwrap_or_else(|| claims.to_json());
+        let header = self.raw_header.clone().unwrap_or_else(|| self.header.to_json());
+        let proof = compact(&header, &claims, |message| self.key.sign(message));
+        if self.tampered {
+            let changed = claims.replacen('{', r#"{"tampered":true,"#, 1);
+            return with_claims(&proof, &changed);
+        }
+        proof
+    }
+
+    /// Proofs that are nearly this one, each by what is wrong with it. Every one of them has to be refused.
+    ///
+    /// # Panics
+    /// When the key is a shared secret.
+    #[must_use]
+    pub fn near_misses(&self) -> Vec<(String, String)> {
+        let mut misses: Vec<(String, String)> = Vec::new();
+        let mut add = |what: &str, proof: Self| misses.push((what.to_owned(), proof.mint()));
+        let good = || self.clone();
+        let text = |name: &str| self.claims.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (method, url) = (text("htm"), text("htu"));
+        let other = match self.key.algorithm() {
+            Algorithm::ES256 => TestKey::client(Algorithm::EdDSA),
+            _ => TestKey::client(Algorithm::ES256),
+        };
+        let jwk = self.header.get("jwk").cloned().unwrap_or_default();
+        let with = |name: &str, value: Value| {
+            let mut jwk = jwk.clone();
+            jwk[name] = value;
+            jwk
+        };
+        for name in ["jti", "htm", "htu", "iat", "ath"] {
+            add(&format!("no {name}"), good().without(name));
+            add(&format!("{name} of another type"), good().claim(name, json!({})));
+            add(&format!("{name} null"), good().claim(name, Value::Null));
+        }
+        for name in ["typ", "alg", "jwk"] {
+            add(&format!("no {name}"), good().without_header(name));
+            add(&format!("{name} of another type"), good().header(name, 7));
+        }
+        add("an empty jti", good().claim("jti", ""));
+        add("another method", good().claim("htm", if method == "PUT" { "GET" } else { "PUT" }));
+        add("the method in another case", good().claim("htm", method.to_ascii_lowercase()));
+        add("another path", good().claim("htu", format!("{url}/more")));
+        add("the path in another case", good().claim("htu", upper_path(&url)));
+        add("another host", good().claim("htu", url.replacen("://", "://evil.", 1)));
+        add("another port", good().claim("htu", with_port(&url, 4443)));
+        add("a path without a host", good().claim("htu", "/"));
+        add("another token", good().claim("ath", access_token_hash("another token")));
+        add("too old", good().issued_ago(3600));
+        add("from the future", good().issued_ago(-3600));
+        add("an iat as text", good().claim("iat", SystemClock.now().as_secs().to_string()));
+        add("another type", good().header("typ", "JWT"));
+        add("no signature algorithm", good().header("alg", "none"));
+        add("a shared secret", good().header("alg", "HS256").header("jwk", json!({"kty": "oct", "k": "AAAAAAAA"})));
+        add("a private half", good().header("jwk", with("d", "AAAA".into())));
+        add("a large RSA key", good().header("jwk", json!({"kty": "RSA", "e": "AQAB", "n": "_".repeat(1400)})));
+        add("another curve", good().header("jwk", with("crv", "P-521".into())));
+        add("a critical extension", good().header("crit", json!(["htm"])));
+        add("a proof by another key", other.proof(&method, &url, "").claim("ath", text("ath")));
+        add("another key's signature", good().signed_by(&other));
+        add("claims changed after signing", good().tampered());
+        add("more than 8 KiB", good().claim("more", "x".repeat(8192)));
+        let header = self.header.to_json();
+        add("a header member twice", good().raw_header(header.replacen('{', r#"{"typ":"dpop+jwt","#, 1)));
+        let minted = self.mint();
+        misses.push(("no proof at all".into(), String::new()));
+        misses
+            .push(("two parts".into(), minted.rsplit_once('.').map_or_else(String::new, |(signed, _)| signed.into())));
+        misses.push(("padding".into(), format!("{minted}=")));
+        misses
+    }
+}
+
+fn upper_path(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    match url[start..].find('/') {
+        Some(at) if url[start + at..].len() > 1 => {
+            format!("{}{}", &url[..start + at], url[start + at..].to_ascii_uppercase())
+        }
+        _ => format!("{url}/UPPER"),
+    }
+}
+
+fn with_port(url: &str, port: u16) -> String {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find('/').map_or(url.len(), |at| start + at);
+    let host = url[start..end].rsplit_once(':').map_or(&url[start..end], |(host, _)| host);
+    format!("{}{host}:{port}{}", &url[..start], &url[end..])
+}
