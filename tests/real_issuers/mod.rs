@@ -6,6 +6,7 @@ mod login;
 mod obtaining;
 mod oidc_provider;
 mod opaque;
+mod possession;
 mod process;
 mod served;
 pub(crate) use process::{folder, python};

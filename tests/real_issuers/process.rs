@@ -34,6 +34,11 @@ impl Server {
         Self::start(Command::new("node").arg(folder().join("oidc-provider.mjs")))
     }
 
+    /// An API behind `express-oauth2-jwt-bearer` (npm) over TLS, for tokens of this issuer.
+    pub(crate) fn express(issuer: &str, audience: &str) -> Self {
+        Self::start(Command::new("node").arg(folder().join("resource.mjs")).args([issuer, audience]))
+    }
+
     /// `django-oauth-toolkit` (PyPI).
     pub(crate) fn django() -> Self {
         Self::start(Command::new(python()).arg(folder().join("django_provider.py")))

@@ -1,7 +1,9 @@
 // A certified OpenID Provider on loopback, configured for tests: prints `ready URL`, ends when its standard input does.
 
 import { createServer } from 'node:http';
-import { createSecretKey, generateKeyPairSync } from 'node:crypto';
+import { createServer as createSecureServer } from 'node:https';
+import { readFileSync } from 'node:fs';
+import { X509Certificate, createHash, createSecretKey, generateKeyPairSync } from 'node:crypto';
 import Provider from 'oidc-provider';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 
@@ -10,10 +12,14 @@ const SECRET = createSecretKey(Buffer.from('a shared secret of sixty-four bytes 
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'HS256', 'HS384', 'HS512'];
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const SCOPES = 'read:users write:users';
+const tls = (name) => readFileSync(new URL(`../tls/${name}`, import.meta.url));
 const counts = new Map();
 let generation = 0;
 let provider;
 let previous = [];
+// Where certificates are asked for, and whether proofs have to hold a nonce.
+let secure;
+let nonces = false;
 
 function newKeys() {
   generation += 1;
@@ -41,7 +47,26 @@ function clients() {
     scope: `openid offline_access email profile ${SCOPES}`,
   });
   const api = (id, more) => ({ ...common, client_id: id, grant_types: ['client_credentials'], redirect_uris: [], response_types: [], ...more });
+  // Known by its certificate: by the name in it, or by the certificate itself (RFC 8705 sections 2.1 and 2.2).
+  const certificate = new X509Certificate(tls('client.pem'));
+  const known = {
+    ...certificate.publicKey.export({ format: 'jwk' }),
+    x5c: [certificate.raw.toString('base64')],
+    'x5t#S256': createHash('sha256').update(certificate.raw).digest('base64url'),
+  };
+  const bound = (id, method, more) => ({
+    ...app('ES256'),
+    client_id: id,
+    client_secret: undefined,
+    token_endpoint_auth_method: method,
+    tls_client_certificate_bound_access_tokens: true,
+    ...more,
+  });
   return [
+    bound('mtls-ca', 'tls_client_auth', { tls_client_auth_subject_dn: 'CN=orders' }),
+    bound('mtls-self-signed', 'self_signed_tls_client_auth', { jwks: { keys: [known] } }),
+    { ...app('ES256'), client_id: 'dpop-public', client_secret: undefined, token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'refresh_token'] },
+    { ...app('ES256'), client_id: 'dpop-only', dpop_bound_access_tokens: true },
     ...ALGORITHMS.map(app),
     api('api', {}),
     api('api-signed', { introspection_signed_response_alg: 'ES256' }),
@@ -56,6 +81,7 @@ function configuration(keys) {
     scopes: ['openid', 'offline_access', 'email', 'profile', ...SCOPES.split(' ')],
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
     pkce: { required: () => false },
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none', 'tls_client_auth', 'self_signed_tls_client_auth'],
     enabledJWA: { idTokenSigningAlgValues: ALGORITHMS, introspectionSigningAlgValues: ALGORITHMS },
     rotateRefreshToken: true,
     issueRefreshToken: async () => true,
@@ -72,7 +98,18 @@ function configuration(keys) {
       return grant;
     },
     interactions: { url: (_, interaction) => `/test/login/${interaction.uid}` },
+    discovery: { mtls_endpoint_aliases: { token_endpoint: `${secure}/token`, userinfo_endpoint: `${secure}/me` } },
     features: {
+      dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 7), requireNonce: () => nonces },
+      mTLS: {
+        enabled: true,
+        certificateBoundAccessTokens: true,
+        selfSignedTlsClientAuth: true,
+        tlsClientAuth: true,
+        getCertificate: (ctx) => ctx.socket.getPeerX509Certificate?.()?.toString(),
+        certificateAuthorized: (ctx) => ctx.socket.authorized,
+        certificateSubjectMatches: (ctx, _, expected) => ctx.socket.getPeerX509Certificate().subject === expected,
+      },
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       introspection: { enabled: true, allowedPolicy: () => true },
@@ -134,6 +171,9 @@ async function answer(request, response) {
   } else if (url.pathname === '/test/rotate') {
     start(provider.issuer, [...newKeys(), ...(url.searchParams.has('overlap') ? previous : [])]);
     response.end('rotated');
+  } else if (url.pathname === '/test/nonces') {
+    nonces = true;
+    response.end('asked for');
   } else if (url.pathname.startsWith('/test/login/')) {
     await provider.interactionFinished(request, response, { login: { accountId: 'ada' }, consent: {} }, { mergeWithLastSubmission: true });
   } else {
@@ -141,14 +181,20 @@ async function answer(request, response) {
   }
 }
 
-const server = createServer((request, response) => answer(request, response).catch((error) => {
+const serve = (request, response) => answer(request, response).catch((error) => {
   console.error(error);
   response.statusCode = 500;
   response.end();
-}));
-server.listen(0, '127.0.0.1', () => {
-  const issuer = `http://127.0.0.1:${server.address().port}`;
-  start(issuer, newKeys());
-  console.log(`ready ${issuer}`);
+});
+const server = createServer(serve);
+const identity = { key: tls('loopback.pem'), cert: tls('loopback.pem'), ca: tls('client.pem') };
+const secureServer = createSecureServer({ ...identity, requestCert: true, rejectUnauthorized: false }, serve);
+secureServer.listen(0, '127.0.0.1', () => {
+  secure = `https://127.0.0.1:${secureServer.address().port}`;
+  server.listen(0, '127.0.0.1', () => {
+    const issuer = `http://127.0.0.1:${server.address().port}`;
+    start(issuer, newKeys());
+    console.log(`ready ${issuer}`);
+  });
 });
 process.stdin.on('end', () => process.exit(0)).resume();
