@@ -80,6 +80,7 @@ mod metadata;
 mod middleware;
 mod rejection;
 mod scope;
+mod security_events;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -105,6 +106,7 @@ pub use metadata::{Metadata, MetadataFuture, MetadataService};
 pub use middleware::{TokenMiddleware, TokenService};
 pub use rejection::Rejection;
 pub use scope::{ScopeFuture, ScopeMiddleware, ScopeService};
+pub use security_events::security_events;
 pub use view::View;
 
 /// Guards a scope or a resource with a rule, inside the [`TokenMiddleware`].

@@ -93,6 +93,7 @@ mod extract;
 mod health;
 mod logout;
 mod rejection;
+mod security_events;
 #[cfg(test)]
 mod tests;
 
@@ -115,6 +116,7 @@ pub use extract::{Authenticated, Claims, IdTokenClaims, Scoped};
 pub use health::health;
 pub use logout::logout;
 pub use rejection::Rejection;
+pub use security_events::security_events;
 
 /// Guards a whole route or router with a rule: for `route_layer` and `MethodRouter::layer`, inside the [`TokenLayer`].
 ///

@@ -35,6 +35,7 @@
 //! | tokens that are good for nothing without a key (DPoP, RFC 9449) | [`TokenClientBuilder::dpop`] with a [`DpopKey`] |
 //! | tokens that are good for nothing without a certificate (mutual TLS, RFC 8705) | [`TokenClientBuilder::client_identity`] |
 //! | one request to a token endpoint and nothing else | [`TokenClient::obtain`]; apart from sending, [`process_token_response`] |
+//! | security events, where they cannot be pushed | [`SecurityEventPoller`] |
 //! | what Auth0 has beside OAuth | [`auth0`] |
 //!
 //! # What every source promises
@@ -103,6 +104,7 @@ mod refusal;
 mod renewal;
 mod response;
 mod secret;
+mod security_events;
 mod send;
 mod source;
 mod store;
@@ -135,6 +137,7 @@ pub use refusal::Refusal;
 pub use renewal::RenewalSettings;
 pub use response::{Expected, TokenResponse, process_token_response};
 pub use secret::{AccessToken, Assertion, AuthorizationCode, IdToken, RefreshToken};
+pub use security_events::{Polled, SecurityEventPoller};
 pub use send::bearer::{Bearer, BearerFuture, BearerLayer, BoxError};
 pub use send::origins::Origins;
 #[cfg(feature = "reqwest-middleware")]

@@ -9,6 +9,7 @@ pub(crate) mod outcome;
 pub(crate) mod possession;
 pub mod reload;
 pub(crate) mod resolving;
+pub mod security_events;
 pub(crate) mod server;
 pub(crate) mod tenants;
 pub(crate) mod token_cache;

@@ -46,6 +46,7 @@ pub use crate::front::{adapter, explain, mapping, possession, revocation, teleme
 pub use crate::gate::builder::ResourceServerBuilder;
 pub use crate::gate::id_token::{IdTokenVerifier, Login, StandardClaims};
 pub use crate::gate::reload;
+pub use crate::gate::security_events;
 pub use crate::gate::server::ResourceServer;
 pub use crate::jose::algorithm::Algorithm;
 pub use crate::operate::metadata;

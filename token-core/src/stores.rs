@@ -6,6 +6,7 @@
 mod answers;
 pub(crate) mod deny_list;
 pub(crate) mod evict;
+pub(crate) mod followed;
 mod memory_answers;
 pub(crate) mod memory_deny_list;
 mod replay;
@@ -15,7 +16,7 @@ use std::fmt;
 
 pub use answers::{AnswerKey, AnswerStore, AnswerTag, StoredAnswer};
 pub(crate) use deny_list::{Deny, DenyList, DenyLookup, WhenUnreachable};
-pub(crate) use evict::{Evict, What};
+pub(crate) use evict::{Evict, LocalCaches, Named, What};
 pub use memory_answers::MemoryAnswers;
 pub use replay::{FirstTime, MemoryReplays, ReplayMemory};
 pub use token_cache_settings::TokenCacheSettings;

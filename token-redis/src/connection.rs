@@ -1,25 +1,39 @@
-//! One connection for all who ask: a URL in, commands with a bound on their time out. It reconnects by itself.
+//! What all parts of an application ask through: settings in, commands with a bound on their time out. It reconnects by itself.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Cmd, FromRedisValue, Pipeline};
 use token_core::stores::StoreError;
 use tokio::runtime::Handle;
-use tokio::time::timeout;
+use tokio::sync::Mutex;
 
-use crate::{RedisAnswers, RedisDenyList, RedisReplays};
+use crate::line::{Line, unreachable};
+use crate::{RedisAnswers, RedisConfigError, RedisDenyList, RedisReplays, RedisSettings};
 
-/// Longer than this nobody waits for the store.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// For so long nobody connects again after it failed; by chance between half and all of it, doubled with each failure up to the most.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
-/// A Redis or Valkey server. A clone is the same connection.
+/// Redis or Valkey. A clone is the same connection.
 #[derive(Clone)]
 pub struct Redis {
-    connection: ConnectionManager,
-    namespace: Arc<str>,
+    pub(crate) settings: Arc<RedisSettings>,
+    link: Arc<Link>,
+}
+
+/// The connection that is shared, and who makes it.
+#[derive(Default)]
+struct Link {
+    line: RwLock<Option<Line>>,
+    connecting: Mutex<Failures>,
+}
+
+#[derive(Default)]
+struct Failures {
+    count: u32,
+    until: Option<Instant>,
 }
 
 impl Redis {
@@ -29,24 +43,25 @@ impl Redis {
     /// # Errors
     /// [`RedisConfigError`] when the URL is not one, or there is no tokio runtime.
     pub fn new(url: &str) -> Result<Self, RedisConfigError> {
+        Self::with(RedisSettings::server(url)?)
+    }
+
+    /// The same with more settings: for Sentinels, a Cluster, TLS, users, bounds.
+    ///
+    /// # Errors
+    /// [`RedisConfigError`] when there is no tokio runtime, or no client can be made.
+    pub fn with(settings: RedisSettings) -> Result<Self, RedisConfigError> {
         if Handle::try_current().is_err() {
             return Err(RedisConfigError("expected to be called inside of a tokio runtime"));
         }
-        // The error's own text may hold the password.
-        let client = redis::Client::open(url).map_err(|_| RedisConfigError("the URL is not that of a Redis server"))?;
-        let config = ConnectionManagerConfig::new()
-            .set_number_of_retries(0)
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE));
-        let connection = ConnectionManager::new_lazy_with_config(client, config)
-            .map_err(|_| RedisConfigError("no connection can be made with this URL"))?;
-        Ok(Self { connection, namespace: "token".into() })
+        settings.check()?;
+        Ok(Self { settings: Arc::new(settings), link: Arc::default() })
     }
 
     /// Puts this before every key, in place of `token`. Services that share a server but not their tokens need names of their own.
     #[must_use]
     pub fn namespace(mut self, namespace: impl Into<Arc<str>>) -> Self {
-        self.namespace = namespace.into();
+        self.settings = Arc::new(RedisSettings::clone(&self.settings).namespace(namespace));
         self
     }
 
@@ -56,7 +71,7 @@ impl Redis {
         RedisAnswers::new(self.clone())
     }
 
-    /// The deny-list.
+    /// The deny-list that is asked on every request. One that is held in memory is [`follow_deny_list`](Self::follow_deny_list).
     #[must_use]
     pub fn deny_list(&self) -> RedisDenyList {
         RedisDenyList::new(self.clone())
@@ -84,55 +99,83 @@ impl Redis {
     }
 
     pub(crate) fn key(&self, kind: &str, digest: &[u8; 32]) -> String {
-        let mut key = format!("{}:{kind}:", self.namespace);
+        let mut key = self.named(kind, "");
         for byte in digest {
             key.push_str(&format!("{byte:02x}"));
         }
         key
     }
 
-    #[cfg(feature = "client")]
+    /// The braces put all keys of a namespace into one slot of a Cluster: commands may name several of them.
     pub(crate) fn named(&self, kind: &str, name: &str) -> String {
-        format!("{}:{kind}:{name}", self.namespace)
+        format!("{{{}}}:{kind}:{name}", self.settings.namespace)
     }
 
     pub(crate) async fn ask<T: FromRedisValue>(&self, command: Cmd) -> Result<T, StoreError> {
-        let mut connection = self.connection.clone();
-        bounded(command.query_async(&mut connection)).await
+        let mut line = self.line().await?;
+        let answer = line.ask(&command).await;
+        self.keep_or_drop(answer)
     }
 
     pub(crate) async fn ask_all<T: FromRedisValue>(&self, commands: Pipeline) -> Result<T, StoreError> {
-        let mut connection = self.connection.clone();
-        bounded(commands.query_async(&mut connection)).await
+        let mut line = self.line().await?;
+        let answer = line.ask_all(&commands).await;
+        self.keep_or_drop(answer)
+    }
+
+    /// Whatever went wrong, the next command finds out anew who is there: a master may have become a replica, a connection half dead.
+    fn keep_or_drop<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        if answer.is_err() {
+            *self.link.line.write().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        answer
+    }
+
+    /// The connection. One connects for all who wait, and not again too soon after it failed.
+    async fn line(&self) -> Result<Line, StoreError> {
+        let ready = || self.link.line.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(line) = ready() {
+            return Ok(line);
+        }
+        let mut failures = self.link.connecting.lock().await;
+        if let Some(line) = ready() {
+            return Ok(line);
+        }
+        if failures.until.is_some_and(|until| Instant::now() < until) {
+            return Err(unreachable("not connected, and it was tried just now"));
+        }
+        match Line::open(&self.settings, Duration::ZERO).await {
+            Ok(line) => {
+                *failures = Failures::default();
+                *self.link.line.write().unwrap_or_else(PoisonError::into_inner) = Some(line.clone());
+                Ok(line)
+            }
+            Err(error) => {
+                failures.until = Some(Instant::now() + pause(failures.count));
+                failures.count = failures.count.saturating_add(1);
+                Err(error)
+            }
+        }
     }
 }
 
-async fn bounded<T>(answer: impl Future<Output = redis::RedisResult<T>>) -> Result<T, StoreError> {
-    match timeout(PATIENCE, answer).await {
-        Ok(Ok(value)) => Ok(value),
-        // The kind alone: the text may quote an address with credentials, or what was sent.
-        Ok(Err(error)) => Err(StoreError::Unreachable(format!("{:?}", error.kind()))),
-        Err(_) => Err(StoreError::Unreachable("no answer in time".to_owned())),
-    }
+/// How long to wait after so many failures in a row.
+pub(crate) fn pause(failures: u32) -> Duration {
+    let (least, most) = PAUSE;
+    let full = least.saturating_mul(1 << failures.min(10)).min(most);
+    full.mul_f64(0.5 + 0.5 * (chance() as f64 / u64::MAX as f64))
+}
+
+/// Sixty-four bits that nobody can foretell.
+pub(crate) fn chance() -> u64 {
+    RandomState::new().hash_one(0u8)
 }
 
 impl fmt::Debug for Redis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Redis").field("namespace", &self.namespace).finish_non_exhaustive()
+        f.debug_struct("Redis").field("namespace", &self.settings.namespace).finish_non_exhaustive()
     }
 }
-
-/// Why there is no connection to be made. The text holds nothing of the URL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RedisConfigError(&'static str);
-
-impl fmt::Display for RedisConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl std::error::Error for RedisConfigError {}
 
 #[cfg(test)]
 mod tests {
@@ -147,8 +190,28 @@ mod tests {
     async fn a_url_that_is_none_is_refused_without_being_repeated() {
         let error = Redis::new("http://user:canary@127.0.0.1/").unwrap_err();
         assert!(!format!("{error} {error:?}").contains("canary"));
+        let none: [&str; 0] = [];
+        assert!(RedisSettings::sentinels(none, "m").is_err());
+        #[cfg(feature = "tls")]
+        for settings in [
+            RedisSettings::server("rediss://127.0.0.1/#insecure").unwrap(),
+            RedisSettings::server("rediss://127.0.0.1/").unwrap().root_certificates("canary"),
+            RedisSettings::server("rediss://127.0.0.1/").unwrap().client_certificate("canary", "canary"),
+        ] {
+            let error = Redis::with(settings.clone()).unwrap_err();
+            assert!(!format!("{error} {error:?} {settings:?}").contains("canary"));
+        }
         let redis = Redis::new("redis://:canary@127.0.0.1:1/").unwrap();
         let down = redis.ping().await.unwrap_err();
-        assert!(!format!("{redis:?} {down} {down:?}").contains("canary"));
+        assert!(!format!("{redis:?} {down} {down:?} {:?}", redis.settings).contains("canary"));
+    }
+
+    #[test]
+    fn pauses_grow_differ_and_end() {
+        for (failures, least, most) in [(0, 25, 50), (1, 50, 100), (2, 100, 200), (9, 500, 1000), (99, 500, 1000)] {
+            let pauses: Vec<_> = (0..20).map(|_| pause(failures).as_millis()).collect();
+            assert!(pauses.iter().all(|pause| (least..=most).contains(pause)), "{failures}: {pauses:?}");
+            assert!(pauses.iter().any(|pause| *pause != pauses[0]), "{failures}: {pauses:?}");
+        }
     }
 }

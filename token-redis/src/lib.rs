@@ -36,13 +36,19 @@
 mod answers;
 mod connection;
 mod deny_list;
+mod following;
+mod line;
 #[cfg(feature = "client")]
 mod refresh_tokens;
 mod replays;
+mod settings;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use answers::RedisAnswers;
-pub use connection::{Redis, RedisConfigError};
+pub use connection::Redis;
 pub use deny_list::RedisDenyList;
 #[cfg(feature = "client")]
 pub use refresh_tokens::RedisRefreshTokens;
 pub use replays::RedisReplays;
+pub use settings::{RedisConfigError, RedisSettings};

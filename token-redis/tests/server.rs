@@ -2,6 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
 
+#[path = "server/engine.rs"]
+mod engine;
+#[path = "server/engines.rs"]
+mod engines;
+#[path = "server/following.rs"]
+mod following;
+
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -204,7 +211,7 @@ async fn namespaces_keep_services_apart_and_no_claim_is_a_key() {
     assert_eq!(verdict(&instance(&issuer, &two), &token).await, None);
     let keys = Command::new("redis-cli").args(["-p", &server.port.to_string(), "KEYS", "*"]).output().unwrap();
     let keys = String::from_utf8(keys.stdout).unwrap();
-    assert!(keys.contains("one:answer:") && keys.contains("two:answer:") && keys.contains("one:deny:"), "{keys}");
+    assert!(keys.contains("{one}:answer:") && keys.contains("{two}:answer:") && keys.contains("{one}:deny:"), "{keys}");
     assert!(!keys.contains("canary") && !keys.contains(&token), "{keys}");
 }
 
@@ -270,7 +277,7 @@ async fn a_logout_token_is_good_once_for_all_instances() {
 
     let keys = Command::new("redis-cli").args(["-p", &server.port.to_string(), "KEYS", "*"]).output().unwrap();
     let keys = String::from_utf8(keys.stdout).unwrap();
-    assert!(keys.contains("token:seen:") && !keys.contains("canary"), "{keys}");
+    assert!(keys.contains("{token}:seen:") && !keys.contains("canary"), "{keys}");
 
     server.stop();
     let last = logout("canary-4");
@@ -293,6 +300,7 @@ async fn what_was_seen_is_forgotten_with_its_end() {
     let first = async |token: u8, until: Timestamp| match memory.first_time([token; 32], until, Timestamp::EPOCH) {
         FirstTime::Ask(answer) => answer.await.unwrap(),
         FirstTime::Known(answer) => answer.unwrap(),
+        other => panic!("{other:?}"),
     };
     assert!(first(1, LATER).await && !first(1, LATER).await);
     assert!(first(2, LATER).await, "another token");

@@ -15,12 +15,22 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("chromium", "chromium"),
     ("valgrind", "valgrind"),
 ];
+/// What the drill of a fleet starts. A Sentinel is redis-server under another name.
+const FOR_THE_FLEET: &[(&str, &str)] = &[("redis-server", "redis-server"), ("redis-cli", "redis-tools")];
 /// What the benchmarks run beside.
 const FOR_BENCHMARKS: &[(&str, &str)] = &[("cc", "gcc"), ("node", "nodejs"), ("npm", "npm"), ("wrk", "wrk")];
 
 /// Installs what is missing for the benchmarks, or says what to install where that cannot be done.
 pub(crate) fn for_benchmarks() -> Outcome {
     match &missing(FOR_BENCHMARKS)[..] {
+        [] => Ok(()),
+        missing => from_debian(missing),
+    }
+}
+
+/// Installs what is missing for the fleet.
+pub(crate) fn for_the_fleet() -> Outcome {
+    match &missing(FOR_THE_FLEET)[..] {
         [] => Ok(()),
         missing => from_debian(missing),
     }

@@ -1,6 +1,7 @@
 //! `cargo xtask TASK`: what this workspace does beside compiling. Each task is a list of commands, run in order, stopped at the first failure.
 
 mod counts;
+mod fleet;
 mod fuzz;
 mod guide;
 mod install;
@@ -24,13 +25,14 @@ fn main() -> ExitCode {
         "backends" => backends(),
         "fuzz" => seconds().and_then(|seconds| fuzz::run(seconds, &[])),
         "soak" => soak::run(&std::env::args().nth(2).unwrap_or_else(|| "3".to_owned())),
+        "fleet" => fleet::run(),
         "report" => report::write(),
         "supply" => supply::supply(&std::env::args().skip(2).collect::<Vec<_>>()),
         "counts" => counts::counts(std::env::args().any(|word| word == "--record")),
         "bench" => bench(),
         "guide" => guide::build(),
         "weigh" => weigh::weigh(std::env::args().nth(2).as_deref()),
-        _ => Err("usage: cargo xtask test | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | supply [CHECK…] [--record] | counts [--record] | guide | weigh [COMMIT] | bench [--quick] [--ours] [--no-web]"
+        _ => Err("usage: cargo xtask test | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | fleet | supply [CHECK…] [--record] | counts [--record] | guide | weigh [COMMIT] | bench [--quick] [--ours] [--no-web]"
             .to_owned()),
     };
     match outcome {

@@ -1,14 +1,19 @@
 //! The token cache: facts of this very token, gone when they are evicted, worth nothing when their issuer is.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use shuttle::future::block_on;
 use shuttle::thread;
 use sync_shuttle::search::Limits;
+use token_core::http::BoxFuture;
+use token_core::revocation::followed::{
+    Change, ChangeLog, DenyEntry, FollowedDenyList, FollowedSettings, Mark, Position,
+};
 use token_core::{
-    Algorithm, ErrorKind, Issuer, Presented, ResourceServer, StaticKeys, Timestamp,
-    revocation::{Deny, Evict, MemoryDenyList},
-    stores::TokenCacheSettings,
+    Algorithm, Clock as _, ErrorKind, Issuer, Presented, ResourceServer, StaticKeys, Timestamp,
+    revocation::{Deny, DenyList, DenyLookup, Evict, Marks, MemoryDenyList},
+    stores::{StoreError, TokenCacheSettings},
 };
 
 use crate::world::{AUDIENCE, ISSUER, NAMES, Passing, accepted_or_503, ask, holds, jwk_set, sign};
@@ -146,5 +151,54 @@ fn a_subject_is_refused_from_the_moment_it_is_denied() {
         assert_eq!(at_once(&server, "ada"), Err(ErrorKind::Inactive));
         users.into_iter().for_each(|user| user.join().unwrap());
         assert!(accepted_or_503(block_on(ask(&server, of("bob"))), "bob"));
+    });
+}
+
+/// A log that takes everything and tells nobody: what is heard of it is what the test says.
+#[derive(Debug)]
+struct Deaf;
+
+impl ChangeLog for Deaf {
+    fn append(&self, _: Change) -> BoxFuture<'static, Result<(), StoreError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+#[test]
+fn who_sees_a_followed_list_as_whole_sees_all_that_made_it_so() {
+    holds(WHAT, "who_sees_a_followed_list_as_whole_sees_all_that_made_it_so", Limits::Hold, || {
+        let settings = FollowedSettings::default().clock(Passing).staleness(Duration::from_secs(1_000_000));
+        let (list, mut follower) = FollowedDenyList::with(Deaf, settings);
+        let now = Passing.now();
+        let users: Vec<_> = ["ada", "bob"]
+            .into_iter()
+            .map(|subject| {
+                let list = list.clone();
+                thread::spawn(move || {
+                    for _ in 0..3 {
+                        // Before the list is whole nobody passes; from then on ada, who stood on it, does not.
+                        match (subject, list.look_up(&Marks::of(ISSUER).subject(subject, None), Passing.now())) {
+                            ("ada", DenyLookup::Absent) => panic!("ada was let in"),
+                            ("bob", DenyLookup::Denied) => panic!("bob was taken for somebody else"),
+                            _ => {}
+                        }
+                    }
+                })
+            })
+            .collect();
+        let place = |number| (Position { epoch: 1, number }, Mark([0; 8]));
+        let deny = |subject: &str| DenyEntry::new(&Deny::subject(ISSUER, subject, Timestamp::MAX));
+        follower.loading(place(1));
+        follower.entry(&deny("ada").to_bytes(), Timestamp::MAX);
+        follower.loaded(now);
+        let (position, mark) = place(2);
+        let change = Change::Deny(deny("cleo"), Timestamp::MAX).to_bytes();
+        block_on(follower.heard(position, mark, &change));
+        follower.quiet(now, Some(place(2)));
+        follower.purge();
+        let cleo = Marks::of(ISSUER).subject("cleo", None);
+        assert!(matches!(list.look_up(&cleo, Passing.now()), DenyLookup::Denied));
+        users.into_iter().for_each(|user| user.join().unwrap());
+        assert_eq!(list.state().entries, 2);
     });
 }

@@ -23,4 +23,13 @@ impl<T> Sender<T> {
         switch();
         self.0.send_replace(value)
     }
+
+    pub fn send_if_modified(&self, change: impl FnOnce(&mut T) -> bool) -> bool {
+        switch();
+        self.0.send_if_modified(change)
+    }
+
+    pub fn subscribe(&self) -> Receiver<T> {
+        self.0.subscribe()
+    }
 }

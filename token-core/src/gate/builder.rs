@@ -327,7 +327,7 @@ impl ResourceServerBuilder {
         for issuer in self.issuers {
             registry.add(Arc::new(compiler.compile(issuer)?))?;
         }
-        Ok(ResourceServer::new(Inner {
+        let server = ResourceServer::new(Inner {
             registry: ArcSwap::from_pointee(registry),
             clock: Arc::clone(&compiler.clock),
             compiler: Arc::new(compiler),
@@ -346,6 +346,8 @@ impl ResourceServerBuilder {
             possession,
             deny_list: self.deny_list,
             when_unreachable: self.when_unreachable,
-        }))
+        });
+        server.attach();
+        Ok(server)
     }
 }

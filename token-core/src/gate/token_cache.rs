@@ -259,6 +259,11 @@ impl TokenCache {
         }
     }
 
+    /// Drops the token of this SHA-256, for whichever tenant.
+    pub(crate) fn evict_digest(&self, digest: &[u8; 32]) -> usize {
+        self.sets.iter().map(|set| self.evict_of(set, |entry| entry.has_digest(digest))).sum()
+    }
+
     fn forget(&self, entry: Option<&Entry>) {
         if let Some(entry) = entry {
             self.bytes.fetch_sub(entry.size as usize, Ordering::Relaxed);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{StoreError, What};
+use super::StoreError;
 use crate::base::http::BoxFuture;
 use crate::base::time::Timestamp;
 use crate::jose::signature::sha256;
@@ -16,7 +16,12 @@ impl AnswerKey {
     /// The key of `token` at the endpoint and for the client that `identity` names.
     #[must_use]
     pub fn new(identity: &str, token: &str) -> Self {
-        let mut text = sha256(token.as_bytes()).to_vec();
+        Self::of_digest(identity, &sha256(token.as_bytes()))
+    }
+
+    /// The same for a token of which only the SHA-256 is known.
+    pub(crate) fn of_digest(identity: &str, token: &[u8; 32]) -> Self {
+        let mut text = token.to_vec();
         text.extend_from_slice(identity.as_bytes());
         Self(sha256(&text))
     }
@@ -51,14 +56,8 @@ impl AnswerTag {
         Self::new("client", issuer, client)
     }
 
-    /// The tag of what is to be evicted; `None` for a token, which is found by its key.
-    pub(crate) fn of(what: &What) -> Option<Self> {
-        match what {
-            What::Token(_) => None,
-            What::Subject { issuer, subject } => Some(Self::subject(issuer, subject)),
-            What::Session { issuer, session } => Some(Self::session(issuer, session)),
-            What::Client { issuer, client } => Some(Self::client(issuer, client)),
-        }
+    pub(crate) fn from_digest(digest: [u8; 32]) -> Self {
+        Self(digest)
     }
 
     /// The digest.

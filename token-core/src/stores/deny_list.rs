@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::StoreError;
+use super::{Evict, LocalCaches, StoreError};
 use crate::base::http::BoxFuture;
 use crate::base::time::Timestamp;
 use crate::token::marks::{Marks, digest};
@@ -105,6 +105,20 @@ pub trait DenyList: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`] when it could not be written; the token is then not denied.
     fn deny(&self, what: Deny, until: Timestamp) -> BoxFuture<'static, Result<(), StoreError>>;
+
+    /// Tells other instances what this one [evicts](crate::ResourceServer::evict). `None` where nobody is told: the default.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they could not be told.
+    fn announce(&self, what: &Evict) -> Option<BoxFuture<'static, Result<(), StoreError>>> {
+        let _ = what;
+        None
+    }
+
+    /// Takes the caches of a server that asks this list, to drop out of them what other instances announce. Does nothing by default.
+    fn attach(&self, caches: LocalCaches) {
+        drop(caches);
+    }
 }
 
 /// What a deny-list says.

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use super::AnswerTag;
+use crate::base::http::BoxFuture;
+use crate::jose::signature::sha256;
+
 /// Which tokens to drop out of the caches. Give it to [`ResourceServer::evict`](crate::ResourceServer::evict).
 ///
 /// Evicting forgets, it does not deny: the next request with such a token asks the issuer again, and a JWT is verified again. To turn
@@ -12,9 +16,41 @@ pub struct Evict(pub(crate) What);
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum What {
     Token(Box<str>),
-    Subject { issuer: Box<str>, subject: Box<str> },
-    Session { issuer: Box<str>, session: Box<str> },
-    Client { issuer: Box<str>, client: Box<str> },
+    Subject {
+        issuer: Box<str>,
+        subject: Box<str>,
+    },
+    Session {
+        issuer: Box<str>,
+        session: Box<str>,
+    },
+    Client {
+        issuer: Box<str>,
+        client: Box<str>,
+    },
+    /// Said by another instance.
+    Named(Named),
+}
+
+/// What is to be dropped, by digest: as it travels between instances.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// SHA-256 of the token.
+    Token([u8; 32]),
+    /// What answers and tokens of a subject, a session or a client share.
+    Tag(AnswerTag),
+}
+
+impl Named {
+    pub(crate) fn of(what: &What) -> Self {
+        match what {
+            What::Token(token) => Self::Token(sha256(token.as_bytes())),
+            What::Subject { issuer, subject } => Self::Tag(AnswerTag::subject(issuer, subject)),
+            What::Session { issuer, session } => Self::Tag(AnswerTag::session(issuer, session)),
+            What::Client { issuer, client } => Self::Tag(AnswerTag::client(issuer, client)),
+            What::Named(named) => *named,
+        }
+    }
 }
 
 impl Evict {
@@ -41,6 +77,10 @@ impl Evict {
     pub fn client(issuer: &str, client: &str) -> Self {
         Self(What::Client { issuer: issuer.into(), client: client.into() })
     }
+
+    pub(crate) fn named(named: Named) -> Self {
+        Self(What::Named(named))
+    }
 }
 
 impl fmt::Debug for Evict {
@@ -50,6 +90,41 @@ impl fmt::Debug for Evict {
             What::Subject { .. } => "Evict(subject)",
             What::Session { .. } => "Evict(session)",
             What::Client { .. } => "Evict(client)",
+            What::Named(_) => "Evict(by digest)",
         })
+    }
+}
+
+/// The caches of one server, handed to its [deny-list](crate::revocation::DenyList::attach): what other instances evict is dropped out of them.
+#[derive(Clone)]
+pub struct LocalCaches(std::sync::Arc<DropOut>);
+
+type DropOut = dyn Fn(Option<Evict>) -> Option<BoxFuture<'static, ()>> + Send + Sync;
+
+impl LocalCaches {
+    /// `drop_out` answers `None` once the caches are gone, and does nothing when it is asked with `None`.
+    pub(crate) fn new(
+        drop_out: impl Fn(Option<Evict>) -> Option<BoxFuture<'static, ()>> + Send + Sync + 'static,
+    ) -> Self {
+        Self(std::sync::Arc::new(drop_out))
+    }
+
+    /// Drops these tokens out of the caches of this server, and of nobody else.
+    pub async fn drop_out(&self, what: Evict) {
+        if let Some(done) = (self.0)(Some(what)) {
+            done.await;
+        }
+    }
+
+    /// Whether the server is still there.
+    #[must_use]
+    pub fn are_there(&self) -> bool {
+        (self.0)(None).is_some()
+    }
+}
+
+impl fmt::Debug for LocalCaches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LocalCaches")
     }
 }

@@ -26,7 +26,9 @@ pub enum TokenKind {
     Refresh,
     /// An access token of an identity provider behind the issuer, for that provider's own API.
     IdentityProvider,
-    /// A security event, a proof, an assertion: signed, but nothing that opens a door.
+    /// A security event token: what happened to somebody (RFC 8417).
+    SecurityEvent,
+    /// A proof, an assertion: signed, but nothing that opens a door.
     Other,
 }
 
@@ -42,6 +44,7 @@ impl TokenKind {
             Self::Logout => "a logout token",
             Self::Refresh => "a refresh token",
             Self::IdentityProvider => "an identity provider's own token",
+            Self::SecurityEvent => "a security event token",
             Self::Other => "a token of another type",
         }
     }
@@ -63,8 +66,13 @@ pub(crate) struct Mark {
 /// The marks of header and claims, the strongest first. A token that carries marks of two kinds says two things of itself; both
 /// are returned, and nobody believes either.
 pub(crate) fn untrusted_marks(typ: Option<TokenType>, text: &Text, claims: &Claims) -> (Option<Mark>, Option<Mark>) {
+    // A logout token is a security event token of a type of its own; which one it is says the header alone (RFC 8417 section 2.3).
+    let with_events = match typ {
+        Some(TokenType::Other(OtherType::SecurityEvent)) => TokenKind::SecurityEvent,
+        _ => TokenKind::Logout,
+    };
     let marks = [
-        claims.events.then_some(Mark { kind: TokenKind::Logout, place: "the claim events" }),
+        claims.events.then_some(Mark { kind: with_events, place: "the claim events" }),
         claims.token_use.and_then(|span| match claims.by_class {
             false => Some(token_use(text.get(span))),
             true => token_class(text.get(span)),
@@ -85,6 +93,7 @@ fn header_typ(typ: TokenType) -> Option<Mark> {
         TokenType::AccessToken => TokenKind::Access,
         TokenType::Other(OtherType::IdToken) => TokenKind::Id,
         TokenType::Other(OtherType::Logout) => TokenKind::Logout,
+        TokenType::Other(OtherType::SecurityEvent) => TokenKind::SecurityEvent,
         TokenType::Other(_) => TokenKind::Other,
     };
     Some(Mark { kind, place: typ.name() })

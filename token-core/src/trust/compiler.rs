@@ -37,6 +37,8 @@ pub(crate) enum Purpose {
     Client,
     /// A client's logout endpoint: logout tokens for it.
     Logout,
+    /// A receiver of security events: security event tokens for it.
+    SecurityEvents,
 }
 
 /// Turns what an operator says of an issuer into what the gate holds, at the start and whenever one is added.
@@ -99,9 +101,10 @@ impl Compiler {
         }
         let opaque = compile_opaque(&issuer, &audience, self.purpose, &self.clients, &self.limits)?;
         let accepts = match self.purpose {
-            Purpose::Api => Accepts { access: Some(audience), id: issuer.id_tokens_for.clone(), logout: None },
+            Purpose::Api => Accepts { access: Some(audience), id: issuer.id_tokens_for.clone(), ..Accepts::default() },
             Purpose::Client => Accepts { id: Some(audience), ..Accepts::default() },
             Purpose::Logout => Accepts { logout: Some(audience), ..Accepts::default() },
+            Purpose::SecurityEvents => Accepts { events: Some(audience), ..Accepts::default() },
         };
         let keys = compile_keys(&issuer, &self.clock, &self.clients, &self.limits)?;
         let keyless = matches!(issuer.keys, KeysFrom::Nowhere);
@@ -113,7 +116,8 @@ impl Compiler {
             leeway: issuer.leeway,
             strict: issuer.strict,
             proofs: self.proofs,
-            expiry_required: issuer.expiry_required,
+            // RFC 8417 section 2.2: an event does not expire.
+            expiry_required: issuer.expiry_required && self.purpose != Purpose::SecurityEvents,
             mapping: Mapping::new(&issuer.mapping),
             rules: issuer.rules.into_boxed_slice(),
             keys_name_issuer: issuer.keys_name_issuer,

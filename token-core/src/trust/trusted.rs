@@ -60,6 +60,7 @@ pub(crate) struct Accepts {
     pub(crate) access: Option<Audience>,
     pub(crate) id: Option<Audience>,
     pub(crate) logout: Option<Audience>,
+    pub(crate) events: Option<Audience>,
 }
 
 impl Accepts {
@@ -68,12 +69,13 @@ impl Accepts {
             TokenKind::Access | TokenKind::Delegation | TokenKind::Management => self.access.as_ref(),
             TokenKind::Id => self.id.as_ref(),
             TokenKind::Logout => self.logout.as_ref(),
+            TokenKind::SecurityEvent => self.events.as_ref(),
             TokenKind::Refresh | TokenKind::IdentityProvider | TokenKind::Other => None,
         }
     }
 
     fn all(&self) -> impl Iterator<Item = &Audience> {
-        [&self.access, &self.id, &self.logout].into_iter().flatten()
+        [&self.access, &self.id, &self.logout, &self.events].into_iter().flatten()
     }
 
     fn expected(&self) -> &'static str {
@@ -81,6 +83,7 @@ impl Accepts {
             (Some(_), Some(_), _) => "an access token or an ID token",
             (None, Some(_), _) => "an ID token",
             (None, None, Some(_)) => "a logout token",
+            (None, None, None) if self.events.is_some() => "a security event token",
             _ => "an access token",
         }
     }
@@ -169,7 +172,7 @@ impl TrustedIssuer {
         }
         match kind {
             TokenKind::Id => self.check_id_token(text, claims, now),
-            TokenKind::Logout => Ok(()),
+            TokenKind::Logout | TokenKind::SecurityEvent => Ok(()),
             _ if self.strict => require_rfc9068(claims),
             _ => Ok(()),
         }

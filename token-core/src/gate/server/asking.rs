@@ -327,7 +327,7 @@ fn same_binding(jwt: &Verified, text: &Text, claims: &Claims) -> Result<(), Erro
     ))
 }
 
-fn tags(facts: &Facts) -> Vec<AnswerTag> {
+pub(super) fn tags(facts: &Facts) -> Vec<AnswerTag> {
     let issuer = &*facts.issuer.identifier;
     let claims = &facts.claims;
     let client = claims.client_id.or(claims.authorized_party);

@@ -1,13 +1,16 @@
 //! The end of a token before its `exp`: what is denied, what is forgotten. A verified token goes in, it or a refusal comes out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::asking::tags;
 use super::{Inner, ResourceServer};
 use crate::answer::error::{Error, ErrorKind};
 use crate::answer::maybe_ready::MaybeReady;
+use crate::base::http::BoxFuture;
 use crate::base::time::Timestamp;
 use crate::gate::tenants::Tenants;
-use crate::stores::{AnswerKey, AnswerTag, Deny, DenyLookup, Evict, StoreError, What, WhenUnreachable};
+use crate::stores::{AnswerKey, Deny, DenyLookup, Evict, LocalCaches, Named, StoreError, What, WhenUnreachable};
 use crate::verify::verified::{Facts, Verified};
 
 /// What a client is told to wait while a store is out of reach.
@@ -32,14 +35,27 @@ impl ResourceServer {
 
     /// Forgets what is cached of these tokens. Verified tokens are gone when this returns, and no answer that was asked for before is
     /// kept or given to a request that comes after; the stores of answers have been gone through when the answer has been awaited. The
-    /// answer is how many entries were dropped.
+    /// answer is how many entries were dropped here. Other instances are told where the deny-list reaches them.
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`] when a shared store is out of reach.
     pub fn evict(&self, what: Evict) -> MaybeReady<usize> {
         let server = self.current();
+        let dropped = server.evict_here(&what);
+        let Some(told) = server.0.deny_list.as_ref().and_then(|list| list.announce(&what)) else { return dropped };
+        // Last, when nobody finds it in a shared store any more.
+        MaybeReady::waiting(async move {
+            let dropped = dropped.await?;
+            told.await.map_err(|error| out_of_reach("the other instances", &error))?;
+            Ok(dropped)
+        })
+    }
+
+    /// The same for the caches of this instance and the stores it shares; nobody is told.
+    fn evict_here(&self, what: &Evict) -> MaybeReady<usize> {
+        let server = self;
         let tenants = server.0.tenants.as_ref().map(Tenants::all).unwrap_or_default();
-        let servers = || [&server].into_iter().chain(&tenants);
+        let servers = || [server].into_iter().chain(&tenants);
         let endpoints: Vec<_> = servers()
             .flat_map(|one| one.0.registry.load().iter().filter_map(|issuer| issuer.opaque.clone()).collect::<Vec<_>>())
             .collect();
@@ -47,24 +63,45 @@ impl ResourceServer {
         endpoints.iter().for_each(|opaque| opaque.forget_questions());
         let dropped = server.0.cache.as_ref().map_or(0, |cache| match &what.0 {
             What::Token(token) => servers().map(|one| cache.evict_token(token, one.0.tenant.as_ref())).sum(),
+            What::Named(Named::Token(digest)) => cache.evict_digest(digest),
+            What::Named(Named::Tag(tag)) => cache.evict(|facts| tags(facts).contains(tag)),
             _ => cache.evict(|facts| concerns(&what.0, facts)),
         });
         if endpoints.is_empty() {
             return MaybeReady::ready(Ok(dropped));
         }
+        let named = Named::of(&what.0);
         MaybeReady::waiting(async move {
             let mut total = dropped;
             for opaque in endpoints {
                 let store = &opaque.settings.store;
-                let stored = match (&what.0, AnswerTag::of(&what.0)) {
-                    (What::Token(token), _) => store.drop_key(AnswerKey::new(opaque.verifier.identity(), token)).await,
-                    (_, Some(tag)) => store.drop_tagged(tag).await,
-                    (_, None) => Ok(0),
+                let stored = match named {
+                    Named::Token(digest) => {
+                        store.drop_key(AnswerKey::of_digest(opaque.verifier.identity(), &digest)).await
+                    }
+                    Named::Tag(tag) => store.drop_tagged(tag).await,
                 };
                 total += stored.map_err(|error| out_of_reach("the store of answers", &error))?;
             }
             Ok(total)
         })
+    }
+
+    /// Hands the caches to the deny-list, for what other instances evict.
+    pub(in crate::gate) fn attach(&self) {
+        let Some(list) = &self.0.deny_list else { return };
+        let weak = Arc::downgrade(&self.0);
+        list.attach(LocalCaches::new(move |what| {
+            let server = ResourceServer(weak.upgrade()?);
+            let Some(what) = what else { return Some(Box::pin(std::future::ready(()))) };
+            let dropped = server.evict_here(&what);
+            let done: BoxFuture<'static, ()> = Box::pin(async move {
+                if let Err(error) = dropped.await {
+                    tracing::warn!(name: "token.evict.incomplete", %error, "what another instance evicted could not be dropped everywhere");
+                }
+            });
+            Some(done)
+        }));
     }
 
     /// The last word on a verified token: the deny-list's, at once where the list is at hand.
@@ -123,7 +160,8 @@ fn concerns(what: &What, facts: &Facts) -> bool {
         |issuer: &str, span, expected: &str| *facts.issuer_name() == *issuer && facts.claim(span) == Some(expected);
     let claims = &facts.claims;
     match what {
-        What::Token(_) => false,
+        // Found by their digests, above.
+        What::Token(_) | What::Named(_) => false,
         What::Subject { issuer, subject } => of(issuer, claims.subject, subject),
         What::Session { issuer, session } => of(issuer, claims.session_id, session),
         What::Client { issuer, client } => of(issuer, claims.client_id.or(claims.authorized_party), client),

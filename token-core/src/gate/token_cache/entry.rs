@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use super::Key;
 use crate::base::sync::atomic::Ordering;
 use crate::base::time::Timestamp;
+use crate::jose::signature::sha256;
 use crate::request::bearer::Candidate;
 use crate::verify::verified::{Facts, Verified};
 
@@ -51,6 +52,14 @@ impl Entry {
     /// Whether it may be used now, as far as the entry itself knows.
     pub(super) fn serves(&self, candidate: Candidate<'_>, now: Timestamp) -> bool {
         now < self.until && (!self.padded || candidate.may_be_padded())
+    }
+
+    /// Whether it is of the token with this SHA-256.
+    pub(super) fn has_digest(&self, digest: &[u8; 32]) -> bool {
+        match &self.digest {
+            Some(mine) => **mine == *digest,
+            None => self.facts.text.token().is_some_and(|token| sha256(token.as_bytes()) == *digest),
+        }
     }
 
     /// Whether it is of this very token.

@@ -1,0 +1,161 @@
+//! A transmitter that says what the test wants said, and writes down what it is told.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use http::Response;
+use serde_json::{Value, json};
+use token_core::http::BoxFuture;
+use token_core::jose::signing::SigningKey;
+use token_core::revocation::{Deny, DenyList, DenyLookup, Marks, MemoryDenyList};
+use token_core::security_events::SecurityEventVerifier;
+use token_core::stores::StoreError;
+use token_core::{Algorithm, Issuer, Presented, ResourceServer, StaticKeys, Timestamp};
+
+use super::*;
+use crate::source::FixedSource;
+use crate::token::Token;
+
+const SECRET: &[u8] = b"a secret of more than thirty-two bytes";
+const DISABLED: &str = "https://schemas.openid.net/secevent/risc/event-type/account-disabled";
+
+type Said = Result<(u16, String), HttpError>;
+
+/// What it will say, and what it was told.
+#[derive(Clone, Debug, Default)]
+struct Transmitter(Arc<Mutex<(VecDeque<Said>, Vec<Value>)>>);
+
+impl Transmitter {
+    fn will_say(&self, answer: Said) {
+        self.0.lock().unwrap().0.push_back(answer);
+    }
+
+    /// The last poll's acknowledgements and errors.
+    fn told(&self) -> (Value, Value) {
+        let last = self.0.lock().unwrap().1.last().cloned().unwrap_or_default();
+        (last["ack"].clone(), last["setErrs"].clone())
+    }
+}
+
+impl HttpClient for Transmitter {
+    fn send(&self, request: Request<Bytes>, _: Limits) -> BoxFuture<'_, Result<Response<Bytes>, HttpError>> {
+        assert_eq!(request.headers()[AUTHORIZATION], "Bearer canary");
+        let mut inner = self.0.lock().unwrap();
+        inner.1.push(serde_json::from_slice(request.body()).unwrap());
+        let answer = inner.0.pop_front().unwrap_or(Err(HttpError::Timeout));
+        let answer = answer.map(|(status, body)| {
+            let mut response = Response::new(Bytes::from(body));
+            *response.status_mut() = http::StatusCode::from_u16(status).unwrap();
+            response
+        });
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+/// A deny-list that can be out of reach.
+#[derive(Clone, Debug, Default)]
+struct Flaky(MemoryDenyList, Arc<std::sync::atomic::AtomicBool>);
+
+impl DenyList for Flaky {
+    fn look_up(&self, token: &Marks<'_>, now: Timestamp) -> DenyLookup {
+        self.0.look_up(token, now)
+    }
+    fn deny(&self, what: Deny, until: Timestamp) -> BoxFuture<'static, Result<(), StoreError>> {
+        match self.1.load(std::sync::atomic::Ordering::Relaxed) {
+            true => Box::pin(async { Err(StoreError::Unreachable("on purpose".to_owned())) }),
+            false => self.0.deny(what, until),
+        }
+    }
+}
+
+fn issuer() -> Issuer {
+    Issuer::with_keys("https://i/", StaticKeys::secret(Algorithm::HS256, SECRET).unwrap()).unwrap()
+}
+
+fn sign(typ: &str, claims: &Value) -> String {
+    let key = SigningKey::from_secret(Algorithm::HS256, None, SECRET).unwrap();
+    key.sign_jwt(&json!({"alg": "HS256", "typ": typ}).to_string(), &claims.to_string()).unwrap()
+}
+
+fn event(jti: &str, subject: &str) -> String {
+    let sub_id = json!({"format": "iss_sub", "iss": "https://i/", "sub": subject});
+    let claims = json!({"iss": "https://i/", "aud": "me", "iat": 4_000_000_000i64 - 3_000_000_000, "jti": jti,
+        "sub_id": sub_id, "events": {DISABLED: {}}});
+    sign("secevent+jwt", &claims)
+}
+
+fn sets(sets: &Value) -> Said {
+    Ok((200, json!({"sets": sets}).to_string()))
+}
+
+#[tokio::test]
+async fn what_is_carried_out_is_acknowledged_what_is_not_believed_reported_and_what_met_trouble_comes_again() {
+    let (transmitter, list) = (Transmitter::default(), Flaky::default());
+    let api = ResourceServer::builder("api").trust(issuer()).deny_list(list.clone()).build().unwrap();
+    let endpoint = SecurityEventEndpoint::new(SecurityEventVerifier::new("me", issuer()).unwrap(), api.clone());
+    let tokens = FixedSource::new(Token::bearer("canary", None).unwrap());
+    let mut poller = SecurityEventPoller::new("https://i/poll", transmitter.clone(), tokens, endpoint).unwrap();
+    let access = sign(
+        "at+jwt",
+        &json!({"iss": "https://i/", "aud": "api", "sub": "ada", "iat": 900_000_000, "exp": 4_000_000_000i64}),
+    );
+    let admitted = || api.authenticate(Presented::token(&access)).now().unwrap().is_ok();
+
+    assert_eq!(poller.poll().await.unwrap(), Polled::default(), "a poll that was held open to its end");
+    transmitter.will_say(sets(&json!({"1": event("1", "ada"), "2": "junk", "3": event("other", "bob"), "4": access})));
+    assert!(admitted());
+    let polled = poller.poll().await.unwrap();
+    assert_eq!((polled.taken, polled.refused, polled.postponed), (1, 3, 0));
+    assert!(!admitted());
+
+    // It does not hear of it, and is told again.
+    transmitter.will_say(Err(HttpError::Connect("refused".to_owned())));
+    poller.poll().await.unwrap_err();
+    list.1.store(true, std::sync::atomic::Ordering::Relaxed);
+    transmitter.will_say(sets(&json!({"5": event("5", "bob")})));
+    assert_eq!(poller.poll().await.unwrap().postponed, 1);
+    let (acknowledged, errors) = transmitter.told();
+    assert_eq!(acknowledged, json!(["1"]));
+    let codes: Vec<_> = ["2", "3", "4"].iter().map(|jti| errors[jti]["err"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["invalid_request"; 3]);
+
+    list.1.store(false, std::sync::atomic::Ordering::Relaxed);
+    transmitter.will_say(sets(&json!({"5": event("5", "bob")})));
+    assert_eq!(poller.poll().await.unwrap().taken, 1);
+    assert_eq!(
+        transmitter.told(),
+        (Value::Null, Value::Null),
+        "what met trouble was neither acknowledged nor reported"
+    );
+    transmitter.will_say(sets(&json!({})));
+    poller.poll().await.unwrap();
+    assert_eq!(transmitter.told(), (json!(["5"]), Value::Null));
+    assert!(!format!("{poller:?}").contains("canary"));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_is_an_error_that_says_whose() {
+    let endpoint = || {
+        let api = ResourceServer::builder("api").trust(issuer()).build().unwrap();
+        SecurityEventEndpoint::new(SecurityEventVerifier::new("me", issuer()).unwrap(), api)
+    };
+    for (status, body, expected) in [
+        (200, "junk", TokenErrorKind::Malformed),
+        (200, r#"{"sets": []}"#, TokenErrorKind::Malformed),
+        (200, "{}", TokenErrorKind::Malformed),
+        (401, "", TokenErrorKind::InvalidClient),
+        (404, "", TokenErrorKind::Refused),
+        (429, "", TokenErrorKind::RateLimited),
+        (503, "", TokenErrorKind::ServerError),
+    ] {
+        let transmitter = Transmitter::default();
+        transmitter.will_say(Ok((status, body.to_owned())));
+        let tokens = FixedSource::new(Token::bearer("canary", None).unwrap());
+        let mut poller = SecurityEventPoller::new("https://i/poll", transmitter, tokens, endpoint()).unwrap();
+        assert_eq!(poller.poll().await.unwrap_err().kind(), expected, "{status} {body}");
+    }
+    for url in ["", "not a url", "/poll"] {
+        let tokens = FixedSource::new(Token::bearer("canary", None).unwrap());
+        assert!(SecurityEventPoller::new(url, Transmitter::default(), tokens, endpoint()).is_err(), "{url}");
+    }
+}

@@ -1,0 +1,391 @@
+//! A deny-list that this process holds whole and keeps up with others: changes from a log go in, each request is answered from memory.
+//!
+//! The list only grows wider and entries end by themselves, so that reading a change twice, or late, does no harm. What matters is that
+//! none is missed: the [`Follower`] says what to read next, and until when everything was read. Past the
+//! [bound](FollowedDenyList::with) the list counts as out of reach, and
+//! [`when_deny_list_is_unreachable`](crate::ResourceServerBuilder::when_deny_list_is_unreachable) applies.
+
+mod change;
+mod course;
+mod table;
+
+use std::fmt;
+use std::future::ready;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use super::{Deny, DenyList, DenyLookup, Evict, LocalCaches, StoreError};
+use crate::base::http::BoxFuture;
+use crate::base::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use crate::base::sync::{Mutex, watch};
+use crate::base::time::{Clock, SystemClock, Timestamp};
+use crate::token::marks::Marks;
+use change::Kind;
+pub use change::{Change, DenyEntry, EvictDigest};
+use course::{Course, Verdict, is_fresh};
+pub use course::{Mark, Next, Place, Position};
+use table::DenyTable;
+
+/// A log that instances share. What is appended reaches every follower, and entries of the deny-list are in the list before this ends.
+pub trait ChangeLog: fmt::Debug + Send + Sync + 'static {
+    /// Writes a change.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it is not known to be written.
+    fn append(&self, change: Change) -> BoxFuture<'static, Result<(), StoreError>>;
+}
+
+/// How many entries, and how far behind.
+#[derive(Clone, Debug)]
+pub struct FollowedSettings {
+    pub(crate) capacity: usize,
+    pub(crate) bound: Duration,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Default for FollowedSettings {
+    fn default() -> Self {
+        Self { capacity: 1_000_000, bound: Duration::from_secs(2), clock: Arc::new(SystemClock) }
+    }
+}
+
+impl FollowedSettings {
+    /// Room for this many entries. Default 1,000,000, which take 70 MiB when they are there. An entry for which there is no room makes the
+    /// list count as out of reach: nobody is let in because of it.
+    #[must_use]
+    pub fn capacity(mut self, entries: usize) -> Self {
+        self.capacity = entries;
+        self
+    }
+
+    /// How far behind the list may be before it counts as out of reach. Default 2 s; less than 100 ms counts as 100 ms.
+    #[must_use]
+    pub fn staleness(mut self, bound: Duration) -> Self {
+        self.bound = bound.max(Duration::from_millis(100));
+        self
+    }
+
+    /// The clock that the server has, too. For tests.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The bound on how far behind the list may be.
+    #[must_use]
+    pub fn staleness_bound(&self) -> Duration {
+        self.bound
+    }
+}
+
+/// A deny-list that is held whole in memory and follows a log. A clone is the same list.
+///
+/// `token-redis` makes one that follows Redis or Valkey.
+#[derive(Clone)]
+pub struct FollowedDenyList(Arc<Inner>);
+
+struct Inner {
+    table: DenyTable,
+    settings: FollowedSettings,
+    log: Box<dyn ChangeLog>,
+    /// Milliseconds since 1970 up to which the list is whole; `NEVER` where it is not.
+    as_of: AtomicI64,
+    news: watch::Sender<bool>,
+    caches: Mutex<Vec<LocalCaches>>,
+    counts: Counts,
+}
+
+const NEVER: i64 = i64::MIN;
+
+#[derive(Default)]
+struct Counts {
+    loads: AtomicU64,
+    taken: AtomicU64,
+    gaps: AtomicU64,
+    unreadable: AtomicU64,
+    left_out: AtomicU64,
+}
+
+/// How a followed list is doing: for a health endpoint, and for whoever is called at night.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FollowedState {
+    /// Entries now, those included whose time is over.
+    pub entries: usize,
+    /// For how many there is room.
+    pub capacity: usize,
+    /// How far behind the list may be at most; `None` where it is not whole.
+    pub behind: Option<Duration>,
+    /// Whether requests are decided by it: whole, and not further behind than the bound.
+    pub fresh: bool,
+    /// How often the whole list was read.
+    pub loads: u64,
+    /// How many changes were taken from the log.
+    pub changes: u64,
+    /// How often something was missing in the log, so that the list was read anew.
+    pub gaps: u64,
+    /// How many entries stood there that are none of ours.
+    pub unreadable: u64,
+    /// How many entries found no room.
+    pub left_out: u64,
+}
+
+impl FollowedDenyList {
+    /// A list that follows this log, and its follower, to be driven by whoever reads the log.
+    #[must_use]
+    pub fn with(log: impl ChangeLog, settings: FollowedSettings) -> (Self, Follower) {
+        let list = Self(Arc::new(Inner {
+            table: DenyTable::new(settings.capacity),
+            settings,
+            log: Box::new(log),
+            as_of: AtomicI64::new(NEVER),
+            news: watch::channel(false).0,
+            caches: Mutex::default(),
+            counts: Counts::default(),
+        }));
+        (list.clone(), Follower { list: list.0, course: Course::new() })
+    }
+
+    /// How the list is doing.
+    #[must_use]
+    pub fn state(&self) -> FollowedState {
+        let (inner, counts) = (&self.0, &self.0.counts);
+        let as_of = inner.as_of.load(Ordering::Acquire);
+        let now = inner.settings.clock.now();
+        FollowedState {
+            entries: inner.table.len(),
+            capacity: inner.table.capacity(),
+            behind: (as_of != NEVER).then(|| now.since(Timestamp::from_millis(as_of))),
+            fresh: inner.is_fresh(now),
+            loads: counts.loads.load(Ordering::Relaxed),
+            changes: counts.taken.load(Ordering::Relaxed),
+            gaps: counts.gaps.load(Ordering::Relaxed),
+            unreadable: counts.unreadable.load(Ordering::Relaxed),
+            left_out: counts.left_out.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Waits until the list is whole for the first time: before a start accepts requests, beside
+    /// [`ResourceServer::ready`](crate::ResourceServer::ready). It may take for ever; set a bound.
+    pub async fn whole(&self) {
+        let mut news = self.0.news.subscribe();
+        // The sender lives as long as the list.
+        while !*news.borrow_and_update() {
+            if news.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl DenyList for FollowedDenyList {
+    fn look_up(&self, token: &Marks<'_>, now: Timestamp) -> DenyLookup {
+        let inner = &self.0;
+        // Before the table is read: whatever was taken before the list was called whole is in it by now.
+        let fresh = inner.is_fresh(now);
+        let denied = |kind: &Kind| {
+            !inner.table.lacks(*kind)
+                && kind.digest(token).is_some_and(|digest| inner.table.denies(*kind, &digest, token.issued_at, now))
+        };
+        match (Kind::ALL.iter().any(denied), fresh) {
+            // What is denied stays denied, however old the list.
+            (true, _) => DenyLookup::Denied,
+            (false, true) => DenyLookup::Absent,
+            (false, false) => inner.out_of_date(),
+        }
+    }
+
+    fn deny(&self, what: Deny, until: Timestamp) -> BoxFuture<'static, Result<(), StoreError>> {
+        let (inner, entry) = (Arc::clone(&self.0), DenyEntry::new(&what));
+        Box::pin(async move {
+            inner.log.append(Change::Deny(entry, until)).await?;
+            // Here at once, without waiting to hear of it; a place that lacks for it will be noticed when it is heard of.
+            let _ = inner.table.insert(&entry, until);
+            Ok(())
+        })
+    }
+
+    fn announce(&self, what: &Evict) -> Option<BoxFuture<'static, Result<(), StoreError>>> {
+        Some(self.0.log.append(Change::Evict(EvictDigest::of(what))))
+    }
+
+    fn attach(&self, caches: LocalCaches) {
+        let mut all = self.0.caches.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(LocalCaches::are_there);
+        all.push(caches);
+    }
+}
+
+impl Inner {
+    #[inline]
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        let as_of = self.as_of.load(Ordering::Acquire);
+        as_of != NEVER && is_fresh(Timestamp::from_millis(as_of), now, self.settings.bound)
+    }
+
+    #[cold]
+    fn out_of_date(&self) -> DenyLookup {
+        let why = match self.as_of.load(Ordering::Acquire) {
+            NEVER if self.counts.left_out.load(Ordering::Relaxed) > 0 => {
+                format!("not every entry has room: raise the capacity above {}", self.table.capacity())
+            }
+            NEVER => "the list has not been read yet".to_owned(),
+            _ => format!("expected to be at most {} ms behind", self.settings.bound.as_millis()),
+        };
+        DenyLookup::Ask(Box::pin(ready(Err(StoreError::Unreachable(why)))))
+    }
+}
+
+/// Takes what a log says into its list. Whoever reads the log tells it what was read, and does what it [says](Next) next.
+///
+/// 1. A connection: ask for the end of the log and for the entry at [`held`](Self::held), and tell [`connected`](Self::connected).
+/// 2. [`Next::Load`]: note the time, ask for the end of the log (an empty one gets a [first entry](Change::Opened)), tell [`loading`](Self::loading), read the whole list into
+///    [`entry`](Self::entry), tell [`loaded`](Self::loaded).
+/// 3. [`Next::Read`]: note the time, ask for the end of the log, read it, tell [`heard`](Self::heard) each entry in order, and
+///    [`quiet`](Self::quiet) once there is no more.
+pub struct Follower {
+    list: Arc<Inner>,
+    course: Course,
+}
+
+impl Follower {
+    /// The position whose entry a new connection has to be asked for; `None` where there is none.
+    #[must_use]
+    pub fn held(&self) -> Option<Position> {
+        self.course.held()
+    }
+
+    /// The time by the list's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.list.settings.clock.now()
+    }
+
+    /// There is a connection. `end` is the newest entry of the log there, `there` the mark of the one at [`held`](Self::held).
+    pub fn connected(&mut self, end: Option<Place>, there: Option<Mark>) -> Next {
+        self.course.connected(end, there)
+    }
+
+    /// The whole list is read from now on; `end` is the end of the log, asked for before.
+    pub fn loading(&mut self, end: Place) {
+        self.course.loading(end);
+    }
+
+    /// An entry of the list, as bytes, and its end.
+    pub fn entry(&mut self, bytes: &[u8], until: Timestamp) {
+        match DenyEntry::from_bytes(bytes) {
+            Some(entry) => self.take_in(&entry, until),
+            None => self.unreadable(),
+        }
+    }
+
+    /// The whole list has been read; the end of the log had been asked for at `asked`.
+    pub fn loaded(&mut self, asked: Timestamp) -> Next {
+        self.list.counts.loads.fetch_add(1, Ordering::Relaxed);
+        let next = self.course.loaded(asked);
+        self.tell();
+        next
+    }
+
+    /// The log has this entry. Await what has to be dropped out of the caches.
+    pub async fn heard(&mut self, position: Position, mark: Mark, bytes: &[u8]) -> Next {
+        match self.course.heard(position, mark) {
+            Verdict::Skip => {}
+            Verdict::Gap => {
+                self.list.counts.gaps.fetch_add(1, Ordering::Relaxed);
+                tracing::info!(name: "token.deny_list.gap", "the log has a gap: the list is read anew");
+                return Next::Load;
+            }
+            Verdict::Take => {
+                self.list.counts.taken.fetch_add(1, Ordering::Relaxed);
+                match Change::from_bytes(bytes) {
+                    Some(Change::Deny(entry, until)) => self.take_in(&entry, until),
+                    Some(Change::Evict(what)) => self.list.evict(what).await,
+                    Some(Change::Opened) => {}
+                    None => self.unreadable(),
+                }
+            }
+        }
+        match self.held() {
+            Some(held) if self.course.is_following() => Next::Read(held),
+            _ => Next::Load,
+        }
+    }
+
+    /// The log was asked at `asked`: `end` was its newest entry then, and by now there is nothing in it behind what was heard.
+    pub fn quiet(&mut self, asked: Timestamp, end: Option<Place>) -> Next {
+        let next = self.course.quiet(asked, end);
+        self.tell();
+        next
+    }
+
+    /// The connection is gone, or not to be believed any more.
+    pub fn lost(&mut self) {
+        self.course.lost();
+    }
+
+    /// Forgets entries whose time is over: call it now and then. How many there were.
+    pub fn purge(&mut self) -> usize {
+        self.list.table.purge(self.now())
+    }
+
+    /// Whether somebody else has the list, too. Where nobody has, there is no more to follow for.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        Arc::strong_count(&self.list) > 1
+    }
+
+    fn take_in(&mut self, entry: &DenyEntry, until: Timestamp) {
+        let list = &self.list;
+        let now = list.settings.clock.now();
+        if until <= now || list.table.insert(entry, until).is_ok() {
+            return;
+        }
+        list.table.purge(now);
+        if list.table.insert(entry, until).is_err() {
+            list.counts.left_out.fetch_add(1, Ordering::Relaxed);
+            list.as_of.store(NEVER, Ordering::Release);
+            self.course.left_out();
+            tracing::error!(name: "token.deny_list.full", capacity = list.table.capacity(), "an entry of the deny-list has no room: the list counts as out of reach");
+        }
+    }
+
+    fn unreadable(&self) {
+        self.list.counts.unreadable.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(name: "token.deny_list.unreadable", "what stands in the deny-list or its log is no entry of ours");
+    }
+
+    fn tell(&self) {
+        let as_of = self.course.whole_as_of().map_or(NEVER, Timestamp::as_millis);
+        // After the entries: whoever sees the time sees them, too.
+        self.list.as_of.store(as_of, Ordering::Release);
+        if as_of != NEVER {
+            self.list.news.send_if_modified(|whole| !std::mem::replace(whole, true));
+        }
+    }
+}
+
+impl Inner {
+    async fn evict(&self, what: EvictDigest) {
+        let caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for caches in caches {
+            caches.drop_out(what.evict()).await;
+        }
+    }
+}
+
+impl fmt::Debug for FollowedDenyList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FollowedDenyList").field(&self.state()).finish()
+    }
+}
+
+impl fmt::Debug for Follower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Follower").field("course", &self.course).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

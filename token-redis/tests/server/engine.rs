@@ -1,0 +1,261 @@
+//! Real engines, each on ports of its own on loopback and stopped by its id: one server, a pair under Sentinels, a Cluster, a wire that can be cut.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use token_redis::{Redis, RedisSettings};
+use tokio::net::{TcpListener as Listener, TcpStream};
+use tokio::sync::Notify;
+
+/// A port that was free a moment ago, so that another ten thousand above it (a Cluster's own) is one, too.
+pub(crate) fn free_port() -> u16 {
+    loop {
+        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        if let Some(bus) = port.checked_add(10_000)
+            && TcpListener::bind(("127.0.0.1", bus)).is_ok()
+        {
+            return port;
+        }
+    }
+}
+
+/// A process of redis-server that lives as long as this value.
+pub(crate) struct Node {
+    process: Option<Child>,
+    pub(crate) port: u16,
+    folder: PathBuf,
+    words: Vec<String>,
+}
+
+impl Node {
+    /// Starts a server with these words beside the usual ones; it may not answer yet.
+    pub(crate) fn spawn(words: &[&str]) -> Self {
+        let port = free_port();
+        let folder = std::env::temp_dir().join(format!("token-redis-{}-{port}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        let mut node = Self { process: None, port, folder, words };
+        node.start();
+        node
+    }
+
+    pub(crate) fn start(&mut self) {
+        let port = self.port.to_string();
+        let mut command = Command::new("redis-server");
+        if let Some(sentinel) = self.words.iter().find_map(|word| word.strip_prefix("sentinel:")) {
+            let file = self.folder.join("sentinel.conf");
+            std::fs::write(&file, format!("port {port}\nbind 127.0.0.1\n{sentinel}")).unwrap();
+            command.arg(file).arg("--sentinel");
+        } else {
+            command.args(["--bind", "127.0.0.1", "--save", "", "--daemonize", "no", "--repl-diskless-sync-delay", "0"]);
+            if !self.words.iter().any(|word| word == "--tls-port") {
+                command.args(["--port", &port]);
+            }
+            command.args(self.words.iter().map(|word| word.replace("PORT", &port)));
+        }
+        command.current_dir(&self.folder).stdout(Stdio::null()).stderr(Stdio::null());
+        self.process = Some(command.spawn().expect("redis-server is installed: `cargo xtask test` does that"));
+    }
+
+    /// Starts one and waits until it answers.
+    pub(crate) async fn ready(words: &[&str]) -> Self {
+        let node = Self::spawn(words);
+        until("redis-server answers", async || node.cli(&["PING"]).contains("PONG")).await;
+        node
+    }
+
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// Stops or continues the process: it keeps its connections and answers nothing.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.process.as_ref().expect("it runs").id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// What redis-cli prints.
+    pub(crate) fn cli(&self, words: &[&str]) -> String {
+        let output = Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(words).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    pub(crate) fn connect(&self) -> Redis {
+        Redis::new(&self.url()).unwrap()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Asks until it is so, for half a minute.
+pub(crate) async fn until(what: &str, so: impl AsyncFn() -> bool) -> Duration {
+    let started = Instant::now();
+    while !so().await {
+        assert!(started.elapsed() < Duration::from_secs(30), "not so within 30 s: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    started.elapsed()
+}
+
+/// A master with a replica, and three Sentinels that watch them.
+pub(crate) struct Watched {
+    pub(crate) master: Node,
+    pub(crate) replica: Node,
+    pub(crate) sentinels: Vec<Node>,
+}
+
+impl Watched {
+    pub(crate) async fn start() -> Self {
+        let master = Node::ready(&[]).await;
+        let replica = Node::ready(&["--replicaof", "127.0.0.1", &master.port.to_string()]).await;
+        until("the replica is in step", async || replica.cli(&["ROLE"]).contains("connected")).await;
+        let words = format!(
+            "sentinel:sentinel monitor main 127.0.0.1 {} 2\nsentinel down-after-milliseconds main 600\nsentinel failover-timeout main 3000\n",
+            master.port
+        );
+        let sentinels: Vec<_> = (0..3).map(|_| Node::spawn(&[&words])).collect();
+        for sentinel in &sentinels {
+            until("each sentinel knows the others and the replica", async || {
+                let seen = sentinel.cli(&["SENTINEL", "MASTER", "main"]);
+                let value = |name: &str| seen.lines().skip_while(|line| *line != name).nth(1).map(str::to_owned);
+                value("num-other-sentinels").as_deref() == Some("2") && value("num-slaves").as_deref() == Some("1")
+            })
+            .await;
+        }
+        Self { master, replica, sentinels }
+    }
+
+    pub(crate) fn settings(&self) -> RedisSettings {
+        RedisSettings::sentinels(self.sentinels.iter().map(Node::url), "main").unwrap()
+    }
+}
+
+/// Three masters with a replica each.
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<Node>,
+}
+
+impl Cluster {
+    pub(crate) async fn start() -> Self {
+        let words =
+            ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-config-file", "nodes.conf"];
+        let mut nodes = Vec::new();
+        for _ in 0..6 {
+            nodes.push(Node::ready(&words).await);
+        }
+        let addresses: Vec<_> = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
+        let mut create = Command::new("redis-cli");
+        create.args(["--cluster", "create"]).args(addresses).args(["--cluster-replicas", "1", "--cluster-yes"]);
+        let made = create.output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
+        for node in &nodes {
+            until("the cluster is well", async || {
+                node.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok")
+                    && node.cli(&["CLUSTER", "NODES"]).matches("slave ").count() == 3
+            })
+            .await;
+        }
+        until("the replicas are in step", async || {
+            nodes.iter().filter(|node| node.cli(&["ROLE"]).contains("connected")).count() == 3
+        })
+        .await;
+        Self { nodes }
+    }
+
+    /// The node that has the slot of this key.
+    pub(crate) fn owner(&mut self, key: &str) -> &mut Node {
+        let slot: u32 = self.nodes[0].cli(&["CLUSTER", "KEYSLOT", key]).trim().parse().unwrap();
+        let table = self.nodes[0].cli(&["CLUSTER", "NODES"]);
+        let line = table.lines().find(|line| {
+            line.contains("master")
+                && line.split(' ').skip(8).any(|range| {
+                    let (first, last) = range.split_once('-').unwrap_or((range, range));
+                    matches!((first.parse(), last.parse()), (Ok(first), Ok(last)) if (first..=last).contains(&slot))
+                })
+        });
+        let port = line.and_then(|line| line.split([':', '@']).nth(1)).and_then(|port| port.parse().ok());
+        self.nodes.iter_mut().find(|node| Some(node.port) == port).expect("somebody has the slot")
+    }
+}
+
+/// A wire to a server that can be cut: what is on it ends, and nothing new comes through until it is mended.
+pub(crate) struct Wire {
+    pub(crate) port: u16,
+    cut: Arc<AtomicBool>,
+    now: Arc<Notify>,
+}
+
+impl Wire {
+    pub(crate) async fn to(port: u16) -> Self {
+        let listener = Listener::bind(("127.0.0.1", 0)).await.unwrap();
+        let wire = Self { port: listener.local_addr().unwrap().port(), cut: Arc::default(), now: Arc::default() };
+        let (cut, now) = (Arc::clone(&wire.cut), Arc::clone(&wire.now));
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                if cut.load(Ordering::Relaxed) {
+                    continue;
+                }
+                let now = Arc::clone(&now);
+                tokio::spawn(async move {
+                    let Ok(mut far) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        () = now.notified() => {}
+                    }
+                });
+            }
+        });
+        wire
+    }
+
+    pub(crate) fn cut(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+        self.now.notify_waiters();
+    }
+
+    pub(crate) fn mend(&self) {
+        self.cut.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn connect(&self) -> Redis {
+        Redis::new(&format!("redis://127.0.0.1:{}/", self.port)).unwrap()
+    }
+}
+
+/// The port of something that answers every command as a server does that is reading its data. (A real one is too quick about it.)
+pub(crate) async fn loading() -> u16 {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = Listener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut bytes = [0; 4096];
+                while let Ok(count @ 1..) = stream.read(&mut bytes).await {
+                    let commands = bytes[..count].iter().filter(|byte| **byte == b'*').count();
+                    let answers = "-LOADING Redis is loading the dataset in memory\r\n".repeat(commands);
+                    if stream.write_all(answers.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
