@@ -8,5 +8,6 @@ mod oidc_provider;
 mod opaque;
 mod possession;
 mod process;
+mod proofs;
 mod served;
 pub(crate) use process::{folder, python};

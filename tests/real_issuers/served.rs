@@ -56,6 +56,11 @@ impl Api {
         Self { url, http: reqwest::Client::new() }
     }
 
+    /// Where it listens.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Asks for `path` with this token.
     pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {
         let response = self

@@ -82,7 +82,7 @@ function configuration(keys) {
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
     pkce: { required: () => false },
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none', 'tls_client_auth', 'self_signed_tls_client_auth'],
-    enabledJWA: { idTokenSigningAlgValues: ALGORITHMS, introspectionSigningAlgValues: ALGORITHMS },
+    enabledJWA: { dPoPSigningAlgValues: ALGORITHMS.filter((alg) => !alg.startsWith('HS')), idTokenSigningAlgValues: ALGORITHMS, introspectionSigningAlgValues: ALGORITHMS },
     rotateRefreshToken: true,
     issueRefreshToken: async () => true,
     extraTokenClaims: async (ctx) => (ctx.oidc.params?.grant_type === EXCHANGE ? { act: { sub: ctx.oidc.client.clientId } } : undefined),

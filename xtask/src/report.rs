@@ -19,6 +19,12 @@ const SECTIONS: &[(&str, &str, &str, &str)] = &[
         "| client | what it did |",
     ),
     (
+        "proofs",
+        "Proofs of possession",
+        "Clients prove their keys (DPoP, RFC 9449) to our servers, which ask for nonces; the tokens are of oidc-provider 9.13.",
+        "| client | our server | what was tried |",
+    ),
+    (
         "vectors",
         "Published vectors",
         "Where we disagree, `tests/vectors/README.md` says why.",
