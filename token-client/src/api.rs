@@ -30,6 +30,7 @@ use self::scopes::Scopes;
 use crate::acquire::Acquire;
 use crate::builder::default_http;
 use crate::client::TokenClient;
+use crate::dpop::key::DpopKey;
 use crate::error::{TokenError, misconfigured};
 use crate::flight::Cell;
 use crate::renewal::RenewalSettings;
@@ -149,6 +150,7 @@ impl ProtectedApi {
             url: url.into(),
             identities: Identities::default(),
             grant: Grant::ClientCredentials,
+            dpop: None,
             scope: String::new(),
             http: None,
             clock: Arc::new(SystemClock),
@@ -211,6 +213,7 @@ pub struct ProtectedApiBuilder {
     url: String,
     identities: Identities,
     grant: Grant,
+    dpop: Option<DpopKey>,
     scope: String,
     http: Option<Arc<dyn HttpClient>>,
     clock: Arc<dyn Clock>,
@@ -253,6 +256,13 @@ impl ProtectedApiBuilder {
     /// Tokens are for a user whom our own identity provider vouches for.
     pub fn cross_app(mut self, cross_app: CrossApp) -> Self {
         self.grant = Grant::CrossApp(cross_app);
+        self
+    }
+
+    /// Binds the tokens to this key (DPoP, RFC 9449), an authorization code on the way to them, too (`dpop_jkt`). Each request then carries its proof,
+    /// and a nonce that server or API ask for is met with one more attempt. A server that binds nothing is an error.
+    pub fn dpop(mut self, key: DpopKey) -> Self {
+        self.dpop = Some(key);
         self
     }
 
@@ -308,8 +318,17 @@ impl ProtectedApiBuilder {
         let limits = Limits::default().timeout(self.timeout).max_body(MAX_BODY);
         let scopes = Scopes::of(&self.scope);
         let (clock, renewal) = (Arc::clone(&self.clock), self.renewal.clone());
-        let engine =
-            Engine::new(url, http, Arc::clone(&clock), limits, renewal.clone(), self.grant, self.identities, scopes);
+        let engine = Engine::new(
+            url,
+            http,
+            Arc::clone(&clock),
+            limits,
+            renewal.clone(),
+            self.grant,
+            self.dpop,
+            self.identities,
+            scopes,
+        );
         let engine = Arc::new(engine);
         Ok(ProtectedApi { cell: Cell::new(Shared(Arc::clone(&engine)), clock, renewal), engine })
     }

@@ -1,13 +1,14 @@
 //! One request to a protected API on its way: what each answer asks for goes in, whether to send it again comes out
-//! (RFC 6750 section 3.1; step-up of the Model Context Protocol, with its limit on retries).
+//! (RFC 6750 section 3.1; RFC 9449 section 9; step-up of the Model Context Protocol, with its limit on retries).
 
-use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request, StatusCode, Uri};
 use url::{Position, Url};
 
 use super::ProtectedApi;
 use super::challenge::Challenge;
+use crate::dpop::challenge::{Complaint, complaint};
 use crate::error::{TokenError, TokenErrorKind};
+use crate::send::turn::{self, Sent};
 use crate::source::TokenSource;
 use crate::token::Token;
 
@@ -32,7 +33,7 @@ const RETRIES: u8 = 3;
 #[derive(Debug)]
 pub struct Attempt<'a> {
     api: &'a ProtectedApi,
-    sent: Option<Token>,
+    sent: Option<(Token, Sent)>,
     left: u8,
 }
 
@@ -41,7 +42,7 @@ impl<'a> Attempt<'a> {
         Self { api, sent: None, left: RETRIES }
     }
 
-    /// Puts the token into the request, marked as sensitive. The first time that there is none yet it is left out: the API's answer then
+    /// Puts the token into the request, marked as sensitive, and a proof beside it where the token is bound to a key. The first time that there is none yet it is left out: the API's answer then
     /// says where to get one.
     ///
     /// # Errors
@@ -52,27 +53,38 @@ impl<'a> Attempt<'a> {
             return Err(TokenError::new(TokenErrorKind::WrongHost, detail));
         }
         let first = self.left == RETRIES;
-        self.sent = match self.api.token().now() {
+        let token = match self.api.token().now() {
             Ok(token) => Some(token?),
             Err(_) if first && self.api.engine.knows_nothing() => None,
             Err(waiting) => Some(waiting.await?),
         };
-        if let Some(token) = &self.sent {
-            request.headers_mut().insert(AUTHORIZATION, token.header());
-        }
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let attach = |token: Token| {
+            let sent = turn::attach(request.headers_mut(), &token, &method, &uri)?;
+            Ok::<_, TokenError>((token, sent))
+        };
+        self.sent = token.map(attach).transpose()?;
         Ok(())
     }
 
     /// Looks at an answer: `true` means that the request is worth sending again.
     ///
-    /// 401 leads to a token, or to a new one; 403 with `insufficient_scope` to one with more scopes, those of before included. Where
+    /// 401 leads to a token, or to a new one, or to a proof with the nonce that the API asks for; 403 with `insufficient_scope` to one with more scopes, those of before included. Where
     /// that yields nothing new, or the third time, it is `false`, and the answer is what the API has to say.
     ///
     /// # Errors
     /// Whatever keeps us from the token that is asked for.
     pub async fn answered(&mut self, status: StatusCode, headers: &HeaderMap) -> Result<bool, TokenError> {
         let engine = &self.api.engine;
-        let again = match (status, self.sent.take()) {
+        let sent = self.sent.take();
+        let renewed = sent.as_ref().is_some_and(|(token, sent)| sent.learn(token, headers));
+        let again = match (status, sent.map(|(token, _)| token)) {
+            (StatusCode::UNAUTHORIZED, Some(token))
+                if token.is_dpop_bound() && complaint(headers) != Complaint::Other =>
+            {
+                // Another token would be refused with the same words.
+                renewed && complaint(headers) == Complaint::Nonce
+            }
             (StatusCode::UNAUTHORIZED, sent) => {
                 let more = engine.learn(headers);
                 match sent {
@@ -102,7 +114,8 @@ impl<'a> Attempt<'a> {
 
 fn asks_for_more(headers: &HeaderMap) -> bool {
     let challenges = Challenge::read(headers);
-    challenges.iter().any(|one| one.is("bearer") && one.parameter("error") == Some("insufficient_scope"))
+    let ours = |one: &&Challenge| one.is("bearer") || one.is("dpop");
+    challenges.iter().filter(ours).any(|one| one.parameter("error") == Some("insufficient_scope"))
 }
 
 /// The same scheme, host and port, and the same path or one below it. Dot segments are resolved first, as they will be on the way.

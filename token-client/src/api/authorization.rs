@@ -29,6 +29,8 @@ pub(super) struct Asking<'a> {
     pub(super) redirect_uri: &'a str,
     pub(super) scope: &'a str,
     pub(super) resource: &'a str,
+    /// The thumbprint of the key that the code is to be bound to (RFC 9449 section 10).
+    pub(super) dpop_jkt: Option<&'a str>,
 }
 
 impl AuthorizationRequest {
@@ -57,6 +59,9 @@ impl AuthorizationRequest {
                 .append_pair("code_challenge", &verifier.challenge())
                 .append_pair("code_challenge_method", "S256")
                 .append_pair("resource", asking.resource);
+            if let Some(thumbprint) = asking.dpop_jkt {
+                query.append_pair("dpop_jkt", thumbprint);
+            }
             if !asking.scope.is_empty() {
                 query.append_pair("scope", asking.scope);
             }
@@ -171,6 +176,7 @@ mod tests {
         redirect_uri: "http://127.0.0.1/cb",
         scope: "a b",
         resource: "https://api.example/mcp",
+        dpop_jkt: None,
     };
 
     #[test]
@@ -190,6 +196,13 @@ mod tests {
         ];
         assert_eq!(pairs, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert!(!format!("{request:?}").contains(request.state.expose()));
+    }
+
+    #[test]
+    fn a_code_is_bound_to_the_key_of_the_client() {
+        let asking = Asking { dpop_jkt: Some("the thumbprint"), ..ASKING };
+        let request = AuthorizationRequest::new(&server(true), asking).unwrap();
+        assert!(request.url().contains("dpop_jkt=the+thumbprint"), "{}", request.url());
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::scopes::Scopes;
 use super::server_metadata::{ServerMetadata, process_server_metadata, server_metadata_urls};
 use super::{CrossApp, UserAgent, documents, registration};
 use crate::client::TokenClient;
+use crate::dpop::key::DpopKey;
 use crate::error::{TokenError, TokenErrorKind, misconfigured};
 use crate::flight::Fetch;
 use crate::grant::TokenRequest;
@@ -47,6 +48,8 @@ pub(super) struct Engine {
     pub(super) limits: Limits,
     pub(super) renewal: RenewalSettings,
     pub(super) grant: Grant,
+    /// What the tokens are bound to.
+    pub(super) dpop: Option<DpopKey>,
     found: Mutex<Found>,
 }
 
@@ -84,11 +87,12 @@ impl Engine {
         limits: Limits,
         renewal: RenewalSettings,
         grant: Grant,
+        dpop: Option<DpopKey>,
         identities: Identities,
         scopes: Scopes,
     ) -> Self {
         let found = Found { identities, scopes, metadata_at: None, site: None, signed_in: None };
-        Self { url, http, clock, limits, renewal, grant, found: Mutex::new(found) }
+        Self { url, http, clock, limits, renewal, grant, dpop, found: Mutex::new(found) }
     }
 
     fn found(&self) -> MutexGuard<'_, Found> {
@@ -98,13 +102,14 @@ impl Engine {
     /// Remembers what an answer says of where to go and what to ask for. Whether it asks for more than was asked for before.
     pub(super) fn learn(&self, headers: &HeaderMap) -> bool {
         let challenges = Challenge::read(headers);
-        let Some(bearer) = challenges.iter().find(|challenge| challenge.is("bearer")) else { return false };
+        // An API that takes bound tokens may say it in either challenge, or in both (RFC 9449 section 7.1).
+        let challenges = || challenges.iter().filter(|challenge| challenge.is("bearer") || challenge.is("dpop"));
         let mut found = self.found();
-        if let Some(place) = bearer.parameter("resource_metadata") {
+        if let Some(place) = challenges().find_map(|challenge| challenge.parameter("resource_metadata")) {
             // One that may not be read is none; the well-known places are left.
             found.metadata_at = documents::address(place, "resource_metadata").ok();
         }
-        bearer.parameter("scope").is_some_and(|scope| found.scopes.add(scope))
+        challenges().find_map(|challenge| challenge.parameter("scope")).is_some_and(|scope| found.scopes.add(scope))
     }
 
     /// Whether no answer of the API was seen yet.
@@ -210,7 +215,11 @@ impl Engine {
             }
             other => other,
         };
-        TokenClient::builder(endpoint.as_str(), registration.client_id)
+        let mut builder = TokenClient::builder(endpoint.as_str(), registration.client_id);
+        if let Some(key) = &self.dpop {
+            builder = builder.dpop(key.clone());
+        }
+        builder
             .authentication(authentication)
             .shared_http(Arc::clone(&self.http))
             .shared_clock(Arc::clone(&self.clock))
@@ -263,11 +272,13 @@ impl Engine {
                 return Ok(before.token.clone());
             }
         }
+        let thumbprint = self.dpop.as_ref().map(|key| key.thumbprint().to_string());
         let asking = Asking {
             client_id: site.client.client_id(),
             redirect_uri: agent.redirect_uri(),
             scope: &scope,
             resource: &site.resource.resource,
+            dpop_jkt: thumbprint.as_deref(),
         };
         let request = AuthorizationRequest::new(&site.server, asking)?;
         let came_back = agent.sign_in(&request).await?;

@@ -43,6 +43,13 @@ pub(crate) fn attach(headers: &mut HeaderMap, token: &Token, method: &Method, ur
     Ok(Sent(proof))
 }
 
+impl Sent {
+    /// Remembers the nonce of the answer, if it brought one. Whether it is another one than was sent.
+    pub(crate) fn learn(&self, token: &Token, answer: &HeaderMap) -> bool {
+        token.prover().zip(self.0.as_ref()).is_some_and(|(prover, proof)| prover.learn(proof, answer))
+    }
+}
+
 impl Turns {
     pub(crate) fn new() -> Self {
         Self { nonce: true, renewal: true }
@@ -55,12 +62,11 @@ impl Turns {
 
     /// Looks at an answer. The nonce in it is remembered, whatever else it says.
     pub(crate) fn after(&mut self, token: &Token, sent: &Sent, status: StatusCode, headers: &HeaderMap) -> Next {
-        let bound = token.prover().zip(sent.0.as_ref());
-        let renewed = bound.is_some_and(|(prover, proof)| prover.learn(proof, headers));
+        let renewed = sent.learn(token, headers);
         if !is_refusal(status, headers) {
             return Next::Answer;
         }
-        match bound.map_or(Complaint::Other, |_| complaint(headers)) {
+        match if token.is_dpop_bound() { complaint(headers) } else { Complaint::Other } {
             Complaint::Nonce if renewed && self.nonce => {
                 self.nonce = false;
                 Next::SendAgain

@@ -241,6 +241,34 @@ async fn a_request_sent_by_hand_can_be_proved_and_learns_the_nonce() {
 }
 
 #[tokio::test]
+async fn an_api_that_is_known_by_its_url_alone_gets_bound_tokens_too() {
+    let server = Server::start(Rules { nonce: [Some("n1"), Some("n2")], ..Rules::default() });
+    let orders = format!("{}/orders", server.url);
+    let secret = token_client::ClientAuthentication::Basic("secret".into());
+    let api = token_client::ProtectedApi::builder(&orders)
+        .registered(&server.url, "orders", secret)
+        .dpop(key())
+        .http(http())
+        .build()
+        .unwrap();
+    let send = async || {
+        let request = Request::post(&orders).header("dpop", "stale").body(Bytes::from_static(b"body")).unwrap();
+        api.send(request).await.unwrap().status().as_u16()
+    };
+    assert_eq!(send().await, 200);
+    let first = server.log();
+    // One origin, and two servers behind it with nonces of their own: that costs an attempt, and nothing else.
+    let expected =
+        ["POST /token Basic - 400", "POST /token Basic n1 200", "POST /orders DPoP n1 401", "POST /orders DPoP n2 200"];
+    assert_eq!(first[first.len() - 4..], expected);
+    assert_eq!(send().await, 200);
+    assert_eq!(server.log(), ["POST /orders DPoP n2 200"]);
+    server.rules(|rules| rules.challenge = Some("error=\"invalid_dpop_proof\""));
+    assert_eq!(send().await, 401);
+    assert_eq!(server.log().len(), 1, "another token would help nobody");
+}
+
+#[tokio::test]
 async fn a_token_from_elsewhere_is_sent_with_its_key() {
     let server = Server::start(Rules::default());
     let ours = key();

@@ -128,6 +128,22 @@ impl Server {
     fn answer(&self, request: &Request) -> Answer {
         let mut state = self.state();
         let path = request.path.split('?').next().unwrap();
+        // What the API says of its tokens' server (RFC 9728), and that of itself (RFC 8414).
+        let document = match path {
+            "/.well-known/oauth-protected-resource/orders" => {
+                Some(json!({ "resource": format!("{}/orders", self.url), "authorization_servers": [self.url] }))
+            }
+            "/.well-known/oauth-authorization-server" => {
+                Some(json!({ "issuer": self.url, "token_endpoint": self.token_endpoint() }))
+            }
+            path if path.starts_with("/.well-known/") => {
+                return Answer { status: 404, headers: Vec::new(), body: Value::Null };
+            }
+            _ => None,
+        };
+        if let Some(body) = document {
+            return Answer { status: 200, headers: Vec::new(), body };
+        }
         let at_resource = usize::from(path != "/token");
         let scheme = request.field("authorization").map_or("none", |value| value.split(' ').next().unwrap()).to_owned();
         let proved = prove(&mut state, request, &format!("{}{path}", self.url));

@@ -76,7 +76,7 @@ pub(crate) fn judge(
         return Err(refused(format!("expected at most {LONGEST} bytes")));
     }
     // Step 2: one JWT.
-    let (header, claims, signature, signed) = parts(proof).ok_or_else(|| refused("expected a JWT of three parts"))?;
+    let [header, claims, signature, signed] = parts(proof).ok_or_else(|| refused("expected a JWT of three parts"))?;
 
     // Steps 4 to 6: type, algorithm and a public key; the key is the token's (step 12).
     let known = keys.find(wanted.key);
@@ -154,11 +154,12 @@ pub(crate) fn judge(
     })
 }
 
-fn parts(proof: &str) -> Option<(&[u8], &[u8], &[u8], &[u8])> {
+/// Header, claims and signature, and what is signed.
+fn parts(proof: &str) -> Option<[&[u8]; 4]> {
     let bytes = proof.as_bytes();
     let mut dots = memchr::memchr_iter(b'.', bytes);
     let (first, second) = (dots.next()?, dots.next()?);
-    dots.next().is_none().then(|| (&bytes[..first], &bytes[first + 1..second], &bytes[second + 1..], &bytes[..second]))
+    dots.next().is_none().then(|| [&bytes[..first], &bytes[first + 1..second], &bytes[second + 1..], &bytes[..second]])
 }
 
 struct Read {
