@@ -41,6 +41,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 "#;
 
 /// Weighs this checkout and, where one is named, a commit.
+#[expect(clippy::print_stdout, reason = "the table is what the command is for")]
 pub(crate) fn weigh(commit: Option<&str>) -> Outcome {
     let scales = root().join("target/weigh");
     let _ = std::fs::remove_dir_all(&scales);
