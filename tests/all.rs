@@ -18,4 +18,5 @@ mod presets;
 mod resource;
 mod rules;
 mod spans;
+mod step_up;
 mod tenants;

@@ -5,5 +5,6 @@ pub mod explain;
 pub mod mapping;
 pub mod possession;
 pub mod revocation;
+pub mod rules;
 pub mod telemetry;
 pub mod tenants;

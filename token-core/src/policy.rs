@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::answer::challenge::ScopeChallenge;
 use crate::answer::implications::Implications;
 use crate::base::time::text;
 use crate::jose::Algorithms;
@@ -36,6 +37,7 @@ use crate::keys::JwksSettings;
 use crate::request::source::TokenLocation;
 use crate::stores::TokenCacheSettings;
 use crate::token::mapping::ClaimMapping;
+use crate::token::rule::Rule;
 use crate::trust::claim_rule::ClaimRule;
 
 pub use diff::Change;
@@ -76,6 +78,12 @@ pub struct Policy {
     /// Takes a token whoever it was issued for. There is hardly ever a reason for it.
     #[serde(skip_serializing_if = "is_false")]
     pub dangerously_unchecked_audience: bool,
+    /// What every token must carry, whatever it is for: scopes, roles, `acr_values`, `max_age`, `authorization_details`, joined by `any`, `all` and `not`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require: Option<Rule>,
+    /// Which scopes the challenge of a 403 names. Default: `required`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub scope_challenge: ScopeChallenge,
     /// The `realm` that challenges name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub realm: Option<String>,

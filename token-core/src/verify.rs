@@ -3,5 +3,6 @@
 mod answer;
 pub(crate) mod jwt;
 pub(crate) mod possession;
+mod requirement;
 pub(crate) mod typed;
 pub(crate) mod verified;

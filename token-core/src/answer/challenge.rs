@@ -49,10 +49,38 @@ pub(crate) struct Protection {
     pub(crate) resource: Option<Resource>,
     /// `resource_metadata`: where the protected resource's metadata document lies (RFC 9728).
     pub(crate) resource_metadata: Option<String>,
+    /// Which scopes a challenge names.
+    pub(crate) scope_challenge: ScopeChallenge,
+    /// The scopes of this resource, as far as they are told; none where they are not.
+    pub(crate) own_scopes: Vec<String>,
     /// Which scopes imply which.
     pub(crate) implications: Implications,
     /// DPoP, where it is taken anywhere.
     pub(crate) dpop: Option<DpopOffer>,
+}
+
+impl Protection {
+    /// Whether a client may be told to ask for this scope again: it is one of this resource's, as far as that is known, and no refresh token, which is
+    /// between the client and its authorization server.
+    pub(crate) fn is_own_scope(&self, scope: &str) -> bool {
+        let is_scope = !scope.is_empty() && scope.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E));
+        let is_ours = self.own_scopes.is_empty() || self.own_scopes.iter().any(|own| own == scope);
+        is_scope && is_ours && scope != "offline_access"
+    }
+}
+
+/// Which scopes the challenge of a 403 names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ScopeChallenge {
+    /// Those that would satisfy the rule, and no others (RFC 6750 section 3).
+    #[default]
+    Required,
+    /// Those, and what the token has already: for clients that ask for exactly what a challenge names and would lose the rest. Of what the token has only
+    /// the scopes that this resource's metadata names are repeated, if it names any, and never `offline_access`. The caller learns what its own token holds.
+    GrantedAndRequired,
 }
 
 /// A challenge under construction. Parameters are separated by commas, quoted and escaped.

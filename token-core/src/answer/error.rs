@@ -38,6 +38,7 @@ struct Inner {
     explanation: Option<Box<str>>,
     retry_after: Option<Duration>,
     scope: Option<Box<str>>,
+    step_up: Option<Box<StepUp>>,
     protection: Option<Arc<Protection>>,
     presented: Presented,
     logged: AtomicBool,
@@ -52,6 +53,13 @@ pub(crate) struct Presented {
     pub(crate) policy: Option<DpopPolicy>,
 }
 
+/// How the user would have to sign in (RFC 9470 section 3).
+#[derive(Clone)]
+struct StepUp {
+    acr_values: Option<Box<str>>,
+    max_age: Option<Duration>,
+}
+
 // A copy that is edited is an error of its own, which nobody has logged yet.
 impl Clone for Inner {
     fn clone(&self) -> Self {
@@ -63,6 +71,7 @@ impl Clone for Inner {
             explanation: self.explanation.clone(),
             retry_after: self.retry_after,
             scope: self.scope.clone(),
+            step_up: self.step_up.clone(),
             protection: self.protection.clone(),
             presented: self.presented,
             logged: AtomicBool::new(false),
@@ -75,7 +84,8 @@ impl Error {
     #[must_use]
     pub fn new(kind: ErrorKind, detail: impl Into<Cow<'static, str>>) -> Self {
         let (detail, logged) = (detail.into(), AtomicBool::new(false));
-        let (check, issuer, explanation, retry_after, scope, protection) = (None, None, None, None, None, None);
+        let (check, issuer, explanation, retry_after, scope) = (None, None, None, None, None);
+        let (step_up, protection) = (None, None);
         let presented = Presented::default();
         Self(Arc::new(Inner {
             kind,
@@ -85,6 +95,7 @@ impl Error {
             explanation,
             retry_after,
             scope,
+            step_up,
             protection,
             presented,
             logged,
@@ -107,6 +118,33 @@ impl Error {
         let scope = scope.into();
         error.edit().scope = (!scope.is_empty()).then_some(scope);
         error
+    }
+
+    /// The token is good, but the user has to sign in in another way, or anew (RFC 9470 section 3): `acr_values` separated by blanks in order of preference,
+    /// and how long ago it may have been at most, of which challenges name the whole seconds.
+    #[must_use]
+    pub fn insufficient_user_authentication(acr_values: Option<&str>, max_age: Option<Duration>) -> Self {
+        let detail = match (acr_values, max_age) {
+            (Some(values), None) => format!("expected acr to be one of {values}"),
+            (Some(values), Some(age)) => {
+                format!("expected acr to be one of {values}, and auth_time at most {} s ago", age.as_secs())
+            }
+            (None, Some(age)) => format!("expected auth_time at most {} s ago", age.as_secs()),
+            (None, None) => "expected another way to sign in".to_owned(),
+        };
+        let mut error = Self::new(ErrorKind::InsufficientUserAuthentication, detail);
+        let acr_values = acr_values.map(Into::into);
+        error.edit().step_up = Some(Box::new(StepUp { acr_values, max_age }));
+        error
+    }
+
+    /// The same error, with the scopes that a token should have: challenges name them, separated by blanks (RFC 6750 section 3). Clients that ask for a token
+    /// after a 401 go by it.
+    #[must_use]
+    pub fn asking_for(mut self, scope: impl Into<Box<str>>) -> Self {
+        let scope = scope.into();
+        self.edit().scope = (!scope.is_empty()).then_some(scope);
+        self
     }
 
     /// An extractor ran without the layer that feeds it.
@@ -214,6 +252,12 @@ impl Error {
             }
             if let Some(scope) = self.scope() {
                 challenge = challenge.param("scope", scope);
+            }
+            if let Some(values) = self.0.step_up.as_ref().and_then(|step_up| step_up.acr_values.as_deref()) {
+                challenge = challenge.param("acr_values", values);
+            }
+            if let Some(age) = self.0.step_up.as_ref().and_then(|step_up| step_up.max_age) {
+                challenge = challenge.param("max_age", &age.as_secs().to_string());
             }
             challenge.finish()
         };
@@ -360,7 +404,8 @@ mod tests {
             let expected = match kind {
                 ErrorKind::MissingToken => (401, None),
                 ErrorKind::InvalidRequest => (400, Some("invalid_request")),
-                ErrorKind::InsufficientScope => (403, Some("insufficient_scope")),
+                ErrorKind::InsufficientScope | ErrorKind::InsufficientDetails => (403, Some("insufficient_scope")),
+                ErrorKind::InsufficientUserAuthentication => (401, Some("insufficient_user_authentication")),
                 ErrorKind::Unavailable => (503, None),
                 ErrorKind::Misconfigured => (500, None),
                 ErrorKind::InvalidDpopProof => (401, Some("invalid_dpop_proof")),

@@ -120,6 +120,7 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("token.keys.slow", "a fetch takes longer than requests wait; field issuer"),
     ("token.keys.skipped", "a published key cannot be used; fields issuer, reason"),
     ("token.keys.missing", "a token needs a key that is not held; fields issuer, outcome, key_hash"),
+    ("token.metadata.unsigned", "a metadata document went out without its signature; field error"),
     ("token.opaque.failed", "an endpoint that knows tokens did not answer"),
     ("token.opaque.not_bearer", "an endpoint says that a token is no bearer token"),
     ("token.opaque.store_failed", "a store of answers did not answer"),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::answer::challenge::Protection;
+use crate::answer::challenge::{Protection, ScopeChallenge};
 use crate::answer::resource::{self, Resource};
 use crate::base::config_error::ConfigError;
 use crate::base::http::HttpClient;
@@ -21,6 +21,7 @@ use crate::request::source::TokenLocation;
 use crate::stores::TokenCacheSettings;
 use crate::stores::{DenyList, WhenUnreachable};
 use crate::token::audience::Audience;
+use crate::token::rule::Rule;
 use crate::trust::compiler::{Clients, Compiler, Purpose};
 use crate::trust::issuer::Issuer;
 use crate::trust::registry::Registry;
@@ -36,6 +37,7 @@ pub struct ResourceServerBuilder {
     resource: Option<String>,
     metadata: Metadata,
     metadata_key: Option<Arc<SigningKey>>,
+    require: Option<Rule>,
     purpose: Purpose,
     issuers: Vec<Issuer>,
     clock: Arc<dyn Clock>,
@@ -62,6 +64,7 @@ impl ResourceServerBuilder {
             resource: None,
             metadata: Metadata::default(),
             metadata_key: None,
+            require: None,
             purpose: Purpose::Api,
             issuers: Vec::new(),
             clock: Arc::new(SystemClock),
@@ -105,6 +108,25 @@ impl ResourceServerBuilder {
     /// algorithm in common: an issuer that signs with a secret for one API and with a published key for another.
     pub fn trust(mut self, issuer: Issuer) -> Self {
         self.issuers.push(issuer);
+        self
+    }
+
+    /// Which scopes the challenge of a 403 names. Default: [`ScopeChallenge::Required`], those that would satisfy the rule.
+    pub fn scope_challenge(mut self, choice: ScopeChallenge) -> Self {
+        self.protection.scope_challenge = choice;
+        self
+    }
+
+    /// Holds every token to this rule, whatever route it comes to: for what a whole API asks, a way to have signed in say (RFC 9470).
+    ///
+    /// ```
+    /// # use token_core::{ResourceServer, scopes, Required};
+    /// scopes!(Recent = all("payments", max_age(3600)));
+    ///
+    /// let api = ResourceServer::resource("https://api.example.com/payments").require(Recent::RULE);
+    /// ```
+    pub fn require(mut self, rule: impl Into<Rule>) -> Self {
+        self.require = Some(rule.into());
         self
     }
 
@@ -248,6 +270,8 @@ impl ResourceServerBuilder {
             audience: audience.unwrap_or_default(),
             dangerously_unchecked_audience: ours.is_none(),
             realm: self.protection.realm.clone(),
+            scope_challenge: self.protection.scope_challenge,
+            require: self.require.clone(),
             resource_metadata: self.protection.resource_metadata.clone(),
             token_locations: self.sources.clone(),
             max_token_bytes: (self.max_token != MAX_TOKEN).then_some(self.max_token),
@@ -299,6 +323,7 @@ impl ResourceServerBuilder {
             Some(_) if protection.resource_metadata.is_some() => return Err(ConfigError::new(RESOURCE_AND_METADATA)),
             Some(uri) => {
                 self.metadata.check()?;
+                protection.own_scopes.clone_from(&self.metadata.scopes_supported);
                 let resource = Resource::parse(uri)?;
                 protection.resource_metadata = Some(resource.metadata_url().to_owned());
                 protection.resource = Some(resource);
@@ -341,6 +366,7 @@ impl ResourceServerBuilder {
             cache: TokenCache::new(self.cache).map(Arc::new),
             policy,
             metadata_key: self.metadata_key,
+            require: self.require.map(Arc::new),
             explain: self.explain,
             follows: None,
             possession,

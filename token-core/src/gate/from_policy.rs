@@ -34,6 +34,10 @@ impl Policy {
             None => ResourceServer::builder(audience),
         };
         let mut builder = builder.metadata(self.metadata.clone()).token_cache(self.token_cache.into());
+        builder = builder.scope_challenge(self.scope_challenge);
+        if let Some(rule) = &self.require {
+            builder = builder.require(rule.clone());
+        }
         if let Some(realm) = &self.realm {
             builder = builder.realm(realm.clone());
         }

@@ -171,6 +171,7 @@ impl ResourceServer {
             keep_tokens: false,
             cache: None,
             policy: Arc::clone(&inner.policy),
+            require: None,
             metadata_key: None,
             explain: inner.explain,
             follows: Some(ArcSwap::new(first.0)),

@@ -33,6 +33,7 @@ use crate::request::presented::Presented;
 use crate::request::source::TokenLocation;
 use crate::stores::{DenyList, WhenUnreachable};
 use crate::token::audience::Audience;
+use crate::token::rule::Rule;
 use crate::trust::compiler::Compiler;
 use crate::trust::registry::Registry;
 use crate::trust::resolver::{self, Landed, Lookup};
@@ -74,6 +75,8 @@ pub(crate) struct Inner {
     pub(crate) keep_tokens: bool,
     pub(crate) cache: Option<Arc<TokenCache>>,
     pub(crate) policy: Arc<Policy>,
+    /// What every token is held to.
+    pub(crate) require: Option<Arc<Rule>>,
     /// What signs the metadata document.
     pub(crate) metadata_key: Option<Arc<SigningKey>>,
     pub(crate) explain: Explain,
@@ -127,7 +130,8 @@ impl ResourceServer {
     /// Verifies what was presented. Usually done at once; a network is awaited only for a key that is not at hand.
     ///
     /// # Errors
-    /// Every kind of [`ErrorKind`] but [`ErrorKind::InsufficientScope`]; [`ErrorKind::Misconfigured`] only for a bare token where
+    /// Every kind of [`ErrorKind`]; those of insufficient scope, details or authentication only where the server holds every token to a
+    /// [rule](ResourceServerBuilder::require), [`ErrorKind::Misconfigured`] only for a bare token where
     /// [tenants](ResourceServerBuilder::tenants) are looked up by the request.
     pub fn authenticate(&self, presented: Presented<'_>) -> MaybeReady<Verified> {
         match (&self.0.follows, self.0.explain) {

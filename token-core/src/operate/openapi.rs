@@ -25,7 +25,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, OpenIdConnect, Secu
 use crate::answer::resource::Resource;
 use crate::gate::server::ResourceServer;
 use crate::policy::Policy;
-use crate::token::scopes::{Required, Rule};
+use crate::token::rule::{Required, Rule};
 
 /// The name of the security scheme in documents.
 pub const SCHEME: &str = "token";
@@ -111,7 +111,7 @@ fn alternatives(rule: &Rule) -> Vec<Vec<String>> {
             });
             joined.take(MOST).collect()
         }),
-        Rule::Not(_) => vec![Vec::new()],
+        Rule::Not(_) | Rule::AcrValues(_) | Rule::MaxAge(_) | Rule::AuthorizationDetails(_) => vec![Vec::new()],
     }
 }
 

@@ -10,7 +10,7 @@ use super::is_default;
 use crate::base::config_error::ConfigError;
 use crate::base::http::address::is_loopback;
 use crate::base::time::text;
-use crate::token::scopes::{Required, Rule};
+use crate::token::rule::{Required, Rule};
 
 /// The longest that a document may be kept by caches.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -55,6 +55,9 @@ pub struct Metadata {
     /// that only a challenge should bring up.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scopes_supported: Vec<String>,
+    /// `authorization_details_types_supported`: the types of authorization details that the routes ask for (RFC 9396).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub authorization_details_types_supported: Vec<String>,
     /// `authorization_servers`, in place of the trusted issuers: where some of those are nobody's business, or where clients sign in at another
     /// address than `iss` names. The first is the one that most clients take.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,6 +79,7 @@ impl Default for Metadata {
             resource_policy_uri: Localized::default(),
             resource_tos_uri: Localized::default(),
             scopes_supported: Vec::new(),
+            authorization_details_types_supported: Vec::new(),
             authorization_servers: None,
             jwks_uri: None,
             cache_for: Duration::from_secs(300),
@@ -124,7 +128,7 @@ impl Metadata {
         scopes.into_iter().fold(self, |this, scope| this.scope(scope.into()))
     }
 
-    /// The scopes of a rule that guards routes, by the type that guards them: what the document says is then what a request is held to.
+    /// The scopes and types of authorization details of a rule that guards routes, by the type that guards them: what the document says is then what a request is held to.
     #[must_use]
     pub fn asks_for<R: Required>(self) -> Self {
         self.rule(&R::RULE)
@@ -133,7 +137,12 @@ impl Metadata {
     /// The same for a rule that is a value.
     #[must_use]
     pub fn rule(self, rule: &Rule) -> Self {
-        self.scopes(rule.scopes())
+        let known = self.authorization_details_types_supported.clone();
+        let fresh = rule.authorization_details_types().into_iter().filter(|kind| !known.iter().any(|one| one == kind));
+        let fresh: Vec<_> = fresh.map(str::to_owned).collect();
+        let mut this = self.scopes(rule.scopes());
+        this.authorization_details_types_supported.extend(fresh);
+        this
     }
 
     fn scope(mut self, scope: String) -> Self {

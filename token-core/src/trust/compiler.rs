@@ -125,6 +125,7 @@ impl Compiler {
             tenant: None,
             removed: AtomicBool::new(false),
             keys,
+            clock: Arc::clone(&self.clock),
             keyless,
             opaque,
             protection: Arc::clone(&self.protection),

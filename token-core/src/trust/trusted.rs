@@ -9,7 +9,7 @@ use crate::answer::challenge::Protection;
 use crate::answer::check::Check;
 use crate::answer::error::{Error, ErrorKind};
 use crate::base::sync::atomic::{AtomicBool, Ordering};
-use crate::base::time::Timestamp;
+use crate::base::time::{Clock, Timestamp};
 use crate::claims::{Claims, Names, Text};
 use crate::jose::header::TokenType;
 use crate::jose::{Algorithm, Algorithms, VerificationKey};
@@ -47,6 +47,8 @@ pub(crate) struct TrustedIssuer {
     /// Set once it is trusted no more: cached verdicts die with it.
     pub(crate) removed: AtomicBool,
     pub(crate) keys: Keys,
+    /// What tells how old an authentication is when a handler asks.
+    pub(crate) clock: Arc<dyn Clock>,
     /// Whether it has no keys at all: its tokens are asked about, JWTs too.
     pub(crate) keyless: bool,
     pub(crate) opaque: Option<Arc<Opaque>>,

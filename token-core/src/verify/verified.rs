@@ -8,7 +8,6 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use crate::answer::error::{Error, ErrorKind, Presented};
-use crate::base::telemetry;
 use crate::base::time::Timestamp;
 use crate::claims::{Claims, List, Names, Span, Text};
 use crate::jose::VerificationKey;
@@ -17,7 +16,7 @@ use crate::token::binding::Binding;
 use crate::token::kind::TokenKind;
 use crate::token::marks::Marks;
 use crate::token::naming::Naming;
-use crate::token::scopes::{Rule, Scopes};
+use crate::token::scopes::Scopes;
 use crate::trust::trusted::{Extra, TrustedIssuer};
 use crate::verify::typed::Typed;
 
@@ -244,20 +243,6 @@ impl Verified {
         self.0.text.token()
     }
 
-    /// Asks for what a rule demands.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InsufficientScope`]; its challenge names what would satisfy the rule.
-    pub fn require(&self, rule: &Rule) -> Result<(), Error> {
-        let (scopes, roles) = (self.scopes(), self.roles());
-        let granted = |scope: &str| self.0.issuer.protection.implications.grants(scope, |one| scopes.contains(one));
-        if rule.satisfied_by_grants(granted, |role| roles.contains(role)) {
-            return Ok(());
-        }
-        telemetry::scope_refused(&self.0.issuer.identifier);
-        Err(self.error(Error::insufficient_scope(rule.would_satisfy())))
-    }
-
     /// A good token of the wrong kind for a handler.
     pub(crate) fn wrong_kind(&self, expected: TokenKind) -> Error {
         self.error(Error::new(
@@ -270,7 +255,7 @@ impl Verified {
         Names::new(&self.0.text, list)
     }
 
-    fn error(&self, error: Error) -> Error {
+    pub(super) fn error(&self, error: Error) -> Error {
         let as_dpop = self.binding().is_some_and(|binding| binding.key.is_some());
         let error = if as_dpop { error.presented(Presented { as_dpop, policy: None }) } else { error };
         error.about(&self.0.issuer.identifier).within(&self.0.issuer.protection)

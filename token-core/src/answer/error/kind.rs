@@ -68,6 +68,10 @@ table! {
     DpopNonceRequired = "use_dpop_nonce", 401, Some("use_dpop_nonce"), 16, "the DPoP proof needs a nonce of this server";
     /// Verified, but not allowed to do this.
     InsufficientScope = "insufficient_scope", 403, Some("insufficient_scope"), 7, "the access token lacks a scope that is needed here";
+    /// Verified and allowed, but the user has to sign in in another way or anew (RFC 9470).
+    InsufficientUserAuthentication = "insufficient_user_authentication", 401, Some("insufficient_user_authentication"), 16, "this needs the user to sign in in another way, or anew";
+    /// Verified, but its authorization details do not permit this (RFC 9396).
+    InsufficientDetails = "insufficient_details", 403, Some("insufficient_scope"), 7, "the authorization details of the access token do not permit this";
     /// Keys or introspection are out of reach: our trouble, not the caller's fault.
     Unavailable = "unavailable", 503, None, 14, "the token cannot be verified right now";
     /// A layer is missing, or the server is put together wrongly.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::asking::tags;
 use super::{Inner, ResourceServer};
+use crate::answer::check::Check;
 use crate::answer::error::{Error, ErrorKind};
 use crate::answer::maybe_ready::MaybeReady;
 use crate::base::http::BoxFuture;
@@ -106,6 +107,11 @@ impl ResourceServer {
 
     /// The last word on a verified token: the deny-list's, at once where the list is at hand.
     pub(super) fn admit(&self, verified: Verified, now: Timestamp) -> MaybeReady<Verified> {
+        if let Some(rule) = &self.0.require
+            && let Err(error) = verified.require(rule)
+        {
+            return MaybeReady::ready(Err(error.at(Check::Demands)));
+        }
         let Some(list) = &self.0.deny_list else { return MaybeReady::ready(Ok(verified)) };
         match list.look_up(&verified.shared_facts().marks(), now) {
             DenyLookup::Absent => MaybeReady::ready(Ok(verified)),

@@ -79,6 +79,7 @@ impl ResourceServer {
             keep_tokens: front.keep_tokens,
             cache: front.cache.clone(),
             policy: Arc::new(policy),
+            require: front.require.clone(),
             metadata_key: front.metadata_key.clone(),
             explain: front.explain,
             follows: None,

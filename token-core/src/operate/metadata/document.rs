@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::answer::challenge::DpopPolicy;
 use crate::base::time::Timestamp;
 use crate::gate::server::ResourceServer;
 use crate::jose::signing::SigningKey;
@@ -48,8 +49,15 @@ pub(super) fn write(server: &ResourceServer, registry: &Registry, now: Timestamp
     }
     members.add_list("authorization_servers", authorization_servers(server, registry));
     members.add_list("scopes_supported", metadata.scopes_supported.clone());
+    members.add_list("authorization_details_types_supported", metadata.authorization_details_types_supported.clone());
     // Of all members this one may be empty: no bearer method of RFC 6750 is known here.
     members.add("bearer_methods_supported", bearer_methods(server));
+    if let Some(offer) = server.0.protection.dpop.as_ref().filter(|offer| offer.policy != DpopPolicy::Bearer) {
+        members.add_list("dpop_signing_alg_values_supported", offer.algs.split(' ').map(str::to_owned).collect());
+        if offer.policy == DpopPolicy::Required {
+            members.add("dpop_bound_access_tokens_required", true);
+        }
+    }
     if let Some(uri) = &metadata.jwks_uri {
         members.add("jwks_uri", uri.as_str());
     }

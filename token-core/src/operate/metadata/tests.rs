@@ -290,3 +290,22 @@ fn nothing_of_a_document_is_kept_of_a_policy_that_was_replaced() {
     let moved = "/.well-known/oauth-protected-resource/shelves";
     assert_eq!(document(&endpoint, moved)["resource"], "https://api.example.com/shelves");
 }
+
+#[test]
+fn the_document_says_whether_tokens_are_bound_to_keys_and_which_details_are_known() {
+    use crate::possession::{Dpop, DpopPolicy};
+    scopes!(Pay = all("pay", details("payment"), not(details("refund"))));
+    let flags = |policy| {
+        let dpop = Dpop::at("https://api.example.com").unwrap().policy(policy);
+        let server = ResourceServer::resource(API).metadata(Metadata::default().asks_for::<Pay>()).dpop(dpop);
+        let server = server.trust(issuer("https://a.example")).build().unwrap();
+        let document = document(&MetadataEndpoint::of([&server]).unwrap(), PLACE);
+        assert_eq!(document["authorization_details_types_supported"], json!(["payment"]));
+        let algorithms = document.get("dpop_signing_alg_values_supported").cloned();
+        let has_es256 = algorithms.is_some_and(|list| list.as_array().unwrap().contains(&json!("ES256")));
+        (has_es256, document.get("dpop_bound_access_tokens_required").cloned())
+    };
+    assert_eq!(flags(DpopPolicy::Bearer), (false, None));
+    assert_eq!(flags(DpopPolicy::BearerOrDpop), (true, None));
+    assert_eq!(flags(DpopPolicy::Required), (true, Some(json!(true))));
+}
