@@ -227,6 +227,9 @@ pub(crate) struct Mint {
     /// Its scopes, separated by blanks.
     #[arg(long)]
     pub(crate) scope: Option<String>,
+    /// What signs it, as `alg` names it: ES256, ML-DSA-65, … A key for it is published where there was none.
+    #[arg(long, value_name = "ALG")]
+    pub(crate) algorithm: Option<token_core::Algorithm>,
     /// What is wrong with it.
     #[arg(long, value_enum)]
     pub(crate) wrong: Option<crate::issuer::Wrong>,

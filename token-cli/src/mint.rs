@@ -20,6 +20,9 @@ pub(crate) async fn run(options: &Mint) -> Result<End, Failure> {
     for (name, value) in members.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
         wish[name] = value.as_str().into();
     }
+    if let Some(algorithm) = options.algorithm {
+        wish["algorithm"] = algorithm.name().into();
+    }
     if let Some(wrong) = options.wrong {
         wish["wrong"] = json!(wrong);
     }

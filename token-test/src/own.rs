@@ -26,6 +26,12 @@ fn fits(key: &TestKey, message: &[u8], signature: &[u8]) -> bool {
         return RsaPublicKeyComponents { n: part("n"), e: part("e") }.verify(parameters, message, signature).is_ok();
     }
     let (algorithm, public): (&'static dyn VerificationAlgorithm, _) = match jwk["crv"].as_str() {
+        None => match key.algorithm() {
+            Algorithm::MlDsa44 => (&signature::ML_DSA_44, part("pub")),
+            Algorithm::MlDsa65 => (&signature::ML_DSA_65, part("pub")),
+            Algorithm::MlDsa87 => (&signature::ML_DSA_87, part("pub")),
+            _ => return false,
+        },
         Some("P-256") => (&signature::ECDSA_P256_SHA256_FIXED, [vec![4], part("x"), part("y")].concat()),
         Some("P-384") => (&signature::ECDSA_P384_SHA384_FIXED, [vec![4], part("x"), part("y")].concat()),
         Some("P-521") => (&signature::ECDSA_P521_SHA512_FIXED, [vec![4], part("x"), part("y")].concat()),

@@ -40,6 +40,13 @@ const P521: Family =
 const ED25519: Family =
     Family { pairs: &[pair!("ed25519-1"), pair!("ed25519-2"), pair!("ed25519-3")], forger: pair!("ed25519-forger") };
 
+const ML_DSA_44: Family =
+    Family { pairs: &[pair!("ml-dsa-44-1"), pair!("ml-dsa-44-2")], forger: pair!("ml-dsa-44-forger") };
+const ML_DSA_65: Family =
+    Family { pairs: &[pair!("ml-dsa-65-1"), pair!("ml-dsa-65-2")], forger: pair!("ml-dsa-65-forger") };
+const ML_DSA_87: Family =
+    Family { pairs: &[pair!("ml-dsa-87-1"), pair!("ml-dsa-87-2")], forger: pair!("ml-dsa-87-forger") };
+
 /// What a shared secret starts with: 64 bytes, enough for HS512.
 pub(crate) const SECRET: &str = "this secret is printed in the sources of a test kit: never trust";
 
@@ -59,6 +66,9 @@ pub(crate) fn family(algorithm: Algorithm) -> Family {
         Algorithm::ES384 => P384,
         Algorithm::ES512 => P521,
         Algorithm::EdDSA => ED25519,
+        Algorithm::MlDsa44 => ML_DSA_44,
+        Algorithm::MlDsa65 => ML_DSA_65,
+        Algorithm::MlDsa87 => ML_DSA_87,
         other => unreachable!("no key pair was made for {other}"),
     }
 }

@@ -31,6 +31,9 @@ async fn only_what_was_signed_is_vouched_for() {
         Algorithm::ES512,
         Algorithm::EdDSA,
         Algorithm::HS256,
+        Algorithm::MlDsa44,
+        Algorithm::MlDsa65,
+        Algorithm::MlDsa87,
     ] {
         let issuer = TestIssuer::builder().algorithm(algorithm).start().await;
         let token = || issuer.token().subject("ada");

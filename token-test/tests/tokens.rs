@@ -44,6 +44,9 @@ fn holds(token: &str, key: &TestKey) -> bool {
         Algorithm::ES384 => &signature::ECDSA_P384_SHA384_FIXED,
         Algorithm::ES512 => &signature::ECDSA_P521_SHA512_FIXED,
         Algorithm::EdDSA => &signature::ED25519,
+        Algorithm::MlDsa44 => &signature::ML_DSA_44,
+        Algorithm::MlDsa65 => &signature::ML_DSA_65,
+        Algorithm::MlDsa87 => &signature::ML_DSA_87,
         symmetric => {
             let hash = match symmetric {
                 Algorithm::HS256 => hmac::HMAC_SHA256,
@@ -140,8 +143,22 @@ async fn what_is_left_out_is_not_there() {
 async fn every_algorithm_signs_with_the_key_that_is_published_for_it() {
     let issuer = issuer().await;
     let all = [
-        "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384",
+        "RS256",
+        "RS384",
+        "RS512",
+        "PS256",
+        "PS384",
+        "PS512",
+        "ES256",
+        "ES384",
+        "ES512",
+        "EdDSA",
+        "HS256",
+        "HS384",
         "HS512",
+        "ML-DSA-44",
+        "ML-DSA-65",
+        "ML-DSA-87",
     ];
     for algorithm in all.map(|name| Algorithm::from_name(name).unwrap()) {
         let token = issuer.token().algorithm(algorithm).mint();

@@ -12,6 +12,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use token_core::Algorithm;
 use token_test::{Endpoint, TestIssuer};
 
 use super::{Fault, Wrong, shape};
@@ -106,6 +107,7 @@ struct Wish {
     subject: Option<String>,
     audience: Option<String>,
     scope: Option<String>,
+    algorithm: Option<Algorithm>,
     claims: Map<String, Value>,
 }
 
@@ -120,6 +122,9 @@ async fn mint(State(page): State<Page>, headers: HeaderMap, Json(wish): Json<Wis
     }
     for (claim, value) in wish.claims {
         token = token.claim(&claim, value);
+    }
+    if let Some(algorithm) = wish.algorithm {
+        token = token.algorithm(algorithm);
     }
     if let Some(wrong) = wish.wrong {
         token = wrong.apply(token, issuer);

@@ -1,6 +1,6 @@
 //! DER in (X.690), the few structures keys travel in out: SPKI (RFC 5280 4.1), PKCS#1 (RFC 8017 A.1), PKCS#8 (RFC 5958).
 
-use super::algorithm::Curve;
+use super::algorithm::{Curve, Level};
 use super::material::Material;
 use super::unusable::UnusableKey;
 
@@ -15,6 +15,9 @@ const VERSION: u8 = 0xa0;
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
 const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
+
+/// The arc of the parameter sets of ML-DSA (RFC 9881 section 2), less its last number.
+const ML_DSA: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x03];
 
 const BROKEN: UnusableKey = UnusableKey::because("the key is not well-formed DER");
 
@@ -118,7 +121,19 @@ fn read_spki(mut spki: Reader<'_>) -> Result<Material, UnusableKey> {
         RSA => rsa_public_key(key),
         EC => Material::ec(curve(parameters.take(OBJECT_IDENTIFIER).ok_or(BROKEN)?)?, key),
         ED25519 => Material::ed25519(key),
-        _ => Err(UnusableKey::because("the key is of a kind no algorithm here uses")),
+        other => match level(other) {
+            Some(level) => Material::ml_dsa(level, key),
+            None => Err(UnusableKey::because("the key is of a kind no algorithm here uses")),
+        },
+    }
+}
+
+fn level(identifier: &[u8]) -> Option<Level> {
+    match identifier.strip_prefix(ML_DSA)? {
+        [17] => Some(Level::L44),
+        [18] => Some(Level::L65),
+        [19] => Some(Level::L87),
+        _ => None,
     }
 }
 
@@ -138,6 +153,7 @@ pub(super) enum PrivateKind<'a> {
     Rsa(&'a [u8]),
     Ec(Curve),
     Ed25519,
+    MlDsa(Level),
 }
 
 /// Looks into a PKCS#8 `PrivateKeyInfo` as far as to say what it holds.
@@ -153,7 +169,10 @@ pub(super) fn private_key_info(der: &[u8]) -> Result<PrivateKind<'_>, UnusableKe
         RSA => Ok(PrivateKind::Rsa(key)),
         EC => Ok(PrivateKind::Ec(curve(parameters.take(OBJECT_IDENTIFIER).ok_or(BROKEN)?)?)),
         ED25519 => Ok(PrivateKind::Ed25519),
-        _ => Err(UnusableKey::because("the key is of a kind no algorithm here uses")),
+        other => match level(other) {
+            Some(level) => Ok(PrivateKind::MlDsa(level)),
+            None => Err(UnusableKey::because("the key is of a kind no algorithm here uses")),
+        },
     }
 }
 

@@ -5,7 +5,7 @@ mod tests;
 
 use serde_json::{Map, Value};
 
-use super::algorithm::{Algorithm, Algorithms, Curve};
+use super::algorithm::{Algorithm, Algorithms, Curve, Scheme};
 use super::base64url;
 use super::header::LONGEST_KID;
 use super::jwk_set::Origin;
@@ -13,8 +13,8 @@ use super::material::Material;
 use super::unusable::UnusableKey;
 use super::verification_key::VerificationKey;
 
-/// The members that only a private key has (RFC 7518 sections 6.2.2 and 6.3.2).
-const PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
+/// The members that only a private key has (RFC 7518 sections 6.2.2 and 6.3.2, RFC 9964 section 3).
+const PRIVATE: [&str; 8] = ["priv", "d", "p", "q", "dp", "dq", "qi", "oth"];
 
 impl VerificationKey {
     /// A key from a JWK. `operator` is the algorithm the operator named for it, where the JWK need not name one.
@@ -87,6 +87,12 @@ impl<'a> Jwk<'a> {
                 Material::ed25519(&self.bytes("x")?)
             }
             Some("OKP") => Err(UnusableKey::because("the curve is not Ed25519")),
+            // RFC 9964 section 3: such a key is nothing without its alg.
+            Some("AKP") => match algorithm.map(Algorithm::scheme) {
+                Some(Scheme::MlDsa(level)) => Material::ml_dsa(level, &self.bytes("pub")?),
+                Some(_) => Err(UnusableKey::because("alg is not one for kty AKP")),
+                None => Err(UnusableKey::because("a key of kty AKP has to name its alg")),
+            },
             Some("oct") if origin == Origin::Fetched => {
                 // what everyone can fetch is no secret: whoever reads it could sign
                 Err(UnusableKey::because("a fetched set holds no shared secrets"))
@@ -95,7 +101,7 @@ impl<'a> Jwk<'a> {
                 let algorithm = algorithm.ok_or(UnusableKey::because("a shared secret has to name its alg"))?;
                 Material::secret(algorithm, &self.bytes("k")?)
             }
-            Some(_) => Err(UnusableKey::because("kty is none of RSA, EC, OKP and oct")),
+            Some(_) => Err(UnusableKey::because("kty is none of RSA, EC, OKP, AKP and oct")),
             None => Err(UnusableKey::because("kty is missing")),
         }
     }

@@ -1,8 +1,8 @@
-//! Raw key numbers in, key material whose sizes and shapes are sound out (RFC 7518 section 6, RFC 8037 section 2).
+//! Raw key numbers in, key material whose sizes and shapes are sound out (RFC 7518 section 6, RFC 8037 section 2, RFC 9964 section 3).
 
 use std::fmt;
 
-use super::algorithm::{Algorithm, Curve, Hash, Scheme};
+use super::algorithm::{Algorithm, Curve, Hash, Level, Scheme};
 use super::unusable::UnusableKey;
 
 /// What a signature is verified with.
@@ -14,6 +14,8 @@ pub(crate) enum Material {
     Ec { curve: Curve, point: Box<[u8]> },
     /// An encoded point (RFC 8032 section 5.1.2).
     Ed25519([u8; 32]),
+    /// An encoded public key (FIPS 204 section 7.2).
+    MlDsa { level: Level, public: Box<[u8]> },
     /// A shared secret.
     Secret(Box<[u8]>),
 }
@@ -80,6 +82,16 @@ impl Material {
         Ok(Self::Secret(secret.into()))
     }
 
+    /// A public key of the length of its parameter set.
+    pub(crate) fn ml_dsa(level: Level, public: &[u8]) -> Result<Self, UnusableKey> {
+        if public.len() != level.public_len() {
+            return Err(UnusableKey::because(
+                "an ML-DSA key has 1312, 1952 or 2592 bytes as its algorithm says, this has not",
+            ));
+        }
+        Ok(Self::MlDsa { level, public: public.into() })
+    }
+
     /// Whether the algorithm works on this kind of key.
     pub(crate) fn fits(&self, algorithm: Algorithm) -> bool {
         match (self, algorithm.scheme()) {
@@ -87,6 +99,7 @@ impl Material {
             // RFC 8017 section 9.1.1: hash and salt must fit into the modulus; from 2048 bits on they always do
             (Self::Rsa { .. }, Scheme::RsaPss(_)) => true,
             (Self::Ec { curve, .. }, Scheme::Ecdsa(other)) => *curve == other,
+            (Self::MlDsa { level, .. }, Scheme::MlDsa(other)) => *level == other,
             (Self::Secret(secret), Scheme::Hmac(hash)) => secret.len() >= hash.len(),
             _ => false,
         }
@@ -98,6 +111,7 @@ impl Material {
             (Self::Rsa { n, .. }, _) => n.len(),
             (Self::Ec { curve, .. }, _) => 2 * curve.len(),
             (Self::Ed25519(_), _) => 64,
+            (Self::MlDsa { level, .. }, _) => level.signature_len(),
             (Self::Secret(_), Scheme::Hmac(Hash::Sha256)) => 32,
             (Self::Secret(_), Scheme::Hmac(Hash::Sha384)) => 48,
             (Self::Secret(_), _) => 64,
@@ -114,6 +128,9 @@ impl Material {
                 vec![("kty", "EC".into()), ("crv", curve.name().into()), ("x", encode(x)), ("y", encode(y))]
             }
             Self::Ed25519(x) => vec![("kty", "OKP".into()), ("crv", "Ed25519".into()), ("x", encode(x))],
+            Self::MlDsa { level, public } => {
+                vec![("kty", "AKP".into()), ("alg", level.algorithm().name().into()), ("pub", encode(public))]
+            }
             Self::Secret(_) => return None,
         })
     }
@@ -125,6 +142,7 @@ impl fmt::Debug for Material {
             Self::Rsa { n, .. } => write!(f, "Rsa({} bits)", bits(n)),
             Self::Ec { curve, .. } => write!(f, "Ec({})", curve.name()),
             Self::Ed25519(_) => f.write_str("Ed25519"),
+            Self::MlDsa { level, .. } => f.write_str(level.algorithm().name()),
             Self::Secret(_) => f.write_str("Secret(redacted)"),
         }
     }

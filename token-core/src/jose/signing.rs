@@ -38,7 +38,7 @@ impl SigningKey {
     /// # Errors
     ///
     /// [`UnusableKey`] when the document holds something else, when the key does not fit `algorithm` (an RSA key of
-    /// 2048 to 8192 bits, the curve of the ES algorithm, Ed25519), or when the crypto backend does not offer it.
+    /// 2048 to 8192 bits, the curve of the ES algorithm, Ed25519, the parameter set of ML-DSA), or when the crypto backend does not offer it.
     pub fn from_pem(algorithm: Algorithm, kid: Option<&str>, pem: &[u8]) -> Result<Self, UnusableKey> {
         let (label, der) = pem::parse(pem)?;
         if label != "PRIVATE KEY" {
@@ -59,6 +59,7 @@ impl SigningKey {
             }
             (Scheme::Ecdsa(curve), PrivateKind::Ec(other)) => curve == other,
             (Scheme::Ed25519, PrivateKind::Ed25519) => true,
+            (Scheme::MlDsa(level), PrivateKind::MlDsa(other)) => level == other,
             _ => false,
         };
         if !fits {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::algorithm::{Curve, Scheme};
+use super::algorithm::{Curve, Level, Scheme};
 use super::base64url::{decode, encode};
 use super::jwk_set::Origin;
 use super::signing::SigningKey;
@@ -10,7 +10,7 @@ use super::*;
 
 /// The backend under test offers the algorithm.
 fn offered(algorithm: Algorithm) -> bool {
-    cfg!(feature = "aws-lc-rs") || algorithm.scheme() != Scheme::Ecdsa(Curve::P521)
+    cfg!(feature = "aws-lc-rs") || !matches!(algorithm.scheme(), Scheme::Ecdsa(Curve::P521) | Scheme::MlDsa(_))
 }
 
 fn algorithms() -> impl Iterator<Item = Algorithm> {
@@ -24,6 +24,9 @@ fn private(algorithm: Algorithm) -> Option<&'static [u8]> {
         Scheme::Ecdsa(Curve::P384) => include_bytes!("testdata/p384.pem"),
         Scheme::Ecdsa(Curve::P521) => include_bytes!("testdata/p521.pem"),
         Scheme::Ed25519 => include_bytes!("testdata/ed25519.pem"),
+        Scheme::MlDsa(Level::L44) => include_bytes!("testdata/ml-dsa-44.pem"),
+        Scheme::MlDsa(Level::L65) => include_bytes!("testdata/ml-dsa-65.pem"),
+        Scheme::MlDsa(Level::L87) => include_bytes!("testdata/ml-dsa-87.pem"),
         Scheme::Hmac(_) => return None,
     })
 }
@@ -35,6 +38,9 @@ fn public(algorithm: Algorithm) -> Option<&'static [u8]> {
         Scheme::Ecdsa(Curve::P384) => include_bytes!("testdata/p384.pub.pem"),
         Scheme::Ecdsa(Curve::P521) => include_bytes!("testdata/p521.pub.pem"),
         Scheme::Ed25519 => include_bytes!("testdata/ed25519.pub.pem"),
+        Scheme::MlDsa(Level::L44) => include_bytes!("testdata/ml-dsa-44.pub.pem"),
+        Scheme::MlDsa(Level::L65) => include_bytes!("testdata/ml-dsa-65.pub.pem"),
+        Scheme::MlDsa(Level::L87) => include_bytes!("testdata/ml-dsa-87.pub.pem"),
         Scheme::Hmac(_) => return None,
     })
 }
@@ -308,7 +314,8 @@ fn both_backends_agree() {
     use super::material::Material;
     use super::signature::{aws_lc, rust_crypto};
 
-    for algorithm in algorithms().filter(|algorithm| algorithm.scheme() != Scheme::Ecdsa(Curve::P521)) {
+    let shared = |algorithm: &Algorithm| !matches!(algorithm.scheme(), Scheme::Ecdsa(Curve::P521) | Scheme::MlDsa(_));
+    for algorithm in algorithms().filter(shared) {
         let (a, b) = match private(algorithm) {
             Some(pem) => {
                 let (_, der) = pem::parse(pem).unwrap();
@@ -337,4 +344,49 @@ fn both_backends_agree() {
         }
     }
     assert_eq!(aws_lc::sha256(b"abc"), rust_crypto::sha256(b"abc"));
+}
+
+/// The example of RFC 9964, whose seed is all zeros: its key is known by its thumbprint.
+#[cfg(feature = "aws-lc-rs")]
+#[test]
+fn makes_the_key_of_rfc_9964_of_its_seed() {
+    let head = decode(b"MDQCAQAwCwYJYIZIAWUDBAMRBCKAIA").unwrap();
+    let key = SigningKey::from_pkcs8(Algorithm::MlDsa44, None, &[&head[..], &[0; 32]].concat()).unwrap();
+    assert_eq!(key.thumbprint().unwrap().to_string(), "T4xl70S7MT6Zeq6r9V9fPJGVn76wfnXJ21-gyo0Gu6o");
+    assert!(SigningKey::from_pkcs8(Algorithm::MlDsa65, None, &[&head[..], &[0; 32]].concat()).is_err());
+}
+
+/// Signed by pyca/cryptography over OpenSSL, of which nothing is shared with what verifies here.
+#[cfg(feature = "aws-lc-rs")]
+#[test]
+fn verifies_what_another_implementation_of_ml_dsa_signed() {
+    let cases: Vec<Value> = serde_json::from_str(include_str!("testdata/ml-dsa.json")).unwrap();
+    for case in &cases {
+        let key = from_jwk(&case["jwk"]).unwrap();
+        let token = case["token"].as_str().unwrap();
+        let (message, signature) = token.rsplit_once('.').unwrap();
+        let signature = decode(signature.as_bytes()).unwrap();
+        for algorithm in [Algorithm::MlDsa44, Algorithm::MlDsa65, Algorithm::MlDsa87] {
+            let own = case["jwk"]["alg"] == algorithm.name();
+            assert_eq!(key.verify(algorithm, message.as_bytes(), &signature), own, "{algorithm}");
+        }
+        let algorithm: Algorithm = case["jwk"]["alg"].as_str().unwrap().parse().unwrap();
+        for at in [0, signature.len() / 2, signature.len() - 1] {
+            let mut bad = signature.clone();
+            bad[at] ^= 1;
+            assert!(!key.verify(algorithm, message.as_bytes(), &bad), "{algorithm}: byte {at}");
+        }
+        assert!(!key.verify(algorithm, &message.as_bytes()[1..], &signature));
+        assert!(!key.verify(algorithm, message.as_bytes(), &signature[1..]));
+    }
+    assert_eq!(cases.len(), 3);
+}
+
+#[cfg(not(feature = "aws-lc-rs"))]
+#[test]
+fn the_portable_backend_says_that_it_has_no_ml_dsa() {
+    let cases: Vec<Value> = serde_json::from_str(include_str!("testdata/ml-dsa.json")).unwrap();
+    for case in &cases {
+        assert!(from_jwk(&case["jwk"]).unwrap_err().to_string().contains("does not offer the algorithm"));
+    }
 }

@@ -33,7 +33,7 @@ use super::verification_key::VerificationKey;
 pub struct Thumbprint([u8; 32]);
 
 impl Thumbprint {
-    /// The thumbprint of a public key: RSA, EC or OKP. Members that are not required, such as `alg`, `kid` and `use`, do not count.
+    /// The thumbprint of a public key: RSA, EC, OKP or AKP. Members that are not required, such as `alg`, `kid` and `use`, do not count.
     ///
     /// # Errors
     /// [`UnusableKey`] for a shared secret, a key with its private half, and whatever could not verify a signature.
@@ -51,6 +51,8 @@ impl Thumbprint {
             "EC" => &["crv", "kty", "x", "y"],
             "OKP" => &["crv", "kty", "x"],
             "RSA" => &["e", "kty", "n"],
+            // RFC 9964 section 6.
+            "AKP" => &["alg", "kty", "pub"],
             _ => return Err(NO_KEY),
         };
         let mut json = String::with_capacity(256);
@@ -76,7 +78,7 @@ impl Thumbprint {
     }
 }
 
-const NO_KEY: UnusableKey = UnusableKey::because("expected the members of a public key: kty RSA, EC or OKP");
+const NO_KEY: UnusableKey = UnusableKey::because("expected the members of a public key: kty RSA, EC, OKP or AKP");
 
 /// Compared in constant time.
 impl PartialEq for Thumbprint {

@@ -159,6 +159,7 @@ fn identity(material: &Material, algorithms: Algorithms, kid: Option<&str>, issu
         Material::Rsa { n, e } => ("RSA", n, e),
         Material::Ec { curve, point } => (curve.name(), point, &[]),
         Material::Ed25519(point) => ("Ed25519", point, &[]),
+        Material::MlDsa { level, public } => (level.algorithm().name(), public, &[]),
         Material::Secret(secret) => ("oct", secret, &[]),
     };
     let names: String = algorithms.iter().map(Algorithm::name).collect();

@@ -10,8 +10,8 @@ use crate::answer::error::{Error, ErrorKind};
 use crate::base::time::{Clock, Timestamp};
 use crate::gate::builder::ResourceServerBuilder;
 use crate::gate::server::ResourceServer;
-use crate::jose::Algorithm;
 use crate::jose::signing::SigningKey;
+use crate::jose::{Algorithm, Algorithms};
 use crate::request::presented::Presented;
 use crate::stores::TokenCacheSettings;
 use crate::token::audience::Audience;
@@ -364,4 +364,27 @@ fn many_issuers_are_told_apart_by_what_is_signed_and_come_and_go_while_others_ar
         let expected = number.is_multiple_of(2).then_some(ErrorKind::UnknownIssuer);
         assert_eq!(refused(&own(number)), expected, "{number}");
     }
+}
+
+#[cfg(feature = "aws-lc-rs")]
+#[test]
+fn a_post_quantum_signature_is_taken_only_where_it_is_named() {
+    let key = SigningKey::from_pem(Algorithm::MlDsa65, Some("pq"), include_bytes!("../../jose/testdata/ml-dsa-65.pem"));
+    let key = key.unwrap();
+    let jwk_set = json!({"keys": [key.public_jwk().unwrap()]}).to_string();
+    let text = key.sign_jwt(r#"{"alg":"ML-DSA-65","kid":"pq"}"#, &claims(json!({})).to_string()).unwrap();
+    let entry = || Issuer::with_keys(ISSUER, StaticKeys::jwk_set(&jwk_set).unwrap()).unwrap();
+    for settings in [TokenCacheSettings::default(), TokenCacheSettings::default().entries(0)] {
+        let named = Gate::of(entry().algorithms([Algorithm::MlDsa65, Algorithm::RS256]), settings);
+        for _ in 0..3 {
+            assert_eq!(named.ask(&text).unwrap().subject(), Some("ada"));
+        }
+        let spoilt = format!("{}A{}", &text[..text.len() - 40], &text[text.len() - 39..]);
+        assert_eq!(named.kind(&spoilt), ErrorKind::BadSignature);
+    }
+    // The operator handed over another issuer's key set: what may sign is still what was agreed.
+    let other = ResourceServer::builder(AUDIENCE).trust(entry().algorithms(Algorithms::DEFAULT.iter())).build();
+    assert!(other.unwrap_err().to_string().contains("none of the allowed algorithms fits"));
+    let gate = Gate::new(TokenCacheSettings::default());
+    assert_eq!(gate.kind(&text), ErrorKind::AlgorithmNotAllowed);
 }

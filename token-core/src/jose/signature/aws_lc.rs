@@ -1,14 +1,15 @@
-//! Signatures through aws-lc-rs, with every key prepared once (RFC 7518 section 3, RFC 8037 section 3.1).
+//! Signatures through aws-lc-rs, with every key prepared once (RFC 7518 section 3, RFC 8037 section 3.1, RFC 9964).
 
 use aws_lc_rs::digest::{self, digest};
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     self, EcdsaKeyPair, EcdsaSigningAlgorithm, EcdsaVerificationAlgorithm, Ed25519KeyPair, KeyPair as _,
-    ParsedPublicKey, RsaEncoding, RsaKeyPair, RsaParameters, RsaPublicKeyComponents,
+    ParsedPublicKey, PqdsaKeyPair, PqdsaSigningAlgorithm, PqdsaVerificationAlgorithm, RsaEncoding, RsaKeyPair,
+    RsaParameters, RsaPublicKeyComponents,
 };
 
-use crate::jose::algorithm::{Algorithm, Curve, Hash, Scheme};
+use crate::jose::algorithm::{Algorithm, Curve, Hash, Level, Scheme};
 use crate::jose::der;
 use crate::jose::material::Material;
 use crate::jose::unusable::UnusableKey;
@@ -32,6 +33,7 @@ pub(crate) enum Verifier {
         curve: Curve,
     },
     Ed25519(ParsedPublicKey),
+    MlDsa(ParsedPublicKey),
     Hmac(Box<hmac::Key>),
 }
 
@@ -51,6 +53,9 @@ impl Verifier {
             (Scheme::Ed25519, Material::Ed25519(point)) => {
                 ParsedPublicKey::new(&signature::ED25519, point).map(Self::Ed25519).map_err(|_| REFUSED)
             }
+            (Scheme::MlDsa(level), Material::MlDsa { level: of_key, public }) if level == *of_key => {
+                ParsedPublicKey::new(ml_dsa(level).0, public).map(Self::MlDsa).map_err(|_| REFUSED)
+            }
             (Scheme::Hmac(hash), Material::Secret(secret)) => {
                 Ok(Self::Hmac(Box::new(hmac::Key::new(mac(hash), secret))))
             }
@@ -67,7 +72,7 @@ impl Verifier {
                 fixed_to_der(*curve, signature, &mut room)
                     .is_some_and(|der| key.verify_digest_sig(&digest(hash, message), der).is_ok())
             }
-            Self::Ed25519(key) => key.verify_sig(message, signature).is_ok(),
+            Self::Ed25519(key) | Self::MlDsa(key) => key.verify_sig(message, signature).is_ok(),
             Self::Hmac(key) => hmac::verify(key, message, signature).is_ok(),
         }
     }
@@ -112,6 +117,7 @@ pub(crate) enum Signer {
     Rsa(RsaKeyPair, &'static dyn RsaEncoding),
     Ec(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
+    MlDsa(PqdsaKeyPair),
     Hmac(Box<hmac::Key>),
 }
 
@@ -125,6 +131,9 @@ impl Signer {
             }
             Scheme::Ecdsa(curve) => EcdsaKeyPair::from_pkcs8(ecdsa(curve).1, pkcs8).map(Self::Ec).map_err(|_| REFUSED),
             Scheme::Ed25519 => Ed25519KeyPair::from_pkcs8(pkcs8).map(Self::Ed25519).map_err(|_| REFUSED),
+            Scheme::MlDsa(level) => {
+                PqdsaKeyPair::from_pkcs8(ml_dsa(level).1, pkcs8).map(Self::MlDsa).map_err(|_| REFUSED)
+            }
             Scheme::Hmac(_) => Err(UnusableKey::because("the algorithm uses a shared secret")),
         }
     }
@@ -146,6 +155,12 @@ impl Signer {
             }
             Self::Ec(pair) => Some(pair.sign(&random, message).ok()?.as_ref().to_vec()),
             Self::Ed25519(pair) => Some(pair.try_sign(message).ok()?.as_ref().to_vec()),
+            Self::MlDsa(pair) => {
+                let mut signature = vec![0; pair.algorithm().signature_len()];
+                let length = pair.sign(message, &mut signature).ok()?;
+                signature.truncate(length);
+                Some(signature)
+            }
             Self::Hmac(key) => Some(hmac::sign(key, message).as_ref().to_vec()),
         }
     }
@@ -160,6 +175,12 @@ impl Signer {
                 Material::ec(curve, point).ok()
             }
             Self::Ed25519(pair) => Material::ed25519(pair.public_key().as_ref()).ok(),
+            Self::MlDsa(pair) => {
+                let public = pair.public_key().as_ref();
+                let mut levels = [Level::L44, Level::L65, Level::L87].into_iter();
+                let level = levels.find(|level| level.public_len() == public.len())?;
+                Material::ml_dsa(level, public).ok()
+            }
             Self::Hmac(_) => None,
         }
     }
@@ -233,6 +254,15 @@ fn rsa_signing(scheme: Scheme) -> Option<&'static dyn RsaEncoding> {
         Scheme::RsaPss(Hash::Sha512) => &signature::RSA_PSS_SHA512,
         _ => return None,
     })
+}
+
+fn ml_dsa(level: Level) -> (&'static PqdsaVerificationAlgorithm, &'static PqdsaSigningAlgorithm) {
+    use signature::{ML_DSA_44, ML_DSA_44_SIGNING, ML_DSA_65, ML_DSA_65_SIGNING, ML_DSA_87, ML_DSA_87_SIGNING};
+    match level {
+        Level::L44 => (&ML_DSA_44, &ML_DSA_44_SIGNING),
+        Level::L65 => (&ML_DSA_65, &ML_DSA_65_SIGNING),
+        Level::L87 => (&ML_DSA_87, &ML_DSA_87_SIGNING),
+    }
 }
 
 /// Each curve with the one hash RFC 7518 section 3.4 gives it.

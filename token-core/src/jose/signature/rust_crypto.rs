@@ -38,6 +38,7 @@ impl Verifier {
             Material::Rsa { n, e } => DecodingKey::from_rsa_raw_components(n, e),
             Material::Ec { point, .. } => DecodingKey::from_ec_der(point),
             Material::Ed25519(point) => DecodingKey::from_ed_der(point),
+            Material::MlDsa { .. } => return Err(NOT_OFFERED),
             Material::Secret(secret) => DecodingKey::from_secret(secret),
         };
         // a point that is not on its curve is found out here
@@ -72,6 +73,7 @@ impl Signer {
                 let (_, x, y) = (utils.ec_pub_components_from_private_key)(pkcs8, name).map_err(|_| REFUSED)?;
                 (EncodingKey::from_ec_der(pkcs8), Material::ec_coordinates(curve, &x, &y)?)
             }
+            PrivateKind::MlDsa(_) => return Err(NOT_OFFERED),
             PrivateKind::Ed25519 => {
                 let x = (utils.ed_pub_components_from_private_key)(pkcs8, &EllipticCurve::Ed25519);
                 (EncodingKey::from_ed_der(pkcs8), Material::ed25519(&x.map_err(|_| REFUSED)?)?)
