@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Request, Response};
+use token_core::http::{BoxFuture, HttpClient, HttpError, Limits, ReqwestClient};
 use token_core::opaque::client_authentication::ClientAuthentication;
 use token_core::{
     Clock, Error, ErrorKind, Issuer, Presented, ResourceServer, SystemClock, Verified,
@@ -194,6 +197,16 @@ async fn an_issuer_that_serves_junk_keeps_the_keys_it_had() {
     assert!(state.last_error.is_some(), "{state:?}");
 }
 
+/// A client that waits for as long as the one who fetches.
+#[derive(Debug)]
+struct Patient(ReqwestClient);
+
+impl HttpClient for Patient {
+    fn send(&self, request: Request<Bytes>, limits: Limits) -> BoxFuture<'_, Result<Response<Bytes>, HttpError>> {
+        self.0.send(request, limits.timeout(Duration::from_secs(300)))
+    }
+}
+
 #[test]
 fn no_task_is_left_behind_when_the_server_is_dropped_amid_its_work() {
     let outside = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -201,7 +214,11 @@ fn no_task_is_left_behind_when_the_server_is_dropped_amid_its_work() {
     let issuer = outside.block_on(TestIssuer::start());
     let secret = ClientAuthentication::Basic("test-secret".into());
     let asking = OpaqueTokens::introspection(issuer.introspection_endpoint(), "test-client", secret).unwrap();
-    let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
+    // A fetch that has no end of its own: where one is left behind, this test sees it however slow the machine is.
+    let mut patient = JwksSettings::default();
+    patient.fetch_timeout = Duration::from_secs(300);
+    let http = ReqwestClient::builder().allow_loopback_http().build().unwrap();
+    let trusted = Issuer::discover(issuer.url()).unwrap().http_client(Arc::new(Patient(http))).jwks_settings(patient);
     let trusted = trusted.opaque_tokens(asking.timeout(Duration::from_millis(300)));
     let api = ours.block_on(async { ResourceServer::builder(issuer.audience()).trust(trusted).build().unwrap() });
     ours.block_on(api.ready()).unwrap();
@@ -219,10 +236,10 @@ fn no_task_is_left_behind_when_the_server_is_dropped_amid_its_work() {
         });
     }
     let tasks = ours.metrics();
-    assert!(tasks.num_alive_tasks() >= 2, "a fetch and a question: {}", tasks.num_alive_tasks());
+    assert!(tasks.num_alive_tasks() >= 1, "the fetch is under way; the question may have met its limit");
     drop(api);
     // The fetch is ended; the question ends by its own limit.
-    for _ in 0..1000 {
+    for _ in 0..6000 {
         if tasks.num_alive_tasks() == 0 {
             return;
         }

@@ -350,3 +350,54 @@ pub enum Revoke<'a> {
 fn target(endpoint: &Url) -> Result<Uri, TokenError> {
     endpoint.as_str().parse().map_err(|_| misconfigured("the endpoint is not an absolute URL"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TokenType;
+    use token_core::http::{BoxFuture, HttpError};
+
+    #[derive(Debug)]
+    struct Nowhere;
+    impl HttpClient for Nowhere {
+        fn send(&self, _: Request<Bytes>, _: Limits) -> BoxFuture<'_, Result<Response<Bytes>, HttpError>> {
+            Box::pin(std::future::ready(Err(HttpError::Connect("refused".to_owned()))))
+        }
+    }
+
+    #[test]
+    fn whatever_can_change_a_token_is_in_the_key_it_is_cached_under() {
+        let client = |endpoint: &str, id: &str, authentication| {
+            TokenClient::builder(endpoint, id).authentication(authentication).http(Nowhere).build().unwrap()
+        };
+        let public = || ClientAuthentication::None;
+        let usual = client("https://a.example/token", "app", public());
+        let request = || TokenRequest::exchange("subject", TokenType::ACCESS_TOKEN);
+        let keys = [
+            ("as it is", usual.cache_key(&request())),
+            ("endpoint", client("https://b.example/token", "app", public()).cache_key(&request())),
+            ("client", client("https://a.example/token", "other", public()).cache_key(&request())),
+            (
+                "authentication",
+                client("https://a.example/token", "app", ClientAuthentication::Basic("s".into())).cache_key(&request()),
+            ),
+            ("tenant", usual.cache_key(&request().tenant("a"))),
+            ("another tenant", usual.cache_key(&request().tenant("b"))),
+            ("a tenant without a name", usual.cache_key(&request().tenant(""))),
+            ("subject", usual.cache_key(&TokenRequest::exchange("other", TokenType::ACCESS_TOKEN))),
+            ("type", usual.cache_key(&TokenRequest::exchange("subject", TokenType::ID_TOKEN))),
+            ("requested type", usual.cache_key(&request().requested_type(TokenType::JWT))),
+            ("actor", usual.cache_key(&request().actor("us", TokenType::ACCESS_TOKEN))),
+            ("audience", usual.cache_key(&request().audience("x"))),
+            ("resource", usual.cache_key(&request().resource("x"))),
+            ("scope", usual.cache_key(&request().scope("x"))),
+            ("parameter", usual.cache_key(&request().parameter("x", ""))),
+            ("its value", usual.cache_key(&request().parameter("x", "y"))),
+        ];
+        for (at, (what, key)) in keys.iter().enumerate() {
+            let twin = keys[..at].iter().find(|(_, earlier)| earlier == key);
+            assert!(twin.is_none(), "{what} and {twin:?}");
+        }
+        assert_eq!(usual.cache_key(&request().scope("b a")), usual.cache_key(&request().scope("a").scope("b")));
+    }
+}

@@ -13,7 +13,7 @@ use crate::error::misconfigured;
 use crate::random;
 use crate::renewal::{self, Failed, Held, Next, RenewalSettings};
 use crate::sync::{ArcSwapOption, Handle, Mutex, MutexGuard, watch};
-use crate::telemetry::Asks;
+use crate::telemetry::{self, Asks};
 use crate::token::Token;
 
 /// A token that is refused by whom it was sent to is renewed at most this often.
@@ -60,6 +60,7 @@ impl Cell {
         let now = self.clock.now();
         if let Some(held) = &*self.held.load()
             && now < held.renew_at
+            && !renewal::was_set_back(held.obtained, now)
         {
             return Acquire::ready(Ok(held.token.clone()));
         }
@@ -86,6 +87,9 @@ impl Cell {
 
     fn decide(self: &Arc<Self>, slot: &mut Slot, refused: Option<Token>, now: Timestamp) -> Acquire<'static> {
         let held = self.held.load_full();
+        if held.as_ref().is_some_and(|held| renewal::was_set_back(held.obtained, now)) {
+            telemetry::set_back();
+        }
         let next = renewal::next(held.as_deref(), slot.failed.as_ref(), now);
         match (next, held, &slot.failed) {
             (Next::Serve, Some(held), _) => Acquire::ready(Ok(held.token.clone())),

@@ -66,6 +66,7 @@ pub(crate) struct Held {
 #[derive(Clone, Debug)]
 pub(crate) struct Failed {
     pub(crate) error: TokenError,
+    pub(crate) since: Timestamp,
     pub(crate) until: Timestamp,
     pub(crate) attempts: u32,
 }
@@ -79,9 +80,20 @@ pub(crate) enum Next {
     Refuse,
 }
 
+/// By so much two readings of a clock may be apart that was not set back.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// Whether the clock was set back since it said `then`: how much of anything planned at that time is over, nobody knows.
+pub(crate) fn was_set_back(then: Timestamp, now: Timestamp) -> bool {
+    now.saturating_add(SLACK) < then
+}
+
 pub(crate) fn next(held: Option<&Held>, failed: Option<&Failed>, now: Timestamp) -> Next {
-    let backing_off = failed.is_some_and(|failed| now < failed.until);
+    let backing_off = failed.is_some_and(|failed| now < failed.until && !was_set_back(failed.since, now));
     match held {
+        // It may have ended; the server knows. Until it has said so, the token is the best there is.
+        Some(held) if was_set_back(held.obtained, now) && backing_off => Next::Serve,
+        Some(held) if was_set_back(held.obtained, now) => Next::ServeAndRenew,
         Some(held) if now < held.renew_at => Next::Serve,
         Some(held) if now < held.usable_until && backing_off => Next::Serve,
         Some(held) if now < held.usable_until => Next::ServeAndRenew,
@@ -116,7 +128,7 @@ pub(crate) fn fail(
     let doubled = settings.first_wait.saturating_mul(1 << (attempts - 1).min(16)).min(settings.longest_wait);
     let asked = error.wait().unwrap_or_default().min(Duration::from_secs(60));
     let until = now.saturating_add(doubled.mul_f64(1.0 + 0.2 * jitter).max(asked));
-    Failed { error, until, attempts }
+    Failed { error, since: now, until, attempts }
 }
 
 #[cfg(test)]
@@ -135,7 +147,8 @@ mod tests {
     }
 
     fn failed(until: i64) -> Failed {
-        Failed { error: TokenError::new(TokenErrorKind::Timeout, "x"), until: at(until), attempts: 1 }
+        let error = TokenError::new(TokenErrorKind::Timeout, "x");
+        Failed { error, since: at(until - 1), until: at(until), attempts: 1 }
     }
 
     #[test]
@@ -156,6 +169,25 @@ mod tests {
         }
         assert_eq!(next(None, None, START), Next::Renew);
         assert_eq!(next(None, Some(&failed(1)), START), Next::Refuse);
+    }
+
+    #[test]
+    fn a_clock_set_back_renews_what_it_may_have_outlived_and_ends_what_is_waited_for() {
+        let held = hold(token(3600), START, &RenewalSettings::default(), 0.0);
+        for (second, failed, expected) in [
+            (-1, None, Next::Serve),
+            (-2, None, Next::ServeAndRenew),
+            (-86_400, None, Next::ServeAndRenew),
+            (-86_400, Some(failed(-86_399)), Next::Serve),
+            (-86_400, Some(failed(3601)), Next::ServeAndRenew),
+        ] {
+            assert_eq!(next(Some(&held), failed.as_ref(), at(second)), expected, "{second}");
+        }
+        assert_eq!(
+            next(None, Some(&failed(3601)), START),
+            Next::Renew,
+            "no pause is longer for a clock that was set back"
+        );
     }
 
     #[test]

@@ -41,6 +41,12 @@ impl Asks<'_> {
     }
 }
 
+/// A token is held that was obtained later than the clock says it is.
+pub(crate) fn set_back() {
+    #[cfg(feature = "metrics")]
+    metrics::counter!(token_core::telemetry::SET_BACK, "what" => "renewals").increment(1);
+}
+
 /// `ok`, or the kind of the error.
 pub(crate) fn outcome<T>(result: &Result<T, TokenError>) -> &'static str {
     result.as_ref().map_or_else(|error| error.kind().name(), |_| "ok")

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use token_client::auth0::{Auth0Tenant, DelegationProof, DelegationRequest, Management};
 use token_client::{
-    Auth0Identities, Auth0TokenVault, Fault, FederatedSource, FederatedUser, FixedSource, Google, IdToken, MemoryStore,
-    RefreshSource, RefreshToken, Revoke, Token, TokenClient, TokenClientBuilder, TokenErrorKind as Kind, TokenRequest,
-    TokenSource, TokenType,
+    Auth0Identities, Auth0TokenVault, Delegation, Downstream, Fault, FederatedSource, FederatedUser, FixedSource,
+    Google, IdToken, MemoryStore, RefreshSource, RefreshToken, Revoke, Token, TokenClient, TokenClientBuilder,
+    TokenErrorKind as Kind, TokenRequest, TokenSource, TokenType,
 };
 use token_core::http::ReqwestClient;
+use token_core::{Clock, SystemClock};
 use token_test::{Endpoint, ManualClock, TestIssuer};
 
 fn http() -> ReqwestClient {
@@ -226,4 +227,30 @@ fn claims(token: &str) -> serde_json::Value {
     use base64::Engine;
     let part = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
     serde_json::from_slice(&part).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_on_behalf_of_a_caller_ends_with_the_callers_own() {
+    struct Billing;
+    impl Downstream for Billing {
+        const AUDIENCE: &'static str = "https://billing.example.com";
+    }
+    let issuer = TestIssuer::start().await;
+    let delegation = Delegation::<Billing>::exchange(client(&issuer));
+    let now = SystemClock.now();
+    let [soon, late] = [40, 1_000_000].map(|seconds| now.saturating_add(Duration::from_secs(seconds)));
+    for end in [Some(soon), Some(late), None] {
+        let caller = issuer.token().mint();
+        let ends = [
+            delegation.for_token(&caller, end).await.unwrap().expires_at(),
+            delegation.source(&caller, end).token().await.unwrap().expires_at(),
+        ];
+        for seen in ends.map(|seen| seen.expect("the issuer says how long")) {
+            if end == Some(soon) {
+                assert_eq!(seen, soon);
+            } else {
+                assert!(soon < seen && seen < late, "the endpoint's word where it is the shorter one");
+            }
+        }
+    }
 }

@@ -44,7 +44,7 @@ pub use crate::base::http;
 pub use crate::base::time::{Clock, SystemClock, Timestamp};
 pub use crate::front::{adapter, explain, mapping, possession, revocation, rules, telemetry, tenants};
 pub use crate::gate::builder::ResourceServerBuilder;
-pub use crate::gate::id_token::{IdTokenVerifier, Login, StandardClaims};
+pub use crate::gate::id_token::{IdTokenVerifier, Login, OriginalIdToken, StandardClaims};
 pub use crate::gate::reload;
 pub use crate::gate::security_events;
 pub use crate::gate::server::ResourceServer;

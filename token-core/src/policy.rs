@@ -133,7 +133,7 @@ impl Default for TokenCachePolicy {
     }
 }
 
-/// One trusted issuer. An identifier with `{tenantid}` in it is a template for one issuer a tenant, and needs `jwks_uri`. Keys are discovered, unless one of `jwks_uri`, `jwks_file` and `secret` says where they are, or `without_keys` that there are none.
+/// One trusted issuer. An identifier with `{tenantid}` in it is a template for one issuer a tenant, and needs `jwks_uri` or `jwks_file`. Keys are discovered, unless one of `jwks_uri`, `jwks_file` and `secret` says where they are, or `without_keys` that there are none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -144,7 +144,7 @@ pub struct IssuerPolicy {
     /// Where the JWK Set lies, for issuers that publish no metadata.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
-    /// A file with the JWK Set, read once; relative to the policy's own file.
+    /// A file with the JWK Set as the issuer publishes it, read once and judged like one that is fetched; relative to the policy's own file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub jwks_file: Option<PathBuf>,

@@ -5,6 +5,7 @@
 
 mod answers;
 pub(crate) mod deny_list;
+mod dropped;
 pub(crate) mod evict;
 pub(crate) mod followed;
 mod memory_answers;

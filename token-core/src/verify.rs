@@ -4,5 +4,6 @@ mod answer;
 pub(crate) mod jwt;
 pub(crate) mod possession;
 mod requirement;
+pub(crate) mod misfit;
 pub(crate) mod typed;
 pub(crate) mod verified;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redis::{cmd, pipe};
+use redis::cmd;
 use serde::{Deserialize, Serialize};
 use token_core::http::BoxFuture;
 use token_core::{
@@ -14,9 +14,40 @@ use crate::Redis;
 
 /// No answer lives longer.
 const LONGEST: Duration = Duration::from_secs(3600);
+/// So long a drop is remembered for; no question takes as long.
+const DROPPED: Duration = Duration::from_secs(600);
 /// How much longer than its answer a name stays among those of its tag: an instance whose clock is ahead by less takes no name out under
 /// which an answer still stands.
 const CLOCKS: Duration = Duration::from_secs(60);
+
+/// Keeps an answer, unless its key or a tag was dropped since its question. In one step: a drop comes before it, and is seen, or after it,
+/// and finds the answer. Keys: the number of drops, the answer, the last drop of its key, and for each tag its last drop and its names. The
+/// names are sorted by when their answers end: those that have ended make room, and the set ends with its last one.
+const KEEP: &str = r"
+local generation = tonumber(ARGV[1])
+-- Fewer drops than there were: the server was emptied since, and what it knew of them with it.
+if tonumber(redis.call('GET', KEYS[1]) or '0') < generation then return 0 end
+local function dropped(key)
+  local last = redis.call('GET', key)
+  return last and tonumber(last) > generation
+end
+if dropped(KEYS[3]) then return 0 end
+for at = 4, #KEYS, 2 do
+  if dropped(KEYS[at]) then return 0 end
+end
+redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+for at = 5, #KEYS, 2 do
+  redis.call('ZREMRANGEBYSCORE', KEYS[at], '-inf', ARGV[5])
+  redis.call('ZADD', KEYS[at], ARGV[4], KEYS[2])
+  redis.call('PEXPIRE', KEYS[at], ARGV[6], 'NX')
+  redis.call('PEXPIRE', KEYS[at], ARGV[6], 'GT')
+end
+return 1";
+/// Counts a drop and writes it down. Keys: the number of drops, and the last drop of this key or tag.
+const NOTE: &str = r"
+local number = redis.call('INCR', KEYS[1])
+redis.call('SET', KEYS[2], number, 'PX', ARGV[1])
+return number";
 
 /// The store for answers. Got from [`Redis::answers`].
 #[derive(Clone, Debug)]
@@ -41,6 +72,16 @@ impl RedisAnswers {
         self.0.key("answer", key.as_bytes())
     }
 
+    /// How many drops there have been.
+    fn drops(&self) -> String {
+        self.0.named("drops", "answers")
+    }
+
+    /// Which of them the last one of this key or tag was.
+    fn dropped(&self, digest: &[u8; 32]) -> String {
+        self.0.key("dropped", digest)
+    }
+
     fn tagged(&self, tag: AnswerTag) -> String {
         self.0.key("tagged", tag.as_bytes())
     }
@@ -63,21 +104,25 @@ impl RedisAnswers {
         }
         let value = Value { claims: answer.claims, until: answer.until.as_millis() };
         let value = serde_json::to_string(&value).expect("a text and a number are always JSON");
-        let name = self.key(key);
-        let mut all = pipe();
-        all.atomic();
-        all.cmd("SET").arg(&name).arg(value).arg("PX").arg(life.to_string()).ignore();
-        // Names by when their answers end: those that have ended make room at each write, and the set ends with its last one.
-        let ended = now.saturating_sub(CLOCKS).as_millis();
-        let stays = (Duration::from_millis(life) + CLOCKS).as_millis().to_string();
+        let mut keep = cmd("EVAL");
+        keep.arg(KEEP).arg(3 + 2 * answer.tags.len());
+        keep.arg(self.drops()).arg(self.key(key)).arg(self.dropped(key.as_bytes()));
         for tag in &answer.tags {
-            let set = self.tagged(*tag);
-            all.cmd("ZREMRANGEBYSCORE").arg(&set).arg("-inf").arg(ended).ignore();
-            all.cmd("ZADD").arg(&set).arg(answer.until.as_millis()).arg(&name).ignore();
-            all.cmd("PEXPIRE").arg(&set).arg(&stays).arg("NX").ignore();
-            all.cmd("PEXPIRE").arg(&set).arg(&stays).arg("GT").ignore();
+            keep.arg(self.dropped(tag.as_bytes())).arg(self.tagged(*tag));
         }
-        self.0.ask_all::<()>(all).await
+        let ended = now.saturating_sub(CLOCKS).as_millis();
+        let stays = (Duration::from_millis(life) + CLOCKS).as_millis();
+        keep.arg(answer.generation).arg(value).arg(life).arg(answer.until.as_millis()).arg(ended);
+        keep.arg(u64::try_from(stays).unwrap_or(u64::MAX));
+        self.0.ask::<i64>(keep).await.map(drop)
+    }
+
+    /// Counts a drop, and writes down for whom: before anything is taken out.
+    async fn note(&self, digest: &[u8; 32]) -> Result<(), StoreError> {
+        let mut note = cmd("EVAL");
+        let stays = u64::try_from(DROPPED.as_millis()).unwrap_or(u64::MAX);
+        note.arg(NOTE).arg(2).arg(self.drops()).arg(self.dropped(digest)).arg(stays);
+        self.0.ask::<i64>(note).await.map(drop)
     }
 
     async fn delete(&self, names: &[String]) -> Result<usize, StoreError> {
@@ -87,6 +132,7 @@ impl RedisAnswers {
     }
 
     async fn delete_tagged(&self, tag: AnswerTag) -> Result<usize, StoreError> {
+        self.note(tag.as_bytes()).await?;
         let set = self.tagged(tag);
         let mut members = cmd("ZRANGE");
         members.arg(&set).arg(0).arg(-1);
@@ -112,8 +158,19 @@ impl AnswerStore for RedisAnswers {
         Box::pin(self.set(key, answer, now))
     }
 
+    fn generation(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move {
+            let mut get = cmd("GET");
+            get.arg(self.drops());
+            Ok(self.0.ask::<Option<u64>>(get).await?.unwrap_or(0))
+        })
+    }
+
     fn drop_key(&self, key: AnswerKey) -> BoxFuture<'_, Result<usize, StoreError>> {
-        Box::pin(async move { self.delete(&[self.key(key)]).await })
+        Box::pin(async move {
+            self.note(key.as_bytes()).await?;
+            self.delete(&[self.key(key)]).await
+        })
     }
 
     fn drop_tagged(&self, tag: AnswerTag) -> BoxFuture<'_, Result<usize, StoreError>> {

@@ -12,17 +12,21 @@ mod following;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use token_core::http::BoxFuture;
 use token_core::opaque::client_authentication::ClientAuthentication;
 use token_core::{
     ErrorKind, Issuer, Presented, ResourceServer, Timestamp,
-    opaque::OpaqueTokens,
+    opaque::{OpaqueAnswer, OpaqueError, OpaqueTokens, OpaqueVerifier},
     revocation::{Deny, DenyList, DenyLookup, Evict, LogoutVerifier, Marks},
     stores::{FirstTime, ReplayMemory},
 };
 use token_redis::Redis;
 use token_test::{Endpoint, ManualClock, TestIssuer};
+use tokio::sync::Notify;
 
 const ISSUER: &str = "https://issuer.example";
 const LATER: Timestamp = Timestamp::from_secs(4_000_000_000);
@@ -375,4 +379,60 @@ async fn replicas_share_a_rotating_refresh_token_and_none_sends_a_spent_one() {
     let down = replicas[0].token().await.unwrap_err();
     assert_eq!(down.fault(), Fault::Outage, "{down}");
     assert_eq!(issuer.hits(Endpoint::Token), 5, "without the store nothing is sent");
+}
+
+/// An endpoint that has made up its mind when it is asked, and says so when it is let.
+#[derive(Clone, Debug, Default)]
+struct Slow(Arc<(AtomicBool, AtomicUsize, Notify)>);
+
+impl OpaqueVerifier for Slow {
+    fn identity(&self) -> &str {
+        "endpoint"
+    }
+
+    fn ask<'a>(&'a self, _: &'a str, _: Timestamp) -> BoxFuture<'a, Result<OpaqueAnswer, OpaqueError>> {
+        Box::pin(async {
+            let revoked = self.0.0.load(Ordering::SeqCst);
+            if self.0.1.fetch_add(1, Ordering::SeqCst) == 0 {
+                self.0.2.notified().await;
+            }
+            let claims =
+                serde_json::json!({"active": true, "aud": "api", "sub": "ada", "sid": "s", "client_id": "app"});
+            Ok(if revoked { OpaqueAnswer::Inactive } else { OpaqueAnswer::Claims(claims.to_string()) })
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_one_instance_evicts_is_not_brought_back_by_a_question_under_way_on_another() {
+    let server = Server::start().await;
+    for evict in [
+        Evict::token("opaque"),
+        Evict::subject(ISSUER, "ada"),
+        Evict::session(ISSUER, "s"),
+        Evict::client(ISSUER, "app"),
+    ] {
+        let endpoint = Slow::default();
+        // A namespace of its own for each round.
+        let namespace = format!("{evict:?}");
+        let instance = || {
+            let store = server.connect().namespace(&*namespace).answers();
+            let tokens = OpaqueTokens::verifier(endpoint.clone()).store(store);
+            let issuer = Issuer::without_keys(ISSUER, tokens).unwrap();
+            ResourceServer::builder("api").trust(issuer).build().unwrap()
+        };
+        let (one, two) = (instance(), instance());
+        let slow = tokio::spawn(two.authenticate(Presented::token("opaque")));
+        while endpoint.0.1.load(Ordering::SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        endpoint.0.0.store(true, Ordering::SeqCst);
+        one.evict(evict.clone()).await.unwrap();
+        endpoint.0.2.notify_one();
+        assert!(slow.await.unwrap().is_ok(), "it came before the eviction");
+        for api in [&one, &two, &one] {
+            assert_eq!(verdict(api, "opaque").await, Some(ErrorKind::Inactive), "{evict:?}");
+        }
+        assert_eq!(endpoint.0.1.load(Ordering::SeqCst), 2, "the new answer is kept");
+    }
 }

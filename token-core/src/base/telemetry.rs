@@ -84,6 +84,12 @@ pub const METRICS: &[Metric] = &[
         "Opaque tokens; outcome is active, inactive, unavailable or refused",
     ),
     metric(
+        SET_BACK,
+        MetricKind::Counter,
+        &["what"],
+        "Things remembered that were found later than the clock says it is, and so are worth nothing: it was set back; what is tokens, answers, keys, lookups or renewals",
+    ),
+    metric(
         SCOPE_REFUSALS,
         MetricKind::Counter,
         &["issuer"],
@@ -156,6 +162,9 @@ const FETCHED_AT: &str = "token_key_set_fetched_at_seconds";
 const KEYS: &str = "token_keys";
 const CACHE: &str = "token_cache_total";
 const ASKED: &str = "token_opaque_total";
+/// Counted by `token-client`, too.
+#[doc(hidden)]
+pub const SET_BACK: &str = "token_clock_set_back_total";
 const SCOPE_REFUSALS: &str = "token_scope_refusals_total";
 /// What `token-client` counts.
 #[doc(hidden)]
@@ -229,6 +238,11 @@ counted! {
     /// A look into the cache of verified tokens.
     cache(hit: bool) {
         metrics::counter!(CACHE, "outcome" => if hit { "hit" } else { "miss" }).increment(1);
+    }
+
+    /// Something remembered was found later than the clock says it is.
+    set_back(what: &'static str) {
+        metrics::counter!(SET_BACK, "what" => what).increment(1);
     }
 
     /// A good token lacks a scope or a role.

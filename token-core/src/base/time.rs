@@ -71,6 +71,26 @@ impl Timestamp {
         Self::from_millis(self.as_millis().saturating_sub(millis(duration)))
     }
 
+    /// Whether what was found at `found`, and holds for so many milliseconds, holds at this time. The one remedy of every cache against a
+    /// clock that is set back: what it says was found later than now is over, since nobody knows how long ago that was. Clocks that are
+    /// apart by less than [`SLACK`](Self::SLACK) are none that were set back.
+    #[inline]
+    pub(crate) const fn is_within(self, found: Self, life: u64) -> bool {
+        // Before the beginning, the difference wraps to more than any life.
+        let slack = Self::SLACK.as_millis() as u64;
+        let passed = self.as_millis().wrapping_sub(found.as_millis()).cast_unsigned().wrapping_add(slack);
+        passed < life.saturating_add(slack)
+    }
+
+    /// Whether a clock that says this was set back since it said `found`.
+    #[inline]
+    pub(crate) const fn is_before(self, found: Self) -> bool {
+        self.as_millis() < found.as_millis().saturating_sub(Self::SLACK.as_millis() as i64)
+    }
+
+    /// By so much a reading of the clock may be behind another one, on another thread or after a step of a time service.
+    pub(crate) const SLACK: Duration = Duration::from_secs(1);
+
     /// How long after `earlier` this is; zero when it is not after it.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
@@ -152,6 +172,26 @@ mod tests {
         assert_eq!(Timestamp::default(), Timestamp::EPOCH);
         assert_eq!(Timestamp::from_millis(-1500).as_secs(), -2);
         assert_eq!(size_of::<Option<Timestamp>>(), 8);
+    }
+
+    #[test]
+    fn what_was_found_later_than_now_is_over() {
+        let found = Timestamp::from_secs(1_000_000);
+        for (millis, holds, set_back) in [
+            (0, true, false),
+            (59_999, true, false),
+            (60_000, false, false),
+            (i64::MAX, false, false),
+            (-1000, true, false),
+            (-1001, false, true),
+            (-3_600_000, false, true),
+            (i64::MIN + 1, false, true),
+        ] {
+            let now = Timestamp::from_millis(found.as_millis().saturating_add(millis));
+            assert_eq!((now.is_within(found, 60_000), now.is_before(found)), (holds, set_back), "{millis}");
+        }
+        assert!(!found.is_within(found, 0));
+        assert!(found.is_within(found, u64::MAX));
     }
 
     #[test]

@@ -105,7 +105,10 @@ impl IssuerPolicy {
         match (&self.jwks_uri, &self.jwks_file, &self.secret) {
             (Some(uri), ..) if name.contains('{') => Issuer::template(name, uri.clone()),
             (Some(uri), ..) => Issuer::with_jwks_uri(name, uri.clone()),
-            (_, Some(file), _) => Issuer::with_keys(name, StaticKeys::jwk_set_file(file)?),
+            (_, Some(file), _) => {
+                let keys = StaticKeys::published_jwk_set_file(file)?;
+                if name.contains('{') { Issuer::template_with_keys(name, keys) } else { Issuer::with_keys(name, keys) }
+            }
             (_, _, Some(secret)) => {
                 let bytes = secret.kept().read()?;
                 Issuer::with_keys(name, StaticKeys::secret(secret.algorithm, &bytes)?)

@@ -1,5 +1,7 @@
 //! An ID token in, the login it tells of out: the client's own checks (OpenID Connect Core section 3.1.3.7).
 
+mod original;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use crate::trust::compiler::Purpose;
 use crate::trust::issuer::Issuer;
 use crate::verify::jwt;
 use crate::verify::verified::Verified;
+
+pub use original::OriginalIdToken;
 
 /// Verifies the ID tokens that an issuer gives to one client, and nothing else: an access token is refused here.
 ///
@@ -98,6 +102,7 @@ impl IdTokenVerifier {
 #[must_use = "a login is checked by `IdTokenVerifier::verify`"]
 pub struct Login {
     nonce: Option<String>,
+    original: Option<OriginalIdToken>,
     access_token: Option<String>,
     code: Option<String>,
     hashes_required: bool,
@@ -113,11 +118,18 @@ impl Login {
         Self { nonce: Some(nonce.into()), ..Self::without_nonce() }
     }
 
-    /// A request that had no nonce, as from the code flow with PKCE, or a refresh. A token that has one all the same is refused: it is of
+    /// A refresh that brought an ID token again (OpenID Connect Core section 12.2): `iss`, `sub`, `azp` and `auth_time` have to be those of
+    /// the original one, `aud` has to name all that it named, `iat` is not before its own, and the nonce is the same one or none.
+    pub fn refreshed(original: &OriginalIdToken) -> Self {
+        Self { original: Some(original.clone()), ..Self::without_nonce() }
+    }
+
+    /// A request that had no nonce, as from the code flow with PKCE. A token that has one all the same is refused: it is of
     /// another login.
     pub fn without_nonce() -> Self {
         Self {
             nonce: None,
+            original: None,
             access_token: None,
             code: None,
             hashes_required: false,
@@ -165,7 +177,7 @@ impl Login {
     }
 
     fn check(&self, token: &Verified, algorithm: Algorithm, now: Timestamp) -> Result<(), Error> {
-        let claims = token.claims::<LoginClaims>()?;
+        let claims = LoginClaims::of(token)?;
         let refuse = |why: &'static str| Err(Error::new(ErrorKind::ClaimsMismatch, why));
         // 10, second half: not issued too long ago.
         if let (Some(limit), Some(issued)) = (self.issued_within, token.issued_at())
@@ -173,8 +185,13 @@ impl Login {
         {
             return refuse("the ID token was issued too long ago");
         }
+        if let Some(original) = &self.original {
+            original.check(token, &claims)?;
+        }
         // 11
-        match (&self.nonce, &claims.nonce) {
+        let sent = self.original.as_ref().map_or(&self.nonce, |original| &original.nonce);
+        match (sent, &claims.nonce) {
+            (_, None) if self.original.is_some() => {}
             (Some(sent), Some(came)) if same(sent, came) => {}
             (None, None) => {}
             (Some(_), Some(_)) => return refuse("nonce is not the one that was sent"),
@@ -246,10 +263,17 @@ impl fmt::Debug for Login {
 #[derive(Deserialize)]
 struct LoginClaims {
     nonce: Option<String>,
+    azp: Option<String>,
     acr: Option<String>,
     at_hash: Option<String>,
     c_hash: Option<String>,
     auth_time: Option<f64>,
+}
+
+impl LoginClaims {
+    fn of(token: &Verified) -> Result<std::sync::Arc<Self>, Error> {
+        token.claims_of("OpenID Connect")
+    }
 }
 
 /// The claims about a person that OpenID Connect names (Core section 5.1). A claim that was not asked for, or that the issuer does not

@@ -448,6 +448,10 @@ const _: fn() = || {
 };
 
 #[cfg(test)]
+mod anew;
+#[cfg(test)]
+mod doors;
+#[cfg(test)]
 mod kinds;
 #[cfg(test)]
 pub(crate) mod tests;

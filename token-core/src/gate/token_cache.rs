@@ -21,6 +21,7 @@ use self::entry::Entry;
 use self::set::{Rule, Set, WAYS, Word};
 use self::sketch::Sketch;
 use crate::base::sync::atomic::{AtomicUsize, Ordering};
+use crate::base::telemetry;
 use crate::base::time::Timestamp;
 use crate::jose::signature::sha256;
 use crate::request::bearer::Candidate;
@@ -122,6 +123,9 @@ impl TokenCache {
             // Before the texts are compared, so that the processor waits for both at once: they come from far away where tokens are many.
             let good = entry.serves(candidate, now) && still_good(&entry.facts);
             if entry.is(key, candidate.bytes()) {
+                if !good && entry.is_ahead_of(now) {
+                    telemetry::set_back("tokens");
+                }
                 return good.then(|| {
                     Set::asked(word, seen);
                     entry.mine()
@@ -138,9 +142,8 @@ impl TokenCache {
         if until <= now {
             return;
         }
-        let size = Entry::size_of(facts, &key);
-        // What is larger than any body is not remembered.
-        let Ok(stored) = u32::try_from(size) else { return };
+        let Some(entry) = Entry::new(Arc::clone(facts), &key, token, now, until) else { return };
+        let size = entry.size();
         let index = self.index(&key);
         let Some(place) = self.place(index, &key, token, size, now, until) else { return };
         let set = &self.sets[index];
@@ -152,7 +155,6 @@ impl TokenCache {
         }
         self.bytes.fetch_add(size, Ordering::Relaxed);
         self.entries.fetch_add(1, Ordering::Relaxed);
-        let entry = Entry::new(Arc::clone(facts), &key, token, until, stored);
         self.forget(set.ways[place.way].swap(Some(Arc::new(entry))).as_deref());
         if place.seen != Word::EMPTY {
             self.sketches[index].raise(place.seen.mark(), place.seen.count());
@@ -195,7 +197,7 @@ impl TokenCache {
             let rule = self.duel.rule(index, self.sets.len());
             let count = if rule == Rule::Frequent { heard.count } else { 0 };
             let way = free.or_else(|| set.loser(&mut words, rule, heard.count, heard.at))?;
-            let freed = set.ways[way].load().as_deref().map_or(0, |entry| entry.size as usize);
+            let freed = set.ways[way].load().as_deref().map_or(0, Entry::size);
             return (!is_short || self.has_room(size, freed, heard.count, now))
                 .then(|| place(way, &words, count))
                 .flatten();
@@ -266,7 +268,7 @@ impl TokenCache {
 
     fn forget(&self, entry: Option<&Entry>) {
         if let Some(entry) = entry {
-            self.bytes.fetch_sub(entry.size as usize, Ordering::Relaxed);
+            self.bytes.fetch_sub(entry.size(), Ordering::Relaxed);
             self.entries.fetch_sub(1, Ordering::Relaxed);
         }
     }

@@ -31,7 +31,8 @@ impl VerificationKey {
             return Err(UnusableKey::because("the key is published with its private half"));
         }
         let material = jwk.material(origin, algorithm)?;
-        let algorithms = algorithm.map_or(Algorithms::ASYMMETRIC, Algorithms::from);
+        let unsaid = || if matches!(material, Material::Secret(_)) { Algorithms::HMAC } else { Algorithms::ASYMMETRIC };
+        let algorithms = algorithm.map_or_else(unsaid, Algorithms::from);
         Self::new(material, algorithms, kid, issuer)
     }
 }
@@ -98,8 +99,8 @@ impl<'a> Jwk<'a> {
                 Err(UnusableKey::because("a fetched set holds no shared secrets"))
             }
             Some("oct") => {
-                let algorithm = algorithm.ok_or(UnusableKey::because("a shared secret has to name its alg"))?;
-                Material::secret(algorithm, &self.bytes("k")?)
+                // RFC 7517 section 4.4: alg is optional. What the operator agrees on decides then.
+                Material::secret(algorithm.unwrap_or(Algorithm::HS256), &self.bytes("k")?)
             }
             Some(_) => Err(UnusableKey::because("kty is none of RSA, EC, OKP, AKP and oct")),
             None => Err(UnusableKey::because("kty is missing")),

@@ -119,9 +119,9 @@ impl KeySet {
         Ok(Self::new(origin, keys, skipped))
     }
 
-    /// A set of the operator's own keys.
-    pub(crate) fn from_keys(keys: Vec<Arc<VerificationKey>>) -> Self {
-        Self::new(Origin::Given, keys, Vec::new())
+    /// A set of keys that were read before.
+    pub(crate) fn from_keys(origin: Origin, keys: Vec<Arc<VerificationKey>>) -> Self {
+        Self::new(origin, keys, Vec::new())
     }
 
     fn new(origin: Origin, candidates: Vec<Arc<VerificationKey>>, skipped: Vec<SkippedKey>) -> Self {

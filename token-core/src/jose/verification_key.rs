@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use super::algorithm::{Algorithm, Algorithms};
+use super::header::LONGEST_KID;
 use super::material::Material;
 use super::signature::{Verifier, sha256};
 use super::unusable::UnusableKey;
@@ -91,6 +92,19 @@ impl VerificationKey {
         })
     }
 
+    /// The same key by this name.
+    pub(crate) fn called(&self, kid: &str) -> Result<Self, UnusableKey> {
+        if kid.is_empty() || kid.len() > LONGEST_KID {
+            return Err(UnusableKey::because("expected a kid of 1 to 512 bytes"));
+        }
+        Self::new(self.material.clone(), self.algorithms, Some(kid), self.issuer())
+    }
+
+    /// The same key for these algorithms and no others.
+    pub(crate) fn only_for(&self, algorithms: Algorithms) -> Result<Self, UnusableKey> {
+        Self::new(self.material.clone(), self.algorithms.intersection(algorithms), self.kid(), self.issuer())
+    }
+
     /// Whether `signature`, in the raw bytes of JWS, is one of `message` by this key. An algorithm that the key is not for
     /// never verifies.
     #[inline]
@@ -119,7 +133,6 @@ impl VerificationKey {
         self.kid.as_deref()
     }
 
-    #[allow(dead_code, reason = "the rule for many tenants under one set of keys compares it")]
     /// The issuer that the JWK itself names: Entra signs for many tenants from one set, and a token must be of the issuer
     /// its key is for. The caller compares.
     pub(crate) fn issuer(&self) -> Option<&str> {

@@ -144,6 +144,9 @@ impl JwksCache {
     #[cold]
     #[inline(never)]
     fn refresh(&self, now: Timestamp) {
+        if now.is_before(Timestamp::from_millis(self.floor.load(Ordering::Relaxed))) {
+            telemetry::set_back("keys");
+        }
         if !self.source.idle() {
             self.ask(now, Question::Use, None);
         }

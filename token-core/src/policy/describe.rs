@@ -22,7 +22,7 @@ impl IssuerPolicy {
             }
         };
         let given = match (&issuer.keys, issuer.algorithms) {
-            (KeysFrom::Static(keys), None) => Some(keys.algorithms),
+            (KeysFrom::Static(keys), None) => Some(keys.algorithms()),
             (_, algorithms) => algorithms,
         };
         let introspection = issuer.opaque.as_ref().and_then(IntrospectionPolicy::of);

@@ -145,3 +145,58 @@ impl fmt::Debug for Presented<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Sent {
+        authority: Option<&'static str>,
+        hosts: &'static [&'static str],
+    }
+
+    impl RequestView for Sent {
+        fn method(&self) -> &str {
+            "CANARY"
+        }
+        fn path_and_query(&self) -> &str {
+            "/canary"
+        }
+        fn header<'a>(&'a self, _: &str, each: &mut dyn FnMut(&'a [u8])) {
+            self.hosts.iter().for_each(|host| each(host.as_bytes()));
+        }
+        fn authority(&self) -> Option<&str> {
+            self.authority
+        }
+    }
+
+    #[test]
+    fn the_host_is_what_authority_and_field_agree_on_and_never_a_user_at_a_host() {
+        for (authority, hosts, expected) in [
+            (None, &["a.example"][..], Some("a.example")),
+            (None, &["a.example:8443"], Some("a.example:8443")),
+            (Some("a.example"), &[], Some("a.example")),
+            (Some("a.example"), &["A.example"], Some("A.example")),
+            (Some("a.example"), &["b.example"], None),
+            (None, &[], None),
+            (None, &["a.example", "a.example"], None),
+            (Some("a.example"), &["a.example", "a.example"], None),
+            (None, &["a.example@b.example"], None),
+            (Some("a.example@b.example"), &[], None),
+            (Some("a.example@b.example"), &["a.example@b.example"], None),
+        ] {
+            assert_eq!(Sent { authority, hosts }.host(), expected, "{authority:?} {hosts:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_prints_what_was_presented() {
+        let request = Sent { authority: Some("canary.example"), hosts: &["Bearer canary"] };
+        for (presented, expected) in
+            [(Presented::request(&request), "Presented(request)"), (Presented::token("canary"), "Presented(token)")]
+        {
+            assert_eq!(format!("{presented:?}"), expected);
+            assert_eq!(format!("{presented:#?}"), expected);
+        }
+    }
+}

@@ -77,13 +77,15 @@ pub struct StoredAnswer {
     pub until: Timestamp,
     /// What it can be evicted by.
     pub tags: Vec<AnswerTag>,
+    /// The store's [generation](AnswerStore::generation) when the question was about to be asked. 0: of before every drop.
+    pub generation: u64,
 }
 
 impl StoredAnswer {
     /// An answer that holds until `until`, without tags.
     #[must_use]
     pub fn new(claims: Option<String>, until: Timestamp) -> Self {
-        Self { claims, until, tags: Vec::new() }
+        Self { claims, until, tags: Vec::new(), generation: 0 }
     }
 }
 
@@ -97,7 +99,18 @@ pub trait AnswerStore: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError`] when it cannot be asked; the endpoint is asked then.
     fn find(&self, key: AnswerKey, now: Timestamp) -> BoxFuture<'_, Result<Option<StoredAnswer>, StoreError>>;
 
-    /// Keeps an answer in place of an older one.
+    /// How many drops there have been. It is read before an endpoint is asked, and comes back with the answer: see
+    /// [`keep`](Self::keep). A store that one server alone writes into may leave it at 0, as it is by default.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be asked; the answer is not kept then.
+    fn generation(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(std::future::ready(Ok(0)))
+    }
+
+    /// Keeps an answer in place of an older one, unless its key or one of its tags was dropped after the answer's `generation`: the
+    /// endpoint may have answered before the revocation that another instance dropped it for, and the answer would undo that. To look
+    /// and to write is one step, which no drop comes between.
     ///
     /// # Errors
     /// [`StoreError`] when it could not be written; nothing depends on it but speed.

@@ -5,9 +5,11 @@ use std::fmt;
 use std::future::ready;
 use std::sync::PoisonError;
 
+use super::dropped::Dropped;
 use super::{AnswerKey, AnswerStore, AnswerTag, StoreError, StoredAnswer};
 use crate::base::http::BoxFuture;
 use crate::base::sync::{Mutex, MutexGuard};
+use crate::base::telemetry;
 use crate::base::time::Timestamp;
 
 /// The store of one process, and the default.
@@ -21,9 +23,11 @@ pub struct MemoryAnswers {
 
 #[derive(Default)]
 struct Inner {
-    answers: HashMap<AnswerKey, StoredAnswer>,
+    /// Each with the time at which it was kept.
+    answers: HashMap<AnswerKey, (StoredAnswer, Timestamp)>,
     by_end: BTreeSet<(Timestamp, AnswerKey)>,
     bytes: usize,
+    dropped: Dropped,
 }
 
 impl Default for MemoryAnswers {
@@ -56,8 +60,12 @@ impl MemoryAnswers {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn insert(&self, key: AnswerKey, answer: StoredAnswer) {
+    fn insert(&self, key: AnswerKey, answer: StoredAnswer, now: Timestamp) {
         let mut inner = self.lock();
+        let names = answer.tags.iter().map(AnswerTag::as_bytes).chain([key.as_bytes()]);
+        if inner.dropped.since(answer.generation, names) {
+            return;
+        }
         inner.remove(key);
         let size = size_of_answer(&answer);
         if self.entries == 0 || size > self.bytes {
@@ -69,13 +77,13 @@ impl MemoryAnswers {
         }
         inner.bytes += size;
         inner.by_end.insert((answer.until, key));
-        inner.answers.insert(key, answer);
+        inner.answers.insert(key, (answer, now));
     }
 }
 
 impl Inner {
     fn remove(&mut self, key: AnswerKey) -> usize {
-        let Some(answer) = self.answers.remove(&key) else { return 0 };
+        let Some((answer, _)) = self.answers.remove(&key) else { return 0 };
         self.by_end.remove(&(answer.until, key));
         self.bytes -= size_of_answer(&answer);
         1
@@ -83,27 +91,45 @@ impl Inner {
 }
 
 fn size_of_answer(answer: &StoredAnswer) -> usize {
-    answer.claims.as_ref().map_or(0, String::len) + size_of_val(&*answer.tags) + 2 * size_of::<StoredAnswer>()
+    size_of::<Timestamp>()
+        + answer.claims.as_ref().map_or(0, String::len)
+        + size_of_val(&*answer.tags)
+        + 2 * size_of::<StoredAnswer>()
 }
 
 impl AnswerStore for MemoryAnswers {
     fn find(&self, key: AnswerKey, now: Timestamp) -> BoxFuture<'_, Result<Option<StoredAnswer>, StoreError>> {
-        let found = self.lock().answers.get(&key).filter(|answer| now < answer.until).cloned();
+        let inner = self.lock();
+        let found = inner.answers.get(&key).filter(|(answer, kept)| {
+            if now.is_before(*kept) {
+                telemetry::set_back("answers");
+            }
+            let life = u64::try_from(answer.until.since(*kept).as_millis()).unwrap_or(u64::MAX);
+            now.is_within(*kept, life)
+        });
+        let found = found.map(|(answer, _)| answer.clone());
         Box::pin(ready(Ok(found)))
     }
 
-    fn keep(&self, key: AnswerKey, answer: StoredAnswer, _: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.insert(key, answer);
+    fn keep(&self, key: AnswerKey, answer: StoredAnswer, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.insert(key, answer, now);
         Box::pin(ready(Ok(())))
     }
 
+    fn generation(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(ready(Ok(self.lock().dropped.generation())))
+    }
+
     fn drop_key(&self, key: AnswerKey) -> BoxFuture<'_, Result<usize, StoreError>> {
-        Box::pin(ready(Ok(self.lock().remove(key))))
+        let mut inner = self.lock();
+        inner.dropped.note(*key.as_bytes());
+        Box::pin(ready(Ok(inner.remove(key))))
     }
 
     fn drop_tagged(&self, tag: AnswerTag) -> BoxFuture<'_, Result<usize, StoreError>> {
         let mut inner = self.lock();
-        let tagged = inner.answers.iter().filter(|(_, answer)| answer.tags.contains(&tag));
+        inner.dropped.note(*tag.as_bytes());
+        let tagged = inner.answers.iter().filter(|(_, (answer, _))| answer.tags.contains(&tag));
         let keys: Vec<_> = tagged.map(|(key, _)| *key).collect();
         let dropped = keys.into_iter().map(|key| inner.remove(key)).sum();
         Box::pin(ready(Ok(dropped)))
@@ -152,6 +178,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_is_not_found_by_a_clock_that_was_set_back() {
+        let store = MemoryAnswers::default();
+        store.keep(key("a"), StoredAnswer::new(None, at(1010)), at(1000)).await.unwrap();
+        for (now, expected) in [(1000, true), (1009, true), (1010, false), (999, true), (998, false), (0, false)] {
+            assert_eq!(has(&store, "a", now).await, expected, "{now}");
+        }
+    }
+
+    #[tokio::test]
     async fn what_ends_first_makes_room_for_what_comes() {
         for store in
             [MemoryAnswers::new(2, usize::MAX), MemoryAnswers::new(usize::MAX, 2 * 100 + 5 * size_of::<StoredAnswer>())]
@@ -176,6 +211,30 @@ mod tests {
         assert_eq!(store.drop_key(key("3")).await, Ok(1));
         assert!(store.is_empty());
         assert_eq!(store.lock().bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn an_answer_from_before_a_drop_is_not_kept_after_it() {
+        let tag = AnswerTag::subject("i", "ada");
+        for (name, by_key, by_tag, kept) in
+            [("1", true, false, false), ("1", false, true, false), ("1", true, true, false), ("2", true, false, true)]
+        {
+            let store = MemoryAnswers::default();
+            let mut answer = StoredAnswer::new(Some("{}".to_owned()), at(10));
+            answer.tags = vec![tag];
+            answer.generation = store.generation().await.unwrap();
+            if by_key {
+                store.drop_key(key("1")).await.unwrap();
+            }
+            if by_tag {
+                store.drop_tagged(tag).await.unwrap();
+            }
+            store.keep(key(name), answer.clone(), at(0)).await.unwrap();
+            assert_eq!(has(&store, name, 1).await, kept, "{name} {by_key} {by_tag}");
+            answer.generation = store.generation().await.unwrap();
+            store.keep(key(name), answer, at(0)).await.unwrap();
+            assert!(has(&store, name, 1).await, "what was asked after the drop");
+        }
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use crate::base::limits::FetchLimits;
 use crate::base::sync::atomic::AtomicBool;
 use crate::base::time::Clock;
 use crate::jose::Algorithms;
-use crate::jose::jwk_set::KeySet;
+use crate::jose::jwk_set::{KeySet, Origin};
 use crate::keys::discovery::Discovery;
 use crate::keys::{CertificateMapSource, DiscoveryKeySource, HttpKeySource, KeySource, Keys, PemPerKidSource};
 use crate::opaque::introspection::Introspection;
@@ -90,15 +90,14 @@ impl Compiler {
         }
         let algorithms = match (&issuer.keys, issuer.algorithms) {
             (_, Some(algorithms)) if algorithms.is_empty() => return refuse("no algorithm is allowed".into()),
-            (KeysFrom::Static(keys), None) => keys.algorithms,
-            (KeysFrom::Static(keys), Some(algorithms)) => algorithms.intersection(keys.algorithms),
+            (KeysFrom::Static(keys), named) => match keys.agree(named) {
+                Ok(agreed) => agreed.algorithms,
+                Err(why) => return refuse(why),
+            },
             (_, None) => Algorithms::DEFAULT,
             (_, Some(algorithms)) if algorithms.intersection(Algorithms::HMAC).is_empty() => algorithms,
             (_, Some(_)) => return refuse("HS256, HS384 and HS512 need a secret, fetched keys are public".into()),
         };
-        if algorithms.is_empty() {
-            return refuse("none of the allowed algorithms fits the keys".into());
-        }
         let opaque = compile_opaque(&issuer, &audience, self.purpose, &self.clients, &self.limits)?;
         let accepts = match self.purpose {
             Purpose::Api => Accepts { access: Some(audience), id: issuer.id_tokens_for.clone(), ..Accepts::default() },
@@ -143,8 +142,10 @@ fn compile_keys(
     let refuse = |why: &dyn std::fmt::Display| ConfigError::new(format!("issuer {name}: {why}"));
     issuer.settings.check().map_err(|error| refuse(&error))?;
     let source: Arc<dyn KeySource> = match &issuer.keys {
-        KeysFrom::Nowhere => return Ok(Keys::fixed(KeySet::from_keys(Vec::new()))),
-        KeysFrom::Static(keys) => return Ok(Keys::fixed(KeySet::from_keys(keys.keys.clone()))),
+        KeysFrom::Nowhere => return Ok(Keys::fixed(KeySet::from_keys(Origin::Given, Vec::new()))),
+        KeysFrom::Static(keys) => {
+            return Ok(Keys::fixed(keys.agree(issuer.algorithms).map_err(|why| refuse(&why))?.keys));
+        }
         KeysFrom::Source(source) => Arc::clone(source),
         KeysFrom::Discovery => {
             secure(issuer, "issuer", name)?;

@@ -156,6 +156,17 @@ impl Issuer {
         Ok(Self { naming, keys_name_issuer: true, ..issuer })
     }
 
+    /// The same with keys that are handed over.
+    ///
+    /// # Errors
+    /// When the pattern does not hold `{tenantid}` once, as a whole segment of its path.
+    pub fn template_with_keys(pattern: impl Into<String>, keys: StaticKeys) -> Result<Self, ConfigError> {
+        let pattern = pattern.into();
+        let naming = Naming::Template(Template::new(&pattern, &[])?);
+        let issuer = Self::named(pattern, KeysFrom::Static(keys))?;
+        Ok(Self { naming, keys_name_issuer: true, ..issuer })
+    }
+
     /// Lets in these tenants of a [`template`](Self::template) and no others: their GUIDs.
     ///
     /// # Errors

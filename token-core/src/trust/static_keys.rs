@@ -23,24 +23,71 @@ const LARGEST: u64 = 512 * 1024;
 /// ```
 #[derive(Clone)]
 pub struct StaticKeys {
-    pub(crate) keys: Vec<Arc<VerificationKey>>,
+    keys: Vec<GivenKey>,
+}
+
+/// One key, and how it was given.
+#[derive(Clone)]
+struct GivenKey {
+    key: Arc<VerificationKey>,
+    how: How,
+    kid: Option<Box<str>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// By itself, for one algorithm.
+    Alone,
+    /// In a set of the operator's own.
+    InSet,
+    /// In a set as the issuer publishes it.
+    Published,
+}
+
+/// The keys as the gate holds them, and the algorithms that tokens may have.
+pub(crate) struct Agreed {
+    pub(crate) keys: KeySet,
     pub(crate) algorithms: Algorithms,
 }
 
 impl StaticKeys {
     /// The keys of a JWK Set (RFC 7517 section 5). Keys that are not for signatures are passed over; symmetric keys count, since this
-    /// text comes from the operator and not from a network.
+    /// text comes from the operator and not from a network. One without `alg` is for the one HS algorithm that
+    /// [`Issuer::algorithms`](crate::Issuer::algorithms) names.
+    ///
+    /// For a copy of what the issuer publishes there is [`published_jwk_set`](Self::published_jwk_set).
     ///
     /// # Errors
     /// When the text is not a JWK Set or holds no usable key.
     pub fn jwk_set(json: &str) -> Result<Self, ConfigError> {
+        Self::set(json, How::InSet)
+    }
+
+    /// A copy of the JWK Set that the issuer publishes, judged by the same rules as one that is fetched: the algorithms are those of
+    /// [`Issuer::algorithms`](crate::Issuer::algorithms) or the default ones, whatever else the keys could do; a token that names a key has
+    /// to find that name; a shared secret counts only where its HS algorithm is named. The keys alone come from somewhere else.
+    ///
+    /// # Errors
+    /// When the text is not a JWK Set or holds no usable key.
+    pub fn published_jwk_set(json: &str) -> Result<Self, ConfigError> {
+        Self::set(json, How::Published)
+    }
+
+    /// The [published set](Self::published_jwk_set) in a file, read once.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is larger than 512 KiB, and as [`StaticKeys::published_jwk_set`].
+    pub fn published_jwk_set_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        Self::file(path.as_ref(), How::Published)
+    }
+
+    fn set(json: &str, how: How) -> Result<Self, ConfigError> {
         let set = KeySet::parse(json.as_bytes(), Origin::Given).map_err(|error| ConfigError::new(error.to_string()))?;
         if set.is_empty() {
             let reasons: Vec<_> = set.skipped().iter().map(|key| key.reason().to_string()).collect();
             return Err(ConfigError::new(format!("the JWK Set holds no usable key: {}", reasons.join("; "))));
         }
-        let keys: Vec<_> = set.keys().to_vec();
-        Ok(Self::of(keys))
+        Ok(Self { keys: set.keys().iter().map(|key| GivenKey { key: Arc::clone(key), how, kid: None }).collect() })
     }
 
     /// The keys of a JWK Set in a file, read once.
@@ -48,11 +95,14 @@ impl StaticKeys {
     /// # Errors
     /// When the file cannot be read or is larger than 512 KiB, and as [`StaticKeys::jwk_set`].
     pub fn jwk_set_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        let path = path.as_ref();
+        Self::file(path.as_ref(), How::InSet)
+    }
+
+    fn file(path: &Path, how: How) -> Result<Self, ConfigError> {
         let wrong = |why: &dyn fmt::Display| ConfigError::new(format!("JWK Set file {}: {why}", path.display()));
         let bytes = crate::base::file::read(path, LARGEST).map_err(|unread| wrong(&unread))?;
         let json = std::str::from_utf8(&bytes).map_err(|_| wrong(&"not UTF-8 text"))?;
-        Self::jwk_set(json).map_err(|error| wrong(&error))
+        Self::set(json, how).map_err(|error| wrong(&error))
     }
 
     /// A public key or certificate in PEM, for one algorithm.
@@ -62,7 +112,7 @@ impl StaticKeys {
     pub fn pem(algorithm: Algorithm, pem: &str) -> Result<Self, ConfigError> {
         let key = VerificationKey::from_pem(algorithm, None, pem.as_bytes())
             .map_err(|error| ConfigError::new(format!("PEM key for {algorithm}: {error}")))?;
-        Ok(Self::of(vec![Arc::new(key)]))
+        Ok(Self::alone(key))
     }
 
     /// A secret shared with the issuer, for HS256, HS384 or HS512: the bytes as they are, not their base64.
@@ -72,7 +122,7 @@ impl StaticKeys {
     pub fn secret(algorithm: Algorithm, secret: &[u8]) -> Result<Self, ConfigError> {
         let key = VerificationKey::from_secret(algorithm, None, secret)
             .map_err(|error| ConfigError::new(format!("secret for {algorithm}: {error}")))?;
-        Ok(Self::of(vec![Arc::new(key)]))
+        Ok(Self::alone(key))
     }
 
     /// A secret that the issuer hands out as base64url text of its bytes, as Auth0 does for clients and APIs of its first years. Whether
@@ -86,23 +136,120 @@ impl StaticKeys {
         Self::secret(algorithm, &secret)
     }
 
-    /// These keys and those: while a secret or a key is rotated, say. A token without `kid`, or with one that none of the keys has, is
-    /// tried with each key without a name that is for its algorithm.
+    /// Gives the key a name: tokens that name a key (`kid`) are then verified by the one of that name. For a
+    /// [`secret`](Self::secret) or a [`pem`](Self::pem), before it is [joined](Self::and) with others.
+    ///
+    /// ```
+    /// # use token_core::{Algorithm, StaticKeys};
+    /// # fn example(old: &[u8], new: &[u8]) -> Result<(), token_core::ConfigError> {
+    /// let secret = |bytes| StaticKeys::secret(Algorithm::HS256, bytes);
+    /// let keys = secret(old)?.kid("2025").and(secret(new)?.kid("2026"));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
-    pub fn and(mut self, others: Self) -> Self {
-        self.keys.extend(others.keys);
-        self.algorithms = self.algorithms.union(others.algorithms);
+    pub fn kid(mut self, kid: impl Into<String>) -> Self {
+        let kid = kid.into();
+        self.keys.iter_mut().for_each(|given| given.kid = Some(kid.as_str().into()));
         self
     }
 
-    fn of(keys: Vec<Arc<VerificationKey>>) -> Self {
-        let algorithms = keys.iter().flat_map(|key| key.algorithms().iter()).collect();
-        Self { keys, algorithms }
+    /// These keys and those: while a secret or a key is rotated, say. A token without `kid`, or with one that none of the keys has, is
+    /// tried with each key without a name that is for its algorithm. Beside a [published set](Self::published_jwk_set) its rules hold for
+    /// all.
+    #[must_use]
+    pub fn and(mut self, others: Self) -> Self {
+        self.keys.extend(others.keys);
+        self
     }
+
+    fn alone(key: VerificationKey) -> Self {
+        Self { keys: vec![GivenKey { key: Arc::new(key), how: How::Alone, kid: None }] }
+    }
+
+    /// What the keys can do, or, of a published set, what is agreed by default.
+    pub(crate) fn algorithms(&self) -> Algorithms {
+        if self.are_published() {
+            return Algorithms::DEFAULT;
+        }
+        self.keys.iter().flat_map(|given| given.key.algorithms().iter()).collect()
+    }
+
+    fn are_published(&self) -> bool {
+        self.keys.iter().any(|given| given.how == How::Published)
+    }
+
+    /// The keys for the algorithms that were agreed with the issuer, or for those that are agreed by default.
+    ///
+    /// # Errors
+    /// When a key could never verify a token, or nobody knows what it is for.
+    pub(crate) fn agree(&self, named: Option<Algorithms>) -> Result<Agreed, String> {
+        let able = self.algorithms();
+        let algorithms = match named {
+            Some(named) if self.are_published() => named,
+            Some(named) => named.intersection(able),
+            None => able,
+        };
+        if algorithms.is_empty() {
+            return Err("none of the allowed algorithms fits the keys".to_owned());
+        }
+        let secrets = named.unwrap_or(Algorithms::DEFAULT).intersection(Algorithms::HMAC);
+        let mut keys = Vec::with_capacity(self.keys.len());
+        for GivenKey { key, how, kid } in &self.keys {
+            let key = match kid {
+                Some(kid) => Arc::new(key.called(kid).map_err(|error| format!("key {kid:?}: {error}"))?),
+                None => Arc::clone(key),
+            };
+            let is_secret = !key.algorithms().intersection(Algorithms::HMAC).is_empty();
+            let fits = key.algorithms().intersection(algorithms);
+            match (fits.iter().count(), how) {
+                (0, How::Alone) => {
+                    return Err(format!(
+                        "a key for {:?} could never verify a token: the allowed algorithms are {algorithms:?}",
+                        key.algorithms()
+                    ));
+                }
+                // What is published is no secret, unless the operator says that it is one.
+                (_, How::Published) if is_secret && secrets.is_empty() => {}
+                (0, _) if is_secret => {}
+                // One algorithm a secret (RFC 8725 section 3.1): named by the key itself (RFC 7517 section 4.4), or agreed.
+                (1, _) if is_secret && key.algorithms().iter().count() > 1 && !secrets.is_empty() => {
+                    keys.push(Arc::new(key.only_for(fits).map_err(|error| error.to_string())?));
+                }
+                (_, _) if is_secret && key.algorithms().iter().count() > 1 => {
+                    return Err("a secret of the JWK Set has no alg: expected exactly one of HS256, HS384 and HS512 \
+                                among the allowed algorithms (algorithms), or alg in the key"
+                        .to_owned());
+                }
+                _ => keys.push(key),
+            }
+        }
+        if !keys.iter().any(|key| !key.algorithms().intersection(algorithms).is_empty()) {
+            return Err("none of the allowed algorithms fits the keys".to_owned());
+        }
+        let origin = if self.are_published() { Origin::Fetched } else { Origin::Given };
+        if origin == Origin::Given
+            && let Some(kid) = twice(&keys)
+        {
+            return Err(format!(
+                "two different keys are called {kid:?} and are for one algorithm: a token of that kid would never be accepted"
+            ));
+        }
+        Ok(Agreed { keys: KeySet::from_keys(origin, keys), algorithms })
+    }
+}
+
+/// A name that two different keys have for one algorithm.
+fn twice(keys: &[Arc<VerificationKey>]) -> Option<&str> {
+    keys.iter().enumerate().find_map(|(at, key)| {
+        let kid = key.kid()?;
+        let rivals = keys[..at].iter().filter(|other| other.kid() == Some(kid) && other.identity() != key.identity());
+        let mut rivals = rivals.filter(|other| !other.algorithms().intersection(key.algorithms()).is_empty());
+        rivals.next().map(|_| kid)
+    })
 }
 
 impl fmt::Debug for StaticKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "StaticKeys({} for {:?})", self.keys.len(), self.algorithms)
+        write!(f, "StaticKeys({} for {:?})", self.keys.len(), self.algorithms())
     }
 }

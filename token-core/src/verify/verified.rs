@@ -18,6 +18,7 @@ use crate::token::marks::Marks;
 use crate::token::naming::Naming;
 use crate::token::scopes::Scopes;
 use crate::trust::trusted::{Extra, TrustedIssuer};
+use crate::verify::misfit;
 use crate::verify::typed::Typed;
 
 /// A verified token. Cloning it clones one `Arc`.
@@ -212,20 +213,23 @@ impl Verified {
     /// The claims as a type of the caller's. Parsed at most once per token and type, and shared after that.
     ///
     /// # Errors
-    /// [`ErrorKind::ClaimsMismatch`] when the claims do not fit the type; the text says where, not what.
+    /// [`ErrorKind::ClaimsMismatch`] when the claims do not fit the type; the text names the claim and what the type
+    /// expected, not the value.
     pub fn claims<T>(&self) -> Result<Arc<T>, Error>
+    where
+        T: DeserializeOwned + Any + Send + Sync,
+    {
+        self.claims_of(std::any::type_name::<T>())
+    }
+
+    /// The same, where the log is to call the type by another name than Rust does.
+    pub(crate) fn claims_of<T>(&self, wanted: &str) -> Result<Arc<T>, Error>
     where
         T: DeserializeOwned + Any + Send + Sync,
     {
         self.0.typed.get(|| {
             serde_json::from_str(self.0.text.json()).map_err(|error| {
-                // serde_json's own text may quote the claim's value; place and category do not.
-                let detail = format!(
-                    "the claims do not fit {}: {:?} error at column {}",
-                    std::any::type_name::<T>(),
-                    error.classify(),
-                    error.column()
-                );
+                let detail = misfit::describe(self.0.text.json(), wanted, &error);
                 self.error(Error::new(ErrorKind::ClaimsMismatch, detail))
             })
         })

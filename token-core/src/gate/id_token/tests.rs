@@ -129,3 +129,57 @@ fn a_secret_is_decoded_only_where_that_is_said() {
     }
     assert!(StaticKeys::base64url_secret(Algorithm::HS256, "not base64url!").is_err());
 }
+
+#[test]
+fn a_claim_of_the_wrong_type_is_named_and_no_type_of_ours_is() {
+    let issuer = Issuer::with_keys("https://i/", StaticKeys::secret(Algorithm::HS256, SECRET).unwrap()).unwrap();
+    let verifier = IdTokenVerifier::with_clock("app", issuer, Still).unwrap();
+    let token = token(Algorithm::HS256, json!({"auth_time": "canary"}));
+    let error = verifier.verify(&token, Login::with_nonce("n")).now().unwrap().unwrap_err();
+    assert_eq!(error.detail(), "the claim auth_time is a string, OpenID Connect expected f64");
+}
+
+#[test]
+fn a_refreshed_id_token_agrees_with_the_original_one() {
+    let original = |more: Value| {
+        let login =
+            if more.get("nonce") == Some(&Value::Null) { Login::without_nonce() } else { Login::with_nonce("n") };
+        OriginalIdToken::of(&verdict(Algorithm::HS256, more, login).unwrap()).unwrap()
+    };
+    let with_azp = json!({"azp": "app", "auth_time": NOW - 9});
+    let refused = Some(ErrorKind::ClaimsMismatch);
+    for (claim, first, second, expected) in [
+        ("everything", with_azp.clone(), with_azp.clone(), None),
+        ("nonce", json!({}), json!({"nonce": null}), None),
+        ("nonce", json!({}), json!({"nonce": "m"}), refused),
+        ("nonce", json!({"nonce": null}), json!({}), refused),
+        ("nonce", json!({"nonce": null}), json!({"nonce": null}), None),
+        ("sub", json!({}), json!({"sub": "bob"}), refused),
+        (
+            "aud",
+            json!({"aud": ["app", "api"], "azp": "app"}),
+            json!({"aud": ["api", "app", "more"], "azp": "app"}),
+            None,
+        ),
+        ("aud", json!({"aud": ["app", "api"], "azp": "app"}), json!({"azp": "app"}), refused),
+        ("azp", with_azp.clone(), json!({"auth_time": NOW - 9}), refused),
+        ("azp", json!({}), json!({"azp": "app"}), refused),
+        ("auth_time", with_azp.clone(), json!({"azp": "app", "auth_time": NOW}), refused),
+        ("auth_time", with_azp, json!({"azp": "app"}), None),
+        ("auth_time", json!({}), json!({"auth_time": NOW}), None),
+        ("iat", json!({}), json!({"iat": NOW - 1}), refused),
+        ("iat", json!({"iat": NOW - 9}), json!({}), None),
+        ("exp", json!({}), json!({"exp": NOW - 60}), Some(ErrorKind::Expired)),
+    ] {
+        let original = original(first);
+        // As from a session.
+        let kept = serde_json::from_str(&serde_json::to_string(&original).unwrap()).unwrap();
+        assert_eq!(original, kept);
+        let seen = verdict(Algorithm::HS256, second.clone(), Login::refreshed(&kept)).err();
+        assert_eq!(seen, expected, "{claim}: {second}");
+    }
+    let other: OriginalIdToken =
+        serde_json::from_value(json!({"iss": "https://j/", "sub": "ada", "aud": ["app"]})).unwrap();
+    assert_eq!(verdict(Algorithm::HS256, json!({"nonce": null}), Login::refreshed(&other)).err(), refused, "iss");
+    assert!(!format!("{:?}", original(json!({}))).contains("ada"));
+}

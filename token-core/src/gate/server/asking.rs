@@ -29,6 +29,8 @@ use crate::verify::verified::Verified;
 
 /// A store that takes longer is slower than asking.
 const STORE_TIMEOUT: Duration = Duration::from_millis(500);
+/// By so much the clocks of instances that share a store may be apart.
+const CLOCKS: Duration = Duration::from_secs(60);
 /// What a client is told to wait when nothing better is known.
 const SOON: Duration = Duration::from_secs(1);
 /// How old a signed answer may be, beside the leeway: it was made for this question.
@@ -111,7 +113,12 @@ impl Inner {
         let stored = in_time(opaque, opaque.settings.store.find(key, self.clock.now())).await.flatten();
         if let Some(StoredAnswer { claims, until, .. }) = stored {
             let now = self.clock.now();
-            if now < until {
+            // It was kept for no longer than this: what holds for longer is of a clock that was set back, or of one that is far ahead.
+            let life = if claims.is_some() { opaque.settings.active_life } else { opaque.settings.inactive_life };
+            let longest = life.saturating_add(if shared { CLOCKS } else { Timestamp::SLACK });
+            if until.since(now) > longest {
+                telemetry::set_back("answers");
+            } else if now < until {
                 let end = if shared { until.min(now.saturating_add(opaque.settings.local_life)) } else { until };
                 return self.found(issuer, opaque, token, claims, jwt, (epoch, now, end)).0;
             }
@@ -119,6 +126,8 @@ impl Inner {
 
         // What is in the store waits for nobody; from here on it is the endpoint's time that is asked for.
         let Some(_turn) = opaque.turn().await else { return Found::Unavailable(SOON) };
+        // Before the endpoint is asked: what another instance drops from now on, this answer must not bring back.
+        let generation = in_time(opaque, opaque.settings.store.generation()).await;
         if let Err(pause) = opaque.permit(key, self.clock.now()) {
             return Found::Unavailable(pause.max(SOON));
         }
@@ -138,7 +147,8 @@ impl Inner {
         let until = now.saturating_add(life);
         let end = if shared { until.min(now.saturating_add(opaque.settings.local_life)) } else { until };
         let (found, answer) = self.found(issuer, opaque, token, claims, jwt, (epoch, now, end));
-        if let Some(mut answer) = answer {
+        if let (Some(mut answer), Some(generation)) = (answer, generation) {
+            answer.generation = generation;
             answer.until = answer.until.min(until);
             if now < answer.until && opaque.epoch() == epoch {
                 in_time(opaque, opaque.settings.store.keep(key, answer, now)).await;

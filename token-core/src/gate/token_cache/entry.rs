@@ -13,11 +13,17 @@ use crate::verify::verified::{Facts, Verified};
 /// Handles per entry: as many threads as can use one hot token without sharing a reference count.
 const SHARDS: u8 = 8;
 
+/// What sizes are counted in, so that they take no room.
+const UNIT: usize = 16;
+
 pub(super) struct Entry {
     pub(super) facts: Arc<Facts>,
     digest: Option<Box<[u8; 32]>>,
-    pub(super) until: Timestamp,
-    pub(super) size: u32,
+    found: Timestamp,
+    /// For so many milliseconds from then on it is good.
+    life: u32,
+    /// In units of [`UNIT`] bytes.
+    size: u16,
     /// The token has padding, and so is not one everywhere.
     padded: bool,
     /// The thread that verified the token: it counts references where the facts are. Most tokens need no more.
@@ -29,14 +35,30 @@ impl Entry {
     /// The most bytes on the heap that the threads' counts come to.
     const COUNTS: usize = SHARDS as usize * (size_of::<OnceLock<Verified>>() + 3 * size_of::<usize>());
 
-    /// Bytes on the heap for a token with these facts.
-    pub(super) fn size_of(facts: &Facts, key: &Key) -> usize {
-        size_of::<Self>() + Self::COUNTS + facts.size() + key.digest.map_or(0, |_| 32)
+    /// A token with these facts, found `now`. `None` where it is larger than any header field.
+    pub(super) fn new(facts: Arc<Facts>, key: &Key, token: &str, now: Timestamp, until: Timestamp) -> Option<Self> {
+        let bytes = size_of::<Self>() + Self::COUNTS + facts.size() + key.digest.map_or(0, |_| 32);
+        Some(Self {
+            facts,
+            digest: key.digest.map(Box::new),
+            found: now,
+            // Longer than weeks nothing is remembered.
+            life: u32::try_from(until.since(now).as_millis()).unwrap_or(u32::MAX),
+            size: u16::try_from(bytes.div_ceil(UNIT)).ok()?,
+            padded: token.contains('='),
+            home: shard(),
+            others: OnceLock::new(),
+        })
     }
 
-    pub(super) fn new(facts: Arc<Facts>, key: &Key, token: &str, until: Timestamp, size: u32) -> Self {
-        let padded = token.contains('=');
-        Self { facts, digest: key.digest.map(Box::new), until, size, padded, home: shard(), others: OnceLock::new() }
+    /// Bytes on the heap.
+    pub(super) fn size(&self) -> usize {
+        usize::from(self.size) * UNIT
+    }
+
+    /// Whether it was found later than now: the clock was set back.
+    pub(super) fn is_ahead_of(&self, now: Timestamp) -> bool {
+        now.is_before(self.found)
     }
 
     /// What is handed out: to each thread, as far as they are few, a reference count of its own.
@@ -51,7 +73,7 @@ impl Entry {
 
     /// Whether it may be used now, as far as the entry itself knows.
     pub(super) fn serves(&self, candidate: Candidate<'_>, now: Timestamp) -> bool {
-        now < self.until && (!self.padded || candidate.may_be_padded())
+        now.is_within(self.found, self.life.into()) && (!self.padded || candidate.may_be_padded())
     }
 
     /// Whether it is of the token with this SHA-256.

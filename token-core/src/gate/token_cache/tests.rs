@@ -133,10 +133,9 @@ fn tokens_that_are_used_for_a_while_and_never_again_do_not_outstay_it() {
 
 #[test]
 fn no_more_bytes_are_taken_than_there_is_room_for_and_what_is_in_use_finds_room() {
-    let each = Entry::size_of(
-        Alone::new(TokenCacheSettings::default()).verified.shared_facts(),
-        &Key { hash: 0, digest: Some([0; 32]) },
-    );
+    let facts = Arc::clone(Alone::new(TokenCacheSettings::default()).verified.shared_facts());
+    let key = Key { hash: 0, digest: Some([0; 32]) };
+    let each = Entry::new(facts, &key, "", NOW, Timestamp::MAX).expect("a small token").size();
     // Ways for 4,096, and bytes for 500: no set is ever full.
     let room = 500 * each;
     let alone = Alone::new(TokenCacheSettings::default().entries(4096).bytes(room));

@@ -116,10 +116,10 @@ fn the_operators_own_key_without_a_name_serves_tokens_that_name_one() {
     let pem = include_bytes!("../testdata/rsa2048.pub.pem");
     let unnamed = || VerificationKey::from_pem(Algorithm::RS256, None, pem).unwrap();
     let named = VerificationKey::from_pem(Algorithm::RS256, Some("a"), pem).unwrap();
-    let given = KeySet::from_keys(vec![unnamed().into()]);
+    let given = KeySet::from_keys(Origin::Given, vec![unnamed().into()]);
     assert!(given.choose(Algorithm::RS256, Some("whatever")).is_ok());
     assert_eq!(given.choose(Algorithm::ES256, Some("whatever")).unwrap_err(), NoKey::WrongAlgorithm);
-    let both = KeySet::from_keys(vec![unnamed().into(), named.into()]);
+    let both = KeySet::from_keys(Origin::Given, vec![unnamed().into(), named.into()]);
     assert_eq!(both.choose(Algorithm::RS256, Some("a")).unwrap().kid(), Some("a"));
     assert_eq!(both.choose(Algorithm::RS256, Some("b")).unwrap().kid(), None);
     assert_eq!(both.choose(Algorithm::RS256, None).unwrap_err(), NoKey::Ambiguous);

@@ -200,3 +200,19 @@ async fn any_bytes_are_explained_without_a_panic() {
         assert!(!report.accepted && !report.text().is_empty());
     }
 }
+
+#[tokio::test]
+async fn the_line_for_a_response_header_is_printable_ascii_whatever_operator_and_token_say() {
+    let keys = StaticKeys::secret(Algorithm::HS256, SECRET).unwrap();
+    let issuer = Issuer::with_keys(ISSUER, keys).unwrap();
+    let api = ResourceServer::builder("https://b\u{fc}cher.example\r\nset-cookie: a=b\u{7f}\0")
+        .trust(issuer)
+        .clock(Stopped)
+        .build()
+        .unwrap();
+    for aud in [json!("x"), json!("\r\nset-cookie: c=d"), json!(["\u{85}", "\u{202e}"])] {
+        let line = api.explain(Presented::token(&with(json!({"aud": aud})))).await.summary();
+        assert!(line.contains("cher.example") && !line.contains("c=d"), "{line}");
+        assert!(line.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{line:?}");
+    }
+}

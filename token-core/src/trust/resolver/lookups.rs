@@ -58,6 +58,7 @@ pub(crate) struct Lookups {
 struct Books {
     /// Those that were looked up and are trusted, in the order they came.
     trusted: VecDeque<Box<str>>,
+    /// Each with when that was found out.
     strangers: HashMap<Box<str>, Timestamp>,
     flights: HashMap<Box<str>, watch::Receiver<Option<Landed>>>,
 }
@@ -73,8 +74,13 @@ impl Lookups {
             return Lookup::Known(Landed::Stranger);
         }
         let mut books = self.books();
-        if books.strangers.get(name).is_some_and(|until| now < *until) {
-            return Lookup::Known(Landed::Stranger);
+        if let Some(found) = books.strangers.get(name) {
+            if now.is_within(*found, self.stranger_life()) {
+                return Lookup::Known(Landed::Stranger);
+            }
+            if now.is_before(*found) {
+                telemetry::set_back("lookups");
+            }
         }
         if let Some(flight) = books.flights.get(name) {
             return Lookup::Wait(flight.clone());
@@ -101,6 +107,10 @@ impl Lookups {
         Lookup::Wait(receiver)
     }
 
+    fn stranger_life(&self) -> u64 {
+        u64::try_from(self.settings.stranger_life.as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// An operator has spoken about this name: what is remembered of it does not count, nor what a look-up under way will say.
     pub(crate) fn forget(&self, name: &str) {
         let mut books = self.books();
@@ -124,11 +134,12 @@ impl Books {
             }
             Landed::Stranger => {
                 if self.strangers.len() >= STRANGERS {
-                    self.strangers.retain(|_, until| now < *until);
+                    let life = u64::try_from(settings.stranger_life.as_millis()).unwrap_or(u64::MAX);
+                    self.strangers.retain(|_, found| now.is_within(*found, life));
                 }
                 // Where there is no room it is looked up again; the number of look-ups at once is bounded anyway.
                 if self.strangers.len() < STRANGERS {
-                    self.strangers.insert(name.into(), now.saturating_add(settings.stranger_life));
+                    self.strangers.insert(name.into(), now);
                 }
                 None
             }

@@ -520,6 +520,9 @@ impl AnswerStore for Shared {
     fn keep(&self, key: AnswerKey, answer: StoredAnswer, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move { self.reach()?.keep(key, answer, now).await })
     }
+    fn generation(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move { self.reach()?.generation().await })
+    }
     fn drop_key(&self, key: AnswerKey) -> BoxFuture<'_, Result<usize, StoreError>> {
         Box::pin(async move { self.reach()?.drop_key(key).await })
     }
@@ -585,6 +588,33 @@ async fn what_is_evicted_while_it_is_asked_about_is_not_kept() {
     request.await.unwrap().unwrap();
     endpoint.says("opaque", &json!({"active": false}));
     assert_eq!(gate.refusal("opaque").await, Some(ErrorKind::Inactive), "asked anew");
+}
+
+#[tokio::test]
+async fn what_one_instance_evicts_is_not_brought_back_by_a_question_under_way_on_another() {
+    for evict in [
+        Evict::token("opaque"),
+        Evict::subject(ISSUER, "ada"),
+        Evict::session(ISSUER, "s"),
+        Evict::client(ISSUER, "app"),
+    ] {
+        let (endpoint, store) = (Endpoint::new(), Shared::default());
+        endpoint.says("opaque", &active(json!({"sid": "s", "client_id": "app"})));
+        endpoint.0.open.forget_permits(Semaphore::MAX_PERMITS);
+        let instance = || gate(&endpoint, |tokens| tokens.store(store.clone()));
+        let (one, two) = (instance(), instance());
+        let slow = tokio::spawn(two.api.authenticate(Presented::token("opaque")));
+        while endpoint.hits() == 0 {
+            tokio::task::yield_now().await;
+        }
+        one.api.evict(evict.clone()).await.unwrap();
+        endpoint.0.open.add_permits(10);
+        assert!(slow.await.unwrap().is_ok(), "it came before the eviction");
+        endpoint.says("opaque", &json!({"active": false}));
+        for gate in [&one, &two] {
+            assert_eq!(gate.refusal("opaque").await, Some(ErrorKind::Inactive), "{evict:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::jose::jwk_set::KeySet;
+use crate::jose::jwk_set::{KeySet, Origin};
 use crate::keys::Keys;
 use crate::request::bearer::Candidate;
 
@@ -132,7 +132,7 @@ impl Truth {
                 if let Some(server) = self.known(HOMES[of].0) {
                     for issuer in server.0.registry.load().iter() {
                         let Keys::Fixed(keys) = &issuer.keys else { continue };
-                        drop(KeySet::from_keys(Vec::new()).succeed(keys));
+                        drop(KeySet::from_keys(Origin::Given, Vec::new()).succeed(keys));
                         self.retired.insert(HOMES[of].0);
                     }
                 }

@@ -1,0 +1,181 @@
+//! Claims that do not fit a type, and serde's error, in; which claim it is and what was expected out. Never a value.
+
+use std::fmt;
+
+use serde::Deserializer as _;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// A name longer than this is not repeated.
+const LONGEST: usize = 64;
+
+/// Says where `json` does not fit `wanted`, a type's name, and how, without a value of it. `error` is what serde_json said.
+pub(crate) fn describe(json: &str, wanted: &str, error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    if let Some(name) = quoted(&text, "missing field ") {
+        return format!("the claims have no {name}, which {wanted} asks for (an Option<T> would leave it open)");
+    }
+    if let Some(name) = quoted(&text, "duplicate field ") {
+        return format!("the claims hold what {wanted} calls {name} twice, perhaps by an alias");
+    }
+    let expected = expectation(&text).unwrap_or("another type");
+    match claim_at(json, offset(json, error)) {
+        Some((name, found)) => format!("the claim {name} is {found}, {wanted} expected {expected}"),
+        None => format!("the claims do not fit {wanted}, which expected {expected}"),
+    }
+}
+
+/// The name behind one of serde's own beginnings: one of the type's fields, and so no text of the token's.
+fn quoted<'a>(text: &'a str, beginning: &str) -> Option<&'a str> {
+    text.strip_prefix(beginning)?.strip_prefix('`')?.split('`').next()
+}
+
+/// What serde's own messages say behind the last "expected": the words of the type. What a type says in words of its own may quote values.
+fn expectation(text: &str) -> Option<&str> {
+    const OWN: [&str; 5] =
+        ["invalid type: ", "invalid value: ", "invalid length ", "unknown variant ", "unknown field "];
+    OWN.iter().find(|own| text.starts_with(*own))?;
+    let (_, expected) = text.rsplit_once(", expected ")?;
+    Some(expected.rsplit_once(" at line ").map_or(expected, |(expected, _)| expected))
+}
+
+/// Where the error was noticed, in bytes.
+fn offset(json: &str, error: &serde_json::Error) -> usize {
+    let before = json.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
+    before + error.column()
+}
+
+/// The claim in which, or right behind which, this place is; and of which JSON type it is.
+fn claim_at(json: &str, offset: usize) -> Option<(&str, &'static str)> {
+    let claims = serde_json::Deserializer::from_str(json).deserialize_map(Members).ok()?;
+    let start = json.as_ptr().addr();
+    let (name, value) = claims.into_iter().rfind(|(_, value)| value.get().as_ptr().addr() - start < offset)?;
+    // Behind the last claim: it is of the object as a whole.
+    let end = value.get().as_ptr().addr() - start + value.get().len();
+    if offset > end + 1 || name.len() > LONGEST || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return None;
+    }
+    Some((name, json_type(value)))
+}
+
+fn json_type(value: &RawValue) -> &'static str {
+    match value.get().as_bytes().first() {
+        Some(b'"') => "a string",
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}
+
+/// The members of an object in their order, values unread.
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Vec<(&'de str, &'de RawValue)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    #[allow(dead_code, reason = "only its shape counts")]
+    struct User {
+        sub: String,
+        age: Option<u8>,
+        #[serde(default)]
+        verified: bool,
+        role: Option<Role>,
+        address: Option<Address>,
+        groups: Option<Vec<String>>,
+        #[serde(alias = "mail")]
+        email: Option<String>,
+    }
+
+    #[derive(Deserialize)]
+    enum Role {
+        #[serde(rename = "admin")]
+        Admin,
+    }
+
+    #[derive(Deserialize)]
+    #[allow(dead_code, reason = "only its shape counts")]
+    struct Address {
+        street: String,
+    }
+
+    fn said<T: DeserializeOwned>(json: &str) -> String {
+        let error = serde_json::from_str::<T>(json).err().expect("it does not fit");
+        describe(json, "User", &error)
+    }
+
+    #[test]
+    fn the_claim_and_what_was_expected_are_named_and_no_value_is() {
+        for (json, expected) in [
+            (r#"{"sub": 77777}"#, "the claim sub is a number, User expected a string"),
+            ("{\n \"sub\": \"a\",\n \"age\": \"canary\"\n}", "the claim age is a string, User expected u8"),
+            (r#"{"sub":"a","age":77777}"#, "the claim age is a number, User expected u8"),
+            (r#"{"sub":"a","age":-1.5,"verified":true}"#, "the claim age is a number, User expected u8"),
+            (
+                r#"{"sub":"a","verified":"canary, expected b"}"#,
+                "the claim verified is a string, User expected a boolean",
+            ),
+            (r#"{"sub":"a","verified":null}"#, "the claim verified is null, User expected a boolean"),
+            (r#"{"sub":"a","role":"canary"}"#, "the claim role is a string, User expected `admin`"),
+            (r#"{"address":{"street":7},"sub":"a"}"#, "the claim address is an object, User expected a string"),
+            (r#"{"sub":"a","address":[7]}"#, "the claim address is an array, User expected a string"),
+            (r#"{"sub":"a","groups":"canary"}"#, "the claim groups is a string, User expected a sequence"),
+            (r#"{"sub":"a","groups":["a",{}]}"#, "the claim groups is an array, User expected a string"),
+            (r#"{"age":7}"#, "the claims have no sub, which User asks for (an Option<T> would leave it open)"),
+            (
+                r#"{"sub":"a","email":"x","mail":"y"}"#,
+                "the claims hold what User calls email twice, perhaps by an alias",
+            ),
+        ] {
+            let seen = said::<User>(json);
+            assert_eq!(seen, expected, "{json}");
+            assert!(!seen.contains("canary") && !seen.contains("777"), "{seen}");
+        }
+    }
+
+    #[test]
+    fn what_a_type_says_in_words_of_its_own_is_not_repeated() {
+        #[derive(Debug)]
+        struct Even;
+        impl<'de> Deserialize<'de> for Even {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let number = u32::deserialize(deserializer)?;
+                Err(serde::de::Error::custom(format!("{number} is odd, expected another than {number}")))
+            }
+        }
+        let seen = said::<BTreeMap<String, Even>>(r#"{"age": 77777}"#);
+        assert_eq!(seen, "the claim age is a number, User expected another type");
+    }
+
+    #[test]
+    fn names_that_are_no_words_are_not_repeated() {
+        for name in ["a b".to_owned(), "\u{202e}".to_owned(), "x".repeat(65)] {
+            let seen = said::<BTreeMap<String, u8>>(&format!("{{\"{name}\": \"canary\"}}"));
+            assert_eq!(seen, "the claims do not fit User, which expected u8");
+        }
+    }
+}
