@@ -17,6 +17,7 @@ mod possession;
 mod presets;
 mod resource;
 mod rules;
+mod runtimes;
 mod spans;
 mod step_up;
 mod tenants;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use token_core::http::BoxFuture;
 use token_core::{Timestamp, Verified};
@@ -13,7 +14,7 @@ use crate::cells::Cells;
 use crate::client::TokenClient;
 use crate::error::TokenError;
 use crate::error::misconfigured;
-use crate::flight::{Cell, Fetch};
+use crate::flight::{Cell, Fetch, GRACE};
 use crate::grant::TokenRequest;
 use crate::identity::ClientIdentity;
 use crate::secret::Assertion;
@@ -238,6 +239,11 @@ impl Fetch for Exchange {
             }
             Token::issued(self.client.obtain(&request).await?, self.cap, self.client.prover())
         })
+    }
+
+    fn patience(&self) -> Duration {
+        // The actor's own token may have to be asked for first.
+        self.client.timeout() * 2 + GRACE
     }
 
     fn asks(&self) -> Asks<'_> {

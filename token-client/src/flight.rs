@@ -8,8 +8,9 @@ use token_core::http::BoxFuture;
 use token_core::{Clock, Timestamp};
 
 use crate::acquire::Acquire;
-use crate::error::TokenError;
 use crate::error::misconfigured;
+use crate::error::{TokenError, TokenErrorKind};
+use crate::patience::within;
 use crate::random;
 use crate::renewal::{self, Failed, Held, Next, RenewalSettings};
 use crate::sync::{ArcSwapOption, Handle, Mutex, MutexGuard, watch};
@@ -19,10 +20,18 @@ use crate::token::Token;
 /// A token that is refused by whom it was sent to is renewed at most this often.
 const BETWEEN_FORCED: Duration = Duration::from_secs(10);
 
+/// By so much who waits is more patient than a request may take.
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
+
 /// Gets a token from wherever it comes. Runs in a task of its own.
 pub(crate) trait Fetch: fmt::Debug + Send + Sync + 'static {
     /// `refused`: a token of this source that its receiver did not take; the outcome has to be another one.
     fn fetch(&self, refused: Option<Token>) -> BoxFuture<'_, Result<Token, TokenError>>;
+
+    /// How long whoever waits for it waits at most, by a timer on a runtime of its own: longer than it ever takes to end.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(60)
+    }
 
     /// Who asks for it, and how.
     fn asks(&self) -> Asks<'_>;
@@ -103,7 +112,7 @@ impl Cell {
                 Acquire::ready(Err(failed.error.clone().retry_after(wait)))
             }
             _ => match self.fly(slot, refused) {
-                Ok(flight) => Acquire::waiting(land(flight)),
+                Ok(flight) => Acquire::waiting(Arc::clone(self).land(flight)),
                 Err(error) => Acquire::ready(Err(error)),
             },
         }
@@ -150,18 +159,29 @@ impl Cell {
         }
     }
 
+    /// Waits for a request, for as long as it can take. Where the runtime that carries it out stands still, the next who asks does so anew,
+    /// and what comes at last is not kept.
+    async fn land(self: Arc<Self>, mut flight: watch::Receiver<Outcome>) -> Result<Token, TokenError> {
+        match within(self.fetch.patience(), flight.wait_for(Option::is_some)).await {
+            Some(Ok(outcome)) => return outcome.clone().expect("waited for an outcome"),
+            Some(Err(_)) => {
+                return Err(misconfigured("the task that was asking for the token ended without an outcome"));
+            }
+            None => {}
+        }
+        let mut slot = self.slot();
+        if slot.flight.as_ref().is_some_and(|under_way| under_way.same_channel(&flight)) {
+            slot.flight = None;
+            slot.epoch = slot.epoch.wrapping_add(1);
+        }
+        Err(TokenError::new(TokenErrorKind::Timeout, "the runtime that was asking for the token stands still"))
+    }
+
     /// Forgets the token, what failed and what is under way: whoever asks next asks the server.
     pub(crate) fn clear(&self) {
         let mut slot = self.slot();
         *slot = Slot { epoch: slot.epoch.wrapping_add(1), ..Slot::default() };
         self.held.store(None);
-    }
-}
-
-async fn land(mut flight: watch::Receiver<Outcome>) -> Result<Token, TokenError> {
-    match flight.wait_for(Option::is_some).await {
-        Ok(outcome) => outcome.clone().expect("waited for an outcome"),
-        Err(_) => Err(misconfigured("the task that was asking for the token ended without an outcome")),
     }
 }
 

@@ -96,6 +96,7 @@ mod fetch;
 mod flight;
 mod grant;
 mod identity;
+mod patience;
 mod pkce;
 mod random;
 mod record;

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use token_core::http::BoxFuture;
 
 use crate::acquire::Acquire;
 use crate::client::TokenClient;
 use crate::error::TokenError;
-use crate::flight::{Cell, Fetch};
+use crate::flight::{Cell, Fetch, GRACE};
 use crate::grant::TokenRequest;
 use crate::identity::ClientIdentity;
 use crate::telemetry::Asks;
@@ -98,6 +99,10 @@ impl Fetch for Ask {
             }
             self.client.token(self.client.obtain(&self.request).await?)
         })
+    }
+
+    fn patience(&self) -> Duration {
+        self.client.timeout() + GRACE
     }
 
     fn asks(&self) -> Asks<'_> {

@@ -5,6 +5,7 @@ pub(crate) mod config_error;
 pub(crate) mod file;
 pub mod http;
 pub(crate) mod limits;
+pub(crate) mod patience;
 pub(crate) mod sync;
 pub(crate) mod telemetry;
 pub(crate) mod time;

@@ -2,8 +2,8 @@
 
 mod answer;
 pub(crate) mod jwt;
+pub(crate) mod misfit;
 pub(crate) mod possession;
 mod requirement;
-pub(crate) mod misfit;
 pub(crate) mod typed;
 pub(crate) mod verified;

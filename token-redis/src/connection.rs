@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use redis::{Cmd, FromRedisValue, Pipeline};
+use redis::{Cmd, FromRedisValue};
 use token_core::stores::StoreError;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
@@ -114,12 +114,6 @@ impl Redis {
     pub(crate) async fn ask<T: FromRedisValue>(&self, command: Cmd) -> Result<T, StoreError> {
         let mut line = self.line().await?;
         let answer = line.ask(&command).await;
-        self.keep_or_drop(answer)
-    }
-
-    pub(crate) async fn ask_all<T: FromRedisValue>(&self, commands: Pipeline) -> Result<T, StoreError> {
-        let mut line = self.line().await?;
-        let answer = line.ask_all(&commands).await;
         self.keep_or_drop(answer)
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, Cmd, ConnectionInfo, FromRedisValue, Pipeline, Value, cmd};
+use redis::{AsyncConnectionConfig, Cmd, ConnectionInfo, FromRedisValue, Value, cmd};
 use token_core::stores::StoreError;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -74,14 +74,6 @@ impl Line {
             Wire::One(wire) => bounded(self.patience, command.query_async(wire)).await,
             #[cfg(feature = "cluster")]
             Wire::Cluster(wire) => bounded(self.patience, command.query_async(wire)).await,
-        }
-    }
-
-    pub(crate) async fn ask_all<T: FromRedisValue>(&mut self, commands: &Pipeline) -> Result<T, StoreError> {
-        match &mut self.wire {
-            Wire::One(wire) => bounded(self.patience, commands.query_async(wire)).await,
-            #[cfg(feature = "cluster")]
-            Wire::Cluster(wire) => bounded(self.patience, commands.query_async(wire)).await,
         }
     }
 

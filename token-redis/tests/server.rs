@@ -406,15 +406,15 @@ impl OpaqueVerifier for Slow {
 #[tokio::test]
 async fn what_one_instance_evicts_is_not_brought_back_by_a_question_under_way_on_another() {
     let server = Server::start().await;
-    for evict in [
+    let evictions = [
         Evict::token("opaque"),
         Evict::subject(ISSUER, "ada"),
         Evict::session(ISSUER, "s"),
         Evict::client(ISSUER, "app"),
-    ] {
+    ];
+    for (round, evict) in evictions.into_iter().enumerate() {
         let endpoint = Slow::default();
-        // A namespace of its own for each round.
-        let namespace = format!("{evict:?}");
+        let namespace = format!("round-{round}");
         let instance = || {
             let store = server.connect().namespace(&*namespace).answers();
             let tokens = OpaqueTokens::verifier(endpoint.clone()).store(store);

@@ -123,6 +123,8 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("token.explained", "why a token was refused, on development servers; fields kind, check, issuer, detail, cause"),
     ("token.keys.fetched", "a key set came; fields issuer, outcome, keys, skipped"),
     ("token.keys.fetch_failed", "a key set did not come; fields issuer, outcome, error, usable, pause_ms"),
+    ("token.metadata.unsigned", "the metadata of the resource go out without their signature; field error"),
+    ("token.keys.stalled", "the runtime that was fetching keys stands still, another one fetches them; field issuer"),
     ("token.keys.slow", "a fetch takes longer than requests wait; field issuer"),
     ("token.keys.skipped", "a published key cannot be used; fields issuer, reason"),
     ("token.keys.missing", "a token needs a key that is not held; fields issuer, outcome, key_hash"),

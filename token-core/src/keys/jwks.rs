@@ -20,11 +20,11 @@ use super::state::{KeyState, KeyStatus, KeysUnavailable};
 use super::{Answer, Fetched, KeyFetch, Looked, Missing};
 use crate::base::limits::FetchLimits;
 use crate::base::sync::atomic::{AtomicI64, Ordering};
-use crate::base::sync::{AbortHandle, ArcSwapOption, Handle, Mutex, MutexGuard, watch};
+use crate::base::sync::{AbortHandle, ArcSwapOption, Handle, Mutex, MutexGuard};
 use crate::base::telemetry;
 use crate::base::time::{Clock, Timestamp};
 use crate::jose::jwk_set::{KeySet, KeySetError, Origin};
-use flight::{Flight, Progress};
+use flight::{Flight, UnderWay};
 
 /// The largest document that is read, wherever a source has it from.
 const LARGEST: usize = 512 * 1024;
@@ -58,7 +58,7 @@ pub(crate) struct JwksCache {
 struct Inner {
     state: State,
     /// How the fetch under way goes on.
-    progress: Option<watch::Receiver<Progress>>,
+    progress: Option<UnderWay>,
     task: Option<(FlightId, AbortHandle)>,
     /// The document the set was made of, to know whether the next one is another.
     document: Bytes,
@@ -185,11 +185,13 @@ impl JwksCache {
         let known = matches!(what, Missing::SameKid(_)) && now.as_millis() < self.dead.load(Ordering::Acquire);
         match decision {
             Decision::Start(_) | Decision::Join => match progress {
-                Some(progress) if known => Answer::Wait(KeyFetch(Box::pin(async move {
-                    flight::wait(progress).await;
-                    Fetched::Updated
-                }))),
-                Some(progress) => Answer::Wait(KeyFetch(Box::pin(flight::wait(progress)))),
+                Some(progress) => {
+                    let (cache, patience) = (Weak::clone(&self.this), self.settings.wait);
+                    Answer::Wait(KeyFetch(Box::pin(async move {
+                        let end = flight::wait(cache, progress, patience).await;
+                        if known { Fetched::Updated } else { end }
+                    })))
+                }
                 None => Answer::Unavailable { retry_after: SOON },
             },
             Decision::Unknown(_) => Answer::UnknownKey,
@@ -199,12 +201,7 @@ impl JwksCache {
     }
 
     /// Puts a question to the state and starts the fetch it may decide on. Whoever asks does not wait here.
-    fn ask(
-        &self,
-        now: Timestamp,
-        question: Question,
-        looked: Option<Looked>,
-    ) -> (Decision, Option<watch::Receiver<Progress>>) {
+    fn ask(&self, now: Timestamp, question: Question, looked: Option<Looked>) -> (Decision, Option<UnderWay>) {
         let runtime = Handle::try_current().ok();
         let mut inner = self.lock();
         // What is missing from a set that has been succeeded may be in the one in force: it is that one which the asker lacks. Sets
@@ -233,18 +230,39 @@ impl JwksCache {
         };
         let (flight, progress) = self.take_off(&mut inner, id);
         drop(inner);
+        self.begin(&runtime, flight, id);
+        (decision, Some(progress))
+    }
+
+    fn begin(&self, runtime: &Handle, flight: Flight, id: FlightId) {
         // Outside the lock: a runtime that is shutting down drops the task on the spot, and its drop takes the lock.
         let task =
             runtime.spawn(flight.carry_out(Arc::clone(&self.source), self.settings.clone(), self.limits.clone()));
         let mut inner = self.lock();
         if inner.task.as_ref().is_none_or(|(earlier, _)| *earlier < id) {
-            inner.task = Some((id, task.abort_handle()));
+            let earlier = inner.task.replace((id, task.abort_handle()));
+            drop(inner);
+            // It has ended, or waits to try again, or its runtime stands still.
+            if let Some((_, earlier)) = earlier {
+                earlier.abort();
+            }
         }
-        (decision, Some(progress))
     }
 
-    fn take_off(&self, inner: &mut Inner, id: FlightId) -> (Flight, watch::Receiver<Progress>) {
-        let (sender, progress) = watch::channel(Progress::UnderWay);
+    /// The fetch `id` has not ended, nor said that it is slow, for longer than it ever takes to say so: begins another one here.
+    fn take_over(&self, id: FlightId) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        let mut inner = self.lock();
+        let decision = decide(&mut inner.state, &self.settings, self.clock.now(), Question::Stalled(id));
+        let Decision::Start(next) = decision else { return };
+        let (flight, _) = self.take_off(&mut inner, next);
+        drop(inner);
+        tracing::warn!(name: "token.keys.stalled", issuer = &*self.issuer, "the runtime that was fetching keys stands still; another one fetches them");
+        self.begin(&runtime, flight, next);
+    }
+
+    fn take_off(&self, inner: &mut Inner, id: FlightId) -> (Flight, UnderWay) {
+        let (sender, progress) = UnderWay::begin(id);
         inner.progress = Some(progress.clone());
         self.store_fences(inner);
         let is_troubled = inner.last_error.is_some();
@@ -296,6 +314,8 @@ impl JwksCache {
         let jitter = flight::chance();
         let mut inner = self.lock();
         let (landing, event) = match end {
+            // Another one took its place.
+            _ if !inner.state.is_under_way(id) && inner.state.usable(now) => return (Fetched::Updated, None),
             _ if !inner.state.is_under_way(id) => return (Fetched::Unavailable { retry_after: SOON }, None),
             Some(Ok((read, fetched))) => {
                 let changed = matches!(read, Read::Changed(..));

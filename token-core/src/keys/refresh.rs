@@ -22,6 +22,9 @@ use crate::base::time::Timestamp;
 /// What a client is told to wait when the end of a flight is all there is to wait for.
 const SOON: Duration = Duration::from_secs(1);
 
+/// No fetch waits for so long until it is its turn, unless a process has far too many issuers that do not answer.
+const LONGEST_TURN: Duration = Duration::from_secs(60);
+
 /// Names one fetch, so that a late word about an earlier one is told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FlightId(u64);
@@ -37,6 +40,8 @@ pub(crate) enum Question {
     MissingKey(u64),
     /// A signature does not fit the key of that name: perhaps the issuer replaced it under the same name.
     MissingNewerKey(u64),
+    /// Who waited for this fetch for as long as requests wait has heard nothing of it: the runtime that carries it out stands still.
+    Stalled(FlightId),
     /// The fetch has been under way for as long as requests may wait.
     Slow(FlightId),
     /// The fetch ended. `jitter` is a random number from 0 to 1.
@@ -116,6 +121,7 @@ pub(crate) struct Held {
 #[derive(Clone, Copy, Debug)]
 struct Flight {
     id: FlightId,
+    since: Timestamp,
     slow: bool,
     /// The unknown key it was started for.
     sought: Option<u64>,
@@ -166,13 +172,23 @@ impl State {
 
     /// When the next fetch is due; in flight there is none.
     pub(crate) fn due(&self) -> Option<Timestamp> {
+        self.flight.is_none().then(|| self.wanted_at())
+    }
+
+    /// When the next fetch is wanted, were none under way.
+    fn wanted_at(&self) -> Timestamp {
         let wanted = self.held.map_or(NEVER, |held| held.refresh_at.min(held.dead_at));
-        self.flight.is_none().then(|| wanted.max(self.paused_until.unwrap_or(NEVER)))
+        wanted.max(self.paused_until.unwrap_or(NEVER))
     }
 
     pub(crate) fn fences(&self, settings: &JwksSettings) -> Fences {
         let dead = self.held.map_or(NEVER, |held| held.dead_at);
-        let Some(due) = self.due() else { return Fences { floor: NEVER, due: Timestamp::MAX, dead } };
+        if let Some(flight) = self.flight {
+            // Where the runtime that carries the fetch out stands still, somebody has to notice.
+            let due = self.wanted_at().max(flight.since.saturating_add(overdue_after(settings)));
+            return Fences { floor: NEVER, due, dead };
+        }
+        let due = self.wanted_at();
         let set = self.held.map_or(NEVER, |held| held.fetched_at.saturating_sub(held.fresh_span()));
         let pause = self.paused_until.map_or(NEVER, |until| until.saturating_sub(settings.backoff_max));
         Fences { floor: set.max(pause), due, dead }
@@ -189,8 +205,9 @@ impl Held {
 pub(crate) fn decide(state: &mut State, settings: &JwksSettings, now: Timestamp, question: Question) -> Decision {
     state.mend_clock(settings, now);
     match question {
-        Question::Use => state.use_set(now),
-        Question::MissingSet => state.missing_set(now),
+        Question::Stalled(flight) => state.stalled(now, flight),
+        Question::Use => state.use_set(settings, now),
+        Question::MissingSet => state.missing_set(settings, now),
         Question::MissingKey(key) => state.missing_key(settings, now, key, false),
         Question::MissingNewerKey(key) => state.missing_key(settings, now, key, true),
         Question::Slow(flight) => state.slow(flight),
@@ -215,21 +232,36 @@ impl State {
         }
     }
 
-    fn use_set(&mut self, now: Timestamp) -> Decision {
-        match self.due() {
-            Some(due) if now >= due => self.start(None),
+    /// The fetch under way, unless it has neither ended nor said that it is slow long after its own limit: then it never will, and
+    /// another one may take its place.
+    fn at_it(&self, settings: &JwksSettings, now: Timestamp) -> Option<Flight> {
+        self.flight.filter(|flight| now.since(flight.since) < overdue_after(settings))
+    }
+
+    /// Another fetch takes its place, on the runtime of the one who noticed.
+    fn stalled(&mut self, now: Timestamp, id: FlightId) -> Decision {
+        match self.flight {
+            Some(flight) if flight.id == id && !flight.slow => self.start(now, flight.sought),
             _ => Decision::Rest,
         }
     }
 
-    fn missing_set(&mut self, now: Timestamp) -> Decision {
-        match (self.usable(now), self.flight) {
+    fn use_set(&mut self, settings: &JwksSettings, now: Timestamp) -> Decision {
+        if self.at_it(settings, now).is_none() && now >= self.wanted_at() {
+            self.start(now, None)
+        } else {
+            Decision::Rest
+        }
+    }
+
+    fn missing_set(&mut self, settings: &JwksSettings, now: Timestamp) -> Decision {
+        match (self.usable(now), self.at_it(settings, now)) {
             (true, _) => Decision::Look,
             (false, Some(Flight { slow: false, .. })) => Decision::Join,
             (false, Some(_)) => Decision::Unavailable(SOON),
             (false, None) => match self.pause_left(now) {
                 Some(left) => Decision::Unavailable(left),
-                None => self.start(None),
+                None => self.start(now, None),
             },
         }
     }
@@ -237,13 +269,13 @@ impl State {
     /// `known`: a key of that name is held, so that "the signature is bad" is an answer even when the issuer is in trouble.
     fn missing_key(&mut self, settings: &JwksSettings, now: Timestamp, key: u64, known: bool) -> Decision {
         if !self.usable(now) {
-            return self.missing_set(now);
+            return self.missing_set(settings, now);
         }
         if self.absent.holds(key, now, settings.negative_for) {
             return Decision::Unknown(Why::Remembered);
         }
         let trouble = |left| if known { Decision::Unknown(Why::Trouble) } else { Decision::Unavailable(left) };
-        match self.flight {
+        match self.at_it(settings, now) {
             Some(Flight { slow: false, .. }) => return Decision::Join,
             Some(_) => return trouble(SOON),
             None => {}
@@ -254,7 +286,7 @@ impl State {
         if !self.bucket.take(now, settings.unknown_kid_burst, settings.unknown_kid_interval) {
             return Decision::Unknown(Why::BucketEmpty);
         }
-        self.start(Some(key))
+        self.start(now, Some(key))
     }
 
     fn slow(&mut self, id: FlightId) -> Decision {
@@ -310,13 +342,13 @@ impl State {
         if self.flight.is_some() || self.flights != id.0 || self.usable(now) {
             return Decision::Rest;
         }
-        self.start(None)
+        self.start(now, None)
     }
 
-    fn start(&mut self, sought: Option<u64>) -> Decision {
+    fn start(&mut self, now: Timestamp, sought: Option<u64>) -> Decision {
         self.flights += 1;
         let id = FlightId(self.flights);
-        self.flight = Some(Flight { id, slow: false, sought });
+        self.flight = Some(Flight { id, since: now, slow: false, sought });
         Decision::Start(id)
     }
 
@@ -335,6 +367,11 @@ impl State {
     fn pause_left(&self, now: Timestamp) -> Option<Duration> {
         self.paused_until.map(|until| until.since(now)).filter(|left| !left.is_zero())
     }
+}
+
+/// A fetch ends itself after `fetch_timeout`, counted from its turn.
+fn overdue_after(settings: &JwksSettings) -> Duration {
+    settings.fetch_timeout.saturating_add(LONGEST_TURN)
 }
 
 fn hold(settings: &JwksSettings, now: Timestamp, max_age: Option<Duration>, jitter: f64) -> Held {

@@ -29,6 +29,8 @@ use crate::verify::verified::Verified;
 
 /// A store that takes longer is slower than asking.
 const STORE_TIMEOUT: Duration = Duration::from_millis(500);
+/// How much longer than queue and endpoint may take a request waits: for the store, and for a key that a signed answer needs.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// By so much the clocks of instances that share a store may be apart.
 const CLOCKS: Duration = Duration::from_secs(60);
 /// What a client is told to wait when nothing better is known.
@@ -60,7 +62,12 @@ impl ResourceServer {
             let token = Box::<str>::from(token);
             async move { server.0.find_out(&issuer, &opaque, key, &token, jwt).await }
         };
-        let found = match opaque.flights.join(key, opaque.epoch(), question) {
+        let found = match opaque.flights.join(
+            key,
+            opaque.epoch(),
+            opaque.settings.queue.saturating_add(opaque.settings.timeout).saturating_add(PATIENCE),
+            question,
+        ) {
             Ok(answer) => answer.await.unwrap_or(Found::Unavailable(SOON)),
             Err(_) => Found::Unavailable(SOON),
         };

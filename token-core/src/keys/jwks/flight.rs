@@ -7,11 +7,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
+use std::time::Duration;
 
 use tracing::Instrument;
 
 use super::{FetchError, Fetched, FetchedKeys, FlightId, JwksCache, JwksSettings, KeySource, Read, SOON};
 use crate::base::limits::FetchLimits;
+use crate::base::patience::within;
 use crate::base::sync::{sleep, timeout, watch};
 use crate::base::telemetry;
 
@@ -24,14 +26,40 @@ pub(super) enum Progress {
     Ended(Fetched),
 }
 
-/// Waits until a fetch has ended or has become slow. The bound on the wait is kept by the one who carries the fetch out, so
-/// that a thousand who wait need no timer, and one who joins late waits no longer than those before.
-pub(super) async fn wait(mut progress: watch::Receiver<Progress>) -> Fetched {
-    match progress.wait_for(|progress| *progress != Progress::UnderWay).await.as_deref() {
-        Ok(Progress::Ended(fetched)) => *fetched,
-        // The sender is gone: so is the runtime the fetch was running on.
-        Ok(_) | Err(_) => Fetched::Unavailable { retry_after: SOON },
+/// A fetch as those see it who wait for it.
+#[derive(Clone)]
+pub(super) struct UnderWay {
+    id: FlightId,
+    progress: watch::Receiver<Progress>,
+}
+
+impl UnderWay {
+    pub(super) fn begin(id: FlightId) -> (watch::Sender<Progress>, Self) {
+        let (sender, progress) = watch::channel(Progress::UnderWay);
+        (sender, Self { id, progress })
     }
+}
+
+/// By so much who waits is more patient than the one who carries the fetch out.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// Waits until a fetch has ended or has become slow. Who carries it out says so after `patience`, so that one who joins late waits no
+/// longer than those before. Where that runtime stands still it says nothing: each who waits has a bound on its own runtime, and the first
+/// to meet it has the keys fetched there.
+pub(super) async fn wait(cache: Weak<JwksCache>, fetch: UnderWay, patience: Duration) -> Fetched {
+    let UnderWay { id, mut progress } = fetch;
+    let landed = within(patience.saturating_add(GRACE), progress.wait_for(|progress| *progress != Progress::UnderWay));
+    match landed.await.as_ref().map(Result::as_deref) {
+        Some(Ok(Progress::Ended(fetched))) => return *fetched,
+        // Slow; or the sender is gone, and so is the runtime the fetch was running on.
+        Some(Ok(_) | Err(_)) => {}
+        None => {
+            if let Some(cache) = cache.upgrade() {
+                cache.take_over(id);
+            }
+        }
+    }
+    Fetched::Unavailable { retry_after: SOON }
 }
 
 /// The right to carry out one fetch, and the duty to book its end: dropped in between, it books the fetch as lost.
@@ -103,11 +131,7 @@ impl Flight {
         in_turn.await
     }
 
-    fn book(
-        &mut self,
-        cache: &JwksCache,
-        end: Option<Result<(Read, FetchedKeys), FetchError>>,
-    ) -> Option<std::time::Duration> {
+    fn book(&mut self, cache: &JwksCache, end: Option<Result<(Read, FetchedKeys), FetchError>>) -> Option<Duration> {
         self.booked = true;
         let (fetched, pause) = cache.land(self.id, end);
         self.progress.send_replace(Progress::Ended(fetched));

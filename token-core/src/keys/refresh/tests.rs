@@ -381,6 +381,27 @@ struct Seen {
     retry: Option<(FlightId, Timestamp)>,
 }
 
+#[test]
+fn a_fetch_whose_runtime_stands_still_is_taken_over_once_by_who_notices() {
+    let settings = JwksSettings::default();
+    let mut state = State::new(&settings);
+    let ask = |state: &mut State, second: i64, question| decide(state, &settings, at(second), question);
+    let Decision::Start(first) = ask(&mut state, 0, Question::MissingSet) else { panic!("nothing is held") };
+    let Decision::Start(second) = ask(&mut state, 6, Question::Stalled(first)) else { panic!("nobody is at it") };
+    assert_eq!(ask(&mut state, 6, Question::Stalled(first)), Decision::Rest, "another one noticed before");
+    assert_eq!(ask(&mut state, 6, Question::MissingSet), Decision::Join);
+    // What has said that it is slow goes on.
+    ask(&mut state, 7, Question::Slow(second));
+    assert_eq!(ask(&mut state, 12, Question::Stalled(second)), Decision::Rest);
+    // And what has not ended long after its own limit never will, whoever asks.
+    let overdue = i64::try_from(overdue_after(&settings).as_secs()).unwrap();
+    assert!(matches!(ask(&mut state.clone(), 6 + overdue - 1, Question::MissingSet), Decision::Unavailable(_)));
+    for question in [Question::Use, Question::MissingSet, Question::MissingKey(1)] {
+        assert!(matches!(ask(&mut state.clone(), 6 + overdue, question), Decision::Start(_)), "{question:?}");
+    }
+    assert_eq!(state.fences(&settings).due, at(6 + overdue));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -389,6 +410,7 @@ proptest! {
         let settings = JwksSettings::default();
         let mut state = State::new(&settings);
         let (mut now, mut seen, mut flight) = (at(0), Seen { not_before: NEVER, ..Seen::default() }, None);
+        let mut began = now;
         for (event, jitter) in history {
             let landed = |flight: &mut Option<FlightId>, landing| {
                 flight.take().map(|flight| Question::Landed { flight, landing, jitter })
@@ -432,7 +454,10 @@ proptest! {
             let usable = state.usable(now);
             match question.map_or(Decision::Rest, |question| decide(&mut state, &settings, now, question)) {
                 Decision::Start(id) => {
-                    prop_assert_eq!(flight.replace(id), None, "two fetches at once");
+                    // Unless the first has said nothing for so long that its runtime must be standing still.
+                    let is_second = flight.replace(id).is_some();
+                    prop_assert!(!is_second || now.since(began) >= overdue_after(&settings), "two fetches at once");
+                    began = now;
                     match question {
                         Some(Question::MissingKey(_) | Question::MissingNewerKey(_)) if usable => seen.bucket.push(now),
                         _ => prop_assert!(now >= seen.not_before || !usable, "a scheduled fetch ahead of its schedule"),

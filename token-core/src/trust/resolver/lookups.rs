@@ -1,16 +1,20 @@
 //! A name that a stranger may have made up in, one question about it however many wait, and a bounded memory of how it ended.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use tracing::Instrument;
 
 use super::{ResolverSettings, Unresolved};
 use crate::base::http::BoxFuture;
+use crate::base::patience::within;
 use crate::base::sync::{Handle, Mutex, MutexGuard, timeout, watch};
 use crate::base::telemetry;
 use crate::base::time::Timestamp;
 
+/// By so much who waits is more patient than the one who carries a look-up out.
+const GRACE: Duration = Duration::from_millis(250);
 /// The longest name that is looked up, in bytes.
 const LONGEST: usize = 2048;
 /// Look-ups under way at once, of different names.
@@ -51,11 +55,11 @@ pub(crate) trait Directory: Send + Sync + 'static {
 #[derive(Debug)]
 pub(crate) struct Lookups {
     settings: ResolverSettings,
-    books: Mutex<Books>,
+    books: Arc<Mutex<Books>>,
 }
 
 #[derive(Debug, Default)]
-struct Books {
+pub(crate) struct Books {
     /// Those that were looked up and are trusted, in the order they came.
     trusted: VecDeque<Box<str>>,
     /// Each with when that was found out.
@@ -65,7 +69,7 @@ struct Books {
 
 impl Lookups {
     pub(crate) fn new(settings: ResolverSettings) -> Self {
-        Self { settings, books: Mutex::default() }
+        Self { settings, books: Arc::default() }
     }
 
     /// Begins to look `name` up, or joins those who have.
@@ -83,7 +87,7 @@ impl Lookups {
             }
         }
         if let Some(flight) = books.flights.get(name) {
-            return Lookup::Wait(flight.clone());
+            return self.wait(name, flight.clone());
         }
         // It landed since the caller looked.
         if books.trusted.iter().any(|one| **one == *name) {
@@ -104,7 +108,12 @@ impl Lookups {
             landed: Landed::Unavailable,
         };
         runtime.spawn(flight.fly());
-        Lookup::Wait(receiver)
+        self.wait(name, receiver)
+    }
+
+    fn wait(&self, name: &str, flight: watch::Receiver<Option<Landed>>) -> Lookup {
+        let patience = self.settings.timeout.saturating_add(GRACE);
+        Lookup::Wait { flight, patience, name: name.into(), books: Arc::clone(&self.books) }
     }
 
     fn stranger_life(&self) -> u64 {
@@ -151,15 +160,26 @@ impl Books {
 /// A look-up, or what is known already.
 pub(crate) enum Lookup {
     Known(Landed),
-    Wait(watch::Receiver<Option<Landed>>),
+    Wait { flight: watch::Receiver<Option<Landed>>, patience: Duration, name: Box<str>, books: Arc<Mutex<Books>> },
 }
 
 impl Lookup {
     pub(crate) async fn landed(self) -> Landed {
         match self {
             Self::Known(landed) => landed,
-            Self::Wait(mut flight) => {
-                flight.wait_for(Option::is_some).await.ok().and_then(|landed| *landed).unwrap_or(Landed::Unavailable)
+            Self::Wait { mut flight, patience, name, books } => {
+                let landed = within(patience, flight.wait_for(Option::is_some)).await;
+                match landed.map(|landed| landed.ok().and_then(|landed| *landed)) {
+                    Some(landed) => landed.unwrap_or(Landed::Unavailable),
+                    // It would have said so itself by now: the runtime that carries it out stands still. The next who asks begins anew.
+                    None => {
+                        let mut books = books.lock().unwrap_or_else(PoisonError::into_inner);
+                        if books.flights.get(&name).is_some_and(|under_way| under_way.same_channel(&flight)) {
+                            books.flights.remove(&name);
+                        }
+                        Landed::Unavailable
+                    }
+                }
             }
         }
     }

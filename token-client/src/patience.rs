@@ -1,0 +1,22 @@
+//! A wait and a bound in, what came within it out. On a runtime without timers the wait alone, and no panic in a request.
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::sync::sleep;
+
+/// What `awaited` comes to within `limit`. The timer runs where this is awaited, whoever brings the outcome about.
+pub(crate) async fn within<F: Future>(limit: Duration, awaited: F) -> Option<F::Output> {
+    let mut awaited = pin!(awaited);
+    // To make a timer is what panics where there are none.
+    let mut timer = catch_unwind(AssertUnwindSafe(|| Box::pin(sleep(limit)))).ok();
+    poll_fn(|cx| match (awaited.as_mut().poll(cx), &mut timer) {
+        (Poll::Ready(outcome), _) => Poll::Ready(Some(outcome)),
+        (Poll::Pending, Some(timer)) => timer.as_mut().poll(cx).map(|()| None),
+        (Poll::Pending, None) => Poll::Pending,
+    })
+    .await
+}

@@ -1,0 +1,43 @@
+//! A wait and a bound in, what came within it out. On a runtime without timers the wait alone, and no panic in a request.
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::sync::sleep;
+
+/// What `awaited` comes to within `limit`. The timer runs where this is awaited, whoever brings the outcome about.
+pub(crate) async fn within<F: Future>(limit: Duration, awaited: F) -> Option<F::Output> {
+    let mut awaited = pin!(awaited);
+    // To make a timer is what panics where there are none.
+    let mut timer = catch_unwind(AssertUnwindSafe(|| Box::pin(sleep(limit)))).ok();
+    poll_fn(|cx| match (awaited.as_mut().poll(cx), &mut timer) {
+        (Poll::Ready(outcome), _) => Poll::Ready(Some(outcome)),
+        (Poll::Pending, Some(timer)) => timer.as_mut().poll(cx).map(|()| None),
+        (Poll::Pending, None) => Poll::Pending,
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_ends_with_its_outcome_or_with_its_bound() {
+        let second = Duration::from_secs(1);
+        assert_eq!(within(second, ready(1)).await, Some(1));
+        assert_eq!(within(second, pending::<u8>()).await, None);
+        assert_eq!(within(Duration::ZERO, ready(1)).await, Some(1));
+    }
+
+    #[test]
+    fn without_timers_there_is_no_bound_and_no_panic() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert_eq!(runtime.block_on(within(Duration::ZERO, tokio::task::yield_now())), Some(()));
+    }
+}
