@@ -81,6 +81,17 @@ pub(crate) enum Command {
         "token mint --wrong expired --issuer http://127.0.0.1:9001"
     ))]
     Mint(Mint),
+    /// Sends one request with a token, and prints the answer as `curl -i` does.
+    ///
+    /// The token is read from standard input. With `--key` it is sent as a bound token with its proof (DPoP, RFC 9449), and once more where the
+    /// server asks for a nonce; with `--certificate` over mutual TLS. Redirects are not followed. Answers are read up to 512 KiB, for 5 s.
+    #[command(after_help = after!(
+        "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem"
+        "token send https://api.example.com/orders --key key.pem < token.txt"
+        "token send -X POST https://api.example.com/orders --key key.pem --body order.json < token.txt"
+        "curl -H \"$(token send https://api.example.com/orders --key key.pem --proof < token.txt)\" ..."
+    ))]
+    Send(Send),
     /// Runs an issuer for development, with a page that mints tokens, rotates keys and switches faults on.
     ///
     /// Everybody has its private keys: it is for one developer's machine.
@@ -233,6 +244,36 @@ pub(crate) struct Mint {
     /// What is wrong with it.
     #[arg(long, value_enum)]
     pub(crate) wrong: Option<crate::issuer::Wrong>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Send {
+    /// The address: https, or http to this machine.
+    pub(crate) url: String,
+    /// The method, as it is sent.
+    #[arg(short = 'X', long, value_name = "METHOD", default_value = "GET")]
+    pub(crate) request: String,
+    /// One more field, as `Name: value`; may be given again.
+    #[arg(short = 'H', long, value_name = "FIELD")]
+    pub(crate) header: Vec<String>,
+    /// A file that is sent as the body, as JSON unless a field says otherwise.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) body: Option<PathBuf>,
+    /// The private key that the token is bound to: PEM (PKCS #8) of a P-256, P-384, Ed25519 or RSA key.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// A certificate with its private key that is shown to the server: PEM.
+    #[arg(long, value_name = "FILE", conflicts_with = "proof")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// Trusts the certificates in this file as roots, beside those of the system: PEM.
+    #[arg(long, value_name = "FILE", conflicts_with = "proof")]
+    pub(crate) roots: Option<PathBuf>,
+    /// Sends nothing, but prints the DPoP field for the request.
+    #[arg(long, requires = "key", conflicts_with_all = ["header", "body"])]
+    pub(crate) proof: bool,
+    /// The nonce of the server, where it is known.
+    #[arg(long, requires = "key")]
+    pub(crate) nonce: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use crate::end::Failure;
 /// The most bytes that are read for one token.
 const LONGEST: u64 = 1024 * 1024;
 
-/// Reads the token. Blanks and line breaks around it, quotation marks and the word `Bearer` are not part of it.
+/// Reads the token. Blanks and line breaks around it, quotation marks and the words `Bearer` and `DPoP` are not part of it.
 pub(crate) fn token() -> Result<String, Failure> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
@@ -36,7 +36,9 @@ pub(crate) fn token() -> Result<String, Failure> {
 fn strip(text: &str) -> Result<String, Failure> {
     let text = text.trim().trim_matches(['"', '\'']);
     let text = match text.split_once(char::is_whitespace) {
-        Some((first, rest)) if first.eq_ignore_ascii_case("bearer") => rest.trim(),
+        Some((first, rest)) if ["bearer", "dpop"].iter().any(|scheme| first.eq_ignore_ascii_case(scheme)) => {
+            rest.trim()
+        }
         Some((first, rest)) if first.eq_ignore_ascii_case("authorization:") => return strip(rest),
         _ => text,
     };
@@ -52,7 +54,9 @@ mod tests {
 
     #[test]
     fn what_people_paste_around_a_token_is_left_out() {
-        for text in ["abc", " abc\r\n", "Bearer abc", "bearer   abc", "\"abc\"", "Authorization: Bearer abc"] {
+        for text in
+            ["abc", " abc\r\n", "Bearer abc", "bearer   abc", "\"abc\"", "Authorization: Bearer abc", "DPoP abc"]
+        {
             assert_eq!(strip(text).unwrap(), "abc", "{text:?}");
         }
         for text in ["", " \n", "\"\""] {

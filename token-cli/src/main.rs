@@ -12,6 +12,7 @@ mod issuer;
 mod keys;
 mod mint;
 mod policy;
+mod send;
 mod terminal;
 mod trust;
 
@@ -70,6 +71,7 @@ fn run(command: Command, runtime: &tokio::runtime::Runtime) -> Result<End, Failu
         Command::Keys(options) => runtime.block_on(keys::run(&options)),
         Command::Discover(options) => runtime.block_on(discover::run(&options)),
         Command::Mint(options) => runtime.block_on(mint::run(&options)),
+        Command::Send(options) => runtime.block_on(send::run(&options)),
         Command::Issuer(options) => runtime.block_on(issuer::run(&options)),
         Command::Completions { shell } => documents::completions(shell),
         Command::Man { page, dir } => documents::man(&page, dir.as_deref()),

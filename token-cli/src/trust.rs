@@ -94,7 +94,7 @@ pub(crate) async fn read_keys(keys: &str) -> Result<(Vec<u8>, Option<std::time::
 }
 
 /// A file of at most 512 KiB, the cap for key sets.
-fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     const LARGEST: u64 = 512 * 1024;
     let failure = |why: &dyn std::fmt::Display| Failure::input(format!("{}: {why}", path.display()));
     let mut bytes = Vec::new();

@@ -1,0 +1,110 @@
+//! One request by hand: what the server sees of token, proof and nonce, and what the program prints and ends with.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::sync::mpsc::{Receiver, channel};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use support::Desk;
+
+/// A PKCS #8 key on P-256, made for this test.
+const KEY: &str = include_str!("key.pem");
+
+/// A server that gives these answers, one a connection, and tells the fields of each request in lower case.
+fn serve(answers: &'static [&'static str]) -> (String, Receiver<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/orders?page=2", listener.local_addr().unwrap());
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let lines = BufReader::new(&stream).lines().map(Result::unwrap).take_while(|line| !line.is_empty());
+            tell.send(lines.collect()).unwrap();
+            let text = format!("HTTP/1.1 {answer}\r\nconnection: close\r\ncontent-length: 4\r\n\r\nbody");
+            stream.write_all(text.as_bytes()).unwrap();
+        }
+    });
+    (url, told)
+}
+
+fn field<'a>(request: &'a [String], name: &str) -> Option<&'a str> {
+    request.iter().find_map(|line| line.split_once(": ").filter(|(known, _)| *known == name)).map(|(_, value)| value)
+}
+
+/// The claims of a proof.
+fn claims(proof: &str) -> serde_json::Value {
+    let part = proof.split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_bound_token_goes_out_with_a_proof_and_once_more_with_the_nonce() {
+    let desk = Desk::new("send").await;
+    desk.write("key.pem", KEY);
+    let (url, told) = serve(&["401 Unauthorized\r\ndpop-nonce: n1", "200 OK\r\nx-canary: \u{200b}"]);
+    let seen = desk.run(&["send", &url, "--key", "key.pem", "-X", "DELETE", "-H", "x-trace: 7"], b"DPoP at-1\n");
+    assert_eq!(seen.code, 0, "{}", seen.stderr);
+    assert!(seen.stdout.starts_with("200 OK\n") && seen.stdout.ends_with("\n\nbody"), "{}", seen.stdout);
+    assert!(seen.stdout.contains("x-canary: ?"), "{}", seen.stdout);
+    for nonce in [None, Some("n1")] {
+        let request = told.recv().unwrap();
+        assert!(request[0].starts_with("DELETE /orders?page=2 "), "{request:?}");
+        assert_eq!((field(&request, "authorization"), field(&request, "x-trace")), (Some("DPoP at-1"), Some("7")));
+        let claims = claims(field(&request, "dpop").unwrap());
+        assert_eq!((claims["nonce"].as_str(), claims["htm"].as_str()), (nonce, Some("DELETE")));
+        assert_eq!(claims["htu"].as_str(), url.split('?').next());
+    }
+}
+
+#[tokio::test]
+async fn without_a_key_it_is_a_bearer_token_and_a_refusal_ends_with_one() {
+    let desk = Desk::new("send-bearer").await;
+    let (url, told) =
+        serve(&["401 Unauthorized\r\nwww-authenticate: Bearer error=\"invalid_token\"\r\ndpop-nonce: n1"]);
+    let seen = desk.run(&["send", &url], b"at-1");
+    assert_eq!(seen.code, 1, "{}", seen.stderr);
+    assert!(seen.stdout.contains("www-authenticate: Bearer error=\"invalid_token\""), "{}", seen.stdout);
+    let request = told.recv().unwrap();
+    assert_eq!((field(&request, "authorization"), field(&request, "dpop")), (Some("Bearer at-1"), None));
+}
+
+#[tokio::test]
+async fn the_proof_alone_is_one_line_for_curl() {
+    let desk = Desk::new("send-proof").await;
+    desk.write("key.pem", KEY);
+    let words = ["send", "https://api.example.com/orders", "--key", "key.pem", "--proof", "--nonce", "n7"];
+    let seen = desk.run(&words, b"at-1");
+    assert_eq!(seen.code, 0, "{}", seen.stderr);
+    let proof = seen.stdout.strip_prefix("DPoP: ").unwrap().trim_end();
+    assert_eq!(claims(proof)["nonce"], "n7");
+    assert!(!seen.stdout.contains("at-1"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_bad_input_that_repeats_no_secret() {
+    let desk = Desk::new("send-bad").await;
+    desk.write("key.pem", KEY);
+    desk.write("no-key.pem", "canary");
+    let here = "https://127.0.0.1:1/";
+    for (words, code, says) in [
+        (&["send", "/orders"][..], 2, "not allowed"),
+        (&["send", "http://api.example.com/"], 2, "not allowed"),
+        (&["send", here, "-X", "G T"], 2, "not a method"),
+        (&["send", here, "-H", "canary"], 2, "Name: value"),
+        (&["send", here, "-H", "Authorization: Bearer canary"], 2, "standard input"),
+        (&["send", here, "--key", "no-key.pem"], 2, "expected a private key"),
+        (&["send", here, "--key", "missing.pem"], 2, "missing.pem"),
+        (&["send", here, "--certificate", "no-key.pem"], 2, "client identity"),
+        (&["send", "/orders", "--key", "key.pem", "--proof"], 2, "absolute URL"),
+        (&["send", here], 3, "no connection"),
+    ] {
+        let seen = desk.run(words, b"canary-token");
+        assert_eq!(seen.code, code, "{words:?} {}", seen.stderr);
+        assert!(seen.stderr.contains(says), "{words:?} {}", seen.stderr);
+        assert!(!seen.stderr.contains("canary") && seen.stdout.is_empty(), "{words:?} {}", seen.stderr);
+    }
+}
