@@ -20,4 +20,5 @@ mod rules;
 mod runtimes;
 mod spans;
 mod step_up;
+mod streams;
 mod tenants;

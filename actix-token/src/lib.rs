@@ -84,6 +84,8 @@ mod security_events;
 #[cfg(test)]
 mod tests;
 mod view;
+#[cfg(feature = "ws")]
+mod ws;
 
 #[doc(no_inline)]
 pub use token_core;
@@ -108,6 +110,8 @@ pub use rejection::Rejection;
 pub use scope::{ScopeFuture, ScopeMiddleware, ScopeService};
 pub use security_events::security_events;
 pub use view::View;
+#[cfg(feature = "ws")]
+pub use ws::while_valid;
 
 /// Guards a scope or a resource with a rule, inside the [`TokenMiddleware`].
 ///

@@ -96,6 +96,8 @@ mod rejection;
 mod security_events;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "ws")]
+mod ws;
 
 #[doc(no_inline)]
 pub use token_core;
@@ -117,6 +119,8 @@ pub use health::health;
 pub use logout::logout;
 pub use rejection::Rejection;
 pub use security_events::security_events;
+#[cfg(feature = "ws")]
+pub use ws::while_valid;
 
 /// Guards a whole route or router with a rule: for `route_layer` and `MethodRouter::layer`, inside the [`TokenLayer`].
 ///

@@ -6,5 +6,6 @@ pub mod mapping;
 pub mod possession;
 pub mod revocation;
 pub mod rules;
+pub mod streams;
 pub mod telemetry;
 pub mod tenants;

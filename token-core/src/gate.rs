@@ -11,6 +11,7 @@ pub mod reload;
 pub(crate) mod resolving;
 pub mod security_events;
 pub(crate) mod server;
+pub(crate) mod stream;
 pub(crate) mod tenants;
 pub(crate) mod token_cache;
 pub(crate) mod verdicts;

@@ -42,7 +42,7 @@ pub use crate::answer::error::{Answer, Error, ErrorKind};
 pub use crate::base::config_error::ConfigError;
 pub use crate::base::http;
 pub use crate::base::time::{Clock, SystemClock, Timestamp};
-pub use crate::front::{adapter, explain, mapping, possession, revocation, rules, telemetry, tenants};
+pub use crate::front::{adapter, explain, mapping, possession, revocation, rules, streams, telemetry, tenants};
 pub use crate::gate::builder::ResourceServerBuilder;
 pub use crate::gate::id_token::{IdTokenVerifier, Login, OriginalIdToken, StandardClaims};
 pub use crate::gate::reload;

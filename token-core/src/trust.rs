@@ -2,6 +2,7 @@
 
 pub(crate) mod claim_rule;
 pub(crate) mod compiler;
+pub(crate) mod home;
 pub(crate) mod issuer;
 pub(crate) mod registry;
 pub(crate) mod resolver;

@@ -345,9 +345,11 @@ impl ResourceServerBuilder {
             clock: self.clock,
             protection: Arc::clone(&protection),
             clients: Clients::default(),
+            home: Arc::default(),
             limits: self.limits,
             proofs: possession.is_some(),
         };
+        let home = Arc::clone(&compiler.home);
         let mut registry = Registry::default();
         for issuer in self.issuers {
             registry.add(Arc::new(compiler.compile(issuer)?))?;
@@ -367,6 +369,7 @@ impl ResourceServerBuilder {
             policy,
             metadata_key: self.metadata_key,
             require: self.require.map(Arc::new),
+            home,
             explain: self.explain,
             follows: None,
             possession,

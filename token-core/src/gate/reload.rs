@@ -172,6 +172,7 @@ impl ResourceServer {
             cache: None,
             policy: Arc::clone(&inner.policy),
             require: None,
+            home: Arc::default(),
             metadata_key: None,
             explain: inner.explain,
             follows: Some(ArcSwap::new(first.0)),

@@ -5,9 +5,10 @@ mod possession;
 mod revocation;
 mod trusting;
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::answer::challenge::Protection;
 use crate::answer::check::Check;
@@ -35,6 +36,7 @@ use crate::stores::{DenyList, WhenUnreachable};
 use crate::token::audience::Audience;
 use crate::token::rule::Rule;
 use crate::trust::compiler::Compiler;
+use crate::trust::home::Home;
 use crate::trust::registry::Registry;
 use crate::trust::resolver::{self, Landed, Lookup};
 use crate::trust::trusted::TrustedIssuer;
@@ -75,6 +77,8 @@ pub(crate) struct Inner {
     pub(crate) keep_tokens: bool,
     pub(crate) cache: Option<Arc<TokenCache>>,
     pub(crate) policy: Arc<Policy>,
+    /// What its issuers know it by.
+    pub(crate) home: Arc<Home>,
     /// What every token is held to.
     pub(crate) require: Option<Arc<Rule>>,
     /// What signs the metadata document.
@@ -124,7 +128,9 @@ impl ResourceServer {
     }
 
     pub(crate) fn new(inner: Inner) -> Self {
-        Self(Arc::new(inner))
+        let server = Arc::new(inner);
+        server.home.is(Arc::downgrade(&server) as Weak<dyn Any + Send + Sync>);
+        Self(server)
     }
 
     /// Verifies what was presented. Usually done at once; a network is awaited only for a key that is not at hand.

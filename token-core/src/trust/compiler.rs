@@ -22,6 +22,7 @@ use crate::token::kind::TokenKind;
 use crate::token::mapping::Mapping;
 use crate::token::naming::Naming;
 use crate::trust::claim_rule::ClaimRule;
+use crate::trust::home::Home;
 use crate::trust::issuer::{Issuer, KeysFrom};
 use crate::trust::trusted::{Accepts, TrustedIssuer};
 
@@ -49,6 +50,7 @@ pub(crate) struct Compiler {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) protection: Arc<Protection>,
     pub(crate) clients: Clients,
+    pub(crate) home: Arc<Home>,
     pub(crate) limits: FetchLimits,
     /// Whether proofs of possession are checked.
     pub(crate) proofs: bool,
@@ -64,6 +66,7 @@ impl Compiler {
             clock,
             protection,
             clients: Clients::default(),
+            home: Arc::default(),
             proofs: false,
             limits: FetchLimits::process(),
         }
@@ -125,6 +128,7 @@ impl Compiler {
             removed: AtomicBool::new(false),
             keys,
             clock: Arc::clone(&self.clock),
+            home: Arc::clone(&self.home),
             keyless,
             opaque,
             protection: Arc::clone(&self.protection),

@@ -22,6 +22,7 @@ use crate::token::kind::{self, TokenKind};
 use crate::token::mapping::Mapping;
 use crate::token::naming::{Naming, TENANT};
 use crate::trust::claim_rule::ClaimRule;
+use crate::trust::home::Home;
 
 /// One trusted issuer.
 #[derive(Debug)]
@@ -47,6 +48,8 @@ pub(crate) struct TrustedIssuer {
     /// Set once it is trusted no more: cached verdicts die with it.
     pub(crate) removed: AtomicBool,
     pub(crate) keys: Keys,
+    /// The server that trusts it.
+    pub(crate) home: Arc<Home>,
     /// What tells how old an authentication is when a handler asks.
     pub(crate) clock: Arc<dyn Clock>,
     /// Whether it has no keys at all: its tokens are asked about, JWTs too.

@@ -40,7 +40,7 @@ const ANSWER_LIFE: Duration = Duration::from_secs(60);
 
 impl ResourceServer {
     /// The road of a token that is not verified here, or not only here. `jwt` is what was verified first.
-    pub(super) async fn ask(
+    pub(crate) async fn ask(
         &self,
         issuer: &Arc<TrustedIssuer>,
         token: &str,

@@ -106,7 +106,7 @@ impl ResourceServer {
     }
 
     /// The last word on a verified token: the deny-list's, at once where the list is at hand.
-    pub(super) fn admit(&self, verified: Verified, now: Timestamp) -> MaybeReady<Verified> {
+    pub(crate) fn admit(&self, verified: Verified, now: Timestamp) -> MaybeReady<Verified> {
         if let Some(rule) = &self.0.require
             && let Err(error) = verified.require(rule)
         {

@@ -80,6 +80,7 @@ impl ResourceServer {
             cache: front.cache.clone(),
             policy: Arc::new(policy),
             require: front.require.clone(),
+            home: Arc::default(),
             metadata_key: front.metadata_key.clone(),
             explain: front.explain,
             follows: None,
@@ -191,6 +192,7 @@ impl Inner {
     fn compile(&self, issuer: Issuer) -> Result<Arc<TrustedIssuer>, ConfigError> {
         let mut issuer = self.compiler.compile(issuer)?;
         issuer.tenant.clone_from(&self.tenant);
+        issuer.home = Arc::clone(&self.home);
         Ok(Arc::new(issuer))
     }
 }

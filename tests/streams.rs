@@ -1,0 +1,141 @@
+//! Answers that outlive a request end with their token, in axum and actix-web, over real HTTP: server-sent events by a last event, WebSockets by their close
+//! code. The token lives by the leeway alone: it is served to the end of it, and refused with 401 when it comes back, so that nobody reconnects for ever.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_web::web;
+use axum::extract::ws::{WebSocket, WebSocketUpgrade};
+use axum::response::sse::{Event, Sse};
+use futures_util::{SinkExt, StreamExt, stream};
+use token_core::{Issuer, ResourceServer};
+use token_test::TestIssuer;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+
+const LAST: &str = "the access token expired";
+
+async fn axum_events(
+    axum_token::Authenticated(token): axum_token::Authenticated,
+) -> Sse<impl stream::Stream<Item = Result<Event, std::convert::Infallible>>> {
+    let events = stream::once(async { Ok(Event::default().data("first")) }).chain(stream::pending());
+    Sse::new(token.while_valid(events).and_last(|end| Ok(Event::default().event("token-ended").data(end.reason()))))
+}
+
+async fn axum_socket(
+    axum_token::Authenticated(token): axum_token::Authenticated,
+    upgrade: WebSocketUpgrade,
+) -> axum::response::Response {
+    upgrade.on_upgrade(async move |socket| {
+        axum_token::while_valid(socket, &token, async |socket: &mut WebSocket| {
+            while let Some(Ok(message)) = socket.recv().await {
+                if socket.send(message).await.is_err() {
+                    return;
+                }
+            }
+        })
+        .await;
+    })
+}
+
+async fn actix_events(actix_token::Authenticated(token): actix_token::Authenticated) -> actix_web::HttpResponse {
+    let event = |text: String| Ok::<_, actix_web::Error>(web::Bytes::from(text));
+    let events = stream::once(async { Ok(web::Bytes::from("data: first\n\n")) }).chain(stream::pending());
+    let events =
+        token.while_valid(events).and_last(move |end| event(format!("event: token-ended\ndata: {}\n\n", end.reason())));
+    actix_web::HttpResponse::Ok().content_type("text/event-stream").streaming(events)
+}
+
+async fn actix_socket(
+    actix_token::Authenticated(token): actix_token::Authenticated,
+    request: actix_web::HttpRequest,
+    body: web::Payload,
+) -> Result<actix_web::HttpResponse, actix_web::Error> {
+    let (response, session, mut messages) = actix_ws::handle(&request, body)?;
+    actix_web::rt::spawn(async move {
+        let mut answers = session.clone();
+        let talk = async move {
+            while let Some(Ok(message)) = messages.recv().await {
+                if let actix_ws::Message::Text(text) = message {
+                    answers.text(text).await.unwrap();
+                }
+            }
+        };
+        actix_token::while_valid(session, &token, talk).await;
+    });
+    Ok(response)
+}
+
+async fn check(at: SocketAddr, issuer: &TestIssuer) {
+    // Good for one to two seconds more: 30 s of leeway, 28 of which are over.
+    let mint = || {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        format!("Bearer {}", issuer.token().claim("exp", now - 28).mint())
+    };
+    let client = reqwest::Client::new();
+    let ask = |token: &str| client.get(format!("http://{at}/events")).header("authorization", token).send();
+    let token = mint();
+    let events = ask(&token).await.unwrap();
+    assert_eq!(events.status(), 200);
+    let text = tokio::time::timeout(Duration::from_secs(20), events.text()).await.expect("the stream ends").unwrap();
+    assert_eq!(text, format!("data: first\n\nevent: token-ended\ndata: {LAST}\n\n"));
+    assert_eq!(ask(&token).await.unwrap().status(), 401, "a client that comes back gets no second stream");
+
+    let token = mint();
+    let request = || {
+        let mut request = format!("ws://{at}/socket").into_client_request().unwrap();
+        request.headers_mut().insert("authorization", token.parse().unwrap());
+        request
+    };
+    let (mut socket, _) = tokio_tungstenite::connect_async(request()).await.unwrap();
+    socket.send(Message::text("hello")).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"));
+    let closed = tokio::time::timeout(Duration::from_secs(20), socket.next()).await.expect("the socket is closed");
+    let Some(Ok(Message::Close(Some(frame)))) = closed else { panic!("expected a close frame, got {closed:?}") };
+    assert_eq!((u16::from(frame.code), frame.reason.as_str()), (3000, LAST));
+    match tokio_tungstenite::connect_async(request()).await {
+        Err(WsError::Http(response)) => assert_eq!(response.status(), 401),
+        other => panic!("expected a 401, got {other:?}"),
+    }
+}
+
+async fn server(issuer: &TestIssuer) -> ResourceServer {
+    let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
+    let api = ResourceServer::builder(issuer.audience()).trust(trusted).build().unwrap();
+    api.ready().await.unwrap();
+    api
+}
+
+#[actix_web::test]
+async fn streams_of_axum_end_with_their_token() {
+    let issuer = TestIssuer::start().await;
+    let app = axum::Router::new()
+        .route("/events", axum::routing::get(axum_events))
+        .route("/socket", axum::routing::any(axum_socket))
+        .layer(axum_token::TokenLayer::new(server(&issuer).await));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let serving = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    check(at, &issuer).await;
+    serving.abort();
+}
+
+#[actix_web::test]
+async fn streams_of_actix_web_end_with_their_token() {
+    let issuer = TestIssuer::start().await;
+    let api = server(&issuer).await;
+    let server = actix_web::HttpServer::new(move || {
+        actix_web::App::new()
+            .wrap(actix_token::TokenMiddleware::new(api.clone()))
+            .route("/events", web::get().to(actix_events))
+            .route("/socket", web::get().to(actix_socket))
+    });
+    let server = server.workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
+    let at = server.addrs()[0];
+    let server = server.run();
+    let handle = server.handle();
+    let running = actix_web::rt::spawn(server);
+    check(at, &issuer).await;
+    handle.stop(false).await;
+    running.await.unwrap().unwrap();
+}
