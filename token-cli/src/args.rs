@@ -97,6 +97,15 @@ pub(crate) enum Command {
     /// Everybody has its private keys: it is for one developer's machine.
     #[command(after_help = after!("token issuer" "token issuer --port 0 --audience https://orders.example.com"))]
     Issuer(Issuer),
+    /// Tries known attacks against a service of yours that trusts the development issuer.
+    ///
+    /// It runs the issuer itself, on --port, sends good and bad requests, and says which bad ones the service let in. The service listens on
+    /// this machine, in whatever language it is written. Nothing else is spoken to.
+    #[command(after_help = after!(
+        "token attack http://127.0.0.1:3000 --route 'GET /users' --granted read:users"
+        "token attack http://127.0.0.1:3000 --only path --only credentials --format junit > attacks.xml"
+    ))]
+    Attack(Attack),
     /// Prints completions for a shell.
     #[command(after_help = after!("token completions bash > /etc/bash_completion.d/token"))]
     Completions {
@@ -287,4 +296,48 @@ pub(crate) struct Issuer {
     /// The audience of tokens that name none.
     #[arg(long, default_value = "https://api.example.com")]
     pub(crate) audience: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Attack {
+    /// Where the service listens: http:// and a loopback address.
+    pub(crate) url: String,
+    /// A guarded route of it: a method and a path.
+    #[arg(long, default_value = "GET /")]
+    pub(crate) route: String,
+    /// The scope that the route asks for; several are separated by blanks.
+    #[arg(long)]
+    pub(crate) granted: Option<String>,
+    /// The audience that the service takes tokens for.
+    #[arg(long, default_value = "https://api.example.com")]
+    pub(crate) audience: String,
+    /// The port of the development issuer: the service trusts http://127.0.0.1:PORT.
+    #[arg(long, default_value_t = 9000)]
+    pub(crate) port: u16,
+    /// For how many seconds the service takes a token after it expired.
+    #[arg(long, default_value_t = 30)]
+    pub(crate) leeway: u64,
+    /// For how many seconds to wait until the service lets a good token in.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) wait: u64,
+    /// Only this class of attack: algorithm, key, issuer, audience, kind, claim, time, encoding, header, credentials, path, scope, binding or cache.
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) only: Vec<String>,
+    /// Leaves out the attack of this name, where the service means to let it in.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) except: Vec<String>,
+    /// How to print what came of it.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+}
+
+/// How a report is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+    /// For whatever shows the tests of a build.
+    Junit,
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod at;
+mod attack;
 mod check;
 mod discover;
 mod documents;
@@ -73,6 +74,7 @@ fn run(command: Command, runtime: &tokio::runtime::Runtime) -> Result<End, Failu
         Command::Mint(options) => runtime.block_on(mint::run(&options)),
         Command::Send(options) => runtime.block_on(send::run(&options)),
         Command::Issuer(options) => runtime.block_on(issuer::run(&options)),
+        Command::Attack(options) => runtime.block_on(attack::run(&options)),
         Command::Completions { shell } => documents::completions(shell),
         Command::Man { page, dir } => documents::man(&page, dir.as_deref()),
     }

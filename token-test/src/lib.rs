@@ -35,6 +35,7 @@
 //! demonstrations on one machine. It speaks plain HTTP, so whatever fetches its keys must be told that loopback
 //! addresses may be spoken to without TLS.
 
+pub mod attacks;
 mod builder;
 mod client;
 mod clock;

@@ -36,6 +36,18 @@ const SECTIONS: &[(&str, &str, &str, &str)] = &[
         "What a caller gets while the issuer's key set is served like this.",
         "| fault | no keys yet | known key | past the fresh time | after healing |",
     ),
+    (
+        "attacks",
+        "Attacks on our own adapters",
+        "`token_test::attacks`, as users run it on their APIs: how many were tried, and how many did not end as they have to.",
+        "| API | attacks | findings |",
+    ),
+    (
+        "attacks-found",
+        "One check taken out",
+        "An API written by hand that lacks one check each time: an attack that must find it, and how many did.",
+        "| what was taken out | found by | attacks let in |",
+    ),
     ("advisories", "Known advisories", "The class of each is tried against us.", "| advisory | class of bug | test |"),
     (
         "concurrency",

@@ -1,0 +1,159 @@
+//! An API in, the list of known attacks against it, and which of them it let in (RFC 8725, RFC 6750, RFC 9068).
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use axum_token::{Issuer, ResourceServer, TokenLayer, require};
+//! use token_test::{TestIssuer, attacks::attacks};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let issuer = TestIssuer::start().await;
+//! let api = ResourceServer::builder(issuer.audience())
+//!     .trust(Issuer::discover(issuer.url())?.allow_loopback_http())
+//!     .build()?;
+//! // Your own router, with the layers as you wired them:
+//! let app = Router::new()
+//!     .route("/users", get(async || "everybody").layer(require("read:users")))
+//!     .layer(TokenLayer::new(api));
+//!
+//! attacks(&issuer).route("GET /users").granted("read:users").run(app).await.assert_all_refused();
+//! # Ok(()) }
+//! ```
+//!
+//! Each attack is a request with a name, its class, the clause that forbids it and, where one is known, the advisory about a product that let it in. Good
+//! requests are sent first and last: an API that refuses everything passes no test.
+//!
+//! # What is not tried
+//!
+//! What a token says about your data: whether this user may see that record. Anything that needs your deny-list, a second API or load. An API passes when no
+//! attack gets a 2xx or 3xx answer; *why* it refused is not looked at, except that a 5xx is no refusal.
+
+mod list;
+mod loopback;
+mod report;
+mod target;
+
+use http::Method;
+
+use crate::mint::TokenBuilder;
+use crate::{TestIssuer, attacks::list::Bait};
+
+pub use list::Class;
+pub use loopback::Loopback;
+pub use report::{Report, Row, Verdict};
+pub use target::{Body, Target, service};
+
+/// The attacks against an API that trusts `issuer`. The API must take the audience of the issuer ([`TestIssuer::audience`]) unless
+/// [`token`](Attacks::token) says otherwise.
+pub fn attacks(issuer: &TestIssuer) -> Attacks<'_> {
+    Attacks {
+        issuer,
+        method: Method::GET,
+        path: "/".to_owned(),
+        granted: None,
+        leeway: 30,
+        shape: None,
+        only: Vec::new(),
+        except: Vec::new(),
+    }
+}
+
+/// What is tried, and where. Made by [`attacks`].
+#[derive(Debug)]
+#[must_use = "nothing is tried until `run` is called"]
+pub struct Attacks<'i> {
+    issuer: &'i TestIssuer,
+    method: Method,
+    path: String,
+    granted: Option<String>,
+    leeway: u64,
+    shape: Option<fn(TokenBuilder) -> TokenBuilder>,
+    only: Vec<Class>,
+    except: Vec<String>,
+}
+
+impl Attacks<'_> {
+    /// The guarded route: a method and a path, as in `"GET /users"`. A path alone is asked for with GET. The default is `GET /`.
+    ///
+    /// # Panics
+    /// When it is neither.
+    pub fn route(mut self, route: &str) -> Self {
+        let (method, path) = route.split_once(' ').unwrap_or(("GET", route));
+        self.method = method.parse().expect("a method and a path, as in `GET /users`");
+        assert!(path.starts_with('/'), "expected a method and a path, as in `GET /users`, found {route:?}");
+        path.clone_into(&mut self.path);
+        self
+    }
+
+    /// The scope that the route asks for. Good tokens have it, and tokens that nearly have it are tried. Several are separated by blanks.
+    pub fn granted(mut self, scope: &str) -> Self {
+        self.granted = Some(scope.to_owned());
+        self
+    }
+
+    /// For how many seconds after `exp` the API still takes a token: 30 unless said. A token is tried one second past it.
+    pub fn leeway(mut self, seconds: u64) -> Self {
+        self.leeway = seconds;
+        self
+    }
+
+    /// What a good token of this API has besides: `|token| token.claim("tenant", "shop")`.
+    pub fn token(mut self, shape: fn(TokenBuilder) -> TokenBuilder) -> Self {
+        self.shape = Some(shape);
+        self
+    }
+
+    /// Only attacks of this class; may be called several times. Good requests are always sent.
+    pub fn only(mut self, class: Class) -> Self {
+        self.only.push(class);
+        self
+    }
+
+    /// Leaves out the attack of this name, where the API means to let it in: a token in a cookie, say.
+    pub fn except(mut self, name: &str) -> Self {
+        self.except.push(name.to_owned());
+        self
+    }
+
+    /// Runs them in this process against a tower service: an axum `Router`, or anything that takes an `http::Request`.
+    pub async fn run<S, R>(self, app: S) -> Report
+    where
+        S: tower_service::Service<http::Request<target::Body>, Response = http::Response<R>> + Clone,
+        S::Error: std::fmt::Display,
+        R: http_body::Body,
+        R::Error: std::fmt::Display,
+    {
+        self.run_against(service(app)).await
+    }
+
+    /// Runs them against any [`Target`]: a server that listens on loopback ([`Loopback`]), or one that a test makes of its framework.
+    pub async fn run_against(self, mut target: impl Target) -> Report {
+        let bait = Bait {
+            issuer: self.issuer,
+            method: self.method,
+            path: self.path,
+            granted: self.granted,
+            leeway: self.leeway,
+            shape: self.shape,
+        };
+        let mut report = Report::default();
+        let seen = bait.token().mint();
+        for attack in bait.good(&seen) {
+            report.push(&attack, target.send(attack.request()).await);
+        }
+        for attack in bait.good_after_rotation() {
+            report.push(&attack, target.send(attack.request()).await);
+        }
+        for attack in bait.attacks(&seen) {
+            let asked_for = self.only.is_empty() || self.only.contains(&attack.class);
+            if asked_for && !self.except.iter().any(|name| *name == attack.name) {
+                report.push(&attack, target.send(attack.request()).await);
+            }
+        }
+        // Once more: a verdict that was spoilt by the attacks is a denial of service.
+        for attack in bait.good_at_the_end() {
+            report.push(&attack, target.send(attack.request()).await);
+        }
+        report
+    }
+}

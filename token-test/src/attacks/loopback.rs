@@ -1,0 +1,152 @@
+//! A request in, written by hand as HTTP/1.1 to a server on loopback, the head of its answer out (RFC 9112).
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use url::{Host, Url};
+
+use super::target::Target;
+
+/// How long one answer may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// How much of an answer is read.
+const MOST: usize = 64 * 1024;
+
+/// A server that listens on a loopback address, in whatever language it is written. Requests are written byte by byte: no client library
+/// normalises a path or joins fields.
+#[derive(Clone, Debug)]
+pub struct Loopback {
+    address: SocketAddr,
+    host: String,
+    prefix: String,
+}
+
+impl Loopback {
+    /// The server at this address: `http://127.0.0.1:3000`. A path before the routes is kept.
+    ///
+    /// # Errors
+    /// When the URL is not http, or its host is not a loopback address: this client is for your own machine.
+    pub fn at(url: &str) -> Result<Self, String> {
+        let parsed = Url::parse(url).map_err(|error| format!("{url}: {error}"))?;
+        if parsed.scheme() != "http" {
+            return Err(format!("{url}: expected http:// and a loopback address"));
+        }
+        let port = parsed.port_or_known_default().unwrap_or(80);
+        let address = match parsed.host() {
+            Some(Host::Ipv4(ip)) => Some(SocketAddr::from((ip, port))),
+            Some(Host::Ipv6(ip)) => Some(SocketAddr::from((ip, port))),
+            Some(Host::Domain("localhost")) => {
+                ("localhost", port).to_socket_addrs().ok().and_then(|mut all| all.find(|one| one.ip().is_loopback()))
+            }
+            _ => None,
+        };
+        match address {
+            Some(address) if is_loopback(address.ip()) => Ok(Self {
+                address,
+                host: format!("{}:{port}", parsed.host_str().unwrap_or("localhost")),
+                prefix: parsed.path().trim_end_matches('/').to_owned(),
+            }),
+            _ => Err(format!("{url}: expected a loopback address: 127.0.0.1, [::1] or localhost")),
+        }
+    }
+}
+
+fn is_loopback(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}
+
+impl Target for Loopback {
+    async fn send(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, String> {
+        match tokio::time::timeout(TIMEOUT, self.ask(&request)).await {
+            Ok(answer) => answer.map_err(|error| error.to_string()).and_then(|bytes| head(&bytes)),
+            Err(_) => Err(format!("no answer within {} s", TIMEOUT.as_secs())),
+        }
+    }
+}
+
+impl Loopback {
+    async fn ask(&self, request: &Request<Bytes>) -> std::io::Result<Vec<u8>> {
+        let mut stream = TcpStream::connect(self.address).await?;
+        let mut head = format!(
+            "{} {}{} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n",
+            request.method(),
+            self.prefix,
+            request.uri(),
+            self.host
+        )
+        .into_bytes();
+        for (name, value) in request.headers() {
+            head.extend_from_slice(name.as_str().as_bytes());
+            head.extend_from_slice(b": ");
+            head.extend_from_slice(value.as_bytes());
+            head.extend_from_slice(b"\r\n");
+        }
+        head.extend_from_slice(format!("content-length: {}\r\n\r\n", request.body().len()).as_bytes());
+        head.extend_from_slice(request.body());
+        // Whoever has read enough of a giant answers and closes: the answer counts, not that the rest could not be written.
+        let wrote = stream.write_all(&head).await;
+        let mut answer = Vec::new();
+        let mut part = [0; 4096];
+        loop {
+            match stream.read(&mut part).await {
+                Ok(0) => break,
+                Ok(read) => answer.extend_from_slice(&part[..read]),
+                Err(_) if !answer.is_empty() => break,
+                Err(error) => return Err(wrote.err().unwrap_or(error)),
+            }
+            if answer.len() >= MOST {
+                break;
+            }
+        }
+        Ok(answer)
+    }
+}
+
+/// The status of an answer; nothing else of it is looked at.
+fn head(answer: &[u8]) -> Result<Response<Bytes>, String> {
+    let line = answer.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line);
+    let status =
+        line.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)).and_then(|code| code.trim().parse().ok());
+    match status.map(|code: u16| Response::builder().status(code).body(Bytes::new())) {
+        Some(Ok(response)) => Ok(response),
+        _ if answer.is_empty() => Err("the connection was closed without an answer".to_owned()),
+        _ => Err("what came back is not HTTP/1".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_addresses_are_spoken_to() {
+        for good in ["http://127.0.0.1:3000", "http://localhost:80/api/", "http://[::1]:8080", "http://127.8.8.8"] {
+            assert!(Loopback::at(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "https://127.0.0.1",
+            "http://10.0.0.1",
+            "http://example.com",
+            "http://169.254.1.1",
+            "127.0.0.1:80",
+            "http://localhost.example",
+        ] {
+            assert!(Loopback::at(bad).is_err(), "{bad}");
+        }
+        assert_eq!(Loopback::at("http://127.0.0.1:3000/api/").unwrap().prefix, "/api");
+    }
+
+    #[test]
+    fn the_status_line_is_read_and_anything_else_is_no_answer() {
+        assert_eq!(head(b"HTTP/1.1 401 Unauthorized\r\n\r\n").unwrap().status(), 401);
+        assert_eq!(head(b"HTTP/1.0 204\r\n").unwrap().status(), 204);
+        for junk in [&b""[..], b"SSH-2.0", b"HTTP/1.1 abc", b"\xff\xfe"] {
+            assert!(head(junk).is_err());
+        }
+    }
+}
