@@ -57,7 +57,7 @@ impl Verified {
 
     /// `authorization_details`, from a JWT or an endpoint's answer (RFC 9396 sections 9.1 and 9.2). Read at most once per token.
     ///
-    /// That a detail is *for* this server only [`locations`](crate::AuthorizationDetail::locations) can say; where an issuer leaves them out it is taken to have
+    /// That a detail is *for* this server only [`locations`](crate::rules::AuthorizationDetail::locations) can say; where an issuer leaves them out it is taken to have
     /// picked the details by audience, as RFC 9396 section 9 asks it to.
     ///
     /// # Errors
