@@ -3,5 +3,8 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "this crate is tests and nothing else")]
 
+// The table, for the proxies to be held to; its own tests run here once more.
+mod cases;
 mod foreign_clients;
+mod proxies;
 mod real_issuers;

@@ -10,4 +10,4 @@ mod possession;
 mod process;
 mod proofs;
 mod served;
-pub(crate) use process::{folder, python};
+pub(crate) use process::{Server, folder, python};

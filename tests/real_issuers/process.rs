@@ -44,6 +44,11 @@ impl Server {
         Self::start(Command::new(python()).arg(folder().join("django_provider.py")))
     }
 
+    /// A service that checks nothing, for proxies to stand in front of.
+    pub(crate) fn upstream() -> Self {
+        Self::start(Command::new("node").arg(folder().join("upstream.mjs")))
+    }
+
     fn start(command: &mut Command) -> Self {
         let mut child = command
             .stdin(Stdio::piped())

@@ -106,6 +106,12 @@ pub(crate) enum Command {
         "token attack http://127.0.0.1:3000 --only path --only credentials --format junit > attacks.xml"
     ))]
     Attack(Attack),
+    /// Checks access tokens for proxies: Envoy, nginx, Caddy, Traefik, HAProxy. The same as the program `token-gate`.
+    ///
+    /// SIGHUP reads the policy again. SIGTERM and SIGINT answer what is being asked, then end it.
+    #[cfg(feature = "gate")]
+    #[command(after_help = after!("token gate --policy gate.toml" "token gate --policy gate.toml --check" "token gate --policy gate.toml --listen unix:/run/token-gate/gate.sock"))]
+    Gate(token_gate::Arguments),
     /// Prints completions for a shell.
     #[command(after_help = after!("token completions bash > /etc/bash_completion.d/token"))]
     Completions {

@@ -75,6 +75,11 @@ fn run(command: Command, runtime: &tokio::runtime::Runtime) -> Result<End, Failu
         Command::Send(options) => runtime.block_on(send::run(&options)),
         Command::Issuer(options) => runtime.block_on(issuer::run(&options)),
         Command::Attack(options) => runtime.block_on(attack::run(&options)),
+        #[cfg(feature = "gate")]
+        Command::Gate(options) => match runtime.block_on(token_gate::run(options)) {
+            Ok(()) => Ok(End::Yes),
+            Err(why) => Err(Failure::input(why.to_string())),
+        },
         Command::Completions { shell } => documents::completions(shell),
         Command::Man { page, dir } => documents::man(&page, dir.as_deref()),
     }

@@ -14,6 +14,7 @@
 mod describe;
 mod diff;
 mod environment;
+pub mod gate;
 mod introspection;
 mod lint;
 mod metadata;
@@ -105,6 +106,9 @@ pub struct Policy {
     pub implies: Implications,
     /// Whom the server believes. Nobody else is asked for anything.
     pub issuers: Vec<IssuerPolicy>,
+    /// What `token-gate` asks of the requests behind a proxy. Servers written in Rust do not read it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub gate: gate::GatePolicy,
 }
 
 /// Bounds of the verified-token cache; see [`TokenCacheSettings`].

@@ -14,6 +14,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("python3", "python3"),
     ("chromium", "chromium"),
     ("valgrind", "valgrind"),
+    ("nginx", "nginx"),
+    ("haproxy", "haproxy"),
 ];
 /// What the drill of a fleet starts. A Sentinel is redis-server under another name.
 const FOR_THE_FLEET: &[(&str, &str)] = &[("redis-server", "redis-server"), ("redis-cli", "redis-tools")];
@@ -60,7 +62,7 @@ fn from_debian(missing: &[&str]) -> Outcome {
     run(Command::new("apt-get").args(["install", "-y", "-qq", "--no-install-recommends"]).args(missing))
 }
 
-/// The authorization servers and clients of `tests/servers`, from npm and PyPI, in the versions that its lists pin.
+/// The authorization servers, clients and proxies of `tests/servers`, from npm and PyPI, in the versions that its lists pin.
 fn servers() -> Outcome {
     let lists = root().join("tests/servers");
     let home = root().join("target/servers");

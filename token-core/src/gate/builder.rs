@@ -278,6 +278,7 @@ impl ResourceServerBuilder {
             token_cache: self.cache.into(),
             implies: self.protection.implications.clone(),
             issuers: self.issuers.iter().map(IssuerPolicy::of).collect(),
+            ..Policy::default()
         }
     }
 

@@ -19,6 +19,9 @@ use crate::gate::builder::ResourceServerBuilder;
 use crate::gate::server::ResourceServer;
 
 type Finish = dyn Fn(ResourceServerBuilder) -> ResourceServerBuilder + Send + Sync;
+/// Puts in force what was built from a policy beside the server.
+type TakeOver = Box<dyn FnOnce() + Send>;
+type Beside = dyn Fn(&Policy, &ResourceServer) -> Result<TakeOver, String> + Send + Sync;
 
 /// The largest file that a policy may name, in bytes.
 const LARGEST: u64 = 512 * 1024;
@@ -30,6 +33,7 @@ pub struct Reload {
     path: PathBuf,
     server: ResourceServer,
     finish: Box<Finish>,
+    beside: Option<Box<Beside>>,
     seen: Mutex<Seen>,
 }
 
@@ -70,7 +74,32 @@ impl Reload {
         let policy = Policy::from_file(&path)?;
         let named = named_files(&policy);
         let server = ResourceServer::followed(build(&policy, &finish, None)?);
-        Ok(Self { path, server, finish: Box::new(finish), seen: Mutex::new(Seen { policy, named, error: None }) })
+        Ok(Self {
+            path,
+            server,
+            finish: Box::new(finish),
+            beside: None,
+            seen: Mutex::new(Seen { policy, named, error: None }),
+        })
+    }
+
+    /// Builds something else from the policy, too: `build` gets the policy and its own server, and returns what puts the thing in
+    /// force. It is called now, and for each new policy in the moment in which the server changes.
+    ///
+    /// # Errors
+    /// [`PolicyError`] when `build` refuses the policy, with its reason. Later such a policy changes nothing and is
+    /// [`Reloaded::Kept`].
+    pub fn beside(
+        mut self,
+        build: impl Fn(&Policy, &ResourceServer) -> Result<Box<dyn FnOnce() + Send>, String> + Send + Sync + 'static,
+    ) -> Result<Self, PolicyError> {
+        self.prepare(&build, &self.policy(), &self.server.current())?();
+        self.beside = Some(Box::new(build));
+        Ok(self)
+    }
+
+    fn prepare(&self, build: &Beside, policy: &Policy, server: &ResourceServer) -> Result<TakeOver, PolicyError> {
+        build(policy, server).map_err(|why| PolicyError::new(why).within(&self.path))
     }
 
     /// The server. Its clones all follow the file for as long as [`check`](Self::check) or [`follow`](Self::follow) runs.
@@ -91,14 +120,19 @@ impl Reload {
         let fresh = Policy::from_file(&self.path).and_then(|policy| {
             let named = named_files(&policy);
             let is_known = policy == self.policy() && named == self.seen().named;
-            if is_known { Ok(None) } else { Ok(Some((build(&policy, &*self.finish, self.former())?, policy, named))) }
+            if is_known {
+                return Ok(None);
+            }
+            let server = build(&policy, &*self.finish, self.former())?;
+            let beside = self.beside.as_ref().map(|build| self.prepare(&**build, &policy, &server)).transpose()?;
+            Ok(Some((server, beside, policy, named)))
         });
         match fresh {
             Ok(None) => {
                 self.seen().error = None;
                 Reloaded::Unchanged
             }
-            Ok(Some((server, policy, named))) => {
+            Ok(Some((server, beside, policy, named))) => {
                 let ready = tokio::time::timeout(PATIENCE, server.ready()).await;
                 let mut changes = self.policy().diff(&policy);
                 changes.extend(rewritten(&self.seen().named, &named));
@@ -106,6 +140,9 @@ impl Reload {
                 tracing::info!(name: "token.policy.reloaded", changes = changes.len(), keys_at_hand, "the policy file changed, the new policy is in force");
                 *self.seen() = Seen { policy, named, error: None };
                 self.server.succeed(server);
+                if let Some(take_over) = beside {
+                    take_over();
+                }
                 Reloaded::Changed(changes)
             }
             Err(error) => {

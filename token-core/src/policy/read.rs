@@ -35,7 +35,7 @@ impl PolicyError {
         self.place
     }
 
-    fn within(mut self, file: &Path) -> Self {
+    pub(crate) fn within(mut self, file: &Path) -> Self {
         self.file = Some(file.to_owned());
         self
     }

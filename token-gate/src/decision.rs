@@ -1,0 +1,168 @@
+//! A question of a proxy in, one decision out: what goes upstream, or why nothing does.
+
+pub(crate) mod path;
+mod peers;
+pub(crate) mod question;
+pub(crate) mod refusal;
+mod routes;
+mod upstream;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwapOption;
+use http::{HeaderName, HeaderValue};
+use token_core::policy::Policy;
+use token_core::policy::gate::{Access, TokenFate};
+use token_core::{Error, ErrorKind, Presented, ResourceServer, Verified};
+
+use crate::telemetry;
+use path::Reading;
+use peers::Peers;
+use question::Question;
+use refusal::Refusal;
+use routes::{Route, Routes};
+use upstream::Upstream;
+
+/// What logs say where no route was found.
+const NO_ROUTE: &str = "(none)";
+
+/// Everything that a decision hangs on, built from one policy and replaced as a whole.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    server: ResourceServer,
+    reading: Reading,
+    routes: Routes,
+    upstream: Upstream,
+    peers: Peers,
+}
+
+/// The rules in force.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct InForce(Arc<ArcSwapOption<Rules>>);
+
+/// What the proxy is told when the request may pass.
+#[derive(Debug)]
+pub(crate) struct Passed {
+    /// To be set, whatever the client sent under these names.
+    pub(crate) set: Vec<(HeaderName, HeaderValue)>,
+    /// Whether the service is not to see the client's `Authorization` field.
+    pub(crate) remove_token: bool,
+}
+
+impl Rules {
+    /// # Errors
+    /// What in the policy's part for the gate cannot be, and where.
+    pub(crate) fn new(policy: &Policy, server: ResourceServer) -> Result<Self, String> {
+        let gate = &policy.gate;
+        let upstream = Upstream::new(&gate.upstream)?;
+        let elsewhere = policy.token_locations.as_ref().is_some_and(|sources| {
+            let plain = token_core::TokenLocation::authorization();
+            sources.iter().any(|source| *source != plain)
+        });
+        if elsewhere && upstream.token != TokenFate::Forward {
+            return Err("gate.upstream.token: a token can be taken out of the Authorization field alone, and token_locations names other places".to_owned());
+        }
+        Ok(Self {
+            server,
+            reading: Reading::new(gate),
+            routes: Routes::new(gate)?,
+            upstream,
+            peers: Peers::new(&gate.peers)?,
+        })
+    }
+
+    fn route(&self, question: &Question<'_>) -> Result<&Route, Refusal> {
+        let path = self.reading.path(question.target).map_err(Refusal::Path)?;
+        if self.routes.need_host() && question.host.is_none() {
+            return Err(Refusal::Host);
+        }
+        if question.fields.any_name(|name| self.upstream.is_lookalike(name)) {
+            return Err(Refusal::Lookalike);
+        }
+        Ok(self.routes.find(question.method, question.host, &path))
+    }
+
+    /// The token of the request, if the route looks at it, or why it does not pass.
+    async fn token(&self, route: &Route, question: &Question<'_>) -> Result<Option<Verified>, Error> {
+        if route.access == Access::Public {
+            return Ok(None);
+        }
+        let token = match self.server.authenticate(Presented::request(question)).await {
+            Err(error) if route.access == Access::Optional && error.kind() == ErrorKind::MissingToken => {
+                return Ok(None);
+            }
+            outcome => outcome?,
+        };
+        if token.kind() == token_core::TokenKind::Id {
+            return Err(self.server.refusal(Error::new(
+                ErrorKind::WrongType,
+                "the gate asks for an access token, the token is an ID token",
+            )));
+        }
+        match (route.access, &route.require) {
+            (Access::Token | Access::Optional, None) => Ok(Some(token)),
+            (Access::Token | Access::Optional, Some(rule)) => token.require(rule).map(|()| Some(token)),
+            // No scope would change it. Whatever a later version may call an access is no permission in this one.
+            _ => Err(self.server.refusal(Error::insufficient_scope(""))),
+        }
+    }
+
+    async fn decide(&self, question: &Question<'_>) -> (Result<Passed, Refusal>, &str) {
+        let route = match self.route(question) {
+            Ok(route) => route,
+            Err(refusal) => return (Err(refusal), NO_ROUTE),
+        };
+        let verdict = match self.token(route, question).await {
+            Ok(token) => self.pass(token.as_ref()),
+            Err(error) => Err(error.into()),
+        };
+        (verdict, &route.name)
+    }
+
+    fn pass(&self, token: Option<&Verified>) -> Result<Passed, Refusal> {
+        let set = self.upstream.values(token).map_err(|long| Refusal::TooLong { name: long.name, max: long.max })?;
+        Ok(Passed { set, remove_token: self.upstream.token != TokenFate::Forward })
+    }
+}
+
+impl InForce {
+    pub(crate) fn put(&self, rules: Rules) {
+        self.0.store(Some(Arc::new(rules)));
+    }
+
+    /// The server of the rules in force.
+    pub(crate) fn server(&self) -> Option<ResourceServer> {
+        self.0.load().as_ref().map(|rules| rules.server.clone())
+    }
+
+    /// The one decision about a request. `peer` is the address of whoever asks; `None` for a Unix socket, whose permissions say who may.
+    pub(crate) async fn decide(
+        &self,
+        door: &'static str,
+        peer: Option<IpAddr>,
+        question: Result<Question<'_>, Refusal>,
+    ) -> Result<Passed, Refusal> {
+        let start = Instant::now();
+        let rules = self.0.load_full();
+        let (verdict, route) = match (&rules, question) {
+            (None, _) => (Err(Refusal::NotReady), NO_ROUTE),
+            (Some(rules), _) if peer.is_some_and(|peer| !rules.peers.contain(peer)) => {
+                (Err(Refusal::Stranger), NO_ROUTE)
+            }
+            (_, Err(refusal)) => (Err(refusal), NO_ROUTE),
+            (Some(rules), Ok(question)) => rules.decide(&question).await,
+        };
+        let outcome = match &verdict {
+            Ok(_) => "passed",
+            Err(refusal) => {
+                refusal.log(route);
+                refusal.name()
+            }
+        };
+        tracing::debug!(name: "gate.decided", door, route, outcome, "decided");
+        telemetry::decided(door, outcome, start.elapsed());
+        verdict
+    }
+}

@@ -1,0 +1,36 @@
+//! One request of a proxy in, its answer out: which door it came through is the address that the proxy's configuration names.
+
+mod body;
+mod grpc;
+mod messages;
+mod plain;
+
+use std::net::IpAddr;
+
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+
+pub(crate) use body::Body;
+
+use crate::decision::InForce;
+
+/// Answers one question.
+pub(crate) async fn answer(rules: &InForce, peer: Option<IpAddr>, request: Request<Incoming>) -> Response<Body> {
+    match (request.uri().path(), request.method()) {
+        (grpc::CHECK, &Method::POST) => grpc::check(rules, peer, request).await,
+        (grpc::HEALTH, &Method::POST) => grpc::health(rules),
+        _ => match plain::Door::of(request.uri()) {
+            Some(door) => plain::answer(door, rules, peer, &request).await,
+            None => nowhere(),
+        },
+    }
+}
+
+/// No door: whatever proxy asks this way takes it for a refusal.
+fn nowhere() -> Response<Body> {
+    const TEXT: &str =
+        "expected /auth-request, /forward-auth, /ext-authz/ or envoy.service.auth.v3.Authorization/Check\n";
+    let mut response = Response::new(Body::text(TEXT));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+}
