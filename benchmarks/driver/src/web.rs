@@ -107,6 +107,7 @@ fn servers(plan: &Plan) -> Vec<(String, Vec<&'static str>, String, String)> {
         let bare = format!("{framework}, no layer");
         let modes = [
             ("none", "no layer"),
+            ("none", "no layer, once more"),
             ("empty", "a layer that does nothing"),
             ("warm", "ours, warm"),
             ("cold", "ours, cold"),

@@ -135,6 +135,17 @@ impl Fixture {
         }
     }
 
+    /// A key on P-256 that signs nothing here, without a `kid`.
+    pub fn another_ec_key() -> String {
+        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("P-256 keys can be made");
+        let (x, y) = key.public_key().as_ref()[1..].split_at(32);
+        format!(
+            r#"{{"kty":"EC","use":"sig","alg":"ES256","crv":"P-256","x":"{}","y":"{}"}}"#,
+            B64.encode(x),
+            B64.encode(y)
+        )
+    }
+
     /// The JWK Set: two RSA keys, P-256, P-384, Ed25519.
     pub fn jwks(&self) -> String {
         let keys: Vec<_> = [Alg::RS256, Alg::PS256, Alg::ES256, Alg::ES384, Alg::EdDSA].map(|alg| self.jwk(alg)).into();

@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use harness::{AUDIENCE, Alg, Fixture, ISSUER, fixture::SECRET};
 use token_core::http::BoxFuture;
-use token_core::{adapter::RequestView, opaque::{OpaqueAnswer, OpaqueError, OpaqueTokens, OpaqueVerifier}, stores::TokenCacheSettings, Algorithm, ErrorKind, Issuer, Presented, ResourceServer, StaticKeys, Timestamp, Verified};
+use token_core::{
+    Algorithm, ErrorKind, Issuer, Presented, ResourceServer, StaticKeys, Timestamp, Verified,
+    adapter::RequestView,
+    opaque::{OpaqueAnswer, OpaqueError, OpaqueTokens, OpaqueVerifier},
+    stores::TokenCacheSettings,
+};
 
 /// A request with one authorization header, as a framework hands it over.
 #[derive(Clone, PartialEq, Eq)]

@@ -9,7 +9,14 @@ use bench_ours::{Asking, ask, no_cache, report, room_for, server, shuffled};
 use harness::fixture::{SECRET, jwk_set, secret_jwk};
 use harness::{AUDIENCE, Alg, Case, Fixture, Floor, ISSUER, Rounds};
 use token_core::http::BoxFuture;
-use token_core::{keys::{FetchError, FetchedKeys, KeySource}, stores::TokenCacheSettings, Algorithm, Issuer, Presented, ResourceServer, StaticKeys};
+use token_core::{
+    Algorithm, Issuer, Presented, ResourceServer, StaticKeys,
+    keys::{FetchError, FetchedKeys, KeySource},
+    stores::TokenCacheSettings,
+};
+
+/// Issuers that are trusted one after the other while the server runs.
+const TRUSTED: u32 = 100;
 
 fn main() {
     let fixture = Fixture::new();
@@ -31,7 +38,18 @@ fn issuers(fixture: &Fixture) {
                 .build()
                 .expect("the settings are sound")
         };
-        let (cold, warm) = (build(no_cache()), build(room_for(32_768)));
+        let start = Instant::now();
+        let cold = build(no_cache());
+        report(&format!("scale.issuers.{count}.build_ms"), start.elapsed().as_secs_f64() * 1000.0);
+        let warm = build(room_for(32_768));
+        let secret = || StaticKeys::secret(Algorithm::HS256, SECRET).expect("the secret is long enough");
+        let start = Instant::now();
+        for n in 0..TRUSTED {
+            let issuer = Issuer::with_keys(format!("https://late-{n:05}.login.example.com/"), secret()).expect("a name");
+            cold.trust(issuer).expect("nobody has this name");
+        }
+        report(&format!("scale.issuers.{count}.trust_us"), start.elapsed().as_secs_f64() * 1e6 / f64::from(TRUSTED));
+        (0..TRUSTED).for_each(|n| assert!(cold.distrust(&format!("https://late-{n:05}.login.example.com/"))));
         // One token each of at most 1,000 issuers, spread over all of them.
         let asked = count.min(1000);
         let requests: Vec<_> = (0..asked)

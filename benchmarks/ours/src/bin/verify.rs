@@ -5,17 +5,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bench_ours::{Asking, ask, keys, no_cache, opaque_server, report, room_for, server, shuffled};
+use harness::fixture::jwk_set;
 use harness::rounds::median;
 use harness::{AUDIENCE, Alg, Case, Claims, Fixture, Floor, ISSUER, Rounds, fixture::SECRET};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{DecodingKey, Validation, decode};
-use token_core::{stores::TokenCacheSettings, ErrorKind, ResourceServer};
+use token_core::{ErrorKind, Issuer, ResourceServer, StaticKeys, stores::TokenCacheSettings};
 
 fn main() {
     let fixture = Fixture::new();
     for alg in Alg::ALL {
         algorithm(&fixture, alg);
     }
+    cold_table(&fixture);
     hits(&fixture);
     refusals(&fixture);
     threads(&fixture);
@@ -30,6 +32,8 @@ fn algorithm(fixture: &Fixture, alg: Alg) {
     let (key, validation) = jsonwebtoken(fixture, alg);
     let table = Rounds::from_env().run(vec![
         Case::new("floor", || floor.verify()),
+        // The same once more: what two equal cases differ by is the noise of all the others.
+        Case::new("floor_again", || floor.verify()),
         Case::new("cold", || ask(&cold, &request).is_ok()),
         Case::new("typed", || ask(&cold, &request).is_ok_and(|token| token.claims::<Claims>().is_ok())),
         Case::new("warm", || ask(&warm, &request).is_ok()),
@@ -37,7 +41,7 @@ fn algorithm(fixture: &Fixture, alg: Alg) {
     ]);
     let name = alg.name();
     report(&format!("{name}.token_bytes"), token.len() as f64);
-    for case in ["floor", "cold", "typed", "warm", "jsonwebtoken"] {
+    for case in ["floor", "floor_again", "cold", "typed", "warm", "jsonwebtoken"] {
         report(&format!("{name}.{case}.ns"), table.ns(case));
         report(&format!("{name}.{case}.over_floor"), table.ratio(case, "floor"));
         report(&format!("{name}.{case}.extra_ns"), table.extra(case, "floor"));
@@ -46,6 +50,48 @@ fn algorithm(fixture: &Fixture, alg: Alg) {
     report(&format!("{name}.typed.over_jsonwebtoken"), table.ratio("typed", "jsonwebtoken"));
     let share = table.extra("cold", "floor") / table.extra("jsonwebtoken", "floor");
     report(&format!("{name}.cold.extra_over_jsonwebtoken_extra"), share);
+}
+
+/// RS256 where the best case is not: several issuers, many keys, tokens that come once and a cache that is full.
+fn cold_table(fixture: &Fixture) {
+    let token = fixture.token(Alg::RS256, 1);
+    let floor = Floor::of(fixture, Alg::RS256, &token);
+    let request = Asking::with(&token);
+    let among = |issuers: usize, key_count: usize, cache: TokenCacheSettings| {
+        let others = (1..key_count).map(|n| {
+            // Of another fixture, so a stranger's: it is only there to be passed over.
+            let key = Fixture::another_ec_key();
+            format!(r#"{},"kid":"other-{n:03}"}}"#, key.trim_end_matches('}'))
+        });
+        let jwks: Vec<_> = others.chain([fixture.jwk(Alg::RS256)]).collect();
+        let keys = StaticKeys::jwk_set(&jwk_set(&jwks)).expect("the keys are good");
+        let names = (1..issuers).map(|n| format!("https://tenant-{n:05}.login.example.com/"));
+        let builder = ResourceServer::builder(AUDIENCE).token_cache(cache);
+        let trusted =
+            names.chain([ISSUER.to_owned()]).map(|name| Issuer::with_keys(name, keys.clone()).expect("a name"));
+        trusted.fold(builder, |builder, issuer| builder.trust(issuer)).build().expect("the settings are sound")
+    };
+    let distinct = requests(fixture, Alg::RS256, 1000);
+    let servers = [
+        ("one issuer", among(1, 1, no_cache())),
+        ("two issuers", among(2, 1, no_cache())),
+        ("1,000 issuers", among(1000, 1, no_cache())),
+        ("17 keys", among(1, 17, no_cache())),
+        ("100 keys", among(1, 100, no_cache())),
+    ];
+    let (off, full) = (among(1, 1, no_cache()), among(1, 1, TokenCacheSettings::default().entries(64)));
+    let mut cases = vec![Case::new("floor", || floor.verify())];
+    for (name, server) in &servers {
+        cases.push(Case::new(*name, || ask(server, &request).is_ok()));
+    }
+    cases.push(Case::new("1,000 tokens, cache off", in_random_order(&off, &distinct)));
+    cases.push(Case::new("1,000 tokens, cache of 64, full", in_random_order(&full, &distinct)));
+    let names: Vec<_> = cases.iter().skip(1).map(|case| case.name.clone()).collect();
+    let table = Rounds::from_env().run(cases);
+    for name in names {
+        report(&format!("cold.{name}.over_floor"), table.ratio(&name, "floor"));
+        report(&format!("cold.{name}.extra_ns"), table.extra(&name, "floor"));
+    }
 }
 
 fn jsonwebtoken(fixture: &Fixture, alg: Alg) -> (DecodingKey, Validation) {
