@@ -10,9 +10,12 @@ use crate::base::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 /// One set in so many goes by each rule, come what may.
 const EVERY: usize = 32;
-/// So many more misses under one rule than under the other, and the others go over. Wide enough that chance does not make them.
-const ENOUGH: i32 = 128;
-const LIMIT: i32 = 256;
+/// A miss counts as so much, so that a part of it can be forgotten.
+const MISS: i32 = 1024;
+/// Each miss of a leader takes this part of the score away: some 2,000 misses are remembered. By chance alone the two rules are then 30 apart.
+const FADING: i32 = 2048;
+/// So many more misses under one rule than under the other, and the others go over: one in sixteen of those remembered, four times what chance does.
+const ENOUGH: i32 = 128 * MISS;
 
 /// How the duel stands. Starts with the frequent.
 #[derive(Default)]
@@ -36,7 +39,8 @@ impl Duel {
 
     fn count(&self, by: i32, rule: Rule) -> Rule {
         // A lost count changes nothing.
-        let score = (self.score.load(Ordering::Relaxed) + by).clamp(-LIMIT, LIMIT);
+        let before = self.score.load(Ordering::Relaxed);
+        let score = before + by * MISS - before / FADING;
         self.score.store(score, Ordering::Relaxed);
         if score.abs() > ENOUGH {
             self.recent.store(score > 0, Ordering::Relaxed);
@@ -55,18 +59,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sets_go_over_to_the_rule_that_misses_less_and_not_by_chance() {
+    fn sets_go_over_to_the_rule_that_misses_less_and_back() {
         let (duel, sets) = (Duel::default(), 512);
         let misses = |set: usize, count: i32| (0..count).map(|_| duel.rule(set, sets)).last();
         assert_eq!(duel.rule(1, sets), Rule::Frequent);
-        misses(0, ENOUGH);
+        misses(0, 120);
         assert_eq!(duel.rule(1, sets), Rule::Frequent, "not enough to say so");
-        misses(32, 1);
+        misses(32, 30);
         assert_eq!(duel.rule(1, sets), Rule::Recent);
-        misses(16, ENOUGH * 2);
+        misses(16, 200);
         assert_eq!(duel.rule(1, sets), Rule::Recent, "not enough to go back");
-        misses(48, 2);
+        misses(48, 200);
         assert_eq!(duel.rule(1, sets), Rule::Frequent);
+    }
+
+    #[test]
+    fn what_is_long_ago_and_what_is_equal_decides_nothing() {
+        let (duel, sets) = (Duel::default(), 512);
+        // One miss in fifty more under one rule, for ever: no reason to change.
+        for turn in 0..1_000_000 {
+            duel.rule(if turn % 50 < 26 { 0 } else { 16 }, sets);
+            assert_eq!(duel.rule(1, sets), Rule::Frequent, "{turn}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ pub(super) const MOST: u8 = 15;
 const WORDS: usize = 7;
 const COUNTERS: u32 = 16 * WORDS as u32;
 /// After so many, everything is halved: what was asked for often long ago is not worth more than what is asked for now.
-const SAMPLE: u64 = 128;
+const SAMPLE: u64 = 160;
 
 /// One cache line. Only those write who verified a token, so nobody trains it without the issuer's key. Two threads at once may lose a
 /// count: it is a hint and decides nothing but what is forgotten first.
