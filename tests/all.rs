@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "this crate is tests and nothing else")]
 
 mod advisories;
+mod api_keys;
 mod attacks;
 mod canary;
 mod cases;

@@ -1,8 +1,9 @@
 //! Tokens that say nothing by themselves: what an operator says of them, and the endpoint that is asked (RFC 7662, OpenID Connect Core 5.3).
 //!
 //! [`OpaqueTokens`] configures an introspection or userinfo endpoint for an issuer; [`OpaqueVerifier`] is the trait behind it, for other protocols.
-//! [`client_authentication`] says how this API identifies itself there.
+//! [`api_keys`] are tokens that this API hands out itself. [`client_authentication`] says how this API identifies itself there.
 
+pub mod api_keys;
 pub(crate) mod breaker;
 pub mod client_authentication;
 mod endpoint;

@@ -11,6 +11,7 @@
 //! # Ok::<(), token_core::policy::PolicyError>(())
 //! ```
 
+mod api_keys;
 mod describe;
 mod diff;
 mod environment;
@@ -41,6 +42,7 @@ use crate::token::mapping::ClaimMapping;
 use crate::token::rule::Rule;
 use crate::trust::claim_rule::ClaimRule;
 
+pub use api_keys::{ApiKeyPolicy, ApiKeySecretPolicy, ApiKeysPolicy, Date};
 pub use diff::Change;
 pub use introspection::{AuthenticationMethod, IntrospectionPolicy};
 pub use lint::{Finding, Severity};
@@ -49,7 +51,7 @@ pub use metadata::{Localized, Metadata};
 pub use read::PolicyError;
 pub use secret::{KeptSecret, Secret, SharedSecret};
 
-pub(crate) const SEVERAL_KEYS: &str = "expected at most one of jwks_uri, jwks_file, secret and without_keys";
+pub(crate) const SEVERAL_KEYS: &str = "expected at most one of jwks_uri, jwks_file, secret, api_keys and without_keys";
 pub(crate) const NOBODY_KNOWS: &str = "without_keys needs introspection: nobody else could say whether a token is good";
 pub(crate) const RESOURCE_AND_AUDIENCE: &str = "resource is the audience: remove audience and dangerously_unchecked_audience; for an issuer that writes another name into \
      aud, say so in the audience of that issuer";
@@ -155,6 +157,9 @@ pub struct IssuerPolicy {
     /// A secret shared with the issuer, for HS256, HS384 or HS512.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SharedSecret>,
+    /// API keys that this server hands out itself: not an issuer's tokens, but its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_keys: Option<ApiKeysPolicy>,
     /// The issuer has no keys: `introspection` is asked about its JWTs, too.
     #[serde(default, skip_serializing_if = "is_false")]
     pub without_keys: bool,
@@ -239,6 +244,7 @@ impl IssuerPolicy {
             jwks_uri: None,
             jwks_file: None,
             secret: None,
+            api_keys: None,
             without_keys: false,
             introspection: None,
             keys_from_code: false,
@@ -277,7 +283,13 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 impl IssuerPolicy {
     /// How many places are named that keys could come from.
     pub(crate) fn key_sources(&self) -> usize {
-        let sources = [self.jwks_uri.is_some(), self.jwks_file.is_some(), self.secret.is_some(), self.without_keys];
+        let sources = [
+            self.jwks_uri.is_some(),
+            self.jwks_file.is_some(),
+            self.secret.is_some(),
+            self.api_keys.is_some(),
+            self.without_keys,
+        ];
         sources.iter().filter(|given| **given).count()
     }
 }

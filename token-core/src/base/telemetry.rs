@@ -123,6 +123,7 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("token.explained", "why a token was refused, on development servers; fields kind, check, issuer, detail, cause"),
     ("token.keys.fetched", "a key set came; fields issuer, outcome, keys, skipped"),
     ("token.keys.fetch_failed", "a key set did not come; fields issuer, outcome, error, usable, pause_ms"),
+    ("token.api_keys.unreachable", "the store of API keys does not answer; field error"),
     ("token.metadata.unsigned", "the metadata of the resource go out without their signature; field error"),
     ("token.keys.stalled", "the runtime that was fetching keys stands still, another one fetches them; field issuer"),
     ("token.keys.slow", "a fetch takes longer than requests wait; field issuer"),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::base::config_error::ConfigError;
 use crate::gate::builder::ResourceServerBuilder;
 use crate::gate::server::ResourceServer;
+use crate::opaque::Kind;
 use crate::policy::{
     CONTRADICTION, IssuerPolicy, NOBODY_KNOWS, Policy, PolicyError, RESOURCE_AND_AUDIENCE, SEVERAL_KEYS,
 };
@@ -98,6 +99,12 @@ impl IssuerPolicy {
 
     fn with_keys(&self) -> Result<Issuer, ConfigError> {
         let name = self.issuer.clone();
+        if let Some(own) = &self.api_keys {
+            if self.introspection.is_some() {
+                return Err(ConfigError::new("api_keys are known here, and introspection is for tokens that are not"));
+            }
+            return Issuer::with_api_keys(name, own.prefix.clone(), Kind::StaticApiKeys(own.keys()?));
+        }
         if self.without_keys {
             let asked = self.introspection.as_ref().ok_or_else(|| ConfigError::new(NOBODY_KNOWS))?;
             return Issuer::without_keys(name, asked.tokens()?);

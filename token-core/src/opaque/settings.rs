@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::OpaqueVerifier;
+use super::api_keys::{ApiKeyStore, MemoryApiKeys};
 use crate::base::config_error::ConfigError;
 use crate::base::config_error::parse_url;
 use crate::base::http::HttpClient;
@@ -62,16 +63,29 @@ pub(crate) struct Compiled {
 /// Whom to ask.
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
-    Introspection { endpoint: String, client_id: String, authentication: ClientAuthentication },
-    UserInfo { endpoint: String },
-    TokenInfo { endpoint: String },
+    Introspection {
+        endpoint: String,
+        client_id: String,
+        authentication: ClientAuthentication,
+    },
+    UserInfo {
+        endpoint: String,
+    },
+    TokenInfo {
+        endpoint: String,
+    },
     Verifier(Arc<dyn OpaqueVerifier>),
+    ApiKeys(Arc<dyn ApiKeyStore>),
+    /// Those of a policy, which can be written down again.
+    StaticApiKeys(MemoryApiKeys),
 }
 
 /// Answers may be believed this long at most: a cache is no substitute for a token's own life.
 const LONGEST_LIFE: Duration = Duration::from_secs(3600);
 /// More than this at once and an endpoint is not helped.
 const MOST_QUESTIONS: usize = 512;
+/// A store of API keys is nearer than an endpoint.
+const KEYS_ARE_BELIEVED: Duration = Duration::from_secs(10);
 /// What most servers take in one header field.
 const LARGEST_TOKEN: usize = 8 * 1024;
 
@@ -123,6 +137,12 @@ impl OpaqueTokens {
     #[must_use]
     pub fn verifier(verifier: impl OpaqueVerifier) -> Self {
         Self::new(Kind::Verifier(Arc::new(verifier)))
+    }
+
+    /// API keys. Whoever has one of this server's own keys is meant for this server, so there is no audience to check.
+    pub(crate) fn api_keys(prefix: String, keys: Kind) -> Self {
+        let tokens = Self::new(keys).prefix(prefix).audience(Audience::dangerously_unchecked());
+        tokens.active_life(KEYS_ARE_BELIEVED).inactive_life(Duration::ZERO)
     }
 
     fn new(kind: Kind) -> Self {

@@ -27,6 +27,8 @@ pub(crate) struct Opaque {
     pub(crate) prefixes: Vec<Box<str>>,
     /// Whether tokens without a known prefix are shown to it; not where only an issuer's own JWTs are.
     pub(crate) takes_opaque: bool,
+    /// Whether they are API keys of this server, which nobody else could issue.
+    pub(crate) are_own_keys: bool,
     pub(crate) jwts_too: bool,
     /// What the tokens are that it vouches for.
     pub(crate) kind: TokenKind,
@@ -120,6 +122,7 @@ impl Opaque {
             audience,
             prefixes: Vec::new(),
             takes_opaque: true,
+            are_own_keys: false,
             jwts_too: false,
             kind: TokenKind::Access,
             client_id: None,

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{IntrospectionPolicy, IssuerPolicy, Policy, TokenCachePolicy};
+use super::{ApiKeysPolicy, IntrospectionPolicy, IssuerPolicy, Policy, TokenCachePolicy};
 use crate::answer::resource;
 use crate::jose::Algorithms;
+use crate::opaque::Kind;
 use crate::stores::TokenCacheSettings;
 use crate::token::audience::Audience;
 use crate::token::naming::Naming;
@@ -25,15 +26,20 @@ impl IssuerPolicy {
             (KeysFrom::Static(keys), None) => Some(keys.algorithms()),
             (_, algorithms) => algorithms,
         };
+        let api_keys = match issuer.opaque.as_ref().map(|tokens| (&tokens.kind, tokens.prefixes.as_slice())) {
+            Some((Kind::StaticApiKeys(keys), [prefix])) => ApiKeysPolicy::of(prefix, keys),
+            _ => None,
+        };
         let introspection = issuer.opaque.as_ref().and_then(IntrospectionPolicy::of);
         Self {
             jwks_uri,
             // Those who write no `iss` are named in code, too.
             keys_from_code: keys_from_code
-                || (issuer.opaque.is_some() && introspection.is_none())
+                || (issuer.opaque.is_some() && introspection.is_none() && api_keys.is_none())
                 || matches!(issuer.naming, Naming::Nameless | Naming::TrustDomain),
             without_keys: matches!(issuer.keys, KeysFrom::Nowhere) && introspection.is_some(),
             introspection,
+            api_keys,
             audience: issuer.audience.as_ref().map(names).unwrap_or_default(),
             dangerously_unchecked_audience: issuer.audience.as_ref().is_some_and(Audience::is_unchecked),
             algorithms: given,
@@ -165,7 +171,11 @@ impl Policy {
 
 impl IssuerPolicy {
     pub(crate) fn has_given_keys(&self) -> bool {
-        self.jwks_file.is_some() || self.secret.is_some() || self.keys_from_code || self.without_keys
+        self.jwks_file.is_some()
+            || self.secret.is_some()
+            || self.api_keys.is_some()
+            || self.keys_from_code
+            || self.without_keys
     }
 
     fn keys(&self) -> String {
@@ -175,6 +185,9 @@ impl IssuerPolicy {
             span(settings.fresh_for),
             span(settings.stale_if_error)
         );
+        if let Some(own) = &self.api_keys {
+            return format!("{} API keys that begin with {} (digests)", own.keys.len(), own.prefix);
+        }
         match (&self.jwks_uri, &self.jwks_file, &self.secret) {
             (Some(uri), ..) => format!("{uri}, {refreshed}"),
             (_, Some(file), _) => format!("the file {}", file.display()),

@@ -116,7 +116,11 @@ impl Policy {
         for asked in dry.issuers.iter_mut().filter_map(|issuer| issuer.introspection.as_mut()) {
             asked.client_secret = KeptSecret::here("in place of one that would have to be read");
         }
-        for issuer in dry.issuers.iter_mut().filter(|issuer| issuer.has_given_keys() && !issuer.without_keys) {
+        for issuer in dry
+            .issuers
+            .iter_mut()
+            .filter(|issuer| issuer.has_given_keys() && !issuer.without_keys && issuer.api_keys.is_none())
+        {
             // In place of keys that would have to be read, some that are never fetched.
             (issuer.jwks_file, issuer.secret, issuer.keys_from_code) = (None, None, false);
             issuer.jwks_uri = Some("https://keys.invalid/".to_owned());

@@ -14,6 +14,7 @@ use crate::jose::Algorithms;
 use crate::jose::jwk_set::{KeySet, Origin};
 use crate::keys::discovery::Discovery;
 use crate::keys::{CertificateMapSource, DiscoveryKeySource, HttpKeySource, KeySource, Keys, PemPerKidSource};
+use crate::opaque::api_keys::Keyring;
 use crate::opaque::introspection::Introspection;
 use crate::opaque::userinfo::{Protocol, UserInfo};
 use crate::opaque::{Exchange, Kind, Opaque, OpaqueVerifier};
@@ -225,6 +226,8 @@ fn compile_opaque(
         }
         Kind::TokenInfo { .. } => return refuse("tokeninfo has no signed answers".into()),
         Kind::Verifier(verifier) => Arc::clone(verifier),
+        Kind::ApiKeys(store) => Arc::new(Keyring::new(name, &tokens.prefixes, Arc::clone(store))),
+        Kind::StaticApiKeys(keys) => Arc::new(Keyring::new(name, &tokens.prefixes, Arc::new(keys.clone()))),
     };
     if signed_only && matches!(issuer.keys, KeysFrom::Nowhere) {
         return refuse("signed answers need the issuer's keys".into());
@@ -233,6 +236,7 @@ fn compile_opaque(
     opaque.prefixes = tokens.prefixes.iter().map(|prefix| prefix.as_str().into()).collect();
     opaque.takes_opaque = !matches!(tokens.kind, Kind::TokenInfo { .. });
     opaque.kind = if opaque.takes_opaque { TokenKind::Access } else { TokenKind::Id };
+    opaque.are_own_keys = matches!(tokens.kind, Kind::ApiKeys(_) | Kind::StaticApiKeys(_));
     opaque.jwts_too = tokens.jwts_too;
     opaque.client_id = client_id;
     Ok(Some(Arc::new(opaque)))

@@ -8,7 +8,8 @@ use crate::base::config_error::{ConfigError, parse_url};
 use crate::base::http::HttpClient;
 use crate::jose::{Algorithm, Algorithms};
 use crate::keys::{JwksSettings, KeySource};
-use crate::opaque::OpaqueTokens;
+use crate::opaque::api_keys::ApiKeyStore;
+use crate::opaque::{Kind, OpaqueTokens};
 use crate::token::audience::Audience;
 use crate::token::mapping::ClaimMapping;
 use crate::token::naming::{Naming, Template};
@@ -228,6 +229,35 @@ impl Issuer {
     /// When `identifier` is empty.
     pub fn without_keys(identifier: impl Into<String>, tokens: OpaqueTokens) -> Result<Self, ConfigError> {
         Ok(Self::named(identifier.into(), KeysFrom::Nowhere)?.opaque_tokens(tokens))
+    }
+
+    /// API keys that this server hands out itself, beside tokens: texts that begin with `prefix`, such as `acme_`, and are looked up in `store` by name. Whoever comes
+    /// with one is a [`Verified`](crate::Verified) caller with subject, scopes and claims; `identifier` is what [`Verified::issuer`](crate::Verified::issuer)
+    /// says. How a key is written and kept is told at [`api_keys`](crate::opaque::api_keys).
+    ///
+    /// They come as bearer tokens; clients that send them in a header of their own are met by
+    /// [`TokenLocation::header`](crate::TokenLocation::header).
+    ///
+    /// # What is not checked
+    /// An audience: a key is one of this server's own. A key is as good as its holder's care for it; there is no proof of possession.
+    ///
+    /// # Errors
+    /// When `identifier` is empty, or `prefix` is or holds anything but letters, digits, dashes, dots and underscores.
+    pub fn api_keys(
+        identifier: impl Into<String>,
+        prefix: impl Into<String>,
+        store: impl ApiKeyStore,
+    ) -> Result<Self, ConfigError> {
+        Self::with_api_keys(identifier.into(), prefix.into(), Kind::ApiKeys(Arc::new(store)))
+    }
+
+    pub(crate) fn with_api_keys(identifier: String, prefix: String, keys: Kind) -> Result<Self, ConfigError> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        if prefix.is_empty() || !prefix.bytes().all(fits) {
+            let why = "expected API keys to begin with a prefix of letters, digits, dashes, dots and underscores, such as acme_";
+            return Err(ConfigError::new(format!("issuer {identifier}: {why}")));
+        }
+        Self::without_keys(identifier, OpaqueTokens::api_keys(prefix, keys))
     }
 
     fn named(identifier: String, keys: KeysFrom) -> Result<Self, ConfigError> {

@@ -86,6 +86,8 @@ fn authorization_servers(server: &ResourceServer, registry: &Registry) -> Vec<St
     let mut trusted: Vec<&TrustedIssuer> = registry.iter().map(|issuer| &**issuer).collect();
     let place = |issuer: &TrustedIssuer| policy.issuers.iter().position(|known| known.issuer == *issuer.identifier);
     // Who came by a look-up is somebody's tenant, which is nobody else's business.
+    // Nobody can ask for an API key there.
+    trusted.retain(|issuer| !issuer.opaque.as_ref().is_some_and(|opaque| opaque.are_own_keys));
     trusted.retain(|issuer| server.0.resolving.is_none() || place(issuer).is_some());
     trusted.sort_by_key(|issuer| (place(issuer).unwrap_or(usize::MAX), issuer.identifier.clone()));
     let mut names = Vec::new();

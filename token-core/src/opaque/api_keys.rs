@@ -1,0 +1,349 @@
+//! API keys: a text that a client sends as its token, in; whose it is and what it may do, out. Kept as digests, found by name, compared in constant time.
+//!
+//! A key is written `acme_ci_4rV…`: the prefix that all keys of an API share, the key's name, an underscore, and a secret. The name may be shown and logged; of the
+//! secret only a digest is kept. To whoever is let in by a key nothing is different: `Verified`, its scopes and its claims are those of a token.
+//!
+//! ```
+//! use token_core::opaque::api_keys::{ApiKey, MemoryApiKeys, digest};
+//! use token_core::{Issuer, ResourceServer};
+//!
+//! # fn main() -> Result<(), token_core::ConfigError> {
+//! # let text = "acme_ci_0123456789abcdef0123456789abcdef";
+//! let keys = MemoryApiKeys::new([ApiKey::new("ci", "ci-bot").scopes(["books:read"]).secret(digest(text))]);
+//! let api = ResourceServer::builder("https://api.example.com")
+//!     .trust(Issuer::discover("https://login.example.com/")?)
+//!     .trust(Issuer::api_keys("https://api.example.com/keys", "acme_", keys)?)
+//!     .build()?;
+//! # Ok(()) }
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde_json::{Map, Value};
+
+use super::{OpaqueAnswer, OpaqueError, OpaqueVerifier};
+use crate::base::http::BoxFuture;
+use crate::base::time::Timestamp;
+use crate::jose::signature::sha256;
+use crate::jose::thumbprint::same;
+use crate::stores::StoreError;
+
+/// A secret of fewer characters could be guessed out of its digest, so no key with one works.
+pub const SHORTEST_SECRET: usize = 32;
+
+/// What is kept of a key's text: SHA-256 over the whole of it, prefix and name included. A fast hash will do, since a secret is random and long, and is no
+/// password of somebody's choice. On a command line: `printf %s "$KEY" | sha256sum`.
+#[must_use]
+pub fn digest(text: &str) -> [u8; 32] {
+    sha256(text.as_bytes())
+}
+
+/// One API key, as a store keeps it.
+#[derive(Clone, PartialEq)]
+pub struct ApiKey {
+    id: Box<str>,
+    subject: Box<str>,
+    scopes: Vec<Box<str>>,
+    claims: Map<String, Value>,
+    secrets: Vec<Secret>,
+    expires: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Secret {
+    digest: [u8; 32],
+    expires: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// A key of this name, letters, digits, dashes and dots, of this subject. Without a [`secret`](Self::secret) it lets nobody in.
+    #[must_use]
+    pub fn new(id: impl Into<Box<str>>, subject: impl Into<Box<str>>) -> Self {
+        let (id, subject) = (id.into(), subject.into());
+        Self { id, subject, scopes: Vec::new(), claims: Map::new(), secrets: Vec::new(), expires: None }
+    }
+
+    /// What its holder may do.
+    #[must_use]
+    pub fn scopes<S: Into<Box<str>>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.scopes.extend(scopes.into_iter().map(Into::into));
+        self
+    }
+
+    /// One more claim for handlers to read. `iss`, `sub`, `scope`, `jti`, `exp` and `client_id` are the key's own and cannot be set.
+    #[must_use]
+    pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.claims.insert(name.into(), value.into());
+        self
+    }
+
+    /// A secret that opens it, as [`digest`]. Several open it alike: that is how a key is rotated.
+    #[must_use]
+    pub fn secret(mut self, digest: [u8; 32]) -> Self {
+        self.secrets.push(Secret { digest, expires: None });
+        self
+    }
+
+    /// A secret that opens it until then: the old one, while clients take up the new.
+    #[must_use]
+    pub fn secret_until(mut self, digest: [u8; 32], expires: Timestamp) -> Self {
+        self.secrets.push(Secret { digest, expires: Some(expires) });
+        self
+    }
+
+    /// The key ends then, whatever its secrets.
+    #[must_use]
+    pub fn expires(mut self, expires: Timestamp) -> Self {
+        self.expires = Some(expires);
+        self
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Until when `digest` opens it; `None` where it does not. Every secret is compared, whole, whichever fits.
+    fn opened_by(&self, digest: &[u8; 32], now: Timestamp) -> Option<Timestamp> {
+        let mut until = None;
+        for secret in &self.secrets {
+            let end = secret.expires.unwrap_or(Timestamp::MAX).min(self.expires.unwrap_or(Timestamp::MAX));
+            if same(&secret.digest, digest) && now < end {
+                until = until.max(Some(end));
+            }
+        }
+        until
+    }
+
+    fn claims_json(&self, issuer: &str, until: Timestamp) -> String {
+        let mut claims = self.claims.clone();
+        for own in ["aud", "nbf", "iat", "cnf", "typ", "token_use"] {
+            claims.remove(own);
+        }
+        let scope = self.scopes.join(" ");
+        for (name, value) in
+            [("iss", issuer), ("sub", &self.subject), ("client_id", &self.id), ("jti", &self.id), ("scope", &scope)]
+        {
+            claims.insert(name.to_owned(), value.into());
+        }
+        claims.remove("exp");
+        if until < Timestamp::MAX {
+            claims.insert("exp".to_owned(), until.as_secs().into());
+        }
+        Value::Object(claims).to_string()
+    }
+}
+
+// Digests are of no use to a reader, and claims are personal data.
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A key as data.
+pub(crate) struct Said<'k> {
+    pub(crate) subject: &'k str,
+    pub(crate) scopes: &'k [Box<str>],
+    pub(crate) secrets: Vec<([u8; 32], Option<Timestamp>)>,
+    pub(crate) expires: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// The key as a policy can say it; `None` where it has claims, which none can.
+    pub(crate) fn said(&self) -> Option<Said<'_>> {
+        let secrets = self.secrets.iter().map(|secret| (secret.digest, secret.expires)).collect();
+        let said = Said { subject: &self.subject, scopes: &self.scopes, secrets, expires: self.expires };
+        self.claims.is_empty().then_some(said)
+    }
+}
+
+/// Where keys are kept. A store is asked by a key's name, and never sees a secret.
+pub trait ApiKeyStore: fmt::Debug + Send + Sync + 'static {
+    /// The key of this name, if there is one. Names come from strangers: they are of the right characters, at most 64 of them, and nothing more is known.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer: the caller gets 503.
+    fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<ApiKey>, StoreError>>;
+}
+
+/// Keys in this process. Clones share them.
+#[derive(Clone, Default)]
+pub struct MemoryApiKeys(Arc<RwLock<BTreeMap<Box<str>, ApiKey>>>);
+
+impl MemoryApiKeys {
+    /// These keys. Of two of one name the later counts.
+    #[must_use]
+    pub fn new(keys: impl IntoIterator<Item = ApiKey>) -> Self {
+        Self(Arc::new(RwLock::new(keys.into_iter().map(|key| (key.id.clone(), key)).collect())))
+    }
+
+    pub(crate) fn all(&self) -> Vec<ApiKey> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Adds a key, or puts it in the place of the one of its name.
+    pub fn insert(&self, key: ApiKey) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(key.id.clone(), key);
+    }
+
+    /// Takes a key out, and says whether it was there. Who was let in by it a moment ago is remembered for up to
+    /// [`active_life`](super::OpaqueTokens::active_life); [`evict`](crate::ResourceServer::evict) its client, which is the key's name, and it ends at once.
+    #[must_use]
+    pub fn remove(&self, id: &str) -> bool {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(id).is_some()
+    }
+}
+
+impl ApiKeyStore for MemoryApiKeys {
+    fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<ApiKey>, StoreError>> {
+        let found = self.0.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        Box::pin(std::future::ready(Ok(found)))
+    }
+}
+
+impl fmt::Debug for MemoryApiKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        write!(f, "MemoryApiKeys({} of them)", keys.len())
+    }
+}
+
+/// The longest name that is looked up.
+const LONGEST_ID: usize = 64;
+
+/// Looks keys up and compares them: what stands in the place of an endpoint.
+#[derive(Debug)]
+pub(crate) struct Keyring {
+    identity: Box<str>,
+    issuer: Box<str>,
+    prefix: Box<str>,
+    store: Arc<dyn ApiKeyStore>,
+}
+
+impl Keyring {
+    /// Keys begin with the first of `prefixes`, which is the only one.
+    pub(crate) fn new(issuer: &str, prefixes: &[String], store: Arc<dyn ApiKeyStore>) -> Self {
+        let prefix = prefixes.first().map_or("", String::as_str);
+        let identity = format!("api keys of {issuer} {prefix}").into();
+        Self { identity, issuer: issuer.into(), prefix: prefix.into(), store }
+    }
+
+    /// The name in a key's text, where the text can be one.
+    fn id<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let (id, secret) = text.strip_prefix(&*self.prefix)?.split_once('_')?;
+        (is_id(id) && secret.len() >= SHORTEST_SECRET).then_some(id)
+    }
+}
+
+/// Whether a key may be called so.
+pub(crate) fn is_id(id: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    !id.is_empty() && id.len() <= LONGEST_ID && id.bytes().all(fits)
+}
+
+impl OpaqueVerifier for Keyring {
+    fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    fn ask<'a>(&'a self, token: &'a str, now: Timestamp) -> BoxFuture<'a, Result<OpaqueAnswer, OpaqueError>> {
+        Box::pin(async move {
+            let Some(id) = self.id(token) else { return Ok(OpaqueAnswer::Inactive) };
+            let found = self.store.find(id).await.map_err(|error| {
+                tracing::warn!(name: "token.api_keys.unreachable", %error, "the store of API keys does not answer");
+                OpaqueError::Misconfigured("the store of API keys does not answer")
+            })?;
+            let digest = digest(token);
+            // A store that finds a key under another name than it was asked for opens nothing.
+            let opened = found.filter(|key| &*key.id == id).and_then(|key| Some((key.opened_by(&digest, now)?, key)));
+            Ok(opened.map_or(OpaqueAnswer::Inactive, |(until, key)| {
+                OpaqueAnswer::Claims(key.claims_json(&self.issuer, until))
+            }))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: &str = "acme_ci_0123456789abcdef0123456789abcdef";
+    const NEW: &str = "acme_ci_fedcba9876543210fedcba9876543210";
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_secs(seconds)
+    }
+
+    async fn ask(keys: MemoryApiKeys, text: &str, now: i64) -> Option<Value> {
+        let ring = Keyring::new("https://a.example/keys", &["acme_".to_owned()], Arc::new(keys));
+        match ring.ask(text, at(now)).await.unwrap() {
+            OpaqueAnswer::Claims(json) => Some(serde_json::from_str(&json).unwrap()),
+            _ => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_is_rotated_with_an_overlap() {
+        let key = ApiKey::new("ci", "ci-bot").secret_until(digest(OLD), at(100)).secret(digest(NEW)).expires(at(1000));
+        for (text, now, until) in
+            [(OLD, 99, Some(100)), (OLD, 100, None), (NEW, 99, Some(1000)), (NEW, 999, Some(1000)), (NEW, 1000, None)]
+        {
+            let claims = ask(MemoryApiKeys::new([key.clone()]), text, now).await;
+            assert_eq!(claims.map(|claims| claims["exp"].as_i64().unwrap()), until, "{now}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_says_whose_it_is_and_its_own_claims_cannot_be_replaced() {
+        let key = ApiKey::new("ci", "ci-bot")
+            .scopes(["a", "b"])
+            .claim("team", "books")
+            .claim("sub", "root")
+            .claim("scope", "all");
+        let key = key.claim("exp", 1).claim("cnf", 1).secret(digest(OLD));
+        let claims = ask(MemoryApiKeys::new([key]), OLD, 0).await.unwrap();
+        let expected = serde_json::json!({
+            "iss": "https://a.example/keys", "sub": "ci-bot", "client_id": "ci", "jti": "ci", "scope": "a b", "team": "books",
+        });
+        assert_eq!(claims, expected);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_key_of_ours_opens_nothing() {
+        let key = ApiKey::new("ci", "ci-bot")
+            .secret(digest(OLD))
+            .secret(digest("acme_ci_short"))
+            .secret(digest("acme_c/i_0123456789abcdef0123456789abcdef"));
+        let long = format!("acme_{}_0123456789abcdef0123456789abcdef", "a".repeat(65));
+        for text in [
+            NEW,
+            "acme_ci_short",
+            "acme_ci_",
+            "acme_ci",
+            "acme_",
+            "",
+            "acme_CI_0123456789abcdef0123456789abcdef",
+            "acme_cj_0123456789abcdef0123456789abcdef",
+            "other_ci_0123456789abcdef0123456789abcdef",
+            "acme_c/i_0123456789abcdef0123456789abcdef",
+            "acme__0123456789abcdef0123456789abcdef",
+            &long,
+            &OLD[..OLD.len() - 1],
+        ] {
+            assert_eq!(ask(MemoryApiKeys::new([key.clone()]), text, 0).await, None, "{text}");
+        }
+        assert_eq!(ask(MemoryApiKeys::new([ApiKey::new("ci", "ci-bot")]), OLD, 0).await, None, "no secret opens it");
+    }
+
+    #[test]
+    fn neither_secret_nor_claim_is_shown() {
+        let key = ApiKey::new("ci", "canary").claim("canary", "canary").secret(digest(OLD));
+        let keys = MemoryApiKeys::new([key.clone()]);
+        assert!(!format!("{key:?} {keys:?} {:?}", Keyring::new("a", &[], Arc::new(keys.clone()))).contains("canary"));
+        assert!(keys.remove("ci") && !keys.remove("ci"));
+    }
+}
