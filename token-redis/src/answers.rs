@@ -173,6 +173,15 @@ impl AnswerStore for RedisAnswers {
         })
     }
 
+    fn claim(&self, key: AnswerKey, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut set = cmd("SET");
+            set.arg(self.0.key("asking", key.as_bytes())).arg(1).arg("NX").arg("PX");
+            set.arg(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX).max(1));
+            Ok(self.0.ask::<Option<String>>(set).await?.is_some())
+        })
+    }
+
     fn drop_tagged(&self, tag: AnswerTag) -> BoxFuture<'_, Result<usize, StoreError>> {
         Box::pin(self.delete_tagged(tag))
     }

@@ -22,7 +22,7 @@ use token_core::{
     ErrorKind, Issuer, Presented, ResourceServer, Timestamp,
     opaque::{OpaqueAnswer, OpaqueError, OpaqueTokens, OpaqueVerifier},
     revocation::{Deny, DenyList, DenyLookup, Evict, LogoutVerifier, Marks},
-    stores::{FirstTime, ReplayMemory},
+    stores::{AnswerKey, AnswerStore as _, FirstTime, ReplayMemory},
 };
 use token_redis::Redis;
 use token_test::{Endpoint, ManualClock, TestIssuer};
@@ -124,6 +124,47 @@ async fn what_one_instance_found_serves_all_and_what_one_evicts_is_gone_for_all(
         assert_eq!(verdict(&one, &token).await, Some(ErrorKind::Inactive), "{evict:?}");
         assert_eq!(issuer.hits(Endpoint::Introspection), 2, "the inactive answer is shared too");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_instances_ask_about_one_token_once_and_for_themselves_when_the_asker_is_gone() {
+    let (mut server, issuer) = (Server::start().await, TestIssuer::start().await);
+    let redis = server.connect();
+    let instance = |redis: Redis| {
+        let secret = ClientAuthentication::Basic("test-secret".into());
+        let tokens = OpaqueTokens::introspection(issuer.introspection_endpoint(), "test-client", secret).unwrap();
+        let tokens = tokens.store(redis.answers()).asked_once_for_all(Duration::from_secs(1));
+        let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
+        ResourceServer::builder(issuer.audience()).trust(trusted.opaque_tokens(tokens)).build().unwrap()
+    };
+    let instances: Vec<_> = (0..6).map(|_| instance(server.connect())).collect();
+    let all_admit = async |token: &str| {
+        let asked = instances.iter().map(|api| {
+            let (api, token) = (api.clone(), token.to_owned());
+            tokio::spawn(async move { verdict(&api, &token).await })
+        });
+        for verdict in asked.collect::<Vec<_>>() {
+            assert_eq!(verdict.await.unwrap(), None);
+        }
+    };
+    all_admit(&issuer.token().subject("ada").mint_opaque()).await;
+    assert_eq!(issuer.hits(Endpoint::Introspection), 1, "once for all");
+
+    // Somebody claims every question and brings no answer: nobody waits for longer than the lease.
+    issuer.forget_hits();
+    let token = issuer.token().subject("bob").mint_opaque();
+    let identity = format!("introspection {} client_secret_basic test-client false", issuer.introspection_endpoint());
+    let silent = AnswerKey::new(&identity, &token);
+    assert!(redis.answers().claim(silent, Duration::from_secs(30)).await.unwrap());
+    let started = std::time::Instant::now();
+    assert_eq!(verdict(&instances[0], &token).await, None);
+    assert!(started.elapsed() >= Duration::from_secs(1), "it waited for its lease: {:?}", started.elapsed());
+    assert_eq!(issuer.hits(Endpoint::Introspection), 1);
+
+    server.stop();
+    issuer.forget_hits();
+    all_admit(&issuer.token().subject("cleo").mint_opaque()).await;
+    assert_eq!(issuer.hits(Endpoint::Introspection), 6, "without the store everybody asks for himself");
 }
 
 #[tokio::test]

@@ -13,6 +13,8 @@ pub(crate) fn run() -> Outcome {
     let words = "test --release -p token-tests --features fleet --test fleet -- --nocapture";
     let mut command = Command::new("cargo");
     command.args(words.split_whitespace()).env("TOKEN_EVIDENCE", report::folder());
+    // As fast as a release but for a few per cent, and built in half the time.
+    command.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
     step::run(&mut command)?;
     report::write_section(FLEET)?;
     report::write_section(FLEET_FIGURES)

@@ -55,6 +55,7 @@ pub(crate) struct Compiled {
     pub(crate) timeout: Duration,
     pub(crate) store: Arc<dyn AnswerStore>,
     pub(crate) local_life: Duration,
+    pub(crate) lease: Option<Duration>,
     pub(crate) max_token: usize,
     pub(crate) questions: usize,
     pub(crate) queue: Duration,
@@ -81,6 +82,7 @@ pub(crate) enum Kind {
 }
 
 /// Answers may be believed this long at most: a cache is no substitute for a token's own life.
+const LONGEST_LEASE: Duration = Duration::from_secs(10);
 const LONGEST_LIFE: Duration = Duration::from_secs(3600);
 /// More than this at once and an endpoint is not helped.
 const MOST_QUESTIONS: usize = 512;
@@ -159,6 +161,7 @@ impl OpaqueTokens {
                 timeout: Duration::from_secs(3),
                 store: Arc::new(MemoryAnswers::default()),
                 local_life: Duration::ZERO,
+                lease: None,
                 max_token: LARGEST_TOKEN,
                 questions: MOST_QUESTIONS,
                 queue: Duration::from_secs(1),
@@ -226,10 +229,20 @@ impl OpaqueTokens {
     }
 
     /// Believes what was found in a shared store for this long without asking it again. Default zero; a revocation that another instance
-    /// writes is seen that much later.
+    /// writes is seen that much later, unless the deny-list is one that [tells this instance](crate::revocation::followed) of evictions: then a hot
+    /// token costs no question to the store.
     #[must_use]
     pub fn local_life(mut self, life: Duration) -> Self {
         self.compiled.local_life = life.min(LONGEST_LIFE);
+        self
+    }
+
+    /// One question per token for all instances that share the store: who asks first has this long to bring the answer, and the others wait
+    /// for it. When it does not come, or the store is out of reach, everybody asks for himself. Default: not done; 1 s is a good lease,
+    /// at most 10 s are waited.
+    #[must_use]
+    pub fn asked_once_for_all(mut self, lease: Duration) -> Self {
+        self.compiled.lease = Some(lease.min(LONGEST_LEASE)).filter(|lease| !lease.is_zero());
         self
     }
 

@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use super::{Inner, ResourceServer};
 use crate::answer::error::{Error, ErrorKind};
-use crate::base::sync::timeout;
+use crate::base::sync::{sleep, timeout};
 use crate::base::telemetry;
 use crate::base::time::Timestamp;
 use crate::claims::{self, Claims, Names, Text};
@@ -33,6 +33,8 @@ const STORE_TIMEOUT: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// By so much the clocks of instances that share a store may be apart.
 const CLOCKS: Duration = Duration::from_secs(60);
+/// How often the store is looked at for an answer that another instance asks for.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// What a client is told to wait when nothing better is known.
 const SOON: Duration = Duration::from_secs(1);
 /// How old a signed answer may be, beside the leeway: it was made for this question.
@@ -62,12 +64,10 @@ impl ResourceServer {
             let token = Box::<str>::from(token);
             async move { server.0.find_out(&issuer, &opaque, key, &token, jwt).await }
         };
-        let found = match opaque.flights.join(
-            key,
-            opaque.epoch(),
-            opaque.settings.queue.saturating_add(opaque.settings.timeout).saturating_add(PATIENCE),
-            question,
-        ) {
+        let settings = &opaque.settings;
+        let patience = [settings.timeout, settings.lease.unwrap_or_default(), PATIENCE];
+        let patience = patience.iter().fold(settings.queue, |sum, wait| sum.saturating_add(*wait));
+        let found = match opaque.flights.join(key, opaque.epoch(), patience, question) {
             Ok(answer) => answer.await.unwrap_or(Found::Unavailable(SOON)),
             Err(_) => Found::Unavailable(SOON),
         };
@@ -117,7 +117,13 @@ impl Inner {
     ) -> Found {
         let epoch = opaque.epoch();
         let shared = opaque.settings.store.is_shared();
-        let stored = in_time(opaque, opaque.settings.store.find(key, self.clock.now())).await.flatten();
+        let mut stored = in_time(opaque, opaque.settings.store.find(key, self.clock.now())).await.flatten();
+        if stored.is_none()
+            && let Some(lease) = opaque.settings.lease
+            && in_time(opaque, opaque.settings.store.claim(key, lease)).await == Some(false)
+        {
+            stored = self.await_another(opaque, key, lease).await;
+        }
         if let Some(StoredAnswer { claims, until, .. }) = stored {
             let now = self.clock.now();
             // It was kept for no longer than this: what holds for longer is of a clock that was set back, or of one that is far ahead.
@@ -166,6 +172,20 @@ impl Inner {
             }
         }
         found
+    }
+
+    /// The answer that another instance is asking for, once it is in the store. `None` when it did not come within its lease: then everybody
+    /// asks for himself.
+    async fn await_another(&self, opaque: &Opaque, key: AnswerKey, lease: Duration) -> Option<StoredAnswer> {
+        let look = async {
+            loop {
+                sleep(LOOK_AGAIN).await;
+                if let Some(answer) = in_time(opaque, opaque.settings.store.find(key, self.clock.now())).await? {
+                    return Some(answer);
+                }
+            }
+        };
+        timeout(lease, look).await.ok().flatten()
     }
 
     /// Makes facts of claims, remembers them here until `end`, and says what to keep in the store.
