@@ -10,6 +10,8 @@ pub(crate) struct Question<'a> {
     /// Path and query, as the client sent them.
     pub(crate) target: &'a str,
     pub(crate) host: Option<&'a str>,
+    /// `http` or `https`, as the client speaks to the proxy.
+    pub(crate) scheme: Option<&'a str>,
     pub(crate) fields: Fields<'a>,
 }
 
@@ -44,6 +46,10 @@ impl RequestView for Question<'_> {
 
     fn path_and_query(&self) -> &str {
         self.target
+    }
+
+    fn scheme(&self) -> Option<&str> {
+        self.scheme
     }
 
     fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {

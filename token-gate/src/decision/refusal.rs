@@ -31,9 +31,8 @@ pub(crate) enum Refusal {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) challenge: Option<String>,
-    pub(crate) retry_after: Option<u64>,
-    pub(crate) explanation: Option<String>,
+    /// Challenge, time to come back, nonce: names in lower case.
+    pub(crate) fields: Vec<(&'static str, String)>,
     pub(crate) content_type: &'static str,
     pub(crate) body: Cow<'static, str>,
 }
@@ -59,9 +58,7 @@ impl Refusal {
                 let answer = error.answer();
                 return Answer {
                     status: answer.status,
-                    challenge: answer.www_authenticate,
-                    retry_after: answer.retry_after,
-                    explanation: answer.explanation,
+                    fields: answer.fields().collect(),
                     content_type: answer.content_type,
                     body: answer.body.into(),
                 };
@@ -88,9 +85,9 @@ impl Refusal {
                 r#"{"title":"Service Unavailable","status":503,"detail":"the token cannot be verified right now"}"#,
             ),
         };
-        let retry_after = (status == 503).then_some(1);
+        let fields = if status == 503 { vec![("retry-after", "1".to_owned())] } else { Vec::new() };
         let content_type = token_core::Answer::CONTENT_TYPE;
-        Answer { status, challenge: None, retry_after, explanation: None, content_type, body: body.into() }
+        Answer { status, fields, content_type, body: body.into() }
     }
 
     /// Tells the operator, at the level of the one who has to act.

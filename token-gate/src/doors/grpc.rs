@@ -76,7 +76,8 @@ fn question<'a>(asked: &'a HttpRequest, fields: &'a [(&'a str, &'a [u8])]) -> Re
         return Err(Refusal::Question("expected method and path in the CheckRequest"));
     }
     let host = Some(&*asked.host).filter(|host| !host.is_empty());
-    Ok(Question { method: &asked.method, target: &asked.path, host, fields: Fields::Listed(fields) })
+    let scheme = Some(&*asked.scheme).filter(|scheme| !scheme.is_empty());
+    Ok(Question { method: &asked.method, target: &asked.path, host, scheme, fields: Fields::Listed(fields) })
 }
 
 fn pass(passed: Passed) -> CheckResponse {

@@ -35,6 +35,8 @@ pub(crate) struct HttpRequest {
     pub(crate) path: String,
     #[prost(string, tag = "5")]
     pub(crate) host: String,
+    #[prost(string, tag = "6")]
+    pub(crate) scheme: String,
     /// In place of `headers` with `encode_raw_headers: true`: fields of one name are not joined.
     #[prost(message, optional, tag = "13")]
     pub(crate) header_map: Option<HeaderMap>,

@@ -63,7 +63,7 @@ pub(crate) async fn answer<B>(
 
 fn question<B>(door: Door, request: &Request<B>) -> Result<Question<'_>, Refusal> {
     let fields = request.headers();
-    let (method, target, host) = match door {
+    let (method, target, host, scheme) = match door {
         Door::AuthRequest => (
             one(
                 fields,
@@ -76,11 +76,13 @@ fn question<B>(door: Door, request: &Request<B>) -> Result<Question<'_>, Refusal
                 "expected one X-Original-URI: is `proxy_set_header X-Original-URI $request_uri;` missing?",
             )?,
             optional(fields, "x-original-host")?,
+            optional(fields, "x-original-scheme")?,
         ),
         Door::ForwardAuth => (
             one(fields, "x-forwarded-method", "expected one X-Forwarded-Method, as Caddy and Traefik send it")?,
             one(fields, "x-forwarded-uri", "expected one X-Forwarded-Uri, as Caddy and Traefik send it")?,
             optional(fields, "x-forwarded-host")?,
+            optional(fields, "x-forwarded-proto")?,
         ),
         Door::ExtAuthz => {
             let target = request.uri().path_and_query().map_or("", |target| target.as_str());
@@ -89,10 +91,11 @@ fn question<B>(door: Door, request: &Request<B>) -> Result<Question<'_>, Refusal
                 request.method().as_str(),
                 target.strip_prefix(EXT_AUTHZ).unwrap_or_default(),
                 authority.or(optional(fields, "host")?),
+                None,
             )
         }
     };
-    Ok(Question { method, target, host, fields: Fields::Map(fields) })
+    Ok(Question { method, target, host, scheme, fields: Fields::Map(fields) })
 }
 
 /// The one field of this name. Two are not one: then somebody besides the proxy has written one.
@@ -156,16 +159,12 @@ impl Answer {
             (header::CONTENT_TYPE, HeaderValue::from_static(self.content_type)),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         ];
-        // A realm that is no text of a header cannot be: the challenge escapes it.
-        if let Some(challenge) = self.challenge.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
-            fields.push((header::WWW_AUTHENTICATE, challenge));
-        }
-        if let Some(seconds) = self.retry_after {
-            fields.push((header::RETRY_AFTER, HeaderValue::from(seconds)));
-        }
-        if let Some(text) = self.explanation.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
-            fields.push((HeaderName::from_static(token_core::Answer::EXPLANATION), text));
-        }
+        // What is no text of a header cannot be: challenges escape the realm.
+        let written = self
+            .fields
+            .iter()
+            .filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?)));
+        fields.extend(written);
         fields
     }
 }
