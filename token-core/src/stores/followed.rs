@@ -166,7 +166,7 @@ impl FollowedDenyList {
         }
     }
 
-    /// Waits until the list is whole for the first time: before a start accepts requests, beside
+    /// Waits until the list is whole for the first time, and not further behind than it may be: before a start accepts requests, beside
     /// [`ResourceServer::ready`](crate::ResourceServer::ready). It may take for ever; set a bound.
     pub async fn whole(&self) {
         let mut news = self.0.news.subscribe();
@@ -360,7 +360,8 @@ impl Follower {
         let as_of = self.course.whole_as_of().map_or(NEVER, Timestamp::as_millis);
         // After the entries: whoever sees the time sees them, too.
         self.list.as_of.store(as_of, Ordering::Release);
-        if as_of != NEVER {
+        // What took long to read is behind by as much, and decides nothing until the log was read once more.
+        if self.list.is_fresh(self.now()) {
             self.list.news.send_if_modified(|whole| !std::mem::replace(whole, true));
         }
     }
