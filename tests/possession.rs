@@ -1,7 +1,7 @@
 //! Proofs of possession through tower, axum, actix-web and gRPC: one table of (token, proof, answer), a row that differs is a failure.
 
 use serde_json::json;
-use token_core::possession::{Dpop, DpopPolicy};
+use token_core::possession::{CertificateField, Dpop, DpopPolicy, MutualTls};
 use token_core::{Algorithm, ErrorKind, Issuer, ResourceServer};
 use token_test::{TestIssuer, TestKey};
 use token_tests::{Ask, Reply, Via, ask};
@@ -327,5 +327,117 @@ async fn a_grpc_call_is_a_post_to_its_method_and_its_refusals_are_statuses() {
         let status = grpc(&channel, &bound, Some(&near_miss)).await.unwrap_err();
         // Metadata above 8 KiB hyper or tonic may refuse before anybody reads it.
         assert!(matches!(status.code(), Code::Unauthenticated | Code::Internal), "{what}: {status:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_the_connections_or_a_named_proxys_and_anybody_elses_field_is_taken_out() {
+    use axum::Router;
+    use axum::extract::ConnectInfo;
+    use axum::routing::get;
+    use axum_token::TokenLayer;
+    use token_core::adapter::ClientCertificate;
+    use tower::ServiceExt;
+
+    let issuer = TestIssuer::start().await;
+    let token = issuer.token().bound_to_certificate(b"certificate").mint();
+    let trusted = || Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
+    let api =
+        |tls: MutualTls| ResourceServer::builder(issuer.audience()).trust(trusted()).mutual_tls(tls).build().unwrap();
+    let echo = async |headers: http::HeaderMap| format!("{}", headers.contains_key("client-cert"));
+    let app = |tls: MutualTls| Router::new().route("/", get(echo)).layer(TokenLayer::new(api(tls)));
+    let proxy = std::net::SocketAddr::from(([10, 0, 0, 7], 1));
+    let stranger = std::net::SocketAddr::from(([10, 0, 0, 8], 1));
+    let behind = || MutualTls::behind(CertificateField::ClientCert, [proxy.ip()]).unwrap();
+    let unbound = issuer.token().mint();
+    for (name, app, token, peer, certificate, field, expected) in [
+        ("from the connection", app(MutualTls::from_connection()), &token, None, true, false, Ok("false")),
+        ("none", app(MutualTls::from_connection()), &token, None, false, false, Err(401)),
+        ("a field where the connection counts", app(MutualTls::from_connection()), &token, None, false, true, Err(401)),
+        ("from the proxy", app(behind()), &token, Some(proxy), false, true, Ok("true")),
+        ("from a stranger", app(behind()), &token, Some(stranger), false, true, Err(401)),
+        ("from nobody knows where", app(behind()), &token, None, false, true, Err(401)),
+        (
+            "a stranger's field, which no handler sees",
+            app(behind()),
+            &unbound,
+            Some(stranger),
+            false,
+            true,
+            Ok("false"),
+        ),
+    ] {
+        let mut request = http::Request::get("/").header("authorization", format!("Bearer {token}"));
+        if field {
+            request = request.header("client-cert", ":Y2VydGlmaWNhdGU=:");
+        }
+        if let Some(peer) = peer {
+            request = request.extension(ConnectInfo(peer));
+        }
+        if certificate {
+            request = request.extension(ClientCertificate::from_der(b"certificate"));
+        }
+        let response = app.oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
+        match expected {
+            Ok(seen) => assert_eq!((status, &body[..]), (200, seen.as_bytes()), "{name}"),
+            Err(expected) => assert_eq!(status, expected, "{name}"),
+        }
+    }
+}
+
+#[actix_web::test]
+async fn actix_takes_the_certificate_that_on_connect_has_kept_and_no_strangers_field() {
+    use actix_token::TokenMiddleware;
+    use actix_web::dev::Extensions;
+    use actix_web::{App, HttpRequest, HttpServer, web};
+    use token_core::adapter::ClientCertificate;
+
+    let issuer = TestIssuer::start().await;
+    let token = issuer.token().bound_to_certificate(b"certificate").mint();
+    let unbound = issuer.token().mint();
+    let api = |tls: MutualTls| {
+        let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
+        ResourceServer::builder(issuer.audience()).trust(trusted).mutual_tls(tls).build().unwrap()
+    };
+    let serve = |api: ResourceServer, certificate: Option<&'static [u8]>| {
+        let server = HttpServer::new(move || {
+            let echo = async |request: HttpRequest| format!("{}", request.headers().contains_key("client-cert"));
+            App::new().wrap(TokenMiddleware::new(api.clone())).route("/", web::get().to(echo))
+        });
+        // With rustls this is where `peer_certificates` of the stream is asked.
+        let server = server.workers(1).on_connect(move |_, data: &mut Extensions| {
+            if let Some(der) = certificate {
+                data.insert(ClientCertificate::from_der(der));
+            }
+        });
+        let server = server.bind(("127.0.0.1", 0)).unwrap();
+        let address = server.addrs()[0];
+        let running = server.run();
+        let handle = running.handle();
+        actix_web::rt::spawn(running);
+        (format!("http://{address}/"), handle)
+    };
+    let behind = |proxy: &str| MutualTls::behind(CertificateField::ClientCert, [proxy.parse().unwrap()]).unwrap();
+    for (name, tls, certificate, token, expected) in [
+        ("its certificate", MutualTls::from_connection(), Some(&b"certificate"[..]), &token, (200, "false")),
+        ("another", MutualTls::from_connection(), Some(&b"another"[..]), &token, (401, "")),
+        ("none", MutualTls::from_connection(), None, &token, (401, "")),
+        ("the named proxy's field", behind("127.0.0.1"), None, &token, (200, "true")),
+        ("a stranger's field", behind("10.0.0.7"), None, &token, (401, "")),
+        ("a stranger's field, which no handler sees", behind("10.0.0.7"), None, &unbound, (200, "false")),
+    ] {
+        let sends_field = name.contains("field");
+        let (url, handle) = serve(api(tls), certificate);
+        let mut request = reqwest::Client::new().get(url).header("authorization", format!("Bearer {token}"));
+        if sends_field {
+            request = request.header("client-cert", ":Y2VydGlmaWNhdGU=:");
+        }
+        let response = request.send().await.unwrap();
+        let (status, body) = (response.status().as_u16(), response.text().await.unwrap());
+        assert_eq!(status, expected.0, "{name}");
+        assert!(status != 200 || body == expected.1, "{name}: {body}");
+        handle.stop(false).await;
     }
 }

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::http::header::HeaderName;
 use actix_web::{Error as ActixError, HttpMessage};
 use token_core::adapter::ProofMark;
 use token_core::possession::{DpopPolicy, ExternalUrl};
@@ -113,8 +114,8 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&self, request: ServiceRequest) -> Self::Future {
-        let mark = if self.admission.takes_proofs() { mark_of(&request) } else { None };
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
+        let mark = if self.admission.takes_proofs() { prepare(&self.admission, &mut request) } else { None };
         let admitted = self.admission.admit(Presented::request(&View::with_mark(request.request(), mark.as_ref())));
         let refusals = self.admission.refusals().clone();
         match admitted.now() {
@@ -129,8 +130,14 @@ where
     }
 }
 
-/// The mark of a request that brings a proof, kept with it for a middleware inside.
-fn mark_of(request: &ServiceRequest) -> Option<ProofMark> {
+/// The mark of a request that brings a proof, kept with it for a middleware inside. A certificate that was not passed on by who may is taken out.
+fn prepare(admission: &Admission, request: &mut ServiceRequest) -> Option<ProofMark> {
+    let peer = request.peer_addr().map(|address| address.ip());
+    if let Some(name) = admission.foreign_field(peer, |name| request.headers().contains_key(name))
+        && let Ok(name) = HeaderName::try_from(&*name)
+    {
+        request.headers_mut().remove(name);
+    }
     if !request.headers().contains_key("dpop") {
         return None;
     }

@@ -1,10 +1,10 @@
 //! An actix-web request in, the gate's borrowed view of it out. actix-web has HTTP types of its own.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use actix_web::HttpRequest;
-use token_core::adapter::ProofMark;
-use token_core::adapter::RequestView;
+use token_core::adapter::{ClientCertificate, ProofMark, RequestView};
 
 /// An actix-web request as the gate sees it, for those who ask the gate by hand.
 ///
@@ -43,6 +43,14 @@ impl RequestView for View<'_> {
     fn scheme(&self) -> Option<&str> {
         // Not that of `connection_info`, which believes header fields of whoever sends them.
         Some(if self.0.app_config().secure() { "https" } else { self.0.uri().scheme_str()? })
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        self.0.peer_addr().map(|address| address.ip())
+    }
+
+    fn client_certificate(&self) -> Option<&[u8]> {
+        self.0.conn_data::<ClientCertificate>().map(ClientCertificate::der)
     }
 
     fn proof_mark(&self) -> Option<&ProofMark> {

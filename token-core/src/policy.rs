@@ -19,6 +19,7 @@ pub mod gate;
 mod introspection;
 mod lint;
 mod metadata;
+mod possession;
 mod read;
 #[cfg(feature = "schema")]
 pub(crate) mod schema;
@@ -48,6 +49,7 @@ pub use introspection::{AuthenticationMethod, IntrospectionPolicy};
 pub use lint::{Finding, Severity};
 pub(crate) use metadata::is_authorization_server;
 pub use metadata::{Localized, Metadata};
+pub use possession::ProofPolicy;
 pub use read::PolicyError;
 pub use secret::{KeptSecret, Secret, SharedSecret};
 
@@ -102,6 +104,9 @@ pub struct Policy {
     /// Bounds of the verified-token cache.
     #[serde(skip_serializing_if = "is_default")]
     pub token_cache: TokenCachePolicy,
+    /// Takes tokens that are bound to a key of their sender, with a proof on each request (RFC 9449). Without it they are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dpop: Option<ProofPolicy>,
     /// What scopes imply: `{"write:users": ["read:users"]}`. Holds through several steps.
     #[serde(skip_serializing_if = "is_default")]
     #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, Vec<String>>"))]

@@ -77,7 +77,7 @@ impl Redis {
         RedisDenyList::new(self.clone())
     }
 
-    /// The memory of tokens that are good once: for [`LogoutVerifier::replay_memory`](token_core::revocation::LogoutVerifier::replay_memory).
+    /// The memory of tokens that are good once: for [`LogoutVerifier::replay_memory`](token_core::revocation::LogoutVerifier::replay_memory), and of proofs of possession.
     #[must_use]
     pub fn replays(&self) -> RedisReplays {
         RedisReplays::new(self.clone())

@@ -3,7 +3,7 @@
 use redis::cmd;
 use token_core::{
     Timestamp,
-    stores::{FirstTime, ReplayMemory},
+    stores::{FirstTime, ReplayMemory, StoreError},
 };
 
 use crate::Redis;
@@ -12,25 +12,75 @@ use crate::Redis;
 ///
 /// The server has to keep what it was told until it ends: no eviction (`maxmemory-policy noeviction`), and a failover to a replica that lags may
 /// let one token in twice.
+///
+/// For proofs of possession it takes the place of a process's own memory: hand it to
+/// [`Dpop::replay_memory`](token_core::possession::Dpop::replay_memory), and a proof is good once at all instances together.
+///
+/// ```
+/// # use token_redis::Redis;
+/// use token_core::possession::Dpop;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let redis = Redis::new("redis://127.0.0.1:6379/")?;
+/// let dpop = Dpop::at("https://api.example.com")?.replay_memory(redis.replays());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
-pub struct RedisReplays(Redis);
+pub struct RedisReplays {
+    redis: Redis,
+    per_sender: usize,
+}
+
+/// How many proofs of one key there is room for unless it is told otherwise.
+const PER_SENDER: usize = 1_000;
+
+/// All proofs of one key, by when they end: what has ended goes, what is there is no first, what is too much is refused. One step for the server,
+/// one round trip for us.
+const FIRST_PROOF: &str = "
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
+if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[4]) then return -1 end
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+redis.call('PEXPIREAT', KEYS[1], redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2])
+return 1";
 
 /// The end of the year 9999, in milliseconds: later than any token, and within what the server takes.
 const LATEST: i64 = 253_402_300_799_000;
 
 impl RedisReplays {
     pub(crate) fn new(redis: Redis) -> Self {
-        Self(redis)
+        Self { redis, per_sender: PER_SENDER }
+    }
+
+    /// Room for this many proofs of one key, so that nobody fills the server alone. Default 1,000, which is 14 requests a second with proofs
+    /// that are good for 71 s. Raise it where one client is a busy server.
+    #[must_use]
+    pub fn per_sender(mut self, proofs: usize) -> Self {
+        self.per_sender = proofs;
+        self
     }
 }
 
 impl ReplayMemory for RedisReplays {
     fn first_time(&self, token: [u8; 32], until: Timestamp, _: Timestamp) -> FirstTime {
-        let (redis, key) = (self.0.clone(), self.0.key("seen", &token));
+        let (redis, key) = (self.redis.clone(), self.redis.key("seen", &token));
         FirstTime::Ask(Box::pin(async move {
             let mut set = cmd("SET");
             set.arg(key).arg(1).arg("NX").arg("PXAT").arg(until.as_millis().clamp(1, LATEST));
             Ok(redis.ask::<Option<String>>(set).await?.is_some())
+        }))
+    }
+    fn first_proof(&self, sender: [u8; 32], proof: [u8; 32], until: Timestamp, now: Timestamp) -> FirstTime {
+        let (redis, key, capacity) = (self.redis.clone(), self.redis.key("proofs", &sender), self.per_sender);
+        FirstTime::Ask(Box::pin(async move {
+            let mut ask = cmd("EVAL");
+            ask.arg(FIRST_PROOF).arg(1).arg(key).arg(&proof[..]);
+            ask.arg(until.as_millis().clamp(1, LATEST)).arg(now.as_millis().clamp(0, LATEST)).arg(capacity);
+            match redis.ask::<i64>(ask).await? {
+                1 => Ok(true),
+                0 => Ok(false),
+                _ => Err(StoreError::Full { capacity }),
+            }
         }))
     }
 }

@@ -16,16 +16,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use token_core::adapter::RequestView;
 use token_core::http::BoxFuture;
 use token_core::opaque::client_authentication::ClientAuthentication;
+use token_core::possession::Dpop;
 use token_core::{
-    ErrorKind, Issuer, Presented, ResourceServer, Timestamp,
+    Algorithm, ErrorKind, Issuer, Presented, ResourceServer, Timestamp,
     opaque::{OpaqueAnswer, OpaqueError, OpaqueTokens, OpaqueVerifier},
     revocation::{Deny, DenyList, DenyLookup, Evict, LogoutVerifier, Marks},
     stores::{AnswerKey, AnswerStore as _, FirstTime, ReplayMemory},
 };
 use token_redis::Redis;
-use token_test::{Endpoint, ManualClock, TestIssuer};
+use token_test::{Endpoint, ManualClock, TestIssuer, TestKey};
 use tokio::sync::Notify;
 
 const ISSUER: &str = "https://issuer.example";
@@ -476,4 +478,86 @@ async fn what_one_instance_evicts_is_not_brought_back_by_a_question_under_way_on
         }
         assert_eq!(endpoint.0.1.load(Ordering::SeqCst), 2, "the new answer is kept");
     }
+}
+
+/// A request for `GET https://api.example.com/` with a bound token and its proof.
+struct Bound {
+    authorization: String,
+    proof: String,
+}
+
+impl Bound {
+    fn new(key: &TestKey, token: &str) -> Self {
+        let proof = key.proof("GET", "https://api.example.com/", token).mint();
+        Self { authorization: format!("DPoP {token}"), proof }
+    }
+}
+
+impl RequestView for Bound {
+    fn method(&self) -> &str {
+        "GET"
+    }
+    fn path_and_query(&self) -> &str {
+        "/"
+    }
+    fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
+        match name {
+            "authorization" => each(self.authorization.as_bytes()),
+            "dpop" => each(self.proof.as_bytes()),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_proof_is_good_once_at_all_instances_together() {
+    let mut server = Server::start().await;
+    let (issuer, key) = (TestIssuer::start().await, TestKey::client(Algorithm::ES256));
+    let instance = || {
+        let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
+        let dpop = Dpop::at("https://api.example.com").unwrap().replay_memory(server.connect().replays());
+        ResourceServer::builder(issuer.audience()).trust(trusted).dpop(dpop).build().unwrap()
+    };
+    let (one, two) = (instance(), instance());
+    one.ready().await.unwrap();
+    two.ready().await.unwrap();
+    let token = issuer.token().bound_to(&key).mint();
+    for _ in 0..50 {
+        let request = Bound::new(&key, &token);
+        let ask = |api: &ResourceServer| tokio::spawn(api.authenticate(Presented::request(&request)));
+        let verdicts = [ask(&one), ask(&two), ask(&one), ask(&two)];
+        let mut taken = 0;
+        for verdict in verdicts {
+            match verdict.await.unwrap() {
+                Ok(_) => taken += 1,
+                Err(error) => assert_eq!(error.kind(), ErrorKind::InvalidDpopProof, "{error}"),
+            }
+        }
+        assert_eq!(taken, 1);
+    }
+    server.stop();
+    let request = Bound::new(&key, &token);
+    let refused = one.authenticate(Presented::request(&request)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable, "in doubt it is refused");
+}
+
+#[tokio::test]
+async fn one_key_has_its_own_room_and_what_ended_makes_some() {
+    let server = Server::start().await;
+    let memory = server.connect().replays().per_sender(2);
+    let (now, soon) = (Timestamp::from_secs(1_900_000_000), Timestamp::from_secs(1_900_000_060));
+    let first =
+        async |sender: u8, proof: u8, now: Timestamp| match memory.first_proof([sender; 32], [proof; 32], LATER, now) {
+            FirstTime::Ask(answer) => answer.await,
+            FirstTime::Known(answer) => answer,
+            _ => panic!("an answer of another kind"),
+        };
+    assert_eq!(
+        (first(1, 1, now).await, first(1, 1, now).await, first(1, 2, now).await),
+        (Ok(true), Ok(false), Ok(true))
+    );
+    assert_eq!(first(1, 3, now).await, Err(StoreError::Full { capacity: 2 }));
+    assert_eq!((first(1, 2, now).await, first(2, 3, now).await), (Ok(false), Ok(true)));
+    assert_eq!(first(1, 3, soon).await, Err(StoreError::Full { capacity: 2 }), "they are still good");
+    assert_eq!(first(1, 3, LATER).await, Ok(true));
 }

@@ -10,7 +10,7 @@ use tower_service::Service;
 use crate::body::ResponseBody;
 use crate::future::ResponseFuture;
 use crate::rejection::Refusal;
-use crate::view::View;
+use crate::view::{View, peer};
 
 /// The service that a [`TokenLayer`](crate::TokenLayer) makes.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         if self.admission.takes_proofs() {
-            mark_proof(&mut request);
+            prepare(&self.admission, &mut request);
         }
         let view = View::from(&request);
         let admitted = self.admission.admit(Presented::request(&view));
@@ -62,8 +62,13 @@ where
     }
 }
 
-/// Keeps a mark with a request that brings a proof, unless a layer outside has done so.
-fn mark_proof<B>(request: &mut Request<B>) {
+/// Keeps a mark with a request that brings a proof, unless a layer outside has done so; and takes out a certificate that was not passed on by
+/// who may.
+fn prepare<B>(admission: &Admission, request: &mut Request<B>) {
+    let peer = peer(request.extensions());
+    if let Some(name) = admission.foreign_field(peer, |name| request.headers().contains_key(name)) {
+        request.headers_mut().remove(&*name);
+    }
     if request.headers().contains_key("dpop") && request.extensions().get::<ProofMark>().is_none() {
         request.extensions_mut().insert(ProofMark::default());
     }

@@ -1,9 +1,10 @@
 //! A request of the `http` crate in, the gate's borrowed view of it out.
 
+use std::net::IpAddr;
+
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Request, Uri};
-use token_core::adapter::ProofMark;
-use token_core::adapter::RequestView;
+use token_core::adapter::{ClientCertificate, PeerAddress, ProofMark, RequestView};
 
 /// A request of the `http` crate as the gate sees it, for those who ask the gate by hand.
 ///
@@ -40,6 +41,20 @@ impl<'r> From<&'r Parts> for View<'r> {
     }
 }
 
+/// What `axum::serve` and tonic say of the other end of the connection, or a [`PeerAddress`] that somebody else has noted.
+pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
+    if let Some(PeerAddress(address)) = extensions.get() {
+        return Some(*address);
+    }
+    #[cfg(feature = "axum")]
+    if let Some(axum::extract::ConnectInfo(address)) =
+        extensions.get::<axum::extract::ConnectInfo<std::net::SocketAddr>>()
+    {
+        return Some(address.ip());
+    }
+    None
+}
+
 impl RequestView for View<'_> {
     fn method(&self) -> &str {
         self.method.as_str()
@@ -57,6 +72,14 @@ impl RequestView for View<'_> {
 
     fn scheme(&self) -> Option<&str> {
         self.uri.scheme_str()
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        peer(self.extensions)
+    }
+
+    fn client_certificate(&self) -> Option<&[u8]> {
+        self.extensions.get::<ClientCertificate>().map(ClientCertificate::der)
     }
 
     fn proof_mark(&self) -> Option<&ProofMark> {

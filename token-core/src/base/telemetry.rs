@@ -96,6 +96,12 @@ pub const METRICS: &[Metric] = &[
         "Good tokens that lacked a scope or role that a route asks for; not among the verifications' refusals",
     ),
     metric(
+        CERTIFICATES_REMOVED,
+        MetricKind::Counter,
+        &[],
+        "Client certificates that came in a header field from an address that is no named proxy, and were taken out",
+    ),
+    metric(
         RENEWALS,
         MetricKind::Counter,
         &["client", "grant", "outcome"],
@@ -169,6 +175,7 @@ const ASKED: &str = "token_opaque_total";
 #[doc(hidden)]
 pub const SET_BACK: &str = "token_clock_set_back_total";
 const SCOPE_REFUSALS: &str = "token_scope_refusals_total";
+const CERTIFICATES_REMOVED: &str = "token_certificates_removed_total";
 /// What `token-client` counts.
 #[doc(hidden)]
 pub const RENEWALS: &str = "token_renewals_total";
@@ -251,6 +258,11 @@ counted! {
     /// A good token lacks a scope or a role.
     scope_refused(issuer: &std::sync::Arc<str>) {
         metrics::counter!(SCOPE_REFUSALS, "issuer" => Arc::clone(issuer)).increment(1);
+    }
+
+    /// A client certificate came from who may not pass one on.
+    certificate_removed() {
+        metrics::counter!(CERTIFICATES_REMOVED).increment(1);
     }
 
     /// An opaque token has been judged.

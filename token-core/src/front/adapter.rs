@@ -11,4 +11,4 @@
 
 pub use crate::answer::maybe_ready::MaybeReady;
 pub use crate::gate::outcome::{Admission, Outcome, Refusals};
-pub use crate::request::presented::{ProofMark, RequestView};
+pub use crate::request::presented::{ClientCertificate, PeerAddress, ProofMark, RequestView};

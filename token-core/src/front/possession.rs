@@ -1,4 +1,4 @@
-//! Proof of possession: what binds a token to its sender (RFC 9449, RFC 7638).
+//! Proof of possession: what binds a token to its sender (RFC 9449, RFC 8705, RFC 7638).
 //!
 //! A bearer token that leaks can be used by whoever finds it. A token that is bound to a key of its sender is good only with a proof, made
 //! anew for each request. [`ResourceServerBuilder::dpop`](crate::ResourceServerBuilder::dpop) takes such tokens; without it they are refused.
@@ -16,8 +16,9 @@
 //! ```
 
 pub use crate::answer::challenge::DpopPolicy;
-pub use crate::gate::possession::Dpop;
+pub use crate::gate::possession::{Dpop, MutualTls};
 pub use crate::jose::thumbprint::{NoThumbprint, Thumbprint, access_token_hash};
 pub use crate::request::address::ExternalUrl;
+pub use crate::request::certificate::CertificateField;
 pub use crate::token::binding::Binding;
 pub use crate::verify::possession::nonce::NonceKeys;

@@ -10,7 +10,7 @@ use crate::base::limits::FetchLimits;
 use crate::base::sync::ArcSwap;
 use crate::base::time::{Clock, SystemClock};
 use crate::gate::explain::Explain;
-use crate::gate::possession::{Dpop, Possession};
+use crate::gate::possession::{Dpop, MutualTls, Possession};
 use crate::gate::resolving::Resolving;
 use crate::gate::server::{Inner, ResourceServer};
 use crate::gate::tenants::Tenants;
@@ -49,6 +49,7 @@ pub struct ResourceServerBuilder {
     cache: TokenCacheSettings,
     explain: Explain,
     dpop: Option<Dpop>,
+    certificates: Option<MutualTls>,
     inherited: Option<Arc<Possession>>,
     deny_list: Option<Arc<dyn DenyList>>,
     when_unreachable: WhenUnreachable,
@@ -76,6 +77,7 @@ impl ResourceServerBuilder {
             cache: TokenCacheSettings::default(),
             explain: Explain::Off,
             dpop: None,
+            certificates: None,
             inherited: None,
             deny_list: None,
             when_unreachable: WhenUnreachable::default(),
@@ -220,6 +222,44 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Takes tokens that are bound to a certificate of their sender (RFC 8705 section 3), and says where that is found. Without this they are
+    /// refused.
+    ///
+    /// ```
+    /// use token_core::possession::{CertificateField, MutualTls};
+    ///
+    /// # fn main() -> Result<(), token_core::ConfigError> {
+    /// let nginx = CertificateField::EscapedPem("x-client-cert".into());
+    /// let behind_nginx = MutualTls::behind(nginx, ["10.0.0.7".parse().expect("an address")])?;
+    /// let api = token_core::ResourceServer::builder("https://api.example.com").mutual_tls(behind_nginx);
+    /// # Ok(()) }
+    /// ```
+    pub fn mutual_tls(mut self, certificates: MutualTls) -> Self {
+        self.certificates = Some(certificates);
+        self
+    }
+
+    /// Says more of [DPoP](Self::dpop) than was said, by a policy file for one: a shared replay memory, shared secrets for nonces. Does nothing where DPoP
+    /// is not taken.
+    ///
+    /// ```
+    /// use token_core::ResourceServer;
+    /// use token_core::policy::Policy;
+    /// use token_core::possession::NonceKeys;
+    ///
+    /// let policy = Policy::from_json(
+    ///     r#"{"audience": "https://api.example.com", "dpop": {"external_url": "https://api.example.com"},
+    ///         "issuers": [{"issuer": "https://login.example.com/"}]}"#,
+    /// )?;
+    /// let keys = NonceKeys::new(&[7; 32])?;
+    /// let api = policy.builder()?.adjust_dpop(|dpop| dpop.nonce_keys(keys)).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn adjust_dpop(mut self, adjust: impl FnOnce(Dpop) -> Dpop) -> Self {
+        self.dpop = self.dpop.map(adjust);
+        self
+    }
+
     /// What must outlive a change of the policy: proofs that came, nonces that are out.
     pub(crate) fn inheriting(mut self, from: Option<Arc<Possession>>) -> Self {
         self.inherited = from;
@@ -276,6 +316,7 @@ impl ResourceServerBuilder {
             token_locations: self.sources.clone(),
             max_token_bytes: (self.max_token != MAX_TOKEN).then_some(self.max_token),
             token_cache: self.cache.into(),
+            dpop: self.dpop.as_ref().map(Dpop::policy_text),
             implies: self.protection.implications.clone(),
             issuers: self.issuers.iter().map(IssuerPolicy::of).collect(),
             ..Policy::default()
@@ -334,11 +375,15 @@ impl ResourceServerBuilder {
             }
             None => {}
         }
-        let possession = match &self.dpop {
-            Some(dpop) => Some(Arc::new(Possession::new(dpop, &self.clock, self.inherited.as_deref())?)),
-            None => None,
+        let possession = match (&self.dpop, &self.certificates) {
+            (None, None) => None,
+            (dpop, certificates) => {
+                let former = self.inherited.as_deref();
+                let made = Possession::new(dpop.as_ref(), certificates.as_ref(), &self.clock, former)?;
+                Some(Arc::new(made))
+            }
         };
-        protection.dpop = possession.as_ref().map(|possession| possession.offer());
+        protection.dpop = possession.as_ref().and_then(|possession| possession.offer());
         let protection = Arc::new(protection);
         let compiler = Compiler {
             audience: self.audience,

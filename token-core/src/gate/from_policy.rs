@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::base::config_error::ConfigError;
 use crate::gate::builder::ResourceServerBuilder;
+use crate::gate::possession::Dpop;
 use crate::gate::server::ResourceServer;
 use crate::opaque::Kind;
 use crate::policy::{
@@ -50,6 +51,9 @@ impl Policy {
         }
         if let Some(bytes) = self.max_token_bytes {
             builder = builder.max_token_bytes(bytes);
+        }
+        if let Some(proofs) = &self.dpop {
+            builder = builder.dpop(Dpop::of(proofs)?);
         }
         for (scope, implied) in BTreeMap::from(self.implies.clone()) {
             builder = builder.implies(&scope, implied);

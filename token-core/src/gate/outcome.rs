@@ -1,12 +1,14 @@
 //! What every adapter does alike: from a request to an [`Outcome`] it carries on, from an [`Error`] to the [`Answer`] of RFC 6750 section 3.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::answer::challenge::DpopPolicy;
 use crate::answer::error::Answer;
 use crate::answer::error::{Error, ErrorKind};
 use crate::answer::maybe_ready::MaybeReady;
+use crate::base::telemetry;
 use crate::gate::server::ResourceServer;
 use crate::request::address::ExternalUrl;
 use crate::request::presented::Presented;
@@ -98,6 +100,22 @@ impl Admission {
     #[must_use]
     pub fn takes_proofs(&self) -> bool {
         self.proofs
+    }
+
+    /// The header field, in lower case, that this peer has no business to write: the client's certificate, which only a named proxy passes on
+    /// ([`MutualTls::behind`](crate::possession::MutualTls::behind)). The adapter removes it before anybody reads it; `sent` says whether it was there,
+    /// and is counted.
+    #[must_use]
+    pub fn foreign_field(&self, peer: Option<IpAddr>, sent: impl FnOnce(&str) -> bool) -> Option<Box<str>> {
+        if !self.proofs {
+            return None;
+        }
+        let server = self.server.current();
+        let name = server.0.possession.as_ref()?.certificates.as_ref()?.foreign_field(peer)?;
+        sent(name).then(|| {
+            telemetry::certificate_removed();
+            name.into()
+        })
     }
 
     /// Takes other schemes of credentials here than the server does elsewhere.

@@ -1,13 +1,18 @@
 //! What an operator says of proofs of possession in, what the gate holds of it out (RFC 9449).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::answer::challenge::{DpopOffer, DpopPolicy, FreshNonce};
 use crate::base::config_error::ConfigError;
 use crate::base::time::{Clock, Timestamp};
+use crate::jose::signature::sha256;
 use crate::jose::{Algorithm, Algorithms};
+use crate::policy::ProofPolicy;
 use crate::request::address::ExternalUrl;
+use crate::request::certificate::CertificateField;
+use crate::request::presented::RequestView;
 use crate::stores::{FirstTime, MemoryReplays, ReplayMemory, WhenUnreachable};
 use crate::verify::possession::keys::PreparedKeys;
 use crate::verify::possession::nonce::{NonceKeys, Nonces};
@@ -84,6 +89,40 @@ impl Dpop {
         }
     }
 
+    /// What a policy says.
+    pub(crate) fn of(policy: &ProofPolicy) -> Result<Self, ConfigError> {
+        let mut dpop = match &policy.external_url {
+            Some(url) => Self::at(url)?,
+            None => Self::at_requested_host(),
+        };
+        dpop.policy = policy.schemes;
+        dpop.rules.algorithms = policy.algorithms.unwrap_or(dpop.rules.algorithms);
+        dpop.rules.max_age = policy.max_age.unwrap_or(dpop.rules.max_age);
+        dpop.rules.max_ahead = policy.max_ahead.unwrap_or(dpop.rules.max_ahead);
+        dpop.max_proofs = policy.max_proofs.unwrap_or(dpop.max_proofs);
+        dpop.max_proofs_per_key = policy.max_proofs_per_key.unwrap_or(dpop.max_proofs_per_key);
+        if policy.require_nonces {
+            dpop.nonces = NonceSetting::Own;
+        }
+        Ok(dpop)
+    }
+
+    /// The same as a policy, but for stores and secrets.
+    pub(crate) fn policy_text(&self) -> ProofPolicy {
+        let plain = Self::at_requested_host();
+        let mut policy = ProofPolicy::default();
+        policy.schemes = self.policy;
+        policy.external_url = self.external_url.as_ref().map(ToString::to_string);
+        policy.algorithms = (self.rules.algorithms != plain.rules.algorithms).then_some(self.rules.algorithms);
+        policy.max_age = (self.rules.max_age != plain.rules.max_age).then_some(self.rules.max_age);
+        policy.max_ahead = (self.rules.max_ahead != plain.rules.max_ahead).then_some(self.rules.max_ahead);
+        policy.require_nonces = !matches!(self.nonces, NonceSetting::Off);
+        policy.max_proofs = (self.max_proofs != plain.max_proofs).then_some(self.max_proofs);
+        policy.max_proofs_per_key =
+            (self.max_proofs_per_key != plain.max_proofs_per_key).then_some(self.max_proofs_per_key);
+        policy
+    }
+
     /// Which schemes are taken where a layer says nothing else. Default: [`DpopPolicy::BearerOrDpop`].
     pub fn policy(mut self, policy: DpopPolicy) -> Self {
         self.policy = policy;
@@ -154,6 +193,66 @@ impl Dpop {
     }
 }
 
+/// Where the client's certificate is found that tokens are bound to (RFC 8705 section 3): for
+/// [`ResourceServerBuilder::mutual_tls`](crate::ResourceServerBuilder::mutual_tls).
+///
+/// # What is checked
+/// SHA-256 of the certificate against `cnf["x5t#S256"]` of the token, on each request, also of tokens that are remembered and of those that an
+/// endpoint vouches for.
+///
+/// # What is not checked
+/// The certificate's chain, its time and its revocation: that is the business of who ends TLS, and a certificate that signs itself will do
+/// (RFC 8705 section 2.2).
+#[derive(Clone, Debug)]
+pub struct MutualTls {
+    from: Option<(CertificateField, Box<[IpAddr]>)>,
+}
+
+impl MutualTls {
+    /// From the connection: this server ends TLS itself. In axum and tonic a layer outside the `TokenLayer` puts a
+    /// [`ClientCertificate`](crate::adapter::ClientCertificate) into the request's extensions; in actix-web `on_connect` puts it into the connection's.
+    #[must_use]
+    pub fn from_connection() -> Self {
+        Self { from: None }
+    }
+
+    /// From a header field that a proxy at one of these addresses writes. The same field from anybody else is removed and counted.
+    ///
+    /// # Errors
+    /// [`ConfigError`] without an address, or when the name of the field is not one in lower case.
+    pub fn behind(field: CertificateField, proxies: impl IntoIterator<Item = IpAddr>) -> Result<Self, ConfigError> {
+        let proxies: Box<[IpAddr]> = proxies.into_iter().collect();
+        if proxies.is_empty() {
+            return Err(ConfigError::new(
+                "mutual_tls: name the addresses of the proxies that may write the certificate",
+            ));
+        }
+        let name = field.name();
+        let is_name = !name.is_empty()
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        if !is_name || matches!(name, "authorization" | "dpop" | "cookie" | "host") {
+            return Err(ConfigError::new("mutual_tls: expected the name of a header field of its own, in lower case"));
+        }
+        Ok(Self { from: Some((field, proxies)) })
+    }
+
+    /// The digest of the client's certificate.
+    pub(crate) fn digest(&self, request: &dyn RequestView) -> Option<[u8; 32]> {
+        match &self.from {
+            None => request.client_certificate().map(sha256),
+            Some((field, _)) if self.foreign_field(request.peer()).is_none() => field.digest(request),
+            Some(_) => None,
+        }
+    }
+
+    /// The name of the field that this peer has no business to write.
+    pub(crate) fn foreign_field(&self, peer: Option<IpAddr>) -> Option<&str> {
+        let (field, proxies) = self.from.as_ref()?;
+        let trusted = peer.is_some_and(|peer| proxies.iter().any(|proxy| proxy.to_canonical() == peer.to_canonical()));
+        (!trusted).then(|| field.name())
+    }
+}
+
 /// The same, ready to be asked.
 #[derive(Debug)]
 pub(crate) struct Possession {
@@ -163,6 +262,9 @@ pub(crate) struct Possession {
     pub(crate) keys: PreparedKeys,
     pub(crate) nonces: Option<Arc<Nonces>>,
     pub(crate) when_unreachable: WhenUnreachable,
+    pub(crate) certificates: Option<MutualTls>,
+    /// Whether DPoP is taken at all.
+    pub(crate) takes_dpop: bool,
     replays: Replays,
     /// The secret behind the nonces, if it is this process's own.
     own_nonces: Option<NonceKeys>,
@@ -176,7 +278,15 @@ enum Replays {
 
 impl Possession {
     /// `former` is that of a server whose place this one takes.
-    pub(crate) fn new(dpop: &Dpop, clock: &Arc<dyn Clock>, former: Option<&Self>) -> Result<Self, ConfigError> {
+    pub(crate) fn new(
+        dpop: Option<&Dpop>,
+        certificates: Option<&MutualTls>,
+        clock: &Arc<dyn Clock>,
+        former: Option<&Self>,
+    ) -> Result<Self, ConfigError> {
+        let takes_dpop = dpop.is_some();
+        let without = Dpop::at_requested_host().policy(DpopPolicy::Bearer);
+        let dpop = dpop.unwrap_or(&without);
         let refuse = |why: &str| Err(ConfigError::new(format!("dpop: {why}")));
         let rules = dpop.rules.clone();
         if rules.algorithms.is_empty() {
@@ -221,13 +331,18 @@ impl Possession {
             keys: PreparedKeys::default(),
             nonces: keys.map(|keys| Arc::new(Nonces::new(keys, Arc::clone(clock)))),
             when_unreachable: dpop.when_unreachable,
+            certificates: certificates.cloned(),
+            takes_dpop,
             replays,
             own_nonces,
         })
     }
 
     /// What challenges say.
-    pub(crate) fn offer(&self) -> DpopOffer {
+    pub(crate) fn offer(&self) -> Option<DpopOffer> {
+        if !self.takes_dpop {
+            return None;
+        }
         let mut algs = String::new();
         for algorithm in self.rules.algorithms.iter() {
             let name = if algorithm == Algorithm::EdDSA { "Ed25519 EdDSA" } else { algorithm.name() };
@@ -235,7 +350,7 @@ impl Possession {
             algs.push_str(name);
         }
         let nonces = self.nonces.clone().map(|nonces| nonces as Arc<dyn FreshNonce>);
-        DpopOffer { policy: self.policy, algs, nonces }
+        Some(DpopOffer { policy: self.policy, algs, nonces })
     }
 
     pub(crate) fn first_proof(&self, sender: [u8; 32], proof: [u8; 32], until: Timestamp, now: Timestamp) -> FirstTime {

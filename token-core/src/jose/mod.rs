@@ -25,7 +25,7 @@ pub(crate) mod header;
 mod jwk;
 pub(crate) mod jwk_set;
 mod material;
-mod pem;
+pub(crate) mod pem;
 pub(crate) mod signature;
 pub mod signing;
 #[cfg(test)]

@@ -11,7 +11,7 @@ const DASHES: &str = "-----";
 
 /// The label and the contents of the only block in `pem`. Text around the block is allowed, a second block is not: it
 /// would be unclear which key is meant.
-pub(super) fn parse(pem: &[u8]) -> Result<(&str, Vec<u8>), UnusableKey> {
+pub(crate) fn parse(pem: &[u8]) -> Result<(&str, Vec<u8>), UnusableKey> {
     let text = std::str::from_utf8(pem).map_err(|_| UnusableKey::because("the PEM document is not text"))?;
     let (_, after) = text.split_once(BEGIN).ok_or(UnusableKey::because("there is no PEM block"))?;
     if after.contains(BEGIN) {

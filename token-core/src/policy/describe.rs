@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{ApiKeysPolicy, IntrospectionPolicy, IssuerPolicy, Policy, TokenCachePolicy};
+use crate::answer::challenge::DpopPolicy;
 use crate::answer::resource;
 use crate::jose::Algorithms;
 use crate::opaque::Kind;
@@ -119,7 +120,21 @@ impl fmt::Display for Policy {
         writeln!(f, "refuses:")?;
         writeln!(f, "  tokens of every other issuer, also of one that differs by a slash")?;
         writeln!(f, "  {}logout tokens, refresh tokens, proofs, encrypted tokens", self.id_tokens())?;
-        writeln!(f, "  tokens bound to their sender (cnf), since no proof is checked")?;
+        match &self.dpop {
+            None => writeln!(f, "  tokens bound to their sender (cnf), since no proof is checked")?,
+            Some(dpop) => {
+                let schemes = match dpop.schemes {
+                    DpopPolicy::Bearer => "the scheme DPoP, except where a layer takes it",
+                    DpopPolicy::BearerOrDpop => "tokens bound to a key (cnf) without a new proof of their own",
+                    DpopPolicy::Required => {
+                        "tokens that are not bound to a key (cnf), and bound ones without a new proof"
+                    }
+                };
+                writeln!(f, "  {schemes}")?;
+                let place = dpop.external_url.as_deref().unwrap_or("the host that the request names");
+                writeln!(f, "  proofs for another place than {place}")?;
+            }
+        }
         writeln!(f, "  tokens longer than {} bytes", self.max_token_bytes.unwrap_or(16 * 1024))?;
         match &self.token_locations {
             None => writeln!(f, "  requests with two tokens, or a token anywhere but in the Authorization header"),

@@ -173,6 +173,13 @@ impl Policy {
                 "access tokens of 1 to 4 KiB are common and would be refused",
             );
         }
+        if self.dpop.as_ref().is_some_and(|dpop| dpop.external_url.is_none()) {
+            found.warn(
+                "requested-host",
+                "dpop.external_url",
+                "proofs are compared with the host that the request names: another server that takes the same tokens can have its proofs used here",
+            );
+        }
         if self.token_cache.entries != Some(0) && self.token_cache.life > Duration::from_secs(3600) {
             found.warn(
                 "long-cache",

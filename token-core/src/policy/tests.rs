@@ -608,6 +608,10 @@ fn the_schema_takes_what_the_reader_takes_and_refuses_what_it_refuses() {
         (r#"{"audience": ["a", "b"], "issuers": [{"issuer": "a", "leeway": "5s"}, {"issuer": "b", "leeway": 5}]}"#.to_owned(), true),
         (r#"{"token_locations": ["authorization", {"header": {"name": "x"}}, {"cookie": {"name": "x", "csrf": {"origins": []}}}, {"websocket_protocol": {"prefix": "bearer."}}]}"#.to_owned(), true),
         (r#"{"implies": {"write": ["read"]}, "token_cache": {"entries": 0}}"#.to_owned(), true),
+        (r#"{"dpop": {"schemes": "required", "external_url": "https://a.example", "algorithms": ["ES256"], "max_age": "300s", "require_nonces": true}}"#.to_owned(), true),
+        (r#"{"dpop": {}}"#.to_owned(), true),
+        (r#"{"dpop": {"schemes": "dpop"}}"#.to_owned(), false),
+        (r#"{"dpop": {"oops": 1}}"#.to_owned(), false),
         (r#"{"issuers": [{"issuer": "a", "algorithms": ["ES256"], "jwks_file": "k", "mapping": {"roles": [{"claim": ["a", "b"], "shape": "keys", "prefix": "x:"}]}}]}"#.to_owned(), true),
         (r#"{"issuers": [{"issuer": "a", "require_claims": [{"claims": ["a", ["b", "c"]], "one_of": ["x"], "header": true}]}]}"#.to_owned(), true),
         (r#"{"issuers": [{"issuer": "a", "secret": {"algorithm": "HS256", "env": "A"}}]}"#.to_owned(), true),
@@ -637,5 +641,40 @@ fn the_schema_takes_what_the_reader_takes_and_refuses_what_it_refuses() {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(Policy::from_json(&text).is_ok(), good, "the reader: {text}");
         assert_eq!(fits(&value, &schema, &schema), good, "the schema: {text}");
+    }
+}
+
+#[test]
+fn a_policy_says_how_proofs_of_possession_are_checked() {
+    let with = |dpop: &str| {
+        let text = format!(
+            r#"{{"audience": "a", "dpop": {dpop}, "issuers": [{{"issuer": "https://a.example", "jwks_uri": "https://a.example/k"}}]}}"#
+        );
+        Policy::from_json(&text)
+    };
+    for (text, says) in [
+        (r#"{"external_url": "https://api.example"}"#, "proofs for another place than https://api.example"),
+        (r#"{"schemes": "required", "require_nonces": true, "max_age": "300s"}"#, "not bound to a key"),
+        (
+            r#"{"schemes": "bearer", "algorithms": ["ES256"], "max_proofs_per_key": 50000}"#,
+            "except where a layer takes it",
+        ),
+    ] {
+        let policy = with(text).unwrap();
+        assert_eq!(policy.builder().unwrap().policy().dpop, policy.dpop, "{text}");
+        assert!(policy.server().is_ok(), "{text}");
+        assert!(policy.to_string().contains(says), "{policy}");
+        assert_eq!(
+            policy.lint().iter().any(|finding| finding.path == "dpop.external_url"),
+            !text.contains("external_url")
+        );
+    }
+    for (text, why) in [
+        (r#"{"external_url": "api.example"}"#, "external_url"),
+        (r#"{"external_url": "https://a.example", "algorithms": ["HS256"]}"#, "HS256"),
+        (r#"{"max_age": "1h"}"#, "10 min"),
+    ] {
+        let error = with(text).unwrap().server().unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
     }
 }

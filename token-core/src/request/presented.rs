@@ -70,6 +70,35 @@ pub trait RequestView {
     }
 }
 
+/// The certificate that a client has shown in the TLS handshake, in DER: what an application that ends TLS itself keeps with each request or
+/// connection, for the adapter to find.
+#[derive(Clone)]
+pub struct ClientCertificate(Arc<[u8]>);
+
+impl ClientCertificate {
+    /// The end-entity certificate, in DER: the first that rustls's `peer_certificates` names. That its chain was verified is the TLS layer's business.
+    #[must_use]
+    pub fn from_der(der: &[u8]) -> Self {
+        Self(der.into())
+    }
+
+    /// The certificate in DER.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClientCertificate({} bytes)", self.0.len())
+    }
+}
+
+/// The address of the other end of a request's connection, for adapters whose framework does not tell it by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerAddress(pub IpAddr);
+
 /// Which proof was accepted with a request. A clone is the same mark.
 #[derive(Clone, Debug, Default)]
 pub struct ProofMark(Arc<OnceLock<[u8; 32]>>);

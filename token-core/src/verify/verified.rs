@@ -155,6 +155,17 @@ impl Verified {
         self.0.binding()
     }
 
+    /// Asks for a token that is bound to its sender, to a key or to a certificate.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unbound`].
+    pub fn require_bound(&self) -> Result<&Binding, Error> {
+        self.binding().ok_or_else(|| {
+            let why = "this route takes tokens that are bound to their sender (cnf) alone";
+            self.error(Error::new(ErrorKind::Unbound, why))
+        })
+    }
+
     /// `sub`: whom the token speaks of. Unique only together with [`Verified::issuer`].
     #[must_use]
     pub fn subject(&self) -> Option<&str> {

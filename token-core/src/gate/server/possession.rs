@@ -15,6 +15,7 @@ use crate::answer::maybe_ready::MaybeReady;
 use crate::base::time::Timestamp;
 use crate::gate::possession::Possession;
 use crate::jose::signature::sha256;
+use crate::jose::thumbprint::same;
 use crate::request::address::{Address, Base};
 use crate::request::bearer::{self, Candidate, Scheme};
 use crate::request::presented::{Presented, ProofMark, RequestView, Source};
@@ -30,6 +31,8 @@ struct Sent<'a> {
     came: error::Presented,
     /// `None` for a bearer token.
     dpop: Option<Shown<'a>>,
+    /// SHA-256 of the client's certificate, where it is looked for.
+    certificate: Option<[u8; 32]>,
 }
 
 /// What came with the scheme `DPoP`.
@@ -47,14 +50,15 @@ impl ResourceServer {
     /// The road of a token where proofs of possession are checked.
     pub(super) fn judge_with_proof(&self, presented: Presented<'_>) -> MaybeReady<Verified> {
         let refused = |error| MaybeReady::ready(Err(self.refusal(error)));
+        let asks_for_dpop = !matches!(presented.1.policy, None | Some(DpopPolicy::Bearer));
+        if asks_for_dpop && self.0.possession.as_ref().is_none_or(|possession| !possession.takes_dpop) {
+            return refused(Error::new(
+                ErrorKind::Misconfigured,
+                "a route asks for DPoP and its server was not told how: call dpop() of the server's builder",
+            ));
+        }
         let Some(possession) = &self.0.possession else {
-            return match presented.1.policy {
-                None | Some(DpopPolicy::Bearer) => self.judge(Presented(presented.0, Default::default())),
-                Some(_) => refused(Error::new(
-                    ErrorKind::Misconfigured,
-                    "a route asks for DPoP and its server was not told how: call dpop() of the server's builder",
-                )),
-            };
+            return self.judge(Presented(presented.0, Default::default()));
         };
         let policy = presented.1.policy.unwrap_or(possession.policy);
         let came = |as_dpop| error::Presented { as_dpop, policy: presented.1.policy };
@@ -72,7 +76,11 @@ impl ResourceServer {
             return refused(Error::new(ErrorKind::SenderConstrained, why).at(Check::Proof).presented(came(false)));
         }
         let came = came(scheme == Scheme::Dpop);
-        let sent = Sent { came, dpop: shown(scheme, presented, candidate, possession) };
+        let certificate = match (&possession.certificates, presented.0) {
+            (Some(certificates), Source::Request(request)) => certificates.digest(request),
+            _ => None,
+        };
+        let sent = Sent { came, dpop: shown(scheme, presented, candidate, possession), certificate };
         match self.judge_token(presented, candidate).now() {
             Ok(Ok(verified)) => self.prove(possession, &sent, verified),
             Ok(Err(error)) => MaybeReady::ready(Err(error.presented(came))),
@@ -94,7 +102,8 @@ impl ResourceServer {
         }
         let now = self.0.clock.now();
         let (sender, proved) = match judge(possession, sent, facts, now) {
-            Ok(proved) => proved,
+            Ok(Some(proved)) => proved,
+            Ok(None) => return MaybeReady::ready(Ok(verified)),
             Err(error) => return MaybeReady::ready(Err(self.refused_late(&verified, error.presented(sent.came)))),
         };
         let mark = sent.dpop.as_ref().and_then(|shown| shown.mark.clone());
@@ -125,14 +134,37 @@ impl ResourceServer {
 }
 
 /// Whether the binding that the token claims is the one that was shown, but for the memory of proofs. Returns by what the proof is remembered.
-fn judge(possession: &Possession, sent: &Sent<'_>, facts: &Facts, now: Timestamp) -> Result<([u8; 32], Proved), Error> {
+fn judge(
+    possession: &Possession,
+    sent: &Sent<'_>,
+    facts: &Facts,
+    now: Timestamp,
+) -> Result<Option<([u8; 32], Proved)>, Error> {
     let refuse = |kind, why: &'static str| Err(Error::new(kind, why).at(Check::Proof));
     let key = facts.binding().and_then(|binding| binding.key.as_ref());
-    if facts.binding().is_some_and(|binding| binding.certificate.is_some()) {
-        return refuse(
-            ErrorKind::SenderConstrained,
-            "the token is bound to a certificate (cnf with x5t#S256), and certificates are not looked at here",
-        );
+    // RFC 8705 section 3.
+    let certificate = facts.binding().and_then(|binding| binding.certificate.as_ref());
+    match (certificate, &possession.certificates, &sent.certificate) {
+        (None, _, _) => {}
+        (Some(expected), Some(_), Some(seen)) if same(expected, seen) => {}
+        (Some(_), Some(_), Some(_)) => {
+            return refuse(
+                ErrorKind::SenderConstrained,
+                "the token is bound to another certificate (cnf with x5t#S256) than the client's",
+            );
+        }
+        (Some(_), Some(_), None) => {
+            return refuse(
+                ErrorKind::SenderConstrained,
+                "the token is bound to a certificate (cnf with x5t#S256), and none came where mutual_tls looks for it",
+            );
+        }
+        (Some(_), None, _) => {
+            return refuse(
+                ErrorKind::SenderConstrained,
+                "the token is bound to a certificate (cnf with x5t#S256), and certificates are not looked at: configure mutual_tls",
+            );
+        }
     }
     match (&sent.dpop, key) {
         (Some(shown), Some(key)) => {
@@ -140,8 +172,9 @@ fn judge(possession: &Possession, sent: &Sent<'_>, facts: &Facts, now: Timestamp
             let wanted = Wanted { key, method: &shown.method, address: &shown.address, token: &shown.token, now };
             let nonces = possession.nonces.as_deref();
             let proved = proof::judge(proof, &wanted, &possession.rules, &possession.keys, nonces)?;
-            Ok((*key.as_bytes(), proved))
+            Ok(Some((*key.as_bytes(), proved)))
         }
+        (None, None) if certificate.is_some() => Ok(None),
         (Some(_), None) => refuse(
             ErrorKind::Unbound,
             "the token came with the scheme DPoP and is not bound to a key: expected cnf with jkt",
@@ -224,7 +257,7 @@ impl Sent<'_> {
             token: shown.token,
             mark: shown.mark,
         });
-        Sent { came: self.came, dpop }
+        Sent { came: self.came, dpop, certificate: self.certificate }
     }
 }
 
