@@ -45,10 +45,14 @@ async fn the_loudest_log_holds_no_token_and_no_claim() {
     let api = ResourceServer::builder(issuer.audience()).trust(trusted).build().unwrap();
     api.ready().await.unwrap();
     let cases = table(&issuer);
-    for case in &cases {
-        for via in Via::ALL {
-            ask(via, &api, case.anonymous, &case.ask).await;
+    // Twice: an event that another test was the first to pass, at the very moment when this subscriber came, is off until all are asked anew.
+    for _ in 0..2 {
+        for case in &cases {
+            for via in Via::ALL {
+                ask(via, &api, case.anonymous, &case.ask).await;
+            }
         }
+        tracing::callsite::rebuild_interest_cache();
     }
     let text = log.text();
     for expected in ["expired", "wrong_audience", "insufficient_scope"] {
