@@ -261,8 +261,8 @@ counted! {
     }
 
     /// A client certificate came from who may not pass one on.
-    certificate_removed() {
-        metrics::counter!(CERTIFICATES_REMOVED).increment(1);
+    certificate_removed(count: u64) {
+        metrics::counter!(CERTIFICATES_REMOVED).increment(count);
     }
 
     /// An opaque token has been judged.

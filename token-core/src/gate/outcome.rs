@@ -113,7 +113,7 @@ impl Admission {
         let server = self.server.current();
         let name = server.0.possession.as_ref()?.certificates.as_ref()?.foreign_field(peer)?;
         sent(name).then(|| {
-            telemetry::certificate_removed();
+            telemetry::certificate_removed(1);
             name.into()
         })
     }
