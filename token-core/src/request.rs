@@ -2,7 +2,6 @@
 
 pub(crate) mod address;
 pub(crate) mod bearer;
-pub(crate) mod certificate;
 pub(crate) mod grammar;
 pub(crate) mod presented;
 pub(crate) mod source;

@@ -112,7 +112,7 @@ fn percent_decoded(text: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    const PEM: &str = include_str!("../jose/testdata/p256.crt.pem");
+    const PEM: &str = include_str!("../../jose/testdata/p256.crt.pem");
 
     struct Fields(&'static str, Vec<String>);
     impl RequestView for Fields {
