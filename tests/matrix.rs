@@ -5,8 +5,9 @@ use axum::body::Body;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 use token_core::{
-    Algorithm, Clock, Error, ErrorKind, IdTokenVerifier, Issuer, Login, Presented, ResourceServer, StaticKeys,
-    SystemClock, TokenKind, provider,
+    Algorithm, Clock, Error, ErrorKind, Issuer, Presented, ResourceServer, StaticKeys, SystemClock, TokenKind,
+    login::{IdTokenVerifier, Login},
+    provider,
     revocation::{LogoutEndpoint, LogoutVerifier},
 };
 use token_test::TestIssuer;

@@ -1,7 +1,7 @@
 //! Several runtimes with one gate between them, as the workers of actix-web are: one that stands still, or goes, is nobody else's trouble.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -30,8 +30,8 @@ struct Blocked {
 impl Blocked {
     /// `begin` is polled once: so far that others can join what it began.
     fn amid<F: Future>(begin: impl FnOnce() -> F + Send + 'static) -> Self {
-        let ((go_on, wait), (begun, is_begun)): ((Sender<()>, Receiver<()>), (Sender<()>, Receiver<()>)) =
-            (channel(), channel());
+        let (go_on, wait) = channel::<()>();
+        let (begun, is_begun) = channel::<()>();
         let thread = std::thread::spawn(move || {
             runtime().block_on(async {
                 let mut work = Box::pin(begin());

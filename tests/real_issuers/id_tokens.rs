@@ -1,7 +1,10 @@
 //! ID tokens of scripted logins, in every algorithm the providers sign them with (OpenID Connect Core section 3.1.3.7).
 
 use serde_json::Value;
-use token_core::{Algorithm, ErrorKind, IdTokenVerifier, Issuer, Login, StaticKeys};
+use token_core::{
+    Algorithm, ErrorKind, Issuer, StaticKeys,
+    login::{IdTokenVerifier, Login},
+};
 use token_tests::evidence::note;
 
 use super::process::{SECRET, Server, text};

@@ -2,6 +2,7 @@
 
 pub mod adapter;
 pub mod explain;
+pub mod login;
 pub mod mapping;
 pub mod possession;
 pub mod revocation;

@@ -37,7 +37,7 @@ pub use original::OriginalIdToken;
 ///
 /// ```
 /// use std::time::Duration;
-/// use token_core::{IdTokenVerifier, Issuer, Login};
+/// use token_core::{login::{IdTokenVerifier, Login}, Issuer};
 ///
 /// # async fn callback(token: &str, nonce: &str, access_token: &str) -> Result<(), Box<dyn std::error::Error>> {
 /// let verifier = IdTokenVerifier::new("my-client-id", Issuer::discover("https://login.example.com/")?)?;

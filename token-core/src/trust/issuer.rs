@@ -301,7 +301,7 @@ impl Issuer {
     /// [`TokenKind::Id`](crate::TokenKind::Id), for handlers that ask for ID tokens; to those that ask for access tokens they are refused.
     ///
     /// An ID token tells a client who logged in. It is no permission: whoever gets hold of it at the client can send it here.
-    /// `nonce` is not checked, since only the client knows it; see [`IdTokenVerifier`](crate::IdTokenVerifier) for a client's own checks.
+    /// `nonce` is not checked, since only the client knows it; see [`IdTokenVerifier`](crate::login::IdTokenVerifier) for a client's own checks.
     #[must_use]
     pub fn accept_id_tokens(mut self, clients: impl Into<Audience>) -> Self {
         self.id_tokens_for = Some(clients.into());

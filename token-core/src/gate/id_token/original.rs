@@ -9,10 +9,10 @@ use crate::answer::error::{Error, ErrorKind};
 use crate::verify::verified::Verified;
 
 /// What has to be kept of the ID token of a login to check those that come with refreshes: for
-/// [`Login::refreshed`](crate::Login::refreshed). It can be written into a session and read again.
+/// [`Login::refreshed`](crate::login::Login::refreshed). It can be written into a session and read again.
 ///
 /// ```
-/// use token_core::{IdTokenVerifier, Login, OriginalIdToken};
+/// use token_core::login::{IdTokenVerifier, Login, OriginalIdToken};
 ///
 /// # async fn example(verifier: IdTokenVerifier, first: &str, nonce: &str, second: &str) -> Result<(), token_core::Error> {
 /// let id_token = verifier.verify(first, Login::with_nonce(nonce)).await?;
