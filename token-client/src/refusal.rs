@@ -32,7 +32,7 @@ impl TokenError {
             Fault::Ours => Refusal::Gate(Error::new(ErrorKind::Misconfigured, detail())),
             Fault::Outage => {
                 let wait = self.wait().unwrap_or(Duration::from_secs(1));
-                Refusal::Gate(Error::unavailable(detail(), wait))
+                Refusal::Gate(Error::downstream_unavailable(detail(), wait))
             }
             // What the caller presented is good for nothing at the authorization server any more.
             Fault::Terminal => Refusal::Gate(Error::new(ErrorKind::Inactive, detail())),
@@ -86,5 +86,8 @@ mod tests {
         let outage = TokenError::new(TokenErrorKind::RateLimited, "x").retry_after(Duration::from_secs(7));
         let Refusal::Gate(error) = outage.refusal() else { panic!("the gate answers outages") };
         assert_eq!(error.answer().retry_after, Some(7));
+        // The caller's own token was verified, and is not blamed.
+        assert_eq!(error.kind(), ErrorKind::DownstreamUnavailable);
+        assert!(!error.answer().body.contains("verified"), "{}", error.answer().body);
     }
 }

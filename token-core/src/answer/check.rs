@@ -78,7 +78,9 @@ impl Check {
     /// The check that refuses with this kind where the error itself does not say which it was.
     pub(crate) fn usual(kind: ErrorKind) -> Self {
         match kind {
-            ErrorKind::MissingToken | ErrorKind::InvalidRequest | ErrorKind::Misconfigured => Self::Credentials,
+            ErrorKind::MissingToken | ErrorKind::InvalidRequest | ErrorKind::CrossSite | ErrorKind::Misconfigured => {
+                Self::Credentials
+            }
             ErrorKind::Malformed => Self::Form,
             ErrorKind::UnknownIssuer => Self::Issuer,
             ErrorKind::AlgorithmNotAllowed => Self::Algorithm,

@@ -110,6 +110,14 @@ impl Error {
         error
     }
 
+    /// The token is good, and a service that a handler needs is out of reach; the client may ask again after `retry_after`.
+    #[must_use]
+    pub fn downstream_unavailable(detail: impl Into<Cow<'static, str>>, retry_after: Duration) -> Self {
+        let mut error = Self::new(ErrorKind::DownstreamUnavailable, detail);
+        error.edit().retry_after = Some(retry_after);
+        error
+    }
+
     /// The token is good, but a rule asks for more; `scope` is what would satisfy it (RFC 6750 section 3);
     /// empty where no scope would.
     #[must_use]
@@ -232,7 +240,7 @@ impl Error {
         self.0.scope.as_deref()
     }
 
-    /// When to try again, for [`ErrorKind::Unavailable`].
+    /// When to try again, for [`ErrorKind::Unavailable`] and [`ErrorKind::DownstreamUnavailable`].
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
@@ -403,10 +411,10 @@ mod tests {
         for (row, kind) in rows.iter().zip(ErrorKind::ALL) {
             let expected = match kind {
                 ErrorKind::MissingToken => (401, None),
-                ErrorKind::InvalidRequest => (400, Some("invalid_request")),
+                ErrorKind::InvalidRequest | ErrorKind::CrossSite => (400, Some("invalid_request")),
                 ErrorKind::InsufficientScope | ErrorKind::InsufficientDetails => (403, Some("insufficient_scope")),
                 ErrorKind::InsufficientUserAuthentication => (401, Some("insufficient_user_authentication")),
-                ErrorKind::Unavailable => (503, None),
+                ErrorKind::Unavailable | ErrorKind::DownstreamUnavailable => (503, None),
                 ErrorKind::Misconfigured => (500, None),
                 ErrorKind::InvalidDpopProof => (401, Some("invalid_dpop_proof")),
                 ErrorKind::DpopNonceRequired => (401, Some("use_dpop_nonce")),
@@ -469,7 +477,7 @@ mod tests {
             error.log();
             copy.log();
             let expected = match kind {
-                ErrorKind::Unavailable => tracing::Level::WARN,
+                ErrorKind::Unavailable | ErrorKind::DownstreamUnavailable => tracing::Level::WARN,
                 ErrorKind::Misconfigured => tracing::Level::ERROR,
                 _ => tracing::Level::DEBUG,
             };

@@ -16,10 +16,13 @@ use tracing::Instrument;
 
 use crate::base::http::address::endpoint;
 use crate::base::http::{HttpClient, HttpError, Limits};
+use crate::base::patience::within;
 use crate::base::telemetry;
 
 pub use metadata::{Metadata, MtlsEndpointAliases, process_metadata};
 
+/// All places together are asked for no longer.
+const LONGEST: Duration = Duration::from_secs(15);
 /// How long a document is believed without reading it again.
 const KEPT: Duration = Duration::from_secs(86_400);
 
@@ -78,7 +81,7 @@ impl Discovery {
     /// The metadata: what is kept if it is younger than a day, else read anew.
     ///
     /// # Errors
-    /// [`DiscoveryError`]; what was kept before and is too old is not served.
+    /// [`DiscoveryError`], of a time-out after 15 s in all; what was kept before and is too old is not served.
     pub async fn metadata(&self) -> Result<Arc<Metadata>, DiscoveryError> {
         if let Some((metadata, read_at)) = &*self.kept.lock().unwrap_or_else(PoisonError::into_inner)
             && read_at.elapsed() < KEPT
@@ -86,7 +89,8 @@ impl Discovery {
             return Ok(Arc::clone(metadata));
         }
         let span = telemetry::discovery_span(&self.issuer);
-        let read = self.read().instrument(span.clone()).await;
+        let read = within(LONGEST, self.read()).instrument(span.clone()).await;
+        let read = read.unwrap_or(Err(DiscoveryError::Http(HttpError::Timeout)));
         span.record("outcome", read.as_ref().map_or_else(DiscoveryError::outcome, |_| "ok"));
         let metadata = Arc::new(read?);
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(&metadata), Instant::now()));

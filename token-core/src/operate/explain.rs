@@ -17,7 +17,7 @@ use crate::gate::explain::Explain;
 use crate::gate::server::ResourceServer;
 use crate::policy::Policy;
 use crate::request::bearer;
-use crate::request::presented::Presented;
+use crate::request::presented::{Presented, Source};
 use crate::verify::verified::Verified;
 use look::Look;
 
@@ -185,7 +185,13 @@ impl ResourceServer {
     }
 
     fn token_of(&self, presented: Presented<'_>) -> Option<Box<str>> {
-        bearer::find_any(presented, self.0.sources.as_deref()).and_then(|(_, token)| token.token()).ok().map(Into::into)
+        let found = bearer::find_any(presented, self.0.sources.as_deref()).and_then(|(_, token)| token.token()).ok();
+        // Of what was pasted the report says what is wrong with it.
+        let pasted = || match presented.0 {
+            Source::Token(text) => Some(text),
+            Source::Request(_) => None,
+        };
+        found.or_else(pasted).map(Into::into)
     }
 
     fn tenant_of(&self, presented: Presented<'_>) -> Option<Box<str>> {

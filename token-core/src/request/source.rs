@@ -238,7 +238,7 @@ impl CsrfRule {
             return Ok(());
         }
         Err(Error::new(
-            ErrorKind::InvalidRequest,
+            ErrorKind::CrossSite,
             "a cookie came with a request of another origin, or of one that is not told",
         ))
     }

@@ -146,7 +146,7 @@ async fn a_cluster_is_used_without_a_key_in_another_slot_and_goes_on_when_a_mast
 }
 
 /// The commands and keys that an application needs, and no more.
-const USER: &str = "app on >canary ~{token}:* +ping +role +eval +get +mget +set +del +pexpire +zadd +zrem +zrange +zremrangebyscore +zscan +xadd +xread +xrange +xrevrange +time +multi +exec +pexpiretime";
+const USER: &str = "app on >canary ~{token}:* +ping +role +eval +get +mget +set +del +pexpire +zadd +zrem +zrange +zremrangebyscore +zscan +xadd +xread +xrange +xrevrange +time +incr +pexpiretime";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn over_tls_as_a_user_with_no_more_rights_than_it_needs() {

@@ -35,6 +35,8 @@ table! {
     MissingToken = "missing_token", 401, None, 16, "this resource needs an access token";
     /// Broken grammar, two credentials, two `Authorization` headers.
     InvalidRequest = "invalid_request", 400, Some("invalid_request"), 3, "the credentials are not well formed or were sent more than once";
+    /// A cookie came with a request that another site made, or that does not say which: see [`CsrfRule`](crate::CsrfRule).
+    CrossSite = "cross_site", 400, Some("invalid_request"), 3, "the request comes from another site, or does not say from which: no cookie is accepted with it";
     /// Not a token of any kind that is accepted here: size, encoding, JSON, or the type of a registered claim.
     Malformed = "malformed", 401, INVALID_TOKEN, 16, "the access token is malformed";
     /// The issuer is not in the registry.
@@ -74,6 +76,9 @@ table! {
     InsufficientDetails = "insufficient_details", 403, Some("insufficient_scope"), 7, "the authorization details of the access token do not permit this";
     /// Keys or introspection are out of reach: our trouble, not the caller's fault.
     Unavailable = "unavailable", 503, None, 14, "the token cannot be verified right now";
+    /// The token is good; a service that a handler needs to answer, such as the authorization server for a token on behalf of the caller, is
+    /// out of reach.
+    DownstreamUnavailable = "downstream_unavailable", 503, None, 14, "a service that is needed to answer is out of reach right now";
     /// A layer is missing, or the server is put together wrongly.
     Misconfigured = "misconfigured", 500, None, 13, "the server is misconfigured";
 }

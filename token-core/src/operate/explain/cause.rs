@@ -6,6 +6,7 @@ use super::look::Look;
 use crate::answer::check::Check;
 use crate::answer::error::ErrorKind;
 use crate::base::time::Timestamp;
+use crate::jose::Algorithm;
 use crate::policy::Policy;
 
 type Cause = Option<&'static str>;
@@ -17,27 +18,66 @@ pub(super) fn of(kind: ErrorKind, check: Check, look: &Look<'_>, policy: &Policy
     match check {
         Check::Form => form(look),
         Check::Claims | Check::Header if look.is_padded() => Some(PADDED),
+        // Where they can be read, it is one of them that is not what its specification says.
+        Check::Claims if look.claims.is_object() => Some(
+            "a claim is of another JSON type than its specification says, or is there twice: the issuer's own doing",
+        ),
         Check::Claims => Some("a token is base64url without padding; it may have been cut off, re-encoded or edited"),
         Check::Issuer => issuer(look, policy),
-        Check::Algorithm => algorithm(look),
+        Check::Algorithm => algorithm(look, policy),
         Check::Type => token_type(look),
         Check::Audience => audience(look, policy),
         Check::Expiry => expiry(look, policy, now),
         Check::NotBefore => Some("the issuer's clock is ahead of this one, or the token was made to be used later"),
         Check::Binding => binding(look),
-        Check::Profile => {
-            Some("the issuer does not write RFC 9068 access tokens: leave out rfc9068, or switch it on at the issuer")
-        }
+        Check::Profile => Some(profile(look, policy)),
         Check::Key => key(kind, look),
         Check::Signature => Some(
             "the token was changed after it was signed, or comes from another environment whose issuer uses the same name and kid",
         ),
         Check::Proof => proof(kind, look),
-        Check::Credentials | Check::Size | Check::Header | Check::Demands => None,
+        Check::Credentials => pasted(look),
+        Check::Demands if kind == ErrorKind::Unavailable => Some(UNASKED),
+        Check::Size | Check::Header | Check::Demands => None,
+    }
+}
+
+const UNASKED: &str =
+    "the endpoint that knows the token, or a store, could not be asked: nothing is wrong with the token so far";
+
+/// What came along when a token was copied from somewhere.
+fn pasted(look: &Look<'_>) -> Cause {
+    let text = look.token.trim();
+    if text.starts_with('{') {
+        Some("this is a whole answer of a token endpoint: the token is the value of access_token in it")
+    } else if text.starts_with(['"', '\'']) {
+        Some("there are quotes around the token")
+    } else if text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer ")) {
+        Some("the word Bearer belongs to the header field and not to the token")
+    } else if text.contains(char::is_whitespace) {
+        Some("there are blanks or line breaks in the token: it was wrapped when it was copied")
+    } else {
+        None
+    }
+}
+
+fn profile(look: &Look<'_>, policy: &Policy) -> &'static str {
+    let strict = look.text("iss").and_then(|iss| policy.issuer(iss)).is_some_and(|issuer| issuer.rfc9068);
+    if look.text("sub") == Some("") {
+        "the issuer writes an empty sub: it names nobody"
+    } else if look.names("aud").len() > 1 && !look.has("azp") && !strict {
+        "an ID token for several clients says in azp which of them asked for it: the issuer leaves that out"
+    } else if strict {
+        "the issuer does not write RFC 9068 access tokens: leave out rfc9068, or switch it on at the issuer"
+    } else {
+        "the issuer leaves out a claim that this kind of token always has"
     }
 }
 
 fn form(look: &Look<'_>) -> Cause {
+    if let Some(pasted) = pasted(look) {
+        return Some(pasted);
+    }
     Some(match look.parts() {
         1 => "an opaque token, or only a part of one: it is verified by introspection, not with keys",
         2 => "the signature is missing: the token was cut off",
@@ -74,8 +114,13 @@ fn issuer(look: &Look<'_>, policy: &Policy) -> Cause {
     let here =
         |name: Option<String>| name.is_some_and(|host| matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]"));
     let same_host = || policy.issuers.iter().any(|issuer| host(seen).is_some() && host(&issuer.issuer) == host(seen));
+    let port = |name: &str| url::Url::parse(name).ok().and_then(|url| url.port_or_known_default());
+    let same_port =
+        || policy.issuers.iter().any(|issuer| host(&issuer.issuer) == host(seen) && port(&issuer.issuer) == port(seen));
     near.or_else(|| {
-        if same_host() {
+        if same_host() && !same_port() {
+            Some("the same host with another port: another service, or an issuer that does not know its public address")
+        } else if same_host() {
             Some("the same host with another path: another realm, tenant or version of the issuer")
         } else if here(host(seen)) {
             Some("the token is from an issuer on a developer's machine")
@@ -85,9 +130,17 @@ fn issuer(look: &Look<'_>, policy: &Policy) -> Cause {
     })
 }
 
-fn algorithm(look: &Look<'_>) -> Cause {
+fn algorithm(look: &Look<'_>, policy: &Policy) -> Cause {
+    let agreed = look.text("iss").and_then(|iss| policy.issuer(iss)).and_then(|issuer| issuer.algorithms);
+    let by_secret = agreed.is_some_and(|agreed| agreed.iter().any(Algorithm::is_symmetric));
     match look.header_text("alg") {
         Some(alg) if alg.eq_ignore_ascii_case("none") => Some("the token is not signed at all"),
+        Some(alg) if Algorithm::from_name(alg).is_none() => {
+            Some("alg is not the name of a signature algorithm as RFC 7518 spells them: upper and lower case count")
+        }
+        Some(alg) if alg.starts_with("HS") && by_secret => Some(
+            "signed with a shared secret by another HS algorithm than was agreed: add it to algorithms, or change it at the issuer",
+        ),
         Some(alg) if alg.starts_with("HS") => Some(
             "signed with a shared secret, while public keys are expected: a setting of the client or API at the issuer",
         ),
@@ -127,7 +180,8 @@ fn audience(look: &Look<'_>, policy: &Policy) -> Cause {
     let near = seen.iter().find_map(|seen| ours.iter().find_map(|ours| differs(seen, ours)));
     let client = look.text("client_id").or_else(|| look.text("azp"));
     near.or_else(|| {
-        if seen.is_empty() && look.text("token_use") == Some("access") {
+        let is_cognito = || look.text("iss").is_some_and(|iss| iss.starts_with("https://cognito-idp."));
+        if seen.is_empty() && look.text("token_use") == Some("access") && is_cognito() {
             Some("Cognito writes no aud into access tokens, unless a resource is bound to them")
         } else if seen.is_empty() {
             Some("the token names no audience: the client asked for no API, or the issuer was not told of it")
@@ -196,6 +250,7 @@ fn proof(kind: ErrorKind, look: &Look<'_>) -> Cause {
 
 fn key(kind: ErrorKind, look: &Look<'_>) -> Cause {
     match (kind, look.header_text("kid")) {
+        (ErrorKind::Unavailable, _) if look.is_opaque() => Some(UNASKED),
         (ErrorKind::Unavailable, _) => {
             Some("the issuer's keys could not be fetched: nothing is wrong with the token so far")
         }

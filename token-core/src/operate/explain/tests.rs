@@ -72,7 +72,7 @@ async fn each_mistake_is_found_at_its_check_with_its_likely_cause() {
     let forged = format!("{}AAAA", &good[..good.len() - 4]);
     for (token, check, cause) in [
         ("".to_owned(), Check::Credentials, ""),
-        ("a b".to_owned(), Check::Credentials, ""),
+        ("a b".to_owned(), Check::Credentials, "blanks or line breaks"),
         ("a".repeat(5000), Check::Size, ""),
         ("abcdef".to_owned(), Check::Form, "opaque"),
         ("a.b".to_owned(), Check::Form, "cut off"),
@@ -99,7 +99,7 @@ async fn each_mistake_is_found_at_its_check_with_its_likely_cause() {
         (with(json!({"aud": "https://api.example/"})), Check::Audience, "only by a trailing slash"),
         (with(json!({"aud": "account"})), Check::Audience, "Keycloak"),
         (with(json!({"aud": null})), Check::Audience, "names no audience"),
-        (with(json!({"aud": null, "token_use": "access"})), Check::Audience, "Cognito"),
+        (with(json!({"aud": null, "token_use": "access"})), Check::Audience, "names no audience"),
         (with(json!({"aud": "app", "azp": "app"})), Check::Audience, "the client itself"),
         (with(json!({"aud": ["https://x.example/userinfo"]})), Check::Audience, "Auth0"),
         (with(json!({"aud": "api.example"})), Check::Audience, "only by the scheme"),
@@ -214,5 +214,34 @@ async fn the_line_for_a_response_header_is_printable_ascii_whatever_operator_and
         let line = api.explain(Presented::token(&with(json!({"aud": aud})))).await.summary();
         assert!(line.contains("cher.example") && !line.contains("c=d"), "{line}");
         assert!(line.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{line:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_cause_is_the_one_that_it_is() {
+    let good = with(json!({}));
+    let wrapped = format!("{}\n{}", &good[..40], &good[40..]);
+    let header = |alg: &str| {
+        let header = crate::jose::base64url::encode(json!({"alg": alg}).to_string().as_bytes());
+        format!("{header}.{}", good.split_once('.').unwrap().1)
+    };
+    let server = builder().build().unwrap();
+    for (what, token, cause) in [
+        ("a token response", format!("{{\"access_token\":\"{good}\"}}"), "a whole answer of a token endpoint"),
+        ("quotes", format!("\"{good}\""), "quotes around the token"),
+        ("the scheme", format!("Bearer {good}"), "the word Bearer belongs to the header field"),
+        ("line breaks", wrapped, "blanks or line breaks"),
+        ("a claim of the wrong type", with(json!({"exp": "soon"})), "another JSON type than its specification says"),
+        ("cut off", good.rsplit_once('.').unwrap().0.to_owned(), "the signature is missing"),
+        ("an algorithm spelt wrongly", header("hs256"), "upper and lower case count"),
+        ("another HS algorithm", header("HS512"), "another HS algorithm than was agreed"),
+        ("another port", with(json!({"iss": "https://issuer.example:8443/"})), "the same host with another port"),
+        ("another path", with(json!({"iss": "https://issuer.example/x"})), "the same host with another path"),
+        ("no aud", with(json!({"aud": null, "token_use": "access"})), "the token names no audience"),
+        ("an empty sub", with(json!({"sub": ""})), "an empty sub"),
+    ] {
+        let report = server.explain(Presented::token(&token)).await;
+        let seen = report.failed().and_then(|step| step.cause).unwrap_or_default();
+        assert!(seen.contains(cause), "{what}: expected {cause:?} in {seen:?}");
     }
 }

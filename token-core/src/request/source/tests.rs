@@ -135,7 +135,10 @@ fn a_cookie_is_believed_only_where_the_user_means_it() {
     }
     let sources = [TokenLocation::cookie("c", rule)];
     let request = Request { method: "POST", target: "/", fields: vec![("cookie", "c=a")] };
-    assert_eq!(token(&sources, &request).unwrap_err().kind(), ErrorKind::InvalidRequest);
+    let error = token(&sources, &request).unwrap_err();
+    assert_eq!((error.kind(), error.answer().status), (ErrorKind::CrossSite, 400));
+    // Nothing about the credentials is malformed, and the client is not told so.
+    assert!(error.answer().body.contains("from another site"), "{}", error.answer().body);
 }
 
 #[test]
