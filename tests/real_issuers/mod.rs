@@ -9,5 +9,6 @@ mod opaque;
 mod possession;
 mod process;
 mod proofs;
+mod proxies;
 mod served;
 pub(crate) use process::{Server, folder, python};

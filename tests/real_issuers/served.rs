@@ -99,6 +99,8 @@ mod axum_app {
         let app = Router::new().route("/me", get(me)).route("/users", get(users)).layer(TokenLayer::new(server));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
+        // With the peer's address, which says whether a proxy's word counts.
+        let app = app.into_make_service_with_connect_info::<std::net::SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, app).await });
         url
     }

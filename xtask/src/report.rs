@@ -21,8 +21,8 @@ const SECTIONS: &[(&str, &str, &str, &str)] = &[
     (
         "proofs",
         "Proofs of possession",
-        "Clients prove their keys (DPoP, RFC 9449) to our servers, which ask for nonces; the tokens are of oidc-provider 9.13.",
-        "| client | our server | what was tried |",
+        "Clients prove their keys (DPoP, RFC 9449) to our servers, which ask for nonces; proxies pass certificates on to them (RFC 8705). The tokens are of oidc-provider 9.13.",
+        "| client or proxy | our server | what was tried |",
     ),
     (
         "vectors",
