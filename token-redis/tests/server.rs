@@ -24,7 +24,7 @@ use token_core::{
     Algorithm, ErrorKind, Issuer, Presented, ResourceServer, Timestamp,
     opaque::{OpaqueAnswer, OpaqueError, OpaqueTokens, OpaqueVerifier},
     revocation::{Deny, DenyList, DenyLookup, Evict, LogoutVerifier, Marks},
-    stores::{AnswerKey, AnswerStore as _, FirstTime, ReplayMemory},
+    stores::{AnswerKey, AnswerStore as _, FirstTime, ReplayMemory, StoreError},
 };
 use token_redis::Redis;
 use token_test::{Endpoint, ManualClock, TestIssuer, TestKey};
