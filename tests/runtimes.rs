@@ -198,5 +198,6 @@ fn a_token_that_a_blocked_worker_was_renewing_is_renewed_by_the_next() {
         std::future::poll_fn(|cx| std::task::Poll::Ready(std::pin::Pin::new(&mut work).poll(cx).is_pending())).await
     });
     drop(gone);
-    assert!(runtime().block_on(shared.token()).is_ok());
+    let renewed = runtime().block_on(async { shared.token().await });
+    assert!(renewed.is_ok(), "{renewed:?}");
 }

@@ -295,7 +295,7 @@ async fn the_development_issuer_mints_tokens_of_every_shape_that_are_right_or_wr
 }
 
 /// Every command with a page of its own.
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 17] = [
     "",
     "explain",
     "check",
@@ -308,6 +308,9 @@ const COMMANDS: [&str; 14] = [
     "discover",
     "mint",
     "issuer",
+    "attack",
+    "gate",
+    "send",
     "completions",
     "man",
 ];

@@ -7,9 +7,9 @@ pub(crate) use {
     tokio::{
         runtime::Handle,
         sync::watch,
-        time::{Instant, sleep},
+        time::{Instant, sleep, timeout},
     },
 };
 
 #[cfg(shuttle)]
-pub(crate) use sync_shuttle::{ArcSwapOption, Handle, Instant, Mutex, MutexGuard, sleep, watch};
+pub(crate) use sync_shuttle::{ArcSwapOption, Handle, Instant, Mutex, MutexGuard, sleep, timeout, watch};

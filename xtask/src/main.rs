@@ -60,6 +60,7 @@ fn test() -> Outcome {
         "{runner} --workspace --all-targets --no-fail-fast --features token-tests/foreign,token-redis/foreign,token-cli/foreign,token-examples/foreign"
     );
     step::with_env("TOKEN_EVIDENCE", &evidence.to_string_lossy(), &words)?;
+    cargo("test -p token-tests --features alone --test allocations")?;
     fuzz::smoke()?;
     report::write()?;
     cargo("test --workspace --doc")?;

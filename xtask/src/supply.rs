@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::step::{Outcome, cargo, has, root};
 
 /// What a registry gets, in the order in which it can be published.
-const PUBLISHED: [&str; 8] = [
+const PUBLISHED: [&str; 9] = [
     "token-core",
     "tower-token",
     "axum-token",
@@ -16,6 +16,7 @@ const PUBLISHED: [&str; 8] = [
     "actix-token",
     "token-redis",
     "token-test",
+    "token-gate",
     "token-cli",
 ];
 

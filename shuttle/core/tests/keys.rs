@@ -61,7 +61,8 @@ fn fetches_that_fail_or_panic_strand_nobody_and_heal() {
             accepted_or_503(block_on(ask(&server, token("a"))), "a")
         });
         assert!(healed, "the issuer is well again: {:?}", server.health());
-        assert_eq!(source.0.asked.at_once(), 1);
+        // The clock has leapt past every limit of a fetch that has not met its own: so does one look whose runtime stands still, and it is taken over.
+        assert!(source.0.asked.at_once() <= 2, "{}", source.0.asked.at_once());
         end(server, &source.0);
     });
 }
