@@ -12,6 +12,7 @@ mod faults;
 mod fuzz_smoke;
 mod grpc;
 mod matrix;
+mod mcp;
 mod on_behalf;
 mod opaque;
 mod outages;

@@ -23,6 +23,7 @@ pages! {
     public = "public.md",
     browser = "browser.md",
     streams = "streams.md",
+    mcp = "mcp.md",
     tenants = "tenants.md",
     revocation = "revocation.md",
     sending = "sending.md",

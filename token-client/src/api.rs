@@ -266,6 +266,13 @@ impl ProtectedApiBuilder {
         self
     }
 
+    /// Tokens are for the client itself, which shows the token of the platform that it runs on: a Kubernetes service account's, a cloud's, a CI
+    /// job's (workload identity federation, RFC 7523 section 2.1). The source's token is the assertion; the server has to trust its issuer.
+    pub fn workload(mut self, platform: impl TokenSource) -> Self {
+        self.grant = Grant::Workload(Arc::new(platform));
+        self
+    }
+
     /// Scopes to ask for beside those that the API asks for, separated by blanks.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.scope = scope.into();

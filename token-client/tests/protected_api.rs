@@ -14,8 +14,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use token_client::{
-    AuthorizationRequest, ClientAuthentication, ClientMetadata, CrossApp, ProtectedApi, ProtectedApiBuilder,
-    TokenClient, TokenError, TokenErrorKind as Kind, TokenSource, UserAgent,
+    AuthorizationRequest, ClientAuthentication, ClientMetadata, CrossApp, FixedSource, ProtectedApi,
+    ProtectedApiBuilder, Token, TokenClient, TokenError, TokenErrorKind as Kind, TokenSource, UserAgent,
 };
 use token_core::Algorithm;
 use token_core::http::{BoxFuture, ReqwestClient};
@@ -214,6 +214,30 @@ async fn a_key_in_place_of_a_secret() {
     let client = builder(&api).registered(issuer.url(), "robot", key).build().unwrap();
     assert_eq!(get_it(&client, &api.url).await.unwrap(), 200);
     assert_eq!(api.last_token()["sub"], "robot");
+}
+
+#[tokio::test]
+async fn a_workload_shows_the_token_of_its_platform() {
+    let issuer = TestIssuer::start().await;
+    let api = Api::of(&issuer).await;
+    api.asks_for("/mcp", "read");
+    issuer.client("workload", "").public();
+    let platform = |token: String| FixedSource::new(Token::bearer(token, None).unwrap());
+    let build = |token: String| {
+        let registered = builder(&api).registered(issuer.url(), "workload", ClientAuthentication::None);
+        registered.workload(platform(token)).build().unwrap()
+    };
+    let client = build(issuer.token().subject("pod-7").mint());
+    assert_eq!(get_it(&client, &api.url).await.unwrap(), 200);
+    let claims = api.last_token();
+    assert_eq!((&claims["sub"], &claims["aud"], &claims["scope"]), (&json!("pod-7"), &json!(api.url), &json!("read")));
+    let before = issuer.hits(Endpoint::Token);
+    let refused = get_it(&build(issuer.token().expired().mint()), &api.url).await.unwrap_err();
+    assert_eq!(
+        (refused.kind(), issuer.hits(Endpoint::Token) - before),
+        (Kind::InvalidGrant, 1),
+        "and nothing else is tried"
+    );
 }
 
 #[tokio::test]

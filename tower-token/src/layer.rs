@@ -53,6 +53,13 @@ impl TokenLayer {
         self
     }
 
+    /// Names these scopes, separated by blanks, in the challenge of each 401 (RFC 6750 section 3): what a client without a good token should ask
+    /// its authorization server for.
+    pub fn challenge_scope(mut self, scope: impl Into<String>) -> Self {
+        self.admission = self.admission.challenge_scope(scope.into());
+        self
+    }
+
     /// Writes the body of refusals with `body`, which returns its media type and its text.
     ///
     /// It is asked for every refusal that leaves through the layer, so also for those of extractors, of

@@ -91,7 +91,7 @@ fn backends() -> Outcome {
     cargo("test -p token-core --lib --no-default-features --features rust-crypto,reqwest")?;
     cargo("test -p token-core --lib --features rust-crypto")?;
     // Each crate that hands the choice on, with one backend: the other one is not in its tree.
-    for package in ["tower-token", "axum-token", "actix-token", "token-client", "token-redis"] {
+    for package in ["tower-token", "axum-token", "actix-token", "mcp-token", "token-client", "token-redis"] {
         for (backend, other) in [("rust-crypto", "aws-lc-sys"), ("aws-lc-rs", "rsa")] {
             let chosen = format!("-p {package} --no-default-features --features {backend}");
             cargo(&format!("check {chosen}"))?;

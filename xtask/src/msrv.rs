@@ -12,6 +12,7 @@ const FOR_USERS: &[&str] = &[
     "actix-token",
     "token-client",
     "token-redis",
+    "mcp-token",
     "token-test",
     "token-cli",
 ];

@@ -15,6 +15,7 @@ const PUBLISHED: [&str; 9] = [
     "token-client",
     "actix-token",
     "token-redis",
+    "mcp-token",
     "token-test",
     "token-gate",
     "token-cli",

@@ -25,6 +25,7 @@ use crate::flight::Fetch;
 use crate::grant::TokenRequest;
 use crate::renewal::RenewalSettings;
 use crate::secret::RefreshToken;
+use crate::source::TokenSource;
 use crate::telemetry::Asks;
 use crate::token::Token;
 use crate::token_type::TokenType;
@@ -38,6 +39,8 @@ pub(super) enum Grant {
     User(Arc<dyn UserAgent>),
     /// For a user, whom our own identity provider vouches for.
     CrossApp(CrossApp),
+    /// For ourselves, by what the platform says that we run on.
+    Workload(Arc<dyn TokenSource>),
 }
 
 /// What never changes, and what was found out.
@@ -244,6 +247,10 @@ impl Engine {
                     TokenRequest::jwt_bearer(assertion).scope(&scope).resource(site.resource.resource.as_str());
                 site.client.token(site.client.obtain(&request).await?)
             }
+            Grant::Workload(platform) => {
+                let assertion = platform.token().await?.access_token().clone();
+                site.client.token(site.client.obtain(&shaped(TokenRequest::jwt_bearer(assertion))).await?)
+            }
             Grant::User(agent) => self.user_token(&site, &**agent, scope, refused).await,
         }
     }
@@ -318,7 +325,7 @@ impl Fetch for Shared {
         let grant = match &self.0.grant {
             Grant::ClientCredentials => "client_credentials",
             Grant::User(_) => "authorization_code",
-            Grant::CrossApp(_) => "jwt_bearer",
+            Grant::CrossApp(_) | Grant::Workload(_) => "jwt_bearer",
         };
         // The operator's word for the client may be one of several; the API is one.
         Asks { client: self.0.url.host_str().unwrap_or_default(), grant }

@@ -164,6 +164,15 @@ impl Error {
         )
     }
 
+    /// The same error with the scopes to ask for in its challenge, separated by blanks (RFC 6750 section 3); none where that is empty.
+    #[must_use]
+    pub(crate) fn naming(mut self, scope: &str) -> Self {
+        if !scope.is_empty() {
+            self.edit().scope = Some(scope.into());
+        }
+        self
+    }
+
     /// The same error, as the finding of this check.
     #[must_use]
     pub(crate) fn at(mut self, check: Check) -> Self {

@@ -9,7 +9,9 @@ use url::Url;
 pub struct ConfigError(String);
 
 impl ConfigError {
-    pub(crate) fn new(why: impl Into<String>) -> Self {
+    /// A setting that cannot be: what was expected, and how to say it, in lower case and without a full stop. Nothing secret belongs into it.
+    #[must_use]
+    pub fn new(why: impl Into<String>) -> Self {
         Self(why.into())
     }
 }

@@ -74,6 +74,7 @@ impl Outcome {
 pub struct Admission {
     server: ResourceServer,
     anonymous: bool,
+    challenge_scope: Option<Arc<str>>,
     refusals: Refusals,
     proofs: bool,
     dpop: Option<DpopPolicy>,
@@ -86,7 +87,15 @@ impl Admission {
     pub fn new(server: ResourceServer) -> Self {
         // One that follows a file may take them with the next change.
         let proofs = server.0.possession.is_some() || server.0.follows.is_some();
-        Self { server, anonymous: false, refusals: Refusals::default(), proofs, dpop: None, external_url: None }
+        Self {
+            server,
+            anonymous: false,
+            challenge_scope: None,
+            refusals: Refusals::default(),
+            proofs,
+            dpop: None,
+            external_url: None,
+        }
     }
 
     /// Lets requests without credentials pass as [`Outcome::Anonymous`]. Credentials that are there and bad are refused all the same.
@@ -132,6 +141,14 @@ impl Admission {
         self
     }
 
+    /// Names these scopes, separated by blanks, in the challenge of each 401 (RFC 6750 section 3): what a client without a good token should ask
+    /// its authorization server for.
+    #[must_use]
+    pub fn challenge_scope(mut self, scope: impl Into<Arc<str>>) -> Self {
+        self.challenge_scope = Some(scope.into()).filter(|scope: &Arc<str>| !scope.is_empty());
+        self
+    }
+
     /// Writes the body of refusals with `body`: its media type and its text. Status and header fields stay those of the table.
     #[must_use]
     pub fn rejection<T: Into<String>>(
@@ -155,9 +172,14 @@ impl Admission {
             Ok(Err(error)) if self.anonymous && error.kind() == ErrorKind::MissingToken => {
                 MaybeReady::ready(Ok(Outcome::Anonymous(self.server.clone())))
             }
-            Ok(Err(error)) => MaybeReady::ready(Err(error)),
+            Ok(Err(error)) => MaybeReady::ready(Err(naming(error, self.challenge_scope.as_deref()))),
             // Where there is something to wait for there were credentials, so this is nobody anonymous.
-            Err(waiting) => MaybeReady::waiting(async { waiting.await.map(Outcome::Verified) }),
+            Err(waiting) => {
+                let scope = self.challenge_scope.clone();
+                MaybeReady::waiting(async move {
+                    waiting.await.map(Outcome::Verified).map_err(|error| naming(error, scope.as_deref()))
+                })
+            }
         }
     }
 
@@ -173,6 +195,13 @@ impl Admission {
     #[must_use]
     pub fn refusals(&self) -> &Refusals {
         &self.refusals
+    }
+}
+
+fn naming(error: Error, scope: Option<&str>) -> Error {
+    match scope {
+        Some(scope) if error.kind().status() == 401 => error.naming(scope),
+        _ => error,
     }
 }
 
@@ -255,6 +284,21 @@ mod tests {
                     assert_eq!(error.challenge().as_deref(), Some(r#"Bearer realm="books""#));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_401_names_the_scope_to_ask_for_and_no_other_refusal_does() {
+        let admission = admission().challenge_scope("read:books");
+        for (fields, expected) in [
+            (&[][..], r#"Bearer realm="books", scope="read:books""#),
+            (&["Bearer junk"], r#"scope="read:books""#),
+            (&["Bearer"], r#"error="invalid_request""#),
+        ] {
+            let error = admission.admit(Presented::request(&Fields(fields))).now().unwrap().unwrap_err();
+            let challenge = error.challenge().unwrap();
+            assert!(challenge.contains(expected), "{challenge}");
+            assert_eq!(challenge.contains("scope="), error.kind().status() == 401, "{challenge}");
         }
     }
 

@@ -258,6 +258,12 @@ impl Verified {
         self.0.text.token()
     }
 
+    /// The same error in the name of the resource server that the token was verified by: its challenge has that server's realm and metadata.
+    #[must_use]
+    pub fn refusal(&self, error: Error) -> Error {
+        self.error(error)
+    }
+
     /// A good token of the wrong kind for a handler.
     pub(crate) fn wrong_kind(&self, expected: TokenKind) -> Error {
         self.error(Error::new(

@@ -79,8 +79,7 @@ pub(super) fn client(id: &str, secret: &str, metadata: &Map<String, Value>) -> R
     client.redirect_uris = redirect_uris;
     client.name = metadata.get("client_name").and_then(Value::as_str).map(str::to_owned);
     client.refreshes = grants.iter().any(|grant| grant == super::refresh::GRANT);
-    client.scopes =
-        metadata.get("scope").and_then(Value::as_str).map(|scope| scope.split(' ').map(str::to_owned).collect());
+    // What `scope` says is where the client means to begin: MCP clients register before they know what they will be asked for later.
     Ok(client)
 }
 

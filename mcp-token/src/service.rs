@@ -1,0 +1,248 @@
+//! A request that the gate let in goes in, the server's answer or a refusal comes out: session, body, rule, in this order
+//! (MCP streamable HTTP, JSON-RPC 2.0, RFC 6750 section 3.1).
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Uri};
+use http_body::Body;
+use http_body_util::Full;
+use token_core::{Clock, Error, ErrorKind, SystemClock, Verified};
+use tower_service::Service;
+
+use crate::body::{McpBody, Unread, read};
+use crate::look::{Call, Unreadable, look};
+use crate::rules::{Rules, all};
+use crate::seal::{Owner, Seal};
+
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
+
+/// What all services of one layer share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) rules: Rules,
+    pub(crate) seal: Seal,
+    pub(crate) most: usize,
+}
+
+/// The service that an [`McpLayer`](crate::McpLayer) makes, inside the one that asks for tokens.
+#[derive(Clone, Debug)]
+pub struct Mcp<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+impl<S> Mcp<S> {
+    pub(crate) fn new(inner: S, shared: Arc<Shared>) -> Self {
+        Self { inner, shared }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Mcp<S>
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    R: 'static,
+{
+    type Response = Response<McpBody<R>>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The one that is ready goes along; the clone in its stead is asked for readiness before it is called.
+        let fresh = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, fresh);
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let (request, caller) = match shared.judge(request).await {
+                Ok(judged) => judged,
+                Err(refusal) => return Ok(refusal.response()),
+            };
+            let response = inner.call(request).await?;
+            Ok(shared.answer(response, &caller))
+        })
+    }
+}
+
+/// Why a request does not reach the server.
+enum Refusal {
+    /// As the table of the gate has it.
+    Gate(Error),
+    /// As JSON-RPC has it: status, code, message.
+    Rpc(StatusCode, i32, &'static str),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Gate(error)
+    }
+}
+
+impl Shared {
+    /// The request as the server may see it: without the token, its session opened, its body whole.
+    async fn judge<B: Body>(&self, request: Request<B>) -> Result<(Request<Full<Bytes>>, Verified), Refusal> {
+        let caller = tower_token::outcome(request.extensions())?.verified()?.clone();
+        let (mut parts, body) = request.into_parts();
+        hide_token(&mut parts.headers, &mut parts.uri, &caller);
+        self.open_session(&parts.method, &mut parts.headers, &caller)?;
+        let body = if parts.method == Method::POST {
+            self.read(body, &caller).await?
+        } else {
+            caller.require(&self.rules.every)?;
+            Bytes::new()
+        };
+        Ok((Request::from_parts(parts, Full::new(body)), caller))
+    }
+
+    /// Nobody uses another one's session, and nobody reads events of which it is not known whose they are.
+    fn open_session(&self, method: &Method, headers: &mut HeaderMap, caller: &Verified) -> Result<(), Refusal> {
+        let mut fields = headers.get_all(SESSION).iter();
+        match (fields.next(), fields.next()) {
+            (Some(field), None) => {
+                // A session of somebody else, one that was made up and one that is long gone: one answer.
+                let unknown = Refusal::Rpc(StatusCode::NOT_FOUND, -32001, "session not found");
+                let owner = Owner::of(caller);
+                let opened = owner.and_then(|owner| self.seal.open(field.to_str().ok()?, owner)).ok_or(unknown)?;
+                let opened = HeaderValue::from_str(opened).expect("a part of a field fits into one");
+                headers.insert(SESSION, opened);
+                Ok(())
+            }
+            (Some(_), Some(_)) => Err(Refusal::Rpc(StatusCode::BAD_REQUEST, -32600, "more than one session named")),
+            (None, _) if method == Method::GET && headers.contains_key(LAST_EVENT) => {
+                Err(Refusal::Rpc(StatusCode::METHOD_NOT_ALLOWED, -32600, "events are resumed inside of a session only"))
+            }
+            (None, _) => Ok(()),
+        }
+    }
+
+    async fn read<B: Body>(&self, body: B, caller: &Verified) -> Result<Bytes, Refusal> {
+        // What every call asks for does not depend on the body: without it none is read.
+        caller.require(&self.rules.every)?;
+        let body = read(body, self.most).await.map_err(|unread| match unread {
+            Unread::TooLarge => {
+                Refusal::Rpc(StatusCode::PAYLOAD_TOO_LARGE, -32600, "the message is larger than the server takes")
+            }
+            Unread::Broken => Refusal::Rpc(StatusCode::BAD_REQUEST, -32700, "the message broke off"),
+        })?;
+        if !self.rules.are_the_same_for_all() {
+            self.judge_calls(&body, caller)?;
+        }
+        Ok(body)
+    }
+
+    /// All calls of a body, or none of them: a batch with one that is not allowed is refused whole, and the challenge names what all of
+    /// them ask for.
+    fn judge_calls(&self, body: &[u8], caller: &Verified) -> Result<(), Refusal> {
+        let (mut count, mut rules, mut unnamed) = (0_usize, Vec::new(), false);
+        let mut first_refusal = None;
+        let looked = look(body, |call: Call<'_>| {
+            count += 1;
+            match self.rules.of(&call) {
+                None => unnamed = true,
+                Some(rule) => {
+                    if let Err(error) = caller.require(rule) {
+                        first_refusal.get_or_insert(error);
+                        rules.push(rule.clone());
+                    }
+                }
+            }
+        });
+        looked.map_err(|unreadable| match unreadable {
+            Unreadable::Parse => Refusal::Rpc(StatusCode::BAD_REQUEST, -32700, "the body is not JSON"),
+            Unreadable::Invalid => Refusal::Rpc(
+                StatusCode::BAD_REQUEST,
+                -32600,
+                "the body is no JSON-RPC message with its members once and by name",
+            ),
+        })?;
+        if unnamed {
+            // No scope would help, so the challenge names none.
+            let error = Error::new(
+                ErrorKind::InsufficientScope,
+                "a tool or prompt without a rule: name it with `tool` or `prompt`, or open all others with `other_tools` or `other_prompts`",
+            );
+            return Err(caller.refusal(error).into());
+        }
+        match (first_refusal, rules.len()) {
+            (None, _) => Ok(()),
+            (Some(error), 1) => Err(error.into()),
+            (Some(error), _) => Err(caller.require(&all(rules)).err().unwrap_or(error).into()),
+        }
+    }
+
+    /// The server's answer, with its session sealed for the caller, and no stream of events longer than the caller's token.
+    fn answer<R>(&self, mut response: Response<R>, caller: &Verified) -> Response<McpBody<R>> {
+        if let Some(session) = response.headers_mut().remove(SESSION)
+            && let (Ok(session), Some(owner)) = (session.to_str(), Owner::of(caller))
+        {
+            let sealed = self.seal.close(session, owner);
+            let sealed = HeaderValue::try_from(sealed).expect("a part of a field, a dot and base64url fit into one");
+            response.headers_mut().insert(SESSION, sealed);
+        }
+        let media_type = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        let events = media_type.to_ascii_lowercase().starts_with(b"text/event-stream");
+        let end = events.then(|| until_expiry(caller)).flatten();
+        response.map(|body| match end {
+            Some(end) => McpBody::until(body, end),
+            None => McpBody::inner(body),
+        })
+    }
+}
+
+impl Refusal {
+    fn response<R>(self) -> Response<McpBody<R>> {
+        match self {
+            Self::Gate(error) => tower_token::rejection(&error).map(McpBody::text),
+            Self::Rpc(status, code, message) => {
+                // No `id`: of a message that was not understood, or not looked at, none is known.
+                let body = format!(r#"{{"jsonrpc":"2.0","error":{{"code":{code},"message":"{message}"}}}}"#);
+                let mut response = Response::new(McpBody::text(body));
+                *response.status_mut() = status;
+                let headers = response.headers_mut();
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                if status == StatusCode::METHOD_NOT_ALLOWED {
+                    headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+                }
+                response
+            }
+        }
+    }
+}
+
+/// Takes the caller's token out of the request: what a tool does not have it does not pass on (MCP "token passthrough").
+fn hide_token(headers: &mut HeaderMap, uri: &mut Uri, caller: &Verified) {
+    headers.remove(HeaderName::from_static("dpop"));
+    if headers.remove(header::AUTHORIZATION).is_some() {
+        return;
+    }
+    // It came in some other way that the operator has opened: a field, a cookie, the query.
+    let Some(token) = caller.token() else { return };
+    let holds = |text: &[u8]| text.windows(token.len()).any(|window| window == token.as_bytes());
+    let fields: Vec<HeaderName> =
+        headers.iter().filter(|(_, value)| holds(value.as_bytes())).map(|(name, _)| name.clone()).collect();
+    for field in fields {
+        headers.remove(field);
+    }
+    if uri.query().is_some_and(|query| holds(query.as_bytes()))
+        && let Ok(path) = Uri::try_from(uri.path())
+    {
+        *uri = path;
+    }
+}
+
+/// The moment from which the caller would not be let in any more; `None` for a token without end.
+fn until_expiry(caller: &Verified) -> Option<impl Future<Output = ()> + Send + 'static> {
+    let left = caller.expires_at()?.since(SystemClock.now());
+    Some(tokio::time::sleep(left))
+}
