@@ -9,6 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use pin_project_lite::pin_project;
+use token_core::streams::UntilExpiry;
 
 /// Why there is no body to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +46,6 @@ pub(crate) async fn read<B: Body>(body: B, most: usize) -> Result<Bytes, Unread>
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
-type End = Pin<Box<dyn Future<Output = ()> + Send>>;
-
 pin_project! {
     /// The body of a guarded server's answer: that of the server, which ends at the latest with the caller's token, or the text of a refusal.
     pub struct McpBody<R> {
@@ -60,7 +59,7 @@ pin_project! {
     enum Kind<R> {
         Inner { #[pin] body: R },
         // A stream of events may outlive what its caller was let in with.
-        Until { #[pin] body: R, end: Option<End> },
+        Until { #[pin] body: R, end: Option<UntilExpiry> },
         Text { text: Option<Bytes> },
     }
 }
@@ -70,8 +69,8 @@ impl<R> McpBody<R> {
         Self { kind: Kind::Inner { body } }
     }
 
-    pub(crate) fn until(body: R, end: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self { kind: Kind::Until { body, end: Some(Box::pin(end)) } }
+    pub(crate) fn until(body: R, end: UntilExpiry) -> Self {
+        Self { kind: Kind::Until { body, end: Some(end) } }
     }
 
     pub(crate) fn text(text: impl Into<Bytes>) -> Self {
@@ -96,7 +95,7 @@ where
             KindProj::Until { body, end } => {
                 // The end first: a stream that never pauses ends, too.
                 let Some(waiting) = end else { return Poll::Ready(None) };
-                if waiting.as_mut().poll(context).is_ready() {
+                if Pin::new(waiting).poll(context).is_ready() {
                     *end = None;
                     return Poll::Ready(None);
                 }

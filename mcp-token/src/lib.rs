@@ -59,7 +59,7 @@
 //!    (`Mcp-Method`, `Mcp-Name`) are not believed.
 //! 5. The rule of each call is asked: of tools and prompts by their names, to the letter, of other methods by theirs. What a token lacks is
 //!    answered with 403 and a challenge that names all that this request needs (RFC 6750 section 3.1). A batch passes whole or not at all.
-//! 6. An answer that is a stream of events ends with the caller's token. The client comes back with a new one.
+//! 6. An answer that is a stream of events ends with the caller's token, and within half a minute of its revocation. The client comes back with a new one.
 //!
 //! # What is not checked
 //!

@@ -11,7 +11,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body::Body;
 use http_body_util::Full;
-use token_core::{Clock, Error, ErrorKind, SystemClock, Verified};
+use token_core::{Error, ErrorKind, Verified};
 use tower_service::Service;
 
 use crate::body::{McpBody, Unread, read};
@@ -192,7 +192,7 @@ impl Shared {
         }
         let media_type = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
         let events = media_type.to_ascii_lowercase().starts_with(b"text/event-stream");
-        let end = events.then(|| until_expiry(caller)).flatten();
+        let end = events.then(|| caller.until_expiry());
         response.map(|body| match end {
             Some(end) => McpBody::until(body, end),
             None => McpBody::inner(body),
@@ -239,10 +239,4 @@ fn hide_token(headers: &mut HeaderMap, uri: &mut Uri, caller: &Verified) {
     {
         *uri = path;
     }
-}
-
-/// The moment from which the caller would not be let in any more; `None` for a token without end.
-fn until_expiry(caller: &Verified) -> Option<impl Future<Output = ()> + Send + 'static> {
-    let left = caller.expires_at()?.since(SystemClock.now());
-    Some(tokio::time::sleep(left))
 }
