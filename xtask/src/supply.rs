@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::step::{Outcome, cargo, has, root};
 
 /// What a registry gets, in the order in which it can be published.
-const PUBLISHED: [&str; 9] = [
+const PUBLISHED: [&str; 10] = [
     "token-core",
     "tower-token",
     "axum-token",
