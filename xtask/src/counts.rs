@@ -33,6 +33,8 @@ const PATHS: &[(&str, Option<&str>)] = &[
 const TIMES: u64 = 1000;
 /// How much a count may grow, in percent.
 const SLACK: u64 = 5;
+/// The same where chance has its part: which token has to make room in a full cache follows from keys that are drawn anew in each process.
+const SLACK_BY_CHANCE: (&str, u64) = ("cold_full", 15);
 const RECORD: &str = "benchmarks/counts/recorded.txt";
 const PACKAGE: &str = "benchmarks/counts/Cargo.toml";
 
@@ -71,7 +73,8 @@ fn compare(counted: &[(&str, u64)], recorded: &str, same_compiler: bool) -> Outc
         let before = recorded.lines().find_map(|line| line.strip_prefix(path)?.trim().parse::<u64>().ok());
         let before = before.ok_or_else(|| format!("{RECORD} does not know the path {path}"))?;
         eprintln!("{path:>16}: {count} instructions, {before} recorded");
-        if count * 100 > before * (100 + SLACK) {
+        let slack = if *path == SLACK_BY_CHANCE.0 { SLACK_BY_CHANCE.1 } else { SLACK };
+        if count * 100 > before * (100 + slack) {
             grown.push(format!("{path} from {before} to {count}"));
         }
     }
@@ -81,7 +84,12 @@ fn compare(counted: &[(&str, u64)], recorded: &str, same_compiler: bool) -> Outc
             eprintln!("grown, and not refused since the record was made with another compiler: {}", grown.join(", "));
             Ok(())
         }
-        (false, true) => Err(format!("instructions grew by more than {SLACK} %: {}", grown.join(", "))),
+        (false, true) => Err(format!(
+            "instructions grew by more than {SLACK} % ({} %: {}): {}",
+            SLACK_BY_CHANCE.1,
+            SLACK_BY_CHANCE.0,
+            grown.join(", ")
+        )),
     }
 }
 
