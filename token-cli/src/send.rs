@@ -70,7 +70,7 @@ pub(crate) async fn run(options: &Send) -> Result<End, Failure> {
             continue;
         }
         print(&answer)?;
-        return Ok(if answer.status().as_u16() < 400 { End::Yes } else { End::No });
+        return Ok(if answer.status().as_u16() < 300 { End::Yes } else { End::No });
     }
 }
 

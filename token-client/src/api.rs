@@ -309,11 +309,28 @@ impl ProtectedApiBuilder {
     /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured): a URL that is neither https nor http to this machine, no way to be known, a
     /// [`registered`](Self::registered) public client without a user, no HTTP client.
     pub fn build(self) -> Result<ProtectedApi, TokenError> {
-        let url =
-            documents::address(&self.url, "the API's URL").map_err(|error| misconfigured(error.detail().to_owned()))?;
+        let url = documents::address(&self.url, "the API's URL", None)
+            .map_err(|error| misconfigured(error.detail().to_owned()))?;
         let identities = &self.identities;
         if identities.registered.is_empty() && identities.document.is_none() && identities.metadata.is_none() {
             return Err(misconfigured("say who the client is: `registered`, `document` or `register`"));
+        }
+        // The API names the server; what is good at more than one must not be shown to one that only the API vouches for.
+        let carried = matches!(self.grant, Grant::Workload(_) | Grant::CrossApp(_));
+        if carried && (identities.document.is_some() || identities.metadata.is_some()) {
+            return Err(misconfigured(
+                "a platform's or an identity provider's token goes to servers that were named alone: use `registered`, without `document` and `register`",
+            ));
+        }
+        if let Some((_, authentication)) = &identities.document
+            && !matches!(
+                authentication,
+                ClientAuthentication::None | ClientAuthentication::PrivateKeyJwt { audience: None, .. }
+            )
+        {
+            return Err(misconfigured(
+                "a client that is known by a document shows a key, for the server's own audience, or nothing: a secret would go to whichever server the API names",
+            ));
         }
         let public = |registration: &Registration| matches!(registration.authentication, ClientAuthentication::None);
         if matches!(self.grant, Grant::ClientCredentials) && identities.registered.values().any(public) {

@@ -61,6 +61,10 @@ mod tests {
     #[derive(Debug)]
     struct Never;
     impl Fetch for Never {
+        fn patience(&self) -> Option<std::time::Duration> {
+            None
+        }
+
         fn fetch(&self, _: Option<Token>) -> BoxFuture<'_, Result<Token, TokenError>> {
             Box::pin(std::future::pending())
         }

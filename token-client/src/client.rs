@@ -313,6 +313,11 @@ impl TokenClient {
         &self.0.client_id
     }
 
+    /// How long an exchange takes at most: with a proof it may be asked twice, the second time with the server's nonce.
+    pub(crate) fn longest(&self) -> Duration {
+        self.timeout().saturating_mul(if self.0.prover.is_some() { 2 } else { 1 })
+    }
+
     pub(crate) fn timeout(&self) -> Duration {
         self.0.limits.timeout
     }

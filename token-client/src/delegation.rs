@@ -241,9 +241,9 @@ impl Fetch for Exchange {
         })
     }
 
-    fn patience(&self) -> Duration {
-        // The actor's own token may have to be asked for first.
-        self.client.timeout() * 2 + GRACE
+    fn patience(&self) -> Option<Duration> {
+        // The actor's own token may have to be asked for first, for as long as its source takes.
+        self.actor.is_none().then(|| self.client.longest().saturating_add(GRACE))
     }
 
     fn asks(&self) -> Asks<'_> {

@@ -29,9 +29,8 @@ pub(crate) trait Fetch: fmt::Debug + Send + Sync + 'static {
     fn fetch(&self, refused: Option<Token>) -> BoxFuture<'_, Result<Token, TokenError>>;
 
     /// How long whoever waits for it waits at most, by a timer on a runtime of its own: longer than it ever takes to end.
-    fn patience(&self) -> Duration {
-        Duration::from_secs(60)
-    }
+    /// `None` where that is not known: somebody else is asked first, or a person.
+    fn patience(&self) -> Option<Duration>;
 
     /// Who asks for it, and how.
     fn asks(&self) -> Asks<'_>;

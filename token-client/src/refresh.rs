@@ -162,7 +162,7 @@ impl RefreshSourceBuilder {
         let key = self.client.cache_key(&self.shape);
         let renewer = Arc::new(Renewer {
             shape_name: key.iter().take(16).map(|byte| format!("{byte:02x}")).collect(),
-            claim: CLAIM.max(self.client.timeout() * 3),
+            claim: CLAIM.max(self.client.timeout().saturating_mul(3)),
             client: self.client,
             store: self.store,
             name: self.name,
@@ -375,6 +375,11 @@ impl Renewer {
 impl Fetch for Arc<Renewer> {
     fn fetch(&self, refused: Option<Token>) -> BoxFuture<'_, Result<Token, TokenError>> {
         Box::pin(async move { self.renew(refused.as_ref()).await })
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        // Another process may have to be waited for; see the times of a claim.
+        None
     }
 
     fn asks(&self) -> Asks<'_> {

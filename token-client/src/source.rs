@@ -101,8 +101,8 @@ impl Fetch for Ask {
         })
     }
 
-    fn patience(&self) -> Duration {
-        self.client.timeout() + GRACE
+    fn patience(&self) -> Option<Duration> {
+        Some(self.client.longest().saturating_add(GRACE))
     }
 
     fn asks(&self) -> Asks<'_> {

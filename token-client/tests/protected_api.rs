@@ -217,6 +217,28 @@ async fn a_key_in_place_of_a_secret() {
 }
 
 #[tokio::test]
+async fn what_is_good_at_more_than_one_server_is_shown_to_none_that_only_the_api_names() {
+    let issuer = TestIssuer::start().await;
+    let api = Api::of(&issuer).await;
+    let platform = || FixedSource::new(Token::bearer("platform", None).unwrap());
+    let document = "https://client.example.com/client.json";
+    let bare = || builder(&api).document(document, ClientAuthentication::None);
+    for (name, built) in [
+        ("a platform's token", bare().workload(platform()).build()),
+        (
+            "the same beside a registration",
+            bare().registered(issuer.url(), "c", ClientAuthentication::None).workload(platform()).build(),
+        ),
+        ("a secret", builder(&api).document(document, ClientAuthentication::Basic("canary".into())).build()),
+        ("a secret in the form", builder(&api).document(document, ClientAuthentication::Post("canary".into())).build()),
+    ] {
+        let error = built.map(drop).expect_err(name);
+        assert_eq!(error.kind(), Kind::Misconfigured, "{name}");
+        assert!(!error.to_string().contains("canary"));
+    }
+}
+
+#[tokio::test]
 async fn a_workload_shows_the_token_of_its_platform() {
     let issuer = TestIssuer::start().await;
     let api = Api::of(&issuer).await;

@@ -75,7 +75,10 @@ impl Rules {
 
     fn route(&self, question: &Question<'_>) -> Result<&Route, Refusal> {
         let path = self.reading.path(question.target).map_err(Refusal::Path)?;
-        if self.routes.need_host() && question.host.is_none() {
+        if !routes::is_method(question.method) {
+            return Err(Refusal::Method);
+        }
+        if self.routes.need_host() && !question.host.is_some_and(routes::is_clear_host) {
             return Err(Refusal::Host);
         }
         if question.fields.any_name(|name| self.upstream.is_lookalike(name)) {
@@ -135,6 +138,12 @@ impl InForce {
     /// The server of the rules in force.
     pub(crate) fn server(&self) -> Option<ResourceServer> {
         self.0.load().as_ref().map(|rules| rules.server.clone())
+    }
+
+    /// Whether whoever asks is none of the named proxies: nothing of theirs is read.
+    pub(crate) fn is_stranger(&self, peer: Option<IpAddr>) -> bool {
+        let rules = self.0.load();
+        rules.as_ref().is_some_and(|rules| peer.is_some_and(|peer| !rules.peers.contain(peer)))
     }
 
     /// The one decision about a request. `peer` is the address of whoever asks; `None` for a Unix socket, whose permissions say who may.

@@ -7,7 +7,7 @@ mod plain;
 
 use std::net::IpAddr;
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 
 pub(crate) use body::Body;
@@ -16,9 +16,15 @@ use crate::decision::InForce;
 
 /// Answers one question.
 pub(crate) async fn answer(rules: &InForce, peer: Option<IpAddr>, request: Request<Incoming>) -> Response<Body> {
-    match (request.uri().path(), request.method()) {
-        (grpc::CHECK, &Method::POST) => grpc::check(rules, peer, request).await,
-        (grpc::HEALTH, &Method::POST) => grpc::health(rules),
+    // A gRPC answer is HTTP 200 whatever it says: it goes to gRPC calls alone.
+    let is_call = request.method() == Method::POST
+        && request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+    match request.uri().path() {
+        grpc::CHECK if is_call => grpc::check(rules, peer, request).await,
+        grpc::HEALTH if is_call => grpc::health(rules),
         _ => match plain::Door::of(request.uri()) {
             Some(door) => plain::answer(door, rules, peer, &request).await,
             None => nowhere(),

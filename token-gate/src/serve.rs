@@ -122,6 +122,24 @@ enum Stream {
     Unix(tokio::net::UnixStream),
 }
 
+/// A stream whose first bytes can be waited for without taking them.
+trait Speaks {
+    /// Ends when there is something to read, or the stream has ended.
+    fn speaks(&self) -> impl Future<Output = io::Result<()>> + Send;
+}
+
+impl Speaks for tokio::net::TcpStream {
+    fn speaks(&self) -> impl Future<Output = io::Result<()>> + Send {
+        self.readable()
+    }
+}
+
+impl Speaks for tokio::net::UnixStream {
+    fn speaks(&self) -> impl Future<Output = io::Result<()>> + Send {
+        self.readable()
+    }
+}
+
 type Place = tokio::sync::OwnedSemaphorePermit;
 
 /// The next connection, once there is a place for it.
@@ -138,7 +156,7 @@ async fn accept(listener: &Listener, bound: &Arc<Semaphore>) -> io::Result<(Stre
 
 fn connection<S, F, A>(stream: S, peer: Option<IpAddr>, place: Place, open: &GracefulShutdown, answer: F)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Speaks + AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
     F: Fn(Option<IpAddr>, Request<Incoming>) -> A + Send + Sync + 'static,
     A: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
 {
@@ -151,9 +169,15 @@ where
         .max_header_list_size(u32::try_from(LONGEST_HEAD).unwrap_or(u32::MAX))
         .max_concurrent_streams(STREAMS)
         .keep_alive_interval(Duration::from_secs(30));
-    let connection = open.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
+    let watcher = open.watcher();
     telemetry::connections(1.0);
     tokio::spawn(async move {
+        // Who says nothing gives its place back.
+        if !matches!(tokio::time::timeout(HEAD, stream.speaks()).await, Ok(Ok(()))) {
+            telemetry::connections(-1.0);
+            return;
+        }
+        let connection = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
         // A connection that ends badly has nobody left to be told.
         if let Err(error) = connection.await {
             tracing::debug!(name: "gate.connection", error, "a connection ended early");

@@ -230,7 +230,11 @@ impl Reader {
     async fn read(&self, line: &mut Line, follower: &mut Follower, after: Position) -> Result<Next, StoreError> {
         let asked = follower.now();
         line.is_master().await?;
-        let end = self.end(line).await?;
+        // Another server may have taken this one's place behind the same address: only a log that still has the very entry that was heard last is this log.
+        let (end, there) = self.look(line, follower.held()).await?;
+        if follower.connected(end, there) == Next::Load {
+            return Ok(Next::Load);
+        }
         let mut read = cmd("XREAD");
         read.arg("COUNT").arg(BATCH).arg("BLOCK").arg(self.block.as_millis().max(1) as u64);
         read.arg("STREAMS").arg(self.redis.log_key()).arg(id(after));

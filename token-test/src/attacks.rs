@@ -87,7 +87,7 @@ impl Attacks<'_> {
 
     /// The scope that the route asks for. Good tokens have it, and tokens that nearly have it are tried. Several are separated by blanks.
     pub fn granted(mut self, scope: &str) -> Self {
-        self.granted = Some(scope.to_owned());
+        self.granted = Some(scope.to_owned()).filter(|scope| !scope.is_empty());
         self
     }
 

@@ -48,7 +48,7 @@ impl AuthorizationRequest {
             ));
         }
         let (state, verifier) = (random::text::<16>()?, PkceVerifier::generate()?);
-        let mut url = documents::address(endpoint, "authorization_endpoint")?;
+        let mut url = documents::address(endpoint, "authorization_endpoint", Url::parse(&server.issuer).ok().as_ref())?;
         {
             let mut query = url.query_pairs_mut();
             query

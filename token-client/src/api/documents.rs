@@ -12,24 +12,35 @@ use url::{Host, Url};
 use crate::error::{TokenError, TokenErrorKind};
 use crate::response::parse;
 
-/// A URL that a network named, if a request or a user may be sent there: https, or http to this machine; no credentials, no fragment.
-pub(super) fn address(text: &str, what: &'static str) -> Result<Url, TokenError> {
+/// A URL that a network named, if a request or a user may be sent there: https, or http to this machine; no credentials, no fragment. What is
+/// `named_by` another machine cannot be on this one: neither we nor the user's browser call here because a stranger says so.
+pub(super) fn address(text: &str, what: &'static str, named_by: Option<&Url>) -> Result<Url, TokenError> {
     let refused = || {
         let detail = format!("{what} is expected to be an https URL without credentials and fragment");
         TokenError::new(TokenErrorKind::UntrustedMetadata, detail)
     };
     let url = Url::parse(text).map_err(|_| refused())?;
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => return Err(refused()),
-    };
+    let loopback = is_loopback(&url);
+    if url.host().is_none() || loopback && named_by.is_some_and(|by| !is_loopback(by)) {
+        return Err(refused());
+    }
     let scheme = url.scheme() == "https" || url.scheme() == "http" && loopback;
     if !scheme || !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
         return Err(refused());
     }
     Ok(url)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Some(Host::Ipv4(ip)) => ip.is_loopback() || ip.is_unspecified(),
+        Some(Host::Ipv6(ip)) => ip.to_canonical().is_loopback() || ip.is_unspecified(),
+        None => false,
+    }
 }
 
 /// What `judge` makes of the first document that is there. A place that answers 4xx or a redirect has none; one that does not answer
@@ -76,4 +87,37 @@ pub(super) fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, TokenError> 
         ));
     }
     parse(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_sent_to_this_machine_by_another_one() {
+        let by = |url: &str| Url::parse(url).unwrap();
+        let (remote, here) = (by("https://api.example.com/mcp"), by("http://127.0.0.1:3000/mcp"));
+        for local in [
+            "http://127.0.0.1:9000/x",
+            "https://localhost/x",
+            "https://a.localhost./x",
+            "http://[::1]/x",
+            "https://[::ffff:127.0.0.1]/",
+            "https://0.0.0.0/",
+        ] {
+            assert!(address(local, "it", Some(&remote)).is_err(), "{local}");
+            let typed = address(local, "it", None).is_ok();
+            assert_eq!(typed, address(local, "it", Some(&here)).is_ok(), "{local}");
+            assert!(typed, "{local}");
+        }
+        for (elsewhere, good) in [
+            ("https://id.example.com/x", true),
+            ("http://id.example.com/x", false),
+            ("https://a:b@id.example.com/", false),
+            ("https://id.example.com/#x", false),
+            ("data:text/plain,x", false),
+        ] {
+            assert_eq!(address(elsewhere, "it", Some(&remote)).is_ok(), good, "{elsewhere}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -110,7 +111,7 @@ impl Engine {
         let mut found = self.found();
         if let Some(place) = challenges().find_map(|challenge| challenge.parameter("resource_metadata")) {
             // One that may not be read is none; the well-known places are left.
-            found.metadata_at = documents::address(place, "resource_metadata").ok();
+            found.metadata_at = documents::address(place, "resource_metadata", Some(&self.url)).ok();
         }
         challenges().find_map(|challenge| challenge.parameter("scope")).is_some_and(|scope| found.scopes.add(scope))
     }
@@ -194,7 +195,7 @@ impl Engine {
             Known::After(metadata, endpoint) => {
                 let signs_in = matches!(self.grant, Grant::User(_));
                 let mut request = Request::new(Bytes::from(metadata.request(server, signs_in)?));
-                let endpoint = documents::address(endpoint, "registration_endpoint")?;
+                let endpoint = documents::address(endpoint, "registration_endpoint", Some(&self.url))?;
                 *request.method_mut() = Method::POST;
                 *request.uri_mut() =
                     endpoint.as_str().parse().map_err(|_| misconfigured("registration_endpoint is no URI"))?;
@@ -210,7 +211,7 @@ impl Engine {
         let endpoint = server.token_endpoint.as_deref().ok_or_else(|| {
             TokenError::new(TokenErrorKind::NoMetadata, "the authorization server's metadata names no token_endpoint")
         })?;
-        let endpoint = documents::address(endpoint, "token_endpoint")?;
+        let endpoint = documents::address(endpoint, "token_endpoint", Some(&self.url))?;
         // RFC 7523 section 3 with the later advice: an assertion is for the issuer, which no other server can claim to be.
         let authentication = match registration.authentication {
             ClientAuthentication::PrivateKeyJwt { key, audience: None } => {
@@ -319,6 +320,14 @@ pub(super) struct Shared(pub(super) Arc<Engine>);
 impl Fetch for Shared {
     fn fetch(&self, refused: Option<Token>) -> BoxFuture<'_, Result<Token, TokenError>> {
         Box::pin(self.0.obtain(refused))
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        // A user may take as long as a user takes. Without one it is a dozen requests at the most.
+        match &self.0.grant {
+            Grant::User(_) | Grant::CrossApp(_) | Grant::Workload(_) => None,
+            Grant::ClientCredentials => Some(self.0.limits.timeout.saturating_mul(12)),
+        }
     }
 
     fn asks(&self) -> Asks<'_> {

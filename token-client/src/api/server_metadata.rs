@@ -51,7 +51,7 @@ pub struct ServerMetadata {
 pub fn server_metadata_urls(issuer: &str) -> Result<Vec<Url>, TokenError> {
     const OAUTH: &str = "/.well-known/oauth-authorization-server";
     const OPENID: &str = "/.well-known/openid-configuration";
-    let url = documents::address(issuer, "the issuer")?;
+    let url = documents::address(issuer, "the issuer", None)?;
     if url.query().is_some() {
         return Err(TokenError::new(TokenErrorKind::UntrustedMetadata, "the issuer is expected to have no query"));
     }

@@ -40,6 +40,10 @@ impl Server {
 }
 
 impl Fetch for Arc<Server> {
+    fn patience(&self) -> Option<Duration> {
+        Some(Duration::from_secs(60))
+    }
+
     fn fetch(&self, _: Option<Token>) -> BoxFuture<'_, Result<Token, TokenError>> {
         Box::pin(async {
             let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
@@ -189,6 +193,10 @@ async fn what_was_asked_for_before_a_sign_out_is_not_kept_after_it() {
 struct Panics;
 
 impl Fetch for Panics {
+    fn patience(&self) -> Option<Duration> {
+        Some(Duration::from_secs(60))
+    }
+
     fn fetch(&self, _: Option<Token>) -> BoxFuture<'_, Result<Token, TokenError>> {
         Box::pin(async { panic!("on purpose") })
     }

@@ -34,10 +34,25 @@ impl Routes {
         for (at, prefix) in opaque.prefixes.iter().enumerate() {
             let among = |others: &[Box<str>]| others.iter().any(|other| **other == **prefix);
             let taken = self.prefixes.iter().any(|(other, _)| **other == **prefix) || among(&opaque.prefixes[..at]);
-            if prefix.is_empty() || taken || prefix.starts_with("ey") {
+            if prefix.is_empty() || taken || prefix.starts_with("ey") || "ey".starts_with(&**prefix) {
                 let why = "a prefix must be one issuer's, not empty, and not how a JWT starts";
                 return Err(ConfigError::new(format!("issuer {}: {why}", issuer.identifier)));
             }
+        }
+        // The longest prefix wins, and this server's own keys are shown to nobody.
+        let shown = |own: &TrustedIssuer, prefix: &str, other: &TrustedIssuer| {
+            own.opaque.as_ref().is_some_and(|opaque| {
+                opaque.are_own_keys && opaque.prefixes.iter().any(|one| prefix.starts_with(&**one))
+            }) && other.opaque.as_ref().is_some_and(|opaque| !opaque.are_own_keys)
+        };
+        let clash = |(prefix, other): &(Box<str>, Arc<TrustedIssuer>)| {
+            shown(issuer, prefix, other) || opaque.prefixes.iter().any(|own| shown(other, own, issuer))
+        };
+        if let Some((prefix, other)) = self.prefixes.iter().find(|known| clash(known)) {
+            return Err(ConfigError::new(format!(
+                "issuers {} and {}: keys of this server's own would be shown to an endpoint, since a longer prefix than theirs begins alike ({prefix})",
+                issuer.identifier, other.identifier
+            )));
         }
         if opaque.prefixes.is_empty() && opaque.takes_opaque {
             if let Some(other) = &self.rest {

@@ -28,7 +28,7 @@ impl Verified {
         let implications = &self.shared_facts().issuer.protection.implications;
         let scope = |scope: &str| implications.grants(scope, |one| scopes.contains(one));
         let role = |role: &str| roles.contains(role);
-        // Claims that are of the wrong type satisfy nothing, and are what is reported.
+        // Claims that are of the wrong type satisfy no rule, and are what is reported.
         let flaw = Cell::new(None);
         let class =
             |values: &[Cow<'static, str>]| self.read(&flaw, Self::authentication).is_some_and(|how| how.is_of(values));
@@ -41,10 +41,13 @@ impl Verified {
             self.read(&flaw, Self::authorization_details).is_some_and(|details| rule.satisfied_by(&details))
         };
         let holder = Holder { scope: &scope, role: &role, class: &class, age: &age, detail: &detail };
-        if rule.holds(&holder) {
-            return Ok(());
+        let held = rule.holds(&holder);
+        // First what cannot be read: under `not` it would satisfy the rule.
+        match (flaw.take(), held) {
+            (Some(flaw), _) => Err(flaw),
+            (None, true) => Ok(()),
+            (None, false) => Err(self.insufficient(rule, &holder)),
         }
-        Err(flaw.take().unwrap_or_else(|| self.insufficient(rule, &holder)))
     }
 
     /// How and when the user signed in: `acr`, `amr`, `auth_time`, from a JWT or an endpoint's answer (RFC 9470 section 6). Read at most once per token.

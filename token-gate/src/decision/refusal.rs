@@ -13,8 +13,10 @@ pub(crate) enum Refusal {
     Credentials(Error),
     /// The path has more than one reading.
     Path(Unclear),
-    /// Routes differ by host, and the request names none, or several.
+    /// Routes differ by host, and the request names none, several, or one with more than one reading.
     Host,
+    /// The method is not in capitals: to the routes it is another one than to servers that raise its letters.
+    Method,
     /// A header field that some servers take for one of those that the gate writes.
     Lookalike,
     /// The question does not say what was asked: the proxy's configuration lacks something.
@@ -44,6 +46,7 @@ impl Refusal {
             Self::Credentials(error) => error.kind().name(),
             Self::Path(_) => "unclear_path",
             Self::Host => "unclear_host",
+            Self::Method => "unclear_method",
             Self::Lookalike => "lookalike_field",
             Self::Question(_) => "incomplete_question",
             Self::TooLong { .. } => "claim_too_long",
@@ -70,6 +73,10 @@ impl Refusal {
             Self::Host => {
                 (400, r#"{"title":"Bad Request","status":400,"detail":"the request does not name one host"}"#)
             }
+            Self::Method => (
+                400,
+                r#"{"title":"Bad Request","status":400,"detail":"the method of the request is not written in capitals"}"#,
+            ),
             Self::Lookalike => (
                 400,
                 r#"{"title":"Bad Request","status":400,"detail":"the request holds a header field with an underscore that is not accepted"}"#,
@@ -98,6 +105,9 @@ impl Refusal {
             Self::Path(why) => tracing::debug!(name: "gate.refused", kind, route, detail = %why, "request refused"),
             Self::Host => {
                 tracing::debug!(name: "gate.refused", kind, route, detail = "expected exactly one host, since routes differ by host", "request refused")
+            }
+            Self::Method => {
+                tracing::debug!(name: "gate.refused", kind, route, detail = "expected a method of capital letters, - and _", "request refused")
             }
             Self::Lookalike => {
                 tracing::debug!(name: "gate.refused", kind, route, detail = "a header field reads like one of gate.upstream.headers to servers that take _ for -", "request refused")

@@ -186,8 +186,23 @@ impl Pattern {
     }
 }
 
-fn is_method(method: &str) -> bool {
+pub(super) fn is_method(method: &str) -> bool {
     !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-' || byte == b'_')
+}
+
+/// Whether every server reads the same host out of it: a name or an address, at most one port of digits, at most one dot at the end.
+pub(super) fn is_clear_host(host: &str) -> bool {
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|digit| digit.is_ascii_digit());
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split_once(']').is_some_and(|(address, port)| {
+            address.parse::<std::net::Ipv6Addr>().is_ok()
+                && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
+        });
+    }
+    let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    !name.is_empty() && !name.ends_with('.') && name.bytes().all(is_name) && port.is_none_or(is_port)
 }
 
 /// The host without its port, and without the dot that ends a full name.
@@ -205,6 +220,33 @@ mod tests {
 
     fn routes(json: &str) -> Result<Routes, String> {
         Routes::new(&serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn a_host_is_clear_when_every_server_reads_the_same_one_out_of_it() {
+        for clear in
+            ["admin.example", "admin.example.", "Admin.example:443", "127.0.0.1:80", "[::1]", "[::1]:8080", "a_b"]
+        {
+            assert!(is_clear_host(clear), "{clear}");
+        }
+        for odd in [
+            "",
+            ".",
+            "admin.example..",
+            "admin.example:x",
+            "admin.example::80",
+            "admin.example:",
+            ":80",
+            "[::1]x",
+            "[x]:80",
+            "a b",
+            "a/b",
+            "a@b",
+            "[::1",
+        ] {
+            assert!(!is_clear_host(odd), "{odd}");
+        }
+        assert!(is_method("M-SEARCH") && !is_method("post") && !is_method("") && !is_method("Post"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Envoy's question over gRPC in, the decision as Envoy reads it out (`envoy.service.auth.v3.Authorization/Check`).
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
@@ -22,7 +23,9 @@ pub(crate) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 /// The path of gRPC's own health check, for Envoy's and Kubernetes' probes.
 pub(crate) const HEALTH: &str = "/grpc.health.v1.Health/Check";
 /// The longest question, in bytes: header fields and, if Envoy is told to send it, the start of a body.
-const LONGEST: usize = 1024 * 1024;
+const LONGEST: usize = 256 * 1024;
+/// How long a question may take to arrive.
+const ARRIVAL: Duration = Duration::from_secs(10);
 /// The prefix of a gRPC message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
 
@@ -30,9 +33,14 @@ const INVALID_ARGUMENT: u8 = 3;
 const OVERWRITE_IF_EXISTS_OR_ADD: i32 = 2;
 
 pub(crate) async fn check(rules: &InForce, peer: Option<IpAddr>, request: Request<Incoming>) -> Response<Body> {
+    if rules.is_stranger(peer) {
+        // Before anything of theirs is kept.
+        let refused = rules.decide("ext_authz_grpc", peer, Err(Refusal::Stranger)).await;
+        return message(&refused.map_or_else(|refusal| refuse(&refusal), pass));
+    }
     let Some(asked) = read(request.into_body()).await else {
         // Envoy takes a failed call for a refusal, unless it was told to fail open.
-        tracing::error!(name: "gate.refused", kind = "incomplete_question", detail = "expected one uncompressed CheckRequest of at most 1 MiB", "question refused");
+        tracing::error!(name: "gate.refused", kind = "incomplete_question", detail = "expected one uncompressed CheckRequest of at most 256 KiB, within 10 s", "question refused");
         return failed(INVALID_ARGUMENT);
     };
     let fields = fields(&asked);
@@ -50,7 +58,8 @@ pub(crate) fn health(rules: &InForce) -> Response<Body> {
 }
 
 async fn read(body: Incoming) -> Option<HttpRequest> {
-    let body = Limited::new(body, LONGEST + PREFIX).collect().await.ok()?.to_bytes();
+    let whole = Limited::new(body, LONGEST + PREFIX).collect();
+    let body = tokio::time::timeout(ARRIVAL, whole).await.ok()?.ok()?.to_bytes();
     let (prefix, message) = body.split_at_checked(PREFIX)?;
     let length = u32::from_be_bytes(prefix[1..].try_into().ok()?);
     if prefix[0] != 0 || usize::try_from(length).ok()? != message.len() {

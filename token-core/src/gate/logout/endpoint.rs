@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Logout, LogoutVerifier, Proof};
-use crate::answer::error::{Error, ErrorKind};
+use crate::answer::error::Error;
 use crate::gate::server::ResourceServer;
 use crate::stores::{Deny, Evict};
 
@@ -58,10 +58,10 @@ impl LogoutEndpoint {
     ///
     /// # Errors
     /// As [`LogoutVerifier::receive`], but that a token which came before is carried out again and gets the same answer;
-    /// [`ErrorKind::Unavailable`] when the deny-list or a shared store is full or out of reach. The issuer may send the same request again.
+    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) when the deny-list or a shared store is full or out of reach. The issuer may send the same request again.
     pub async fn receive(&self, form: &[u8]) -> Result<Logout, Error> {
         let Proof { logout, digest, until: remembered } = self.verifier.receive_unremembered(form).await?;
-        let until = self.verifier.now().saturating_add(self.longest_life);
+        let now = self.verifier.now();
         let issuer = logout.issuer();
         let session =
             logout.session_id().map(|session| (Deny::session(issuer, session), Evict::session(issuer, session)));
@@ -70,12 +70,7 @@ impl LogoutEndpoint {
         let subject =
             subject.map(|name| (Deny::subject(issuer, name, logout.issued_at()), Evict::subject(issuer, name)));
         for (deny, evict) in session.into_iter().chain(subject) {
-            match self.server.deny(deny, until).await {
-                // Nobody asked for a deny-list; see above for what that means.
-                Err(error) if error.kind() == ErrorKind::Misconfigured => {}
-                outcome => outcome?,
-            }
-            self.server.evict(evict).await?;
+            self.server.end_early(Some(deny), evict, now, self.longest_life).await?;
         }
         // Last of all: a logout that was cut off, or that the deny-list did not take, has to be good when the issuer sends it again. A
         // token that came before has been carried out once more, which changes nothing, and gets the answer that it got.
@@ -100,6 +95,8 @@ impl LogoutEndpoint {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+
+    use crate::answer::error::ErrorKind;
 
     use super::*;
     use crate::base::http::BoxFuture;

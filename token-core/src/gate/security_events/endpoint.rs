@@ -256,7 +256,9 @@ impl SecurityEventEndpoint {
                     let found = directory.accounts(transmitter, name).await.map_err(|error| {
                         Error::unavailable(format!("the directory of subjects: {error}"), Duration::from_secs(60))
                     })?;
-                    targets.extend(found.into_iter().map(Target::Account));
+                    // Whomever the directory knows by that name: a transmitter speaks for its own issuers' subjects and for nobody else's.
+                    let theirs = found.into_iter().filter(|account| self.is_spoken_for(transmitter, &account.issuer));
+                    targets.extend(theirs.map(Target::Account));
                 }
                 _ => {}
             }
@@ -265,21 +267,14 @@ impl SecurityEventEndpoint {
     }
 
     async fn carry_out(&self, target: Target, reaction: Reaction, happened: Timestamp) -> Result<(), Error> {
-        let until = self.verifier.now().saturating_add(self.longest_life);
         let (deny, evict) = match &target {
             Target::Session(issuer, session) => (Deny::session(issuer, session), Evict::session(issuer, session)),
             Target::Account(Account { issuer, subject }) => {
                 (Deny::subject(issuer, subject, happened), Evict::subject(issuer, subject))
             }
         };
-        if reaction == Reaction::Deny {
-            match self.server.deny(deny, until).await {
-                // Nobody asked for a deny-list: a JWT is good until it ends.
-                Err(error) if error.kind() == ErrorKind::Misconfigured => {}
-                outcome => outcome?,
-            }
-        }
-        self.server.evict(evict).await.map(drop)
+        let deny = Some(deny).filter(|_| reaction == Reaction::Deny);
+        self.server.end_early(deny, evict, self.verifier.now(), self.longest_life).await
     }
 }
 

@@ -249,6 +249,8 @@ impl SubjectDirectory for People {
         let found = match name {
             _ if !self.0 => Err(StoreError::Unreachable("on purpose".to_owned())),
             SubjectIdentifier::Named { name, .. } if name == "bob@i" => Ok(vec![Account::new("https://i/", "bob")]),
+            // A directory may know people by other issuers, too.
+            SubjectIdentifier::Named { name, .. } if name == "ada@j" => Ok(vec![Account::new("https://j/", "ada")]),
             _ => Ok(Vec::new()),
         };
         Box::pin(std::future::ready(found))
@@ -274,6 +276,7 @@ async fn a_directory_places_names_and_an_event_that_met_trouble_is_to_come_again
     assert_eq!(api.refused(), Vec::<&str>::new());
     let up = api.endpoint().directory(People(true));
     assert_eq!((push(&up, &named("bob@i")).await, push(&up, &named("nobody@i")).await), (202, 202));
+    assert_eq!(push(&up, &named("ada@j")).await, 202, "acknowledged, and not the transmitter's to say");
     assert_eq!(api.refused(), ["bob"]);
 }
 

@@ -16,6 +16,8 @@ use crate::verify::verified::{Facts, Verified};
 
 /// What a client is told to wait while a store is out of reach.
 const SOON: Duration = Duration::from_secs(1);
+/// The most leeway that an issuer can have: for so long after its `exp` a token still passes.
+const MOST_LEEWAY: Duration = Duration::from_secs(300);
 
 impl ResourceServer {
     /// Turns tokens away from the next request on, until `until`: the latest `exp` that such a token can have, and the leeway.
@@ -32,6 +34,29 @@ impl ResourceServer {
         };
         let written = list.deny(what, until);
         MaybeReady::waiting(async move { written.await.map_err(|error| out_of_reach("the deny-list", &error)) })
+    }
+
+    /// On the word of an issuer: turns away what `deny` names, where there is a deny-list, until no such token can pass any more, and forgets what is
+    /// cached of it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] when a list or a store is out of reach, or full.
+    pub(crate) async fn end_early(
+        &self,
+        deny: Option<Deny>,
+        evict: Evict,
+        now: Timestamp,
+        longest_life: Duration,
+    ) -> Result<(), Error> {
+        if let Some(deny) = deny {
+            let until = now.saturating_add(longest_life).saturating_add(MOST_LEEWAY);
+            match self.deny(deny, until).await {
+                // Nobody asked for a deny-list: a JWT is good until it ends.
+                Err(error) if error.kind() == ErrorKind::Misconfigured => {}
+                outcome => outcome?,
+            }
+        }
+        self.evict(evict).await.map(drop)
     }
 
     /// Forgets what is cached of these tokens. Verified tokens are gone when this returns, and no answer that was asked for before is

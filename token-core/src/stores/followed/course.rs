@@ -81,7 +81,7 @@ impl Course {
         self.held.map(|(position, _)| position)
     }
 
-    /// There is a connection. `end` is the newest entry of its log; `there` is the mark that it has at the [held](Self::held) position. Only a log
+    /// There is a connection, or the log is about to be asked once more: who answers may have changed behind it. `end` is the newest entry of its log; `there` is the mark that it has at the [held](Self::held) position. Only a log
     /// that has the very entry that was read last has all that was read before it.
     pub(crate) fn connected(&mut self, end: Option<Place>, there: Option<Mark>) -> Next {
         if let (Some((position, mark)), Some((end, _))) = (self.held, end)

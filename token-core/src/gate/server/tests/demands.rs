@@ -18,6 +18,26 @@ scopes! {
     Admin = any("admin", all("pay", max_age(60))),
     Initiate = details("payment", actions("initiate"), locations("https://api.example")),
     PayInDetail = all("pay", details("payment")),
+    NoPassword = all("pay", not(acr("pwd"))),
+    NoPayments = all("pay", not(details("payment"))),
+}
+
+#[test]
+fn what_cannot_be_read_satisfies_no_rule_nor_its_opposite() {
+    let gate = Gate::new(TokenCacheSettings::default());
+    for (name, claims, rule) in [
+        ("amr is no list", json!({"scope": "pay", "acr": "pwd", "amr": "pwd"}), NoPassword::RULE),
+        ("acr is no text", json!({"scope": "pay", "acr": ["pwd"]}), NoPassword::RULE),
+        (
+            "details are no list",
+            json!({"scope": "pay", "authorization_details": {"type": "payment"}}),
+            NoPayments::RULE,
+        ),
+    ] {
+        let error = gate.ask(&token(claims)).unwrap().require(&rule).expect_err(name);
+        assert_eq!(error.kind(), ErrorKind::ClaimsMismatch, "{name}");
+    }
+    assert!(gate.ask(&token(json!({"scope": "pay", "acr": "phr"}))).unwrap().require(&NoPassword::RULE).is_ok());
 }
 
 #[test]
