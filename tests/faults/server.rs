@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use token_test::HeldPort;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -48,11 +49,11 @@ impl FaultServer {
     pub(super) async fn start(document: String, fault: Fault) -> Self {
         let elsewhere = Arc::new(AtomicUsize::new(0));
         let other = count_connections(Arc::clone(&elsewhere)).await;
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let port = listener.local_addr().expect("an address").port();
+        let held = HeldPort::new().expect("a free port");
+        let port = held.port();
         let (tell_fault, fault) = watch::channel(fault);
         let (tell, in_force) = watch::channel(None);
-        tokio::spawn(listen(listener, port, other, document.into(), fault, tell));
+        tokio::spawn(listen(held, other, document.into(), fault, tell));
         let server = Self { port, fault: tell_fault, in_force, elsewhere };
         server.settled().await;
         server
@@ -91,20 +92,19 @@ async fn count_connections(count: Arc<AtomicUsize>) -> u16 {
 }
 
 async fn listen(
-    listener: TcpListener,
-    port: u16,
+    port: HeldPort,
     other: u16,
     document: Arc<str>,
     mut fault: watch::Receiver<Fault>,
     tell: watch::Sender<Option<Fault>>,
 ) {
-    let mut listener = Some(listener);
+    let mut listener = None;
     loop {
         let now = *fault.borrow_and_update();
         if now == Fault::Refused {
             listener = None;
         } else if listener.is_none() {
-            listener = Some(TcpListener::bind(("127.0.0.1", port)).await.expect("the port again"));
+            listener = Some(port.listen().expect("the port is ours"));
         }
         tell.send_replace(Some(now));
         let Some(open) = &listener else {

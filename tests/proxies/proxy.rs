@@ -1,9 +1,11 @@
 //! A proxy with the configuration that is shipped for it, its addresses replaced by free ones, for as long as a value lives.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use token_test::HeldPort;
 
 use crate::real_issuers::python;
 
@@ -25,6 +27,7 @@ impl Kind {
 pub(crate) struct Proxy {
     child: Child,
     pub(crate) address: SocketAddr,
+    _port: HeldPort,
     folder: PathBuf,
 }
 
@@ -35,8 +38,8 @@ const SERVICE: &str = "127.0.0.1:8000";
 impl Proxy {
     /// Starts the proxy between `service` and clients, with `edit` applied to its configuration.
     pub(crate) fn start(kind: Kind, gate: SocketAddr, service: SocketAddr, edit: &dyn Fn(String) -> String) -> Self {
-        // Free now, and nobody else on this machine asks for ports this way at this moment.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let port = HeldPort::new().unwrap();
+        let address = port.address();
         let folder = std::env::temp_dir().join(format!("token-proxy-{}-{}", std::process::id(), address.port()));
         std::fs::create_dir_all(folder.join("tmp")).unwrap();
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../token-gate/proxies");
@@ -103,7 +106,7 @@ impl Proxy {
             .stderr(log)
             .spawn()
             .unwrap_or_else(|error| panic!("`cargo xtask test` installs the proxies, {kind:?}: {error}"));
-        let mut proxy = Self { child, address, folder };
+        let mut proxy = Self { child, address, _port: port, folder };
         proxy.wait(kind);
         proxy
     }

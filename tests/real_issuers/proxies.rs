@@ -1,6 +1,6 @@
 //! A real nginx and a real Envoy that end mutual TLS and pass the certificate on, in front of our servers: tokens that are bound to it pass, and nothing else does (RFC 8705).
 
-use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use token_client::{
 use token_core::ResourceServer;
 use token_core::http::ReqwestClient;
 use token_core::possession::{CertificateField, MutualTls};
+use token_test::HeldPort;
 use token_tests::evidence::note;
 
 use super::oidc_provider::{AUDIENCE, trusted};
@@ -25,13 +26,15 @@ const CLIENT: &str = include_str!("../tls/client.pem");
 struct Proxy {
     child: Child,
     folder: PathBuf,
+    _port: HeldPort,
     url: String,
 }
 
 impl Proxy {
     /// Writes the configuration, starts the program on it, and waits until somebody listens.
     fn start(name: &str, configuration: &str, program: impl FnOnce(&Path) -> Command) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let held = HeldPort::new().unwrap();
+        let port = held.port();
         let folder = std::env::temp_dir().join(format!("token-{name}-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let tls = Path::new(env!("CARGO_MANIFEST_DIR")).join("tls");
@@ -52,7 +55,7 @@ impl Proxy {
             assert!(start.elapsed() < Duration::from_secs(30), "{name} does not listen: {}", log());
             std::thread::sleep(Duration::from_millis(50));
         }
-        Self { child, folder, url: format!("https://127.0.0.1:{port}") }
+        Self { child, folder, _port: held, url: format!("https://127.0.0.1:{port}") }
     }
 
     fn nginx(api: &str) -> Self {

@@ -11,15 +11,11 @@ use axum::middleware::{Next, from_fn};
 use axum::routing::get;
 use support::run;
 use token_core::{Issuer, Presented, ResourceServer};
-
-/// A port that was free a moment ago: for the issuer that the program starts.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
+use token_test::HeldPort;
 
 /// A service on loopback that trusts the issuer on that port. A forgiving one takes the first of several `Authorization` fields.
-async fn serve(issuer: u16, forgiving: bool) -> String {
-    let trusted = Issuer::discover(format!("http://127.0.0.1:{issuer}")).unwrap().allow_loopback_http();
+async fn serve(issuer: &HeldPort, forgiving: bool) -> String {
+    let trusted = Issuer::discover(format!("http://{}", issuer.address())).unwrap().allow_loopback_http();
     let api = ResourceServer::builder("https://api.example.com").trust(trusted).build().unwrap();
     let guard = move |request: Request, next: Next| {
         let api = api.clone();
@@ -48,8 +44,8 @@ async fn serve(issuer: u16, forgiving: bool) -> String {
     url
 }
 
-async fn attack(url: &str, port: u16, more: &[&str]) -> support::Seen {
-    let port = port.to_string();
+async fn attack(url: &str, port: &HeldPort, more: &[&str]) -> support::Seen {
+    let port = port.port().to_string();
     let words = [&["attack", url, "--route", "GET /users", "--granted", "read:users", "--port", &port], more].concat();
     let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
     tokio::task::spawn_blocking(move || {
@@ -61,9 +57,9 @@ async fn attack(url: &str, port: u16, more: &[&str]) -> support::Seen {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guarded_service_refuses_every_attack() {
-    let port = free_port();
-    let url = serve(port, false).await;
-    let seen = attack(&url, port, &[]).await;
+    let port = HeldPort::new().unwrap();
+    let url = serve(&port, false).await;
+    let seen = attack(&url, &port, &[]).await;
     assert_eq!(seen.code, 0, "{}\n{}", seen.stdout, seen.stderr);
     assert!(seen.stdout.lines().count() > 150 && !seen.stdout.contains("FAIL"), "{}", seen.stdout);
     assert!(seen.stderr.contains("attacks refused, 0 findings"), "{}", seen.stderr);
@@ -71,34 +67,37 @@ async fn a_guarded_service_refuses_every_attack() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_forgiving_service_lets_in_is_named_for_people_and_for_machines() {
-    let port = free_port();
-    let url = serve(port, true).await;
-    let seen = attack(&url, port, &["--only", "credentials", "--format", "junit"]).await;
+    let port = HeldPort::new().unwrap();
+    let url = serve(&port, true).await;
+    let seen = attack(&url, &port, &["--only", "credentials", "--format", "junit"]).await;
     assert_eq!(seen.code, 1, "{}\n{}", seen.stdout, seen.stderr);
     assert!(
         seen.stdout.contains("name=\"a good field and a forged one\"><failure message=\"let in with 200"),
         "{}",
         seen.stdout
     );
-    let seen =
-        attack(&url, port, &["--only", "credentials", "--except", "a good field and a forged one", "--format", "json"])
-            .await;
+    let seen = attack(
+        &url,
+        &port,
+        &["--only", "credentials", "--except", "a good field and a forged one", "--format", "json"],
+    )
+    .await;
     assert_eq!(seen.code, 0, "{}\n{}", seen.stdout, seen.stderr);
     assert!(serde_json::from_str::<serde_json::Value>(&seen.stdout).unwrap().as_array().unwrap().len() > 15);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_attacked_is_said() {
-    let elsewhere = attack("https://api.example.com", free_port(), &[]).await;
+    let elsewhere = attack("https://api.example.com", &HeldPort::new().unwrap(), &[]).await;
     assert_eq!(elsewhere.code, 2);
     assert!(elsewhere.stderr.contains("loopback") && elsewhere.stderr.contains("tunnel"), "{}", elsewhere.stderr);
-    let class = attack("http://127.0.0.1:1", free_port(), &["--only", "magic"]).await;
+    let class = attack("http://127.0.0.1:1", &HeldPort::new().unwrap(), &["--only", "magic"]).await;
     assert_eq!(class.code, 2);
     assert!(class.stderr.contains("expected one of algorithm, key"), "{}", class.stderr);
     // A service that does not trust the development issuer: nothing can be said about it.
-    let (trusted, port) = (free_port(), free_port());
-    let stranger = serve(trusted, false).await;
-    let seen = attack(&stranger, port, &["--wait", "0"]).await;
+    let (trusted, port) = (HeldPort::new().unwrap(), HeldPort::new().unwrap());
+    let stranger = serve(&trusted, false).await;
+    let seen = attack(&stranger, &port, &["--wait", "0"]).await;
     assert_eq!(seen.code, 3, "{}", seen.stderr);
     assert!(seen.stderr.contains("it answers 401") && seen.stderr.contains("--granted"), "{}", seen.stderr);
 }

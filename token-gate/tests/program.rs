@@ -3,13 +3,13 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use token_test::TestIssuer;
+use token_test::{HeldPort, TestIssuer};
 
 /// A gate in a process of its own, and a folder for what it reads and writes.
 struct Program {
@@ -18,10 +18,7 @@ struct Program {
     operators: SocketAddr,
     folder: PathBuf,
     systemd: UnixDatagram,
-}
-
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    _ports: [HeldPort; 2],
 }
 
 fn policy(issuer: &TestIssuer, gate: &str) -> String {
@@ -31,7 +28,8 @@ fn policy(issuer: &TestIssuer, gate: &str) -> String {
 
 impl Program {
     fn start(policy: &str) -> Self {
-        let (proxies, operators) = (free(), free());
+        let ports = [(); 2].map(|()| HeldPort::new().unwrap());
+        let [proxies, operators] = [ports[0].address(), ports[1].address()];
         let folder = std::env::temp_dir().join(format!("token-gate-{}-{}", std::process::id(), proxies.port()));
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("gate.toml"), policy).unwrap();
@@ -48,7 +46,7 @@ impl Program {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let program = Self { child, proxies, operators, folder, systemd };
+        let program = Self { child, proxies, operators, _ports: ports, folder, systemd };
         program.told("READY=1");
         program
     }

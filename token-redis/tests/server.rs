@@ -9,7 +9,6 @@ mod engines;
 #[path = "server/following.rs"]
 mod following;
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -27,7 +26,7 @@ use token_core::{
     stores::{AnswerKey, AnswerStore as _, FirstTime, ReplayMemory, StoreError},
 };
 use token_redis::Redis;
-use token_test::{Endpoint, ManualClock, TestIssuer, TestKey};
+use token_test::{Endpoint, HeldPort, ManualClock, TestIssuer, TestKey};
 use tokio::sync::Notify;
 
 const ISSUER: &str = "https://issuer.example";
@@ -37,15 +36,17 @@ const LATER: Timestamp = Timestamp::from_secs(4_000_000_000);
 struct Server {
     process: Option<Child>,
     port: u16,
+    _held: HeldPort,
     folder: PathBuf,
 }
 
 impl Server {
     async fn start() -> Self {
-        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let held = HeldPort::new().unwrap();
+        let port = held.port();
         let folder = std::env::temp_dir().join(format!("token-redis-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let mut server = Self { process: None, port, folder };
+        let mut server = Self { process: None, port, _held: held, folder };
         server.resume().await;
         server
     }

@@ -5,9 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use token_core::{Algorithm, Clock, SystemClock};
-use tokio::net::TcpListener;
 
 use crate::issuer::TestIssuer;
+use crate::port::HeldPort;
 use crate::tenant::{Documents, Plan};
 
 /// The settings of a [`TestIssuer`].
@@ -109,6 +109,6 @@ impl IssuerBuilder {
     /// # Panics
     /// Outside of a tokio runtime.
     pub async fn try_start(self) -> io::Result<TestIssuer> {
-        TestIssuer::serve(TcpListener::bind(self.bind).await?, self.plan, self.also)
+        TestIssuer::serve(HeldPort::at(self.bind)?, self.plan, self.also)
     }
 }

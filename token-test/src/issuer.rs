@@ -1,13 +1,11 @@
 //! The embedded issuer as a test holds it: start it, mint with it, rotate its keys, break it, mend it.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use serde_json::{Value, json};
 use token_core::Algorithm;
-use tokio::net::TcpListener;
 
 use crate::builder::IssuerBuilder;
 use crate::client::RegisteredClient;
@@ -15,6 +13,7 @@ use crate::endpoints;
 use crate::faults::{Endpoint, Faults};
 use crate::keys::TestKey;
 use crate::mint::TokenBuilder;
+use crate::port::HeldPort;
 use crate::pre_made;
 use crate::serve::Server;
 use crate::tenant::{Plan, Tenant};
@@ -30,7 +29,7 @@ use crate::tenant::{Plan, Tenant};
 pub struct TestIssuer {
     tenant: Arc<Tenant>,
     router: Router,
-    address: SocketAddr,
+    port: HeldPort,
     server: Mutex<Option<Server>>,
 }
 
@@ -51,12 +50,11 @@ impl TestIssuer {
         IssuerBuilder::default()
     }
 
-    pub(crate) fn serve(listener: TcpListener, plan: Plan, also: Router) -> io::Result<Self> {
-        let address = listener.local_addr()?;
-        let tenant = Arc::new(Tenant::new(format!("http://{address}"), plan));
+    pub(crate) fn serve(port: HeldPort, plan: Plan, also: Router) -> io::Result<Self> {
+        let tenant = Arc::new(Tenant::new(format!("http://{}", port.address()), plan));
         let router = endpoints::router(&tenant).merge(also);
-        let server = Mutex::new(Some(Server::spawn(listener, router.clone())));
-        Ok(Self { tenant, router, address, server })
+        let server = Mutex::new(Some(Server::spawn(port.listen()?, router.clone())));
+        Ok(Self { tenant, router, port, server })
     }
 
     /// The issuer identifier, to the letter: what `iss` says and what a verifier is configured with.
@@ -309,7 +307,7 @@ impl TestIssuer {
         self.tenant.traffic.wait_for_hits(endpoint, at_least).await;
     }
 
-    /// Closes the port and every connection: further ones are refused. Keys, clients and faults are kept.
+    /// Closes the port and every connection: further ones are refused. Keys, clients and faults are kept, and on Linux the port is.
     pub async fn stop_listening(&self) {
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(server) = server {
@@ -320,13 +318,12 @@ impl TestIssuer {
     /// Opens the port again after [`stop_listening`](Self::stop_listening).
     ///
     /// # Errors
-    /// If another program took the port in between.
+    /// If another program took the port in between, which Linux lets none do.
     pub async fn resume(&self) -> io::Result<()> {
         if self.server.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
             return Ok(());
         }
-        let listener = TcpListener::bind(self.address).await?;
-        let server = Server::spawn(listener, self.router.clone());
+        let server = Server::spawn(self.port.listen()?, self.router.clone());
         *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
         Ok(())
     }

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     let task = std::env::args().nth(1).unwrap_or_default();
     let outcome = match task.as_str() {
         "test" => test(),
+        "install" => install::everything(),
         "lint" => lint(),
         "backends" => backends(),
         "fuzz" => seconds().and_then(|seconds| fuzz::run(seconds, &[])),
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
         "bench" => bench(),
         "guide" => guide::build(),
         "weigh" => weigh::weigh(std::env::args().nth(2).as_deref()),
-        _ => Err("usage: cargo xtask test | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | fleet | supply [CHECK…] [--record] | counts [--record] | guide | weigh [COMMIT] | bench [--quick] [--ours] [--no-web]"
+        _ => Err("usage: cargo xtask test | install | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | fleet | supply [CHECK…] [--record] | counts [--record] | guide | weigh [COMMIT] | bench [--quick] [--ours] [--no-web]"
             .to_owned()),
     };
     match outcome {

@@ -1,6 +1,6 @@
 //! Real engines, each on ports of its own on loopback and stopped by its id: one server, a pair under Sentinels, a Cluster, a wire that can be cut.
 
-use std::net::TcpListener;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -8,17 +8,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use token_redis::{Redis, RedisSettings};
+use token_test::HeldPort;
 use tokio::net::{TcpListener as Listener, TcpStream};
 use tokio::sync::Notify;
 
-/// A port that was free a moment ago, so that another ten thousand above it (a Cluster's own) is one, too.
-pub(crate) fn free_port() -> u16 {
+/// A port of our own, and another ten thousand above it (a Cluster's own).
+fn two_ports() -> [HeldPort; 2] {
     loop {
-        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-        if let Some(bus) = port.checked_add(10_000)
-            && TcpListener::bind(("127.0.0.1", bus)).is_ok()
+        let port = HeldPort::new().unwrap();
+        if let Some(bus) = port.port().checked_add(10_000)
+            && let Ok(bus) = HeldPort::at((Ipv4Addr::LOCALHOST, bus).into())
         {
-            return port;
+            return [port, bus];
         }
     }
 }
@@ -27,6 +28,7 @@ pub(crate) fn free_port() -> u16 {
 pub(crate) struct Node {
     process: Option<Child>,
     pub(crate) port: u16,
+    _held: [HeldPort; 2],
     folder: PathBuf,
     words: Vec<String>,
 }
@@ -34,11 +36,12 @@ pub(crate) struct Node {
 impl Node {
     /// Starts a server with these words beside the usual ones; it may not answer yet.
     pub(crate) fn spawn(words: &[&str]) -> Self {
-        let port = free_port();
+        let held = two_ports();
+        let port = held[0].port();
         let folder = std::env::temp_dir().join(format!("token-redis-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let words = words.iter().map(|word| (*word).to_owned()).collect();
-        let mut node = Self { process: None, port, folder, words };
+        let mut node = Self { process: None, port, _held: held, folder, words };
         node.start();
         node
     }
