@@ -6,5 +6,8 @@
 // The table, for the proxies to be held to; its own tests run here once more.
 mod cases;
 mod foreign_clients;
+#[path = "mcp/server.rs"]
+#[allow(dead_code, reason = "the table of requests uses more of it")]
+mod mcp_server;
 mod proxies;
 mod real_issuers;

@@ -1,5 +1,7 @@
 //! Clients that nobody here wrote, driving the embedded issuer of `token-test`: our answers are what they accept.
 
+mod mcp;
+
 use std::process::{Command, Stdio};
 
 use token_core::Algorithm;

@@ -78,11 +78,16 @@ impl Drop for Served {
 
 impl Served {
     pub(crate) async fn start(framework: Framework, issuer: &TestIssuer) -> Self {
+        Self::behind(framework, |_| issuer.url().to_owned()).await
+    }
+
+    /// For tokens of the issuer that `issuer` names, once it has been told the server's URL.
+    pub(crate) async fn behind(framework: Framework, issuer: impl FnOnce(&str) -> String) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let url = format!("{origin}/mcp");
-        let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
+        let trusted = Issuer::discover(issuer(&url)).unwrap().allow_loopback_http();
         let api = ResourceServer::resource(&url).trust(trusted).build().unwrap();
         api.ready().await.unwrap();
         let guard = McpLayer::builder(api.clone())
@@ -109,8 +114,11 @@ impl Served {
                 tokio::spawn(async move { axum::serve(listener, app).await.unwrap() })
             }
             Framework::Actix => {
-                let factory =
-                    move || actix_web::App::new().service(mcp_token::actix::resource("/mcp", guarded.clone()));
+                let metadata = actix_token::Metadata::of([&api]).unwrap();
+                let factory = move || {
+                    let app = actix_web::App::new().service(metadata.clone());
+                    app.service(mcp_token::actix::resource("/mcp", guarded.clone()))
+                };
                 let server = actix_web::HttpServer::new(factory).workers(1).disable_signals().listen(listener).unwrap();
                 let server = server.run();
                 let handle = server.handle();

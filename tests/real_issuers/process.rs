@@ -34,6 +34,16 @@ impl Server {
         Self::start(Command::new("node").arg(folder().join("oidc-provider.mjs")))
     }
 
+    /// `oidc-provider` as the authorization server of MCP servers: clients register themselves and name the server.
+    pub(crate) fn oidc_provider_for_mcp() -> Self {
+        Self::start(Command::new("node").arg(folder().join("oidc-provider-mcp.mjs")))
+    }
+
+    /// `better-auth` (npm) as the authorization server of this MCP server.
+    pub(crate) fn better_auth(resource: &str) -> Self {
+        Self::start(Command::new("node").arg(folder().join("better-auth.mjs")).arg(resource))
+    }
+
     /// An API behind `express-oauth2-jwt-bearer` (npm) over TLS, for tokens of this issuer.
     pub(crate) fn express(issuer: &str, audience: &str) -> Self {
         Self::start(Command::new("node").arg(folder().join("resource.mjs")).args([issuer, audience]))

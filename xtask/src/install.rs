@@ -71,14 +71,17 @@ fn servers() -> Outcome {
     once(&lists.join("package-lock.json"), &home.join("npm.done"), &lists.join("node_modules"), || {
         run(Command::new("npm").args(["ci", "--prefix"]).arg(&lists))
     })?;
-    let venv = home.join("venv");
-    once(&lists.join("requirements.txt"), &home.join("pip.done"), &venv, || {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
-        let pip = venv.join("bin/pip");
-        run(Command::new(pip)
-            .args(["install", "-q", "--disable-pip-version-check", "-r"])
-            .arg(lists.join("requirements.txt")))
-    })
+    // Two lists, since what each wants of the libraries below does not go together.
+    for (list, venv) in [("requirements.txt", "venv"), ("requirements-mcp.txt", "mcp-venv")] {
+        let (list, venv) = (lists.join(list), home.join(venv));
+        let mark = venv.with_extension("done");
+        once(&list, &mark, &venv, || {
+            run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
+            let pip = venv.join("bin/pip");
+            run(Command::new(pip).args(["install", "-q", "--disable-pip-version-check", "-r"]).arg(&list))
+        })?;
+    }
+    Ok(())
 }
 
 /// Does it unless it was done for the very same list before and its result is still there.

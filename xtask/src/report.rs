@@ -25,6 +25,18 @@ const SECTIONS: &[(&str, &str, &str, &str)] = &[
         "| client or proxy | our server | what was tried |",
     ),
     (
+        "mcp",
+        "Clients of the Model Context Protocol",
+        "Clients that nobody here wrote, from the first 401 of a guarded rmcp server to a tool's answer.",
+        "| client | authorization server | our server | what it did |",
+    ),
+    (
+        "conformance",
+        "Conformance of the Model Context Protocol",
+        "The official suite's `auth/*` scenarios, which judge a small client made of `token-client` (`tests/conformance_client.rs`), in the version that `tests/servers/package.json` pins.",
+        "| scenario | outcome | |",
+    ),
+    (
         "vectors",
         "Published vectors",
         "Where we disagree, `tests/vectors/README.md` says why.",
