@@ -1,5 +1,7 @@
 //! Every kind of token presented where every other kind is expected: the diagonal passes, each other cell is refused, by name.
 
+mod servers;
+
 use axum::Router;
 use axum::body::Body;
 use axum::routing::{get, post};

@@ -154,6 +154,7 @@ impl TokenClient {
         let outcome = answer.and_then(|answer| {
             process_token_response(&expected, answer.status(), answer.headers(), answer.body(), self.0.clock.now())
         });
+        let outcome = outcome.map_err(|error| self.with_way_out(error));
         span.record("outcome", telemetry::outcome(&outcome));
         outcome
     }
@@ -205,8 +206,22 @@ impl TokenClient {
         let outcome = answer.and_then(|answer| {
             response::check_status(answer.status(), answer.headers(), answer.body(), self.0.clock.now())
         });
+        let outcome = outcome.map_err(|error| self.with_way_out(error));
         span.record("outcome", telemetry::outcome(&outcome));
         outcome
+    }
+
+    /// Where good credentials may have been refused for their form, the error says so.
+    fn with_way_out(&self, error: TokenError) -> TokenError {
+        let of_credentials = match error.kind() {
+            TokenErrorKind::InvalidClient => true,
+            TokenErrorKind::Refused | TokenErrorKind::InvalidGrant => error.http_status() == Some(401),
+            _ => false,
+        };
+        match self.0.authentication.refusal_hint(&self.0.client_id) {
+            Some(hint) if of_credentials => error.hinted(hint),
+            _ => error,
+        }
     }
 
     /// One exchange with the token endpoint; two where it wants its nonce in the proof (RFC 9449 section 8). Each has an assertion and a
@@ -367,6 +382,34 @@ mod tests {
     impl HttpClient for Nowhere {
         fn send(&self, _: Request<Bytes>, _: Limits) -> BoxFuture<'_, Result<Response<Bytes>, HttpError>> {
             Box::pin(std::future::ready(Err(HttpError::Connect("refused".to_owned()))))
+        }
+    }
+
+    /// Answers everything with 401, as a server does that did not recognise the client.
+    #[derive(Debug)]
+    struct Stranger(&'static str);
+    impl HttpClient for Stranger {
+        fn send(&self, _: Request<Bytes>, _: Limits) -> BoxFuture<'_, Result<Response<Bytes>, HttpError>> {
+            let response = Response::builder().status(401).body(Bytes::from_static(self.0.as_bytes()));
+            Box::pin(std::future::ready(Ok(response.expect("a response"))))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_may_be_refused_for_the_form_of_its_secret_is_told_of_the_other_form() {
+        let coded = r#"{"error":"invalid_client"}"#;
+        for (authentication, body, hinted) in [
+            (ClientAuthentication::Basic("canary!".into()), coded, true),
+            (ClientAuthentication::Basic("canary!".into()), "", true),
+            (ClientAuthentication::Basic("canary!".into()), r#"{"error":"invalid_scope"}"#, false),
+            (ClientAuthentication::Basic("plain-canary".into()), coded, false),
+            (ClientAuthentication::BasicUnencoded("canary!".into()), coded, false),
+        ] {
+            let client = TokenClient::builder("https://a.example/token", "app").authentication(authentication);
+            let client = client.http(Stranger(body)).build().unwrap();
+            let error = client.obtain(&TokenRequest::client_credentials()).await.unwrap_err().to_string();
+            assert_eq!(error.contains("client_secret_basic_unencoded"), hinted, "{body}: {error}");
+            assert!(!error.contains("canary"), "{error}");
         }
     }
 

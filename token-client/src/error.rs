@@ -179,6 +179,13 @@ impl TokenError {
         self
     }
 
+    /// The same error with a way out behind its detail.
+    pub(crate) fn hinted(mut self, hint: &'static str) -> Self {
+        let inner = self.edit();
+        inner.detail = format!("{}; {hint}", inner.detail).into();
+        self
+    }
+
     fn edit(&mut self) -> &mut Inner {
         Arc::make_mut(&mut self.0)
     }

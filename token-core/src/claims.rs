@@ -11,6 +11,7 @@ mod parse;
 mod scan;
 mod spans;
 
+pub(crate) use members::KindClaim;
 pub(crate) use names::Names;
 pub(crate) use parse::{Claims, parse};
 pub(crate) use scan::scan;

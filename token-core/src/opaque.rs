@@ -9,7 +9,7 @@ pub mod client_authentication;
 mod endpoint;
 pub(crate) mod flight;
 pub(crate) mod introspection;
-mod settings;
+pub(crate) mod settings;
 mod state;
 pub(crate) mod userinfo;
 
@@ -78,6 +78,13 @@ pub enum OpaqueError {
         /// When the endpoint wants to be asked again.
         retry_after: Option<Duration>,
     },
+    /// The endpoint does not accept this client, and the form in which its credentials were sent may be why.
+    ClientRefused {
+        /// The status.
+        status: u16,
+        /// What may be why, and the way out.
+        hint: &'static str,
+    },
     /// An answer that is not what the protocol says.
     Unusable(&'static str),
     /// No request could be made, or no answer verified, for a reason on this side.
@@ -100,7 +107,9 @@ impl OpaqueError {
     pub(crate) fn is_outage(&self) -> bool {
         match self {
             Self::Http(error) => !matches!(error, HttpError::TooLarge { .. }),
-            Self::Status { status, .. } => matches!(status, 401 | 408 | 425 | 429 | 500..=599),
+            Self::Status { status, .. } | Self::ClientRefused { status, .. } => {
+                matches!(status, 401 | 408 | 425 | 429 | 500..=599)
+            }
             Self::Timeout | Self::Misconfigured(_) => true,
             Self::Unusable(_) => false,
         }
@@ -116,7 +125,7 @@ impl OpaqueError {
         match self {
             Self::Http(HttpError::Timeout) | Self::Timeout => "timeout",
             Self::Http(_) => "http",
-            Self::Status { status: 401 | 403, .. } => "client_refused",
+            Self::Status { status: 401 | 403, .. } | Self::ClientRefused { .. } => "client_refused",
             Self::Status { .. } => "status",
             Self::Unusable(_) => "unusable",
             Self::Misconfigured(_) => "misconfigured",
@@ -130,6 +139,9 @@ impl fmt::Display for OpaqueError {
             Self::Http(error) => error.fmt(f),
             Self::Status { status: status @ (401 | 403), .. } => {
                 write!(f, "status {status}: the endpoint does not accept this client")
+            }
+            Self::ClientRefused { status, hint } => {
+                write!(f, "status {status}: the endpoint does not accept this client; {hint}")
             }
             Self::Status { status, .. } => write!(f, "status {status}"),
             Self::Unusable(why) => write!(f, "not an answer: {why}"),

@@ -192,6 +192,10 @@ pub struct IssuerPolicy {
     /// RFC 9068 only: type `at+jwt`, and the claims it requires.
     #[serde(default, skip_serializing_if = "is_false")]
     pub rfc9068: bool,
+    /// Only access tokens that say what they are, by `at+jwt` in the header or by a word for the kind among the claims (`token_use`, `token_class`,
+    /// `typ`, `type`, `token_type`): for issuers that mark nothing else that they sign with the same keys, refresh tokens for one.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub strict: bool,
     /// Takes tokens that never end.
     #[serde(default, skip_serializing_if = "is_false")]
     pub dangerously_accept_tokens_without_expiry: bool,
@@ -258,6 +262,7 @@ impl IssuerPolicy {
             algorithms: None,
             leeway: leeway(),
             rfc9068: false,
+            strict: false,
             dangerously_accept_tokens_without_expiry: false,
             allow_loopback_http: false,
             allow_private_addresses: false,

@@ -23,6 +23,8 @@ pub(super) enum Member {
     Groups,
     TokenUse,
     TokenClass,
+    TokenType,
+    Type,
     Typ,
     Cnf,
     Events,
@@ -54,6 +56,8 @@ impl Member {
             b"groups" => Self::Groups,
             b"token_use" => Self::TokenUse,
             b"token_class" => Self::TokenClass,
+            b"token_type" => Self::TokenType,
+            b"type" => Self::Type,
             b"typ" => Self::Typ,
             b"cnf" => Self::Cnf,
             b"events" => Self::Events,
@@ -63,6 +67,41 @@ impl Member {
             b"at_hash" => Self::AtHash,
             b"c_hash" => Self::CHash,
             _ => Self::Other,
+        }
+    }
+
+    /// Which of the claims that say a kind it is; asked of no others.
+    pub(super) fn kind_claim(self) -> KindClaim {
+        match self {
+            Self::TokenClass => KindClaim::TokenClass,
+            Self::TokenType => KindClaim::TokenType,
+            Self::Type => KindClaim::Type,
+            _ => KindClaim::TokenUse,
+        }
+    }
+}
+
+/// The claim that an issuer writes its own word for the kind of token into.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum KindClaim {
+    /// Cognito, Hydra.
+    #[default]
+    TokenUse,
+    /// Servers on idpyoidc.
+    TokenClass,
+    /// Simple JWT (Django).
+    TokenType,
+    /// Flask-JWT-Extended.
+    Type,
+}
+
+impl KindClaim {
+    /// Whether this value of it says a kind. All but `token_use` are used for other things, too.
+    pub(super) fn says_kind(self, value: &[u8]) -> bool {
+        match self {
+            Self::TokenUse => true,
+            Self::TokenClass if value == b"authorization_code" => true,
+            _ => matches!(value, b"access" | b"access_token" | b"refresh" | b"refresh_token" | b"id_token"),
         }
     }
 }

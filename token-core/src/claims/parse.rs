@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::members::{Member, Seen};
+use super::members::{KindClaim, Member, Seen};
 use super::number::NumericDate;
 use super::spans::{List, Names, Span, Spans, Text};
 use crate::base::time::Timestamp;
@@ -35,10 +35,10 @@ pub(crate) struct Claims {
     pub(crate) scope: List,
     pub(crate) permissions: List,
     pub(crate) roles: List,
-    /// `token_use` (Cognito) and payload `typ` (Keycloak): the issuer's own word for the kind of token.
-    pub(crate) token_use: Option<Span>,
-    /// Whether what stands in `token_use` is the claim `token_class`, the same from servers on idpyoidc. `token_use` itself comes first.
-    pub(crate) by_class: bool,
+    /// The issuer's own word for the kind of token, and the claim that it stands in.
+    pub(crate) kind_word: Option<Span>,
+    pub(crate) kind_claim: KindClaim,
+    /// `typ` among the claims: Keycloak's word for the kind.
     pub(crate) payload_typ: Option<Span>,
     /// Whether `cnf` (RFC 7800) is there, whatever it says.
     pub(crate) confirmation: bool,
@@ -98,10 +98,10 @@ impl<'a> DeserializeSeed<'a> for &mut Pass<'a> {
 }
 
 impl Claims {
-    /// Notes the issuer's own word for the kind.
-    pub(super) fn say_use(&mut self, word: Option<Span>, by_class: bool) {
-        if word.is_some() && (self.token_use.is_none() || self.by_class) {
-            (self.token_use, self.by_class) = (word, by_class);
+    /// Notes the issuer's own word for the kind. Of two the one counts that is not that of an access token.
+    pub(super) fn say_kind(&mut self, claim: KindClaim, value: &[u8], word: Span) {
+        if claim.says_kind(value) && (self.kind_word.is_none() || !value.starts_with(b"access")) {
+            (self.kind_word, self.kind_claim) = (Some(word), claim);
         }
     }
 }
@@ -138,8 +138,12 @@ impl<'a> Visitor<'a> for &mut Pass<'a> {
                 Member::Permissions => claims.permissions = self.lenient(&mut map)?,
                 Member::Roles => claims.roles = self.lenient(&mut map)?,
                 Member::Groups => claims.groups = self.lenient(&mut map)?,
-                Member::TokenUse => claims.say_use(self.lenient_string(&mut map)?, false),
-                Member::TokenClass => claims.say_use(self.lenient_string(&mut map)?, true),
+                Member::TokenUse | Member::TokenClass | Member::TokenType | Member::Type => {
+                    let Lenient(text) = map.next_value()?;
+                    if let Some(text) = text {
+                        claims.say_kind(member.kind_claim(), text.as_bytes(), self.spans.span(&text));
+                    }
+                }
                 Member::Typ => claims.payload_typ = self.lenient_string(&mut map)?,
                 Member::Cnf => claims.confirmation = there(&mut map)?,
                 Member::Events => claims.events = there(&mut map)?,

@@ -92,8 +92,12 @@ impl<'a> Scanner<'a> {
                 Member::Permissions => claims.permissions = self.list(true)?,
                 Member::Roles => claims.roles = self.list(true)?,
                 Member::Groups => claims.groups = self.list(true)?,
-                Member::TokenUse => claims.say_use(Some(self.text_span()?), false),
-                Member::TokenClass => claims.say_use(Some(self.text_span()?), true),
+                Member::TokenType | Member::Type if self.peek() != Some(b'"') => self.value(DEEPEST)?,
+                Member::TokenUse | Member::TokenClass | Member::TokenType | Member::Type => {
+                    let start = self.at + 1;
+                    let value = self.string()?;
+                    claims.say_kind(member.kind_claim(), value, Span::new(start, value.len()));
+                }
                 Member::Typ => claims.payload_typ = Some(self.text_span()?),
                 Member::Cnf => claims.confirmation = self.there()?,
                 Member::Events => claims.events = self.there()?,

@@ -144,10 +144,11 @@ impl IssuerPolicy {
         }
         issuer = issuer.mapping(self.mapping.clone());
         issuer = self.require_claims.iter().cloned().fold(issuer, Issuer::require_claim);
-        let switches: [(bool, Switch); 6] = [
+        let switches: [(bool, Switch); 7] = [
             (self.match_key_issuer, Issuer::match_key_issuer),
             (self.accept_padding, Issuer::accept_padding),
             (self.rfc9068, Issuer::rfc9068),
+            (self.strict, Issuer::strict),
             (self.dangerously_accept_tokens_without_expiry, Issuer::dangerously_accept_tokens_without_expiry),
             (self.allow_loopback_http, Issuer::allow_loopback_http),
             (self.allow_private_addresses, Issuer::allow_private_addresses),

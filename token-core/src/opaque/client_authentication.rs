@@ -37,6 +37,10 @@ pub enum ClientAuthentication {
     None,
     /// `client_secret_basic`: id and secret, each form-encoded, in the `Authorization` header.
     Basic(ClientSecret),
+    /// `client_secret_basic` as many servers read it: id and secret in the `Authorization` header as they are (RFC 7617), not form-encoded first. For
+    /// servers that do not decode, which refuse a secret with `!` or `+` in it otherwise. [`method`](Self::method) calls it
+    /// `client_secret_basic_unencoded`. The id must not hold a colon.
+    BasicUnencoded(ClientSecret),
     /// `client_secret_post`: id and secret in the form.
     Post(ClientSecret),
     /// `private_key_jwt`: a fresh assertion of one minute, signed with this key. With a key of an HS algorithm it is `client_secret_jwt`.
@@ -64,12 +68,13 @@ pub struct Credentials {
 }
 
 impl ClientAuthentication {
-    /// The method's name in the registry of token endpoint authentication methods; `bearer` is in no registry.
+    /// The method's name in the registry of token endpoint authentication methods; `bearer` and `client_secret_basic_unencoded` are in no registry.
     #[must_use]
     pub fn method(&self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Basic(_) => "client_secret_basic",
+            Self::BasicUnencoded(_) => "client_secret_basic_unencoded",
             Self::Post(_) => "client_secret_post",
             Self::PrivateKeyJwt { .. } => "private_key_jwt",
             Self::MutualTls => "tls_client_auth",
@@ -92,10 +97,12 @@ impl ClientAuthentication {
         match self {
             Self::None | Self::MutualTls => credentials.form.push(id),
             Self::Basic(secret) => {
-                let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-                let joined = format!("{}:{}", encode(client_id), encode(secret.expose()));
-                credentials.header = Some(header(&format!("Basic {}", STANDARD.encode(joined)))?);
+                credentials.header = Some(basic(&encoded(client_id), &encoded(secret.expose()))?);
             }
+            Self::BasicUnencoded(_) if client_id.contains(':') => {
+                return Err(CredentialsError("a client id with a colon cannot be sent unencoded (RFC 7617 section 2)"));
+            }
+            Self::BasicUnencoded(secret) => credentials.header = Some(basic(client_id, secret.expose())?),
             Self::Post(secret) => credentials.form = vec![id, ("client_secret", secret.clone())],
             Self::PrivateKeyJwt { key, audience } => {
                 let assertion = assertion(key, client_id, audience.as_deref().unwrap_or(endpoint), now)?;
@@ -106,6 +113,31 @@ impl ClientAuthentication {
         }
         Ok(credentials)
     }
+}
+
+impl ClientAuthentication {
+    /// Why a server may refuse good credentials, where that could be the form they were sent in: to be said beside `invalid_client` or a 401.
+    ///
+    /// `Some` for `client_secret_basic` with an id or a secret that form-encoding changes (RFC 6749 section 2.3.1). It holds neither of them.
+    #[must_use]
+    pub fn refusal_hint(&self, client_id: &str) -> Option<&'static str> {
+        let changes = |text: &str| encoded(text) != text;
+        match self {
+            Self::Basic(secret) if changes(client_id) || changes(secret.expose()) => Some(
+                "id or secret hold characters that client_secret_basic encodes (RFC 6749 section 2.3.1), and some servers do not decode them: \
+                 if the secret is right, authenticate by client_secret_basic_unencoded or client_secret_post",
+            ),
+            _ => None,
+        }
+    }
+}
+
+fn encoded(text: &str) -> String {
+    byte_serialize(text.as_bytes()).collect()
+}
+
+fn basic(id: &str, secret: &str) -> Result<HeaderValue, CredentialsError> {
+    header(&format!("Basic {}", STANDARD.encode(format!("{id}:{secret}"))))
 }
 
 fn header(text: &str) -> Result<HeaderValue, CredentialsError> {
@@ -222,6 +254,33 @@ mod tests {
         assert!(header.is_sensitive() && sent.form.is_empty());
         let joined = STANDARD.decode(header.to_str().unwrap().strip_prefix("Basic ").unwrap()).unwrap();
         assert_eq!(String::from_utf8(joined).unwrap(), "my%3Aclient:p%25s%3A%C3%A4+%2B");
+    }
+
+    #[test]
+    fn the_unencoded_form_sends_id_and_secret_as_they_are() {
+        let method = ClientAuthentication::BasicUnencoded("p%s:ä !+".into());
+        let header = credentials(&method, "my-client").header.unwrap();
+        assert!(header.is_sensitive());
+        let joined = STANDARD.decode(header.to_str().unwrap().strip_prefix("Basic ").unwrap()).unwrap();
+        assert_eq!(String::from_utf8(joined).unwrap(), "my-client:p%s:ä !+");
+        // RFC 7617 section 2: the first colon ends the id.
+        assert!(method.credentials("my:client", "https://as/introspect", Timestamp::EPOCH).is_err());
+    }
+
+    #[test]
+    fn the_form_is_suspected_only_where_it_changes_something() {
+        for (method, id, expected) in [
+            (ClientAuthentication::Basic("plain-secret_1.2".into()), "me", false),
+            (ClientAuthentication::Basic("canary!".into()), "me", true),
+            (ClientAuthentication::Basic("s:canary".into()), "me", true),
+            (ClientAuthentication::Basic("s".into()), "https://me.canary", true),
+            (ClientAuthentication::BasicUnencoded("canary!".into()), "me", false),
+            (ClientAuthentication::Post("canary!".into()), "me", false),
+        ] {
+            let hint = method.refusal_hint(id);
+            assert_eq!(hint.is_some(), expected, "{} {id}", method.method());
+            assert!(!hint.unwrap_or_default().contains("canary"));
+        }
     }
 
     #[test]

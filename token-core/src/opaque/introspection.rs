@@ -45,7 +45,14 @@ impl Introspection {
             "application/json, application/token-introspection+jwt;q=0.9"
         };
         let response = self.exchange.send(request, accept).await?;
-        process_answer(response.status(), response.headers(), response.body(), self.signed_only)
+        let answer = process_answer(response.status(), response.headers(), response.body(), self.signed_only);
+        answer.map_err(|error| match (&error, self.authentication.refusal_hint(&self.client_id)) {
+            // 400 is how some say `invalid_client`.
+            (OpaqueError::Status { status: status @ (400 | 401 | 403), .. }, Some(hint)) => {
+                OpaqueError::ClientRefused { status: *status, hint }
+            }
+            _ => error,
+        })
     }
 
     /// RFC 7662 section 2.1: always a POST, so that the token is in no log of addresses.

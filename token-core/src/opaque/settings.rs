@@ -89,7 +89,7 @@ const MOST_QUESTIONS: usize = 512;
 /// A store of API keys is nearer than an endpoint.
 const KEYS_ARE_BELIEVED: Duration = Duration::from_secs(10);
 /// What most servers take in one header field.
-const LARGEST_TOKEN: usize = 8 * 1024;
+pub(crate) const LARGEST_TOKEN: usize = 8 * 1024;
 
 impl OpaqueTokens {
     /// RFC 7662: the introspection endpoint at this URL, asked in the name of this client.

@@ -46,6 +46,7 @@ impl IssuerPolicy {
             algorithms: given,
             leeway: issuer.leeway,
             rfc9068: issuer.strict,
+            strict: issuer.marked,
             dangerously_accept_tokens_without_expiry: !issuer.expiry_required,
             allow_loopback_http: issuer.loopback_http,
             allow_private_addresses: issuer.private_addresses,
@@ -174,7 +175,11 @@ impl Policy {
             asked.describe(f)?;
         }
         writeln!(f, "    algorithms  {algorithms}")?;
-        let types = if issuer.rfc9068 { "at+jwt only (RFC 9068)" } else { "at+jwt, JWT or none" };
+        let types = match (issuer.rfc9068, issuer.strict) {
+            (true, _) => "at+jwt only (RFC 9068)",
+            (false, true) => "marked as an access token, by its header or a claim",
+            (false, false) => "at+jwt, JWT or none",
+        };
         writeln!(f, "    type        {types}")?;
         let leeway = span(issuer.leeway);
         match issuer.dangerously_accept_tokens_without_expiry {

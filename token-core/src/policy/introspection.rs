@@ -13,6 +13,7 @@ use crate::base::time::text;
 use crate::opaque::Kind;
 use crate::opaque::OpaqueTokens;
 use crate::opaque::client_authentication::ClientAuthentication;
+use crate::opaque::settings::LARGEST_TOKEN;
 use crate::token::audience::Audience;
 
 /// Whom to ask about tokens that are no JWTs; see [`OpaqueTokens`].
@@ -59,6 +60,9 @@ pub struct IntrospectionPolicy {
     #[serde(default = "timeout", with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub timeout: Duration,
+    /// The longest token, in bytes, that the endpoint is asked about; longer ones are refused without asking. Default 8,192.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_token_bytes: Option<usize>,
 }
 
 /// How a client with a secret authenticates (RFC 6749 section 2.3.1).
@@ -70,6 +74,8 @@ pub enum AuthenticationMethod {
     /// In the `Authorization` header.
     #[default]
     ClientSecretBasic,
+    /// In the `Authorization` header, as they are: for servers that do not form-decode what they find there.
+    ClientSecretBasicUnencoded,
     /// In the form.
     ClientSecretPost,
 }
@@ -111,6 +117,7 @@ impl IntrospectionPolicy {
             active_life: active_life(),
             inactive_life: inactive_life(),
             timeout: timeout(),
+            max_token_bytes: None,
         }
     }
 
@@ -124,12 +131,14 @@ impl IntrospectionPolicy {
         let secret = String::from_utf8(secret).map_err(|_| wrong(&"the client's secret is not text"))?;
         let authentication = match self.authentication {
             AuthenticationMethod::ClientSecretBasic => ClientAuthentication::Basic(secret.into()),
+            AuthenticationMethod::ClientSecretBasicUnencoded => ClientAuthentication::BasicUnencoded(secret.into()),
             AuthenticationMethod::ClientSecretPost => ClientAuthentication::Post(secret.into()),
         };
         let mut tokens = OpaqueTokens::introspection(&self.endpoint, &self.client_id, authentication)?
             .active_life(self.active_life)
             .inactive_life(self.inactive_life)
-            .timeout(self.timeout);
+            .timeout(self.timeout)
+            .max_token_bytes(self.max_token_bytes.unwrap_or(LARGEST_TOKEN));
         if self.dangerously_unchecked_audience {
             tokens = tokens.audience(Audience::dangerously_unchecked());
         } else if !self.audience.is_empty() {
@@ -149,6 +158,7 @@ impl IntrospectionPolicy {
         let Kind::Introspection { endpoint, client_id, authentication } = &tokens.kind else { return None };
         let (method, secret) = match authentication {
             ClientAuthentication::Basic(secret) => (AuthenticationMethod::ClientSecretBasic, secret),
+            ClientAuthentication::BasicUnencoded(secret) => (AuthenticationMethod::ClientSecretBasicUnencoded, secret),
             ClientAuthentication::Post(secret) => (AuthenticationMethod::ClientSecretPost, secret),
             _ => return None,
         };
@@ -170,6 +180,7 @@ impl IntrospectionPolicy {
             active_life: tokens.compiled.active_life,
             inactive_life: tokens.compiled.inactive_life,
             timeout: tokens.compiled.timeout,
+            max_token_bytes: Some(tokens.compiled.max_token).filter(|bytes| *bytes != LARGEST_TOKEN),
             ..Self::new(endpoint, client_id, "")
         })
     }

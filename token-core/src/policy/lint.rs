@@ -227,6 +227,7 @@ impl Policy {
         lint_audience(&path("audience"), &issuer.audience, found);
         lint_name(issuer, found);
         lint_algorithms(issuer, found);
+        lint_kinds(issuer, found);
         lint_fetching(issuer, found);
         if issuer.leeway > Duration::from_secs(300) {
             found.error(
@@ -357,6 +358,40 @@ fn lint_name(issuer: &IssuerPolicy, found: &mut Findings) {
             "well-known",
             path,
             "this is the address of a metadata document: the issuer is what comes before /.well-known",
+        );
+    }
+}
+
+/// Those who write no mark into access tokens, by their hosts, and what can be done there.
+const UNMARKED: &[(&str, &str)] = &[
+    (".auth0.com", "switch the API to the RFC 9068 profile, or leave strict out"),
+    (".okta.com", "leave strict out and require the claim cid"),
+    ("login.microsoftonline.com", "leave strict out and require the claim scp or roles"),
+    ("sts.windows.net", "leave strict out and require the claim scp or roles"),
+    ("accounts.google.com", "leave strict out: its JWTs are ID tokens"),
+    ("securetoken.google.com", "leave strict out: its JWTs are ID tokens"),
+];
+
+fn lint_kinds(issuer: &IssuerPolicy, found: &mut Findings) {
+    let path = format!("issuers[{}].strict", issuer.issuer);
+    if !issuer.strict {
+        return;
+    }
+    if issuer.rfc9068 {
+        found.warn("strict-twice", path, "rfc9068 asks for at+jwt already: strict adds nothing");
+        return;
+    }
+    let url = Url::parse(&issuer.issuer);
+    let host = url.as_ref().ok().and_then(Url::host_str).unwrap_or_default();
+    let known = UNMARKED.iter().find(|(name, _)| host == *name || name.starts_with('.') && host.ends_with(name));
+    if let Some((_, remedy)) = known {
+        let why = format!("{host} writes no mark into access tokens, so every one is refused: {remedy}");
+        found.warn("strict-unmarked", path, why);
+    } else if issuer.without_keys || issuer.api_keys.is_some() {
+        found.warn(
+            "strict-opaque",
+            path,
+            "an endpoint or this server vouches for these tokens: strict is for JWTs and has no say here",
         );
     }
 }

@@ -246,6 +246,12 @@ fn each_trap_is_found_by_its_rule() {
         (issuer(r#""audience": " x""#), "blank-audience", Severity::Error),
         (issuer(r#""audience": """#), "empty-audience", Severity::Error),
         (issuer(r#""leeway": 120"#), "leeway", Severity::Warning),
+        (issuer(r#""strict": true, "rfc9068": true"#), "strict-twice", Severity::Warning),
+        (
+            r#"{"audience": "a", "issuers": [{"issuer": "https://shop.eu.auth0.com/", "strict": true}]}"#.to_owned(),
+            "strict-unmarked",
+            Severity::Warning,
+        ),
         (issuer(r#""leeway": 301"#), "leeway", Severity::Error),
         (issuer(r#""algorithms": ["HS256"]"#), "hmac-fetched", Severity::Error),
         (issuer(r#""algorithms": ["HS256", "RS256"]"#), "mixed-algorithms", Severity::Error),
@@ -401,6 +407,24 @@ fn opaque_tokens_are_data_too_and_their_secret_is_never_written() {
     assert!(again.to_string().contains("keys        none: every token is asked about"), "{again}");
     let code = of(Issuer::discover("https://a.example").unwrap().opaque_tokens(asked(bearer)));
     assert!(code.keys_from_code && code.introspection.is_none());
+}
+
+#[tokio::test]
+async fn the_longest_token_to_ask_about_and_the_plain_form_of_basic_are_data() {
+    let text = |more: &str| {
+        format!(
+            r#"{{"audience": "api", "issuers": [{{"issuer": "https://a.example", "introspection": {{
+                "endpoint": "https://a.example/introspect", "client_id": "api", "client_secret": {{"value": "canary!"}}{more}}}}}]}}"#
+        )
+    };
+    let policy = json(&text(r#", "max_token_bytes": 100, "authentication": "client_secret_basic_unencoded""#));
+    let server = policy.server().unwrap();
+    assert_eq!(*server.policy(), policy, "what was built says the same");
+    let longer = "a".repeat(101);
+    let refused = server.authenticate(crate::Presented::token(&longer)).await.unwrap_err();
+    assert_eq!(refused.kind(), crate::ErrorKind::Malformed, "and nobody was asked: {refused}");
+    let plain = json(&text("")).server().unwrap();
+    assert!(!serde_json::to_string(&*plain.policy()).unwrap().contains("max_token_bytes"), "the default goes unsaid");
 }
 
 #[test]

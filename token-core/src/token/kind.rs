@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::claims::{Claims, Text};
+use crate::claims::{Claims, KindClaim, Text};
 use crate::jose::header::{OtherType, TokenType};
 
 /// A kind of token. Each has rules of its own, and none is taken for another.
@@ -73,10 +73,7 @@ pub(crate) fn untrusted_marks(typ: Option<TokenType>, text: &Text, claims: &Clai
     };
     let marks = [
         claims.events.then_some(Mark { kind: with_events, place: "the claim events" }),
-        claims.token_use.and_then(|span| match claims.by_class {
-            false => Some(token_use(text.get(span))),
-            true => token_class(text.get(span)),
-        }),
+        claims.kind_word.map(|span| kind_word(claims.kind_claim, text.get(span))),
         claims.payload_typ.and_then(|span| payload_typ(text.get(span))),
         claims.id_token_marks.then_some(Mark { kind: TokenKind::Id, place: "a claim nonce, at_hash or c_hash" }),
         typ.and_then(header_typ),
@@ -99,28 +96,22 @@ fn header_typ(typ: TokenType) -> Option<Mark> {
     Some(Mark { kind, place: typ.name() })
 }
 
-/// Cognito's and Hydra's word for the kind.
-fn token_use(value: &str) -> Mark {
+/// The issuer's own word for the kind: of Cognito and Hydra (`token_use`), of servers on idpyoidc (`token_class`), and of libraries that sign
+/// access and refresh tokens with one key (`token_type` of Simple JWT, `type` of Flask-JWT-Extended).
+fn kind_word(claim: KindClaim, value: &str) -> Mark {
     let kind = match value {
         "access" | "access_token" => TokenKind::Access,
-        "id" => TokenKind::Id,
+        "id" | "id_token" => TokenKind::Id,
         "refresh" | "refresh_token" => TokenKind::Refresh,
         _ => TokenKind::Other,
     };
-    Mark { kind, place: "the claim token_use" }
-}
-
-/// The word for the kind of servers on idpyoidc, which sign refresh tokens with the keys of their access tokens and write no `typ`. A word
-/// that is not theirs says nothing.
-fn token_class(value: &str) -> Option<Mark> {
-    let kind = match value {
-        "access_token" => TokenKind::Access,
-        "id_token" => TokenKind::Id,
-        "refresh_token" => TokenKind::Refresh,
-        "authorization_code" => TokenKind::Other,
-        _ => return None,
+    let place = match claim {
+        KindClaim::TokenUse => "the claim token_use",
+        KindClaim::TokenClass => "the claim token_class",
+        KindClaim::TokenType => "the claim token_type",
+        KindClaim::Type => "the claim type",
     };
-    Some(Mark { kind, place: "the claim token_class" })
+    Mark { kind, place }
 }
 
 /// Keycloak's word for the kind. Others write their own things into a claim `typ`; a word that is not Keycloak's says nothing.
@@ -212,6 +203,16 @@ mod tests {
             (TokenType::Jwt, r#"{"typ":"Refresh"}"#, Some(Refresh)),
             (TokenType::Jwt, r#"{"typ":"Offline"}"#, Some(Refresh)),
             (TokenType::Jwt, r#"{"events":{}}"#, Some(Logout)),
+            (TokenType::Jwt, r#"{"token_type":"refresh"}"#, Some(Refresh)),
+            (TokenType::Jwt, r#"{"token_type":"access"}"#, Some(Access)),
+            (TokenType::Jwt, r#"{"token_type":"Bearer"}"#, None),
+            (TokenType::Jwt, r#"{"type":"refresh"}"#, Some(Refresh)),
+            (TokenType::Jwt, r#"{"type":"access"}"#, Some(Access)),
+            (TokenType::Jwt, r#"{"type":"customer"}"#, None),
+            (TokenType::Jwt, r#"{"type":7}"#, None),
+            (TokenType::Jwt, r#"{"type":"refresh","token_type":"Bearer"}"#, Some(Refresh)),
+            (TokenType::Jwt, r#"{"type":"refresh","token_type":"access"}"#, Some(Refresh)),
+            (TokenType::Jwt, r#"{"token_type":"access","type":"refresh"}"#, Some(Refresh)),
             (TokenType::Other(OtherType::Logout), "{}", Some(Logout)),
             (TokenType::Other(OtherType::DpopProof), "{}", Some(Other)),
         ] {

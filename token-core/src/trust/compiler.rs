@@ -118,6 +118,7 @@ impl Compiler {
             algorithms,
             leeway: issuer.leeway,
             strict: issuer.strict,
+            marked: issuer.marked,
             proofs: self.proofs,
             // RFC 8417 section 2.2: an event does not expire.
             expiry_required: issuer.expiry_required && self.purpose != Purpose::SecurityEvents,

@@ -45,6 +45,7 @@ pub struct Issuer {
     pub(crate) algorithms: Option<Algorithms>,
     pub(crate) leeway: Duration,
     pub(crate) strict: bool,
+    pub(crate) marked: bool,
     pub(crate) expiry_required: bool,
     pub(crate) loopback_http: bool,
     pub(crate) private_addresses: bool,
@@ -281,6 +282,7 @@ impl Issuer {
             algorithms: None,
             leeway: Duration::from_secs(30),
             strict: false,
+            marked: false,
             expiry_required: true,
             loopback_http: false,
             private_addresses: false,
@@ -365,6 +367,31 @@ impl Issuer {
         self
     }
 
+    /// Takes only access tokens that say what they are: `at+jwt` in the header, `token_use` or `token_class`, `typ` (Keycloak), `type` or
+    /// `token_type` among the claims. A token of this issuer without any such mark is refused.
+    ///
+    /// Every mark is looked at for every issuer, and a token that bears another kind's is refused. But some issuers sign refresh tokens
+    /// or ID tokens with the keys of their access tokens and mark them with nothing: where those name this API in `aud`, only the mark of
+    /// the access tokens tells them apart, and this asks for it. Off by default, since many issuers do not mark their access tokens either
+    /// (Auth0's default profile, Entra, Okta, Google): there, hold them to a claim that nothing else of the issuer's has, by
+    /// [`require_claim`](Self::require_claim). Which servers write which marks stands in the guide.
+    ///
+    /// An answer of an endpoint about an opaque token needs no mark.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), token_core::ConfigError> {
+    /// use token_core::{ClaimRule, Issuer};
+    ///
+    /// let marked = Issuer::discover("https://login.example.com/realms/shop")?.strict();
+    /// let unmarked = Issuer::discover("https://example.okta.com/oauth2/default")?.require_claim(ClaimRule::any_present(["cid"]));
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.marked = true;
+        self
+    }
+
     /// Takes tokens that have no `exp` and so never end. Revoking one means removing its key.
     #[must_use]
     pub fn dangerously_accept_tokens_without_expiry(mut self) -> Self {
@@ -379,7 +406,8 @@ impl Issuer {
         self
     }
 
-    /// Lets the keys be fetched from private and link-local addresses, as inside a cluster.
+    /// Lets keys be fetched and endpoints be asked at private addresses, as inside a cluster. Link-local addresses and those where clouds keep
+    /// their metadata service stay refused.
     #[must_use]
     pub fn allow_private_addresses(mut self) -> Self {
         self.private_addresses = true;

@@ -34,6 +34,8 @@ pub(crate) struct TrustedIssuer {
     pub(crate) leeway: Duration,
     /// RFC 9068: only `at+jwt`, and the claims that section 2.2 requires.
     pub(crate) strict: bool,
+    /// Whether an access token has to say by a mark that it is one.
+    pub(crate) marked: bool,
     /// Whether tokens that are bound to their sender are taken: proofs are checked with each request that brings one.
     pub(crate) proofs: bool,
     pub(crate) expiry_required: bool,
@@ -139,7 +141,10 @@ impl TrustedIssuer {
                 ));
             }
             (Some(mark), None) => mark.kind,
-            (None, _) => self.kind_by_audience(text, claims)?,
+            (None, _) => match self.kind_by_audience(text, claims)? {
+                TokenKind::Access if self.marked && typ.is_some() => return wrong(UNMARKED.to_owned()),
+                kind => kind,
+            },
         };
         if kind == TokenKind::Access && self.strict && typ.is_some_and(|typ| typ != TokenType::AccessToken) {
             return wrong("expected the header to say at+jwt (RFC 9068), it does not".to_owned());
@@ -357,6 +362,9 @@ impl TrustedIssuer {
         }
     }
 }
+
+const UNMARKED: &str = "nothing marks it as an access token, and strict asks for a mark: at+jwt in the header, or a word for the kind \
+     in token_use, token_class, typ, type or token_type";
 
 /// A subject that is there names somebody (OpenID Connect Core section 2, RFC 9068 section 2.2).
 #[inline]

@@ -25,7 +25,7 @@ pub(super) fn of(kind: ErrorKind, check: Check, look: &Look<'_>, policy: &Policy
         Check::Claims => Some("a token is base64url without padding; it may have been cut off, re-encoded or edited"),
         Check::Issuer => issuer(look, policy),
         Check::Algorithm => algorithm(look, policy),
-        Check::Type => token_type(look),
+        Check::Type => token_type(look, policy),
         Check::Audience => audience(look, policy),
         Check::Expiry => expiry(look, policy, now),
         Check::NotBefore => Some("the issuer's clock is ahead of this one, or the token was made to be used later"),
@@ -150,7 +150,8 @@ fn algorithm(look: &Look<'_>, policy: &Policy) -> Cause {
     }
 }
 
-fn token_type(look: &Look<'_>) -> Cause {
+fn token_type(look: &Look<'_>, policy: &Policy) -> Cause {
+    let trusted = look.text("iss").and_then(|iss| policy.issuer(iss));
     let id_marks = ["nonce", "at_hash", "c_hash"].iter().any(|claim| look.has(claim));
     let word = |value: &str| {
         look.text("token_use") == Some(value) || look.text("typ").is_some_and(|typ| typ.eq_ignore_ascii_case(value))
@@ -160,10 +161,14 @@ fn token_type(look: &Look<'_>) -> Cause {
         Some("this is a logout token or a security event")
     } else if id_marks || word("id") {
         Some("this is an ID token: send the access token instead")
-    } else if word("refresh") || word("offline") {
+    } else if word("refresh") || word("offline") || look.has_refresh_word() {
         Some("this is a refresh token: send the access token instead")
     } else if typ.contains("dpop") {
         Some("this is a DPoP proof, not the token it goes with")
+    } else if (typ.is_empty() || typ == "jwt") && trusted.is_some_and(|issuer| issuer.strict && !issuer.rfc9068) {
+        Some(
+            "the issuer does not mark its access tokens: leave out strict and require a claim that only they have, or let it write at+jwt",
+        )
     } else if typ.is_empty() || typ == "jwt" {
         Some("the issuer does not mark its access tokens as at+jwt: leave out rfc9068, or switch it on at the issuer")
     } else {

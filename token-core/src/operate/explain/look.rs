@@ -49,6 +49,12 @@ impl<'a> Look<'a> {
         self.claims.get(claim).is_some()
     }
 
+    /// Whether one of the claims that servers write the kind into says that it is a refresh token.
+    pub(super) fn has_refresh_word(&self) -> bool {
+        let words = ["token_use", "token_class", "token_type", "type"];
+        words.iter().any(|claim| matches!(self.text(claim), Some("refresh" | "refresh_token")))
+    }
+
     pub(super) fn header_text(&self, member: &str) -> Option<&str> {
         self.header.get(member).and_then(Value::as_str)
     }

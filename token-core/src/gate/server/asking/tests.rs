@@ -303,6 +303,22 @@ async fn what_tokens_bring_about_themselves_never_stops_the_questions_about_othe
 }
 
 #[tokio::test]
+async fn a_client_that_may_be_refused_for_the_form_of_its_secret_is_told_of_the_other_form() {
+    for (secret, status, hinted) in
+        [("canary!", 401, true), ("canary!", 400, true), ("canary!", 500, false), ("plain-canary", 401, false)]
+    {
+        let endpoint = Endpoint::new();
+        endpoint.answers("t", status, "application/json", r#"{"error":"invalid_client"}"#.into());
+        let tokens = OpaqueTokens::introspection(ENDPOINT, "my-api", ClientAuthentication::Basic(secret.into()));
+        let gate = Gate::new_with(issuer().opaque_tokens(tokens.unwrap().http_client(Arc::new(endpoint))));
+        assert_eq!(gate.refusal("t").await, Some(ErrorKind::Unavailable));
+        let said = gate.api.opaque_health()[0].1.last_error.clone().unwrap();
+        assert_eq!(said.contains("client_secret_basic_unencoded"), hinted, "{secret} {status}: {said}");
+        assert!(!said.contains("canary"), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_no_header_has_room_for_is_refused_without_asking() {
     let endpoint = Endpoint::new();
     let small = gate(&endpoint, |tokens| tokens.max_token_bytes(16));
