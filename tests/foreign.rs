@@ -5,9 +5,13 @@
 
 // The table, for the proxies to be held to; its own tests run here once more.
 mod cases;
+#[path = "../token-redis/tests/server/engine.rs"]
+#[allow(dead_code)]
+mod engine;
 mod foreign_clients;
 #[path = "mcp/server.rs"]
 #[allow(dead_code, reason = "the table of requests uses more of it")]
 mod mcp_server;
+mod once;
 mod proxies;
 mod real_issuers;

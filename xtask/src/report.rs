@@ -21,7 +21,7 @@ const SECTIONS: &[(&str, &str, &str, &str)] = &[
     (
         "proofs",
         "Proofs of possession",
-        "Clients prove their keys (DPoP, RFC 9449) to our servers, which ask for nonces; proxies pass certificates on to them (RFC 8705). The tokens are of oidc-provider 9.13.",
+        "Clients prove their keys (DPoP, RFC 9449) to our servers, which ask for nonces; proxies pass certificates on to them (RFC 8705). The tokens are of oidc-provider 9.13. Redis is what two processes of ours remember proofs in.",
         "| client or proxy | our server | what was tried |",
     ),
     (

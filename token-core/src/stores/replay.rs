@@ -52,6 +52,8 @@ const ROOM: usize = 10_000;
 const SHARDS: usize = 64;
 /// How often a part is looked through for what has ended.
 const SWEEP: Duration = Duration::from_secs(10);
+/// How often the entries of a sender that has no room left are looked through.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The memory of one process. A clone is the same memory; other processes know nothing of it.
 ///
@@ -82,6 +84,8 @@ struct Parts {
 struct Shard {
     senders: HashMap<[u8; 32], HashMap<[u8; 32], Timestamp>>,
     swept: Timestamp,
+    /// When a sender in it last had no room left.
+    crowded: Timestamp,
 }
 
 impl Default for MemoryReplays {
@@ -135,20 +139,45 @@ impl MemoryReplays {
         if now.since(shard.swept) >= SWEEP || now < shard.swept {
             self.sweep(&mut shard, now);
         }
-        let seen = shard.senders.entry(sender.unwrap_or_default()).or_default();
-        if seen.get(&token).is_some_and(|until| now < *until) {
+        let sender = sender.unwrap_or_default();
+        let seen = shard.senders.get(&sender);
+        let known = seen.and_then(|seen| seen.get(&token)).copied();
+        if known.is_some_and(|until| now < until) {
             return Ok(false);
         }
-        if seen.len() >= most {
-            return Err(StoreError::Full { capacity: most });
+        let mut is_new = known.is_none();
+        if seen.is_some_and(|seen| seen.len() >= most) {
+            let seen = self.make_room(&mut shard, &sender, now);
+            if seen.len() >= most {
+                return Err(StoreError::Full { capacity: most });
+            }
+            is_new = !seen.contains_key(&token);
         }
         // One of the same name that has ended makes way for itself.
-        if !seen.contains_key(&token) && self.parts.held.fetch_add(1, Ordering::Relaxed) >= self.capacity {
+        if is_new && self.parts.held.fetch_add(1, Ordering::Relaxed) >= self.capacity {
             self.parts.held.fetch_sub(1, Ordering::Relaxed);
             return Err(StoreError::Full { capacity: self.capacity });
         }
-        seen.insert(token, until);
+        // Not before there is room: a sender that is refused leaves nothing behind.
+        shard.senders.entry(sender).or_default().insert(token, until);
         Ok(true)
+    }
+
+    /// Looks through what one sender has used up, at most once a second for all senders of a part: what has ended makes room. Returns what is left.
+    fn make_room<'s>(
+        &self,
+        shard: &'s mut Shard,
+        sender: &[u8; 32],
+        now: Timestamp,
+    ) -> &'s HashMap<[u8; 32], Timestamp> {
+        let seen = shard.senders.entry(*sender).or_default();
+        if now.since(shard.crowded) >= AGAIN || now < shard.crowded {
+            let before = seen.len();
+            seen.retain(|_, until| now < *until);
+            shard.crowded = now;
+            self.parts.held.fetch_sub(before - seen.len(), Ordering::Relaxed);
+        }
+        seen
     }
 
     fn shard(&self, place: [u8; 32]) -> MutexGuard<'_, Shard> {
@@ -223,6 +252,31 @@ mod tests {
         assert_eq!(first(3, 2, now), Err(StoreError::Full { capacity: 5 }));
         assert_eq!((first(1, 3, later), first(3, 2, later)), (Ok(true), Ok(true)), "those that ended make room");
         assert_eq!(memory.parts.held.load(Ordering::Relaxed), 2, "and are not kept");
+    }
+
+    #[test]
+    fn a_sender_that_is_refused_leaves_nothing_behind() {
+        let memory = MemoryReplays::with_capacity(1).per_sender(1);
+        let (now, later) = (Timestamp::from_secs(1000), Timestamp::from_secs(1060));
+        assert_eq!(memory.first(Some([0; 32]), [0; 32], later, now), Ok(true));
+        for sender in 1..=255 {
+            let refused = memory.first(Some([sender; 32]), [sender; 32], later, now);
+            assert_eq!(refused, Err(StoreError::Full { capacity: 1 }));
+        }
+        let senders = memory.parts.shards.iter().map(|shard| shard.lock().unwrap().senders.len());
+        assert_eq!(senders.sum::<usize>(), 1);
+    }
+
+    #[test]
+    fn a_full_sender_goes_on_as_soon_as_a_proof_of_its_own_has_ended() {
+        let memory = MemoryReplays::with_capacity(10).per_sender(2);
+        let at = Timestamp::from_secs;
+        let first = |proof: u8, until, now| memory.first(Some([7; 32]), [proof; 32], at(until), at(now));
+        assert_eq!((first(1, 1002, 1000), first(2, 1060, 1000)), (Ok(true), Ok(true)));
+        assert_eq!(first(3, 1060, 1001), Err(StoreError::Full { capacity: 2 }));
+        assert_eq!((first(1, 1060, 1002), first(2, 1060, 1002)), (Ok(true), Ok(false)), "long before a sweep is due");
+        assert_eq!(first(3, 1060, 1003), Err(StoreError::Full { capacity: 2 }));
+        assert_eq!(memory.parts.held.load(Ordering::Relaxed), 2);
     }
 
     #[test]

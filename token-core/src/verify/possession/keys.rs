@@ -10,14 +10,34 @@ use crate::jose::{Algorithm, VerificationKey};
 /// How many keys are held at most. One on P-256 takes about a kilobyte.
 const SETS: usize = 512;
 const WAYS: usize = 8;
+/// The longest header that is kept with its key, in bytes. One on P-256 has about 250, one with RSA of 4096 bits 1,000: a longer one is read anew
+/// each time, so that no client makes us hold 8 KiB for each of its keys.
+const LONGEST_HEADER: usize = 2 * 1024;
 
 /// A key, and the header of the last proof that it signed.
 pub(crate) struct Known {
     pub(super) thumbprint: Thumbprint,
     pub(super) key: Arc<VerificationKey>,
     pub(super) algorithm: Algorithm,
-    /// As it was sent: a client writes the same header again and again, and what was judged of it holds.
-    pub(super) header: Box<[u8]>,
+    /// As it was sent: a client writes the same header again and again, and what was judged of it holds. `None` where it is too long to keep.
+    header: Option<Box<[u8]>>,
+}
+
+impl Known {
+    pub(super) fn new(thumbprint: Thumbprint, key: Arc<VerificationKey>, algorithm: Algorithm, header: &[u8]) -> Self {
+        let header = (header.len() <= LONGEST_HEADER).then(|| header.into());
+        Self { thumbprint, key, algorithm, header }
+    }
+
+    /// Whether this very header was judged before.
+    pub(super) fn has_judged(&self, header: &[u8]) -> bool {
+        self.header.as_deref() == Some(header)
+    }
+
+    /// Whether the next proof would gain from keeping this header.
+    pub(super) fn is_behind(&self, header: &[u8]) -> bool {
+        header.len() <= LONGEST_HEADER && !self.has_judged(header)
+    }
 }
 
 /// The keys that were prepared last. A thumbprint is as good as random, and picks its set by itself; whoever makes his own

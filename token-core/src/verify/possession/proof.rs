@@ -82,7 +82,7 @@ pub(crate) fn judge(
     let known = keys.find(wanted.key);
     let fresh;
     let (key, algorithm) = match &known {
-        Some(known) if *known.header == *header => (&known.key, known.algorithm),
+        Some(known) if known.has_judged(header) => (&known.key, known.algorithm),
         known => {
             fresh = read_header(header, wanted.key, rules, known.as_deref())?;
             (&fresh.key, fresh.algorithm)
@@ -138,9 +138,8 @@ pub(crate) fn judge(
     if !key.verify(algorithm, signed, signature) {
         return Err(refused("the signature does not verify with the key in the header"));
     }
-    if known.as_ref().is_none_or(|known| *known.header != *header) {
-        let (thumbprint, key) = (*wanted.key, Arc::clone(key));
-        keys.keep(Known { thumbprint, key, algorithm, header: header.into() });
+    if known.as_ref().is_none_or(|known| known.is_behind(header)) {
+        keys.keep(Known::new(*wanted.key, Arc::clone(key), algorithm, header));
     }
     let mut name = [0; 32 + LONGEST_JTI];
     name[..32].copy_from_slice(wanted.key.as_bytes());

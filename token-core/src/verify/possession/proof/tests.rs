@@ -283,6 +283,21 @@ fn one_key_may_sign_with_more_than_one_algorithm() {
 }
 
 #[test]
+fn a_header_too_long_to_keep_is_judged_each_time_and_stands_for_no_other() {
+    let (bench, key) = (Bench::new(), p256());
+    let long = with(header(&key), "note", "x".repeat(3000).into());
+    let proof = |header: &Value| key.sign_jwt(&header.to_string(), &claims().to_string()).unwrap();
+    for _ in 0..2 {
+        bench.judge(&proof(&long), &key).unwrap();
+        assert!(says(bench.judge(&proof(&with(long.clone(), "typ", "JWT".into())), &key), "typ"));
+        let claims = crate::jose::base64url::encode(claims().to_string().as_bytes());
+        let signature = crate::jose::base64url::encode(&key.sign(format!(".{claims}").as_bytes()).unwrap());
+        assert!(says(bench.judge(&format!(".{claims}.{signature}"), &key), "the header"));
+    }
+    bench.judge(&proof(&header(&key)), &key).unwrap();
+}
+
+#[test]
 fn a_nonce_is_asked_for_when_nothing_else_is_wrong() {
     use crate::answer::challenge::FreshNonce as _;
     use crate::base::time::{Clock as _, SystemClock};
