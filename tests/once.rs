@@ -72,8 +72,9 @@ async fn an_instance() {
     api.ready().await.unwrap();
     let app = Router::new().route("/me", get(async || "in")).layer(TokenLayer::new(api));
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    println!("\nREADY http://{}", listener.local_addr().unwrap());
-    std::io::stdout().flush().unwrap();
+    let mut out = std::io::stdout();
+    writeln!(out, "\nREADY http://{}", listener.local_addr().unwrap()).unwrap();
+    out.flush().unwrap();
     axum::serve(listener, app).await.unwrap();
 }
 
@@ -114,6 +115,8 @@ async fn one_proof_at_two_instances_at_once_is_let_in_by_exactly_one() {
     assert_eq!(let_in(&issuer, Some(redis.url())).await, [1; PROOFS]);
     assert_eq!(let_in(&issuer, None).await, [2; PROOFS], "what a memory of each its own would let in");
     let requests = PROOFS * 2 * AT_ONCE;
-    let shown = format!("{PROOFS} proofs in {requests} requests at two processes at once: each let in once, nonces of one taken by the other");
+    let shown = format!(
+        "{PROOFS} proofs in {requests} requests at two processes at once: each let in once, nonces of one taken by the other"
+    );
     note("proofs", "redis", &["Redis 7", "axum", &shown]);
 }

@@ -348,7 +348,7 @@ async fn a_certificate_is_the_connections_or_a_named_proxys_and_anybody_elses_fi
     let app = |tls: MutualTls| Router::new().route("/", get(echo)).layer(TokenLayer::new(api(tls)));
     let proxy = std::net::SocketAddr::from(([10, 0, 0, 7], 1));
     let stranger = std::net::SocketAddr::from(([10, 0, 0, 8], 1));
-    let behind = || MutualTls::behind(CertificateField::ClientCert, [proxy.ip()]).unwrap();
+    let behind = || MutualTls::behind(CertificateField::ClientCert, [proxy.ip().into()]).unwrap();
     let unbound = issuer.token().mint();
     for (name, app, token, peer, certificate, field, expected) in [
         ("from the connection", app(MutualTls::from_connection()), &token, None, true, false, Ok("false")),

@@ -185,7 +185,7 @@ async fn proxies_end_mutual_tls_and_pass_the_certificate_on() {
     ];
     for framework in Framework::ALL {
         for (name, start, field, forged) in &table {
-            let certificates = MutualTls::behind(field.clone(), [IpAddr::V4(Ipv4Addr::LOCALHOST)]).unwrap();
+            let certificates = MutualTls::behind(field.clone(), [IpAddr::V4(Ipv4Addr::LOCALHOST).into()]).unwrap();
             let gate = ResourceServer::builder(AUDIENCE).trust(trusted(&server)).mutual_tls(certificates);
             let api = Api::serve(framework, gate.build().unwrap()).await;
             let proxy = start(api.url());

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use token_core::http::{HttpClient, ReqwestClient};
 use token_core::policy::{IssuerPolicy, Policy};
+use token_core::stores::{FirstTime, ReplayMemory};
 use token_core::{
-    ResourceServer,
+    ResourceServer, Timestamp,
     keys::{HttpKeySource, KeySource},
 };
 
@@ -54,12 +55,22 @@ pub(crate) fn build(policy: &Policy, at: Option<At>) -> Result<ResourceServer, F
     if policy.issuers.is_empty() {
         return Err(Failure::input("the policy trusts no issuer"));
     }
-    let builder = policy.builder()?;
+    let builder = policy.builder()?.adjust_dpop(|dpop| dpop.replay_memory(Forgetful));
     let builder = match at {
         Some(At(time)) => builder.clock(Stopped(time)),
         None => builder,
     };
     Ok(builder.build()?)
+}
+
+/// A memory of proofs that holds none: each is judged by itself, in whatever order, and whatever instances share is not asked.
+#[derive(Debug)]
+pub(crate) struct Forgetful;
+
+impl ReplayMemory for Forgetful {
+    fn first_time(&self, _: [u8; 32], _: Timestamp, _: Timestamp) -> FirstTime {
+        FirstTime::Known(Ok(true))
+    }
 }
 
 pub(crate) fn is_address(text: &str) -> bool {

@@ -49,7 +49,7 @@ pub use introspection::{AuthenticationMethod, IntrospectionPolicy};
 pub use lint::{Finding, Severity};
 pub(crate) use metadata::is_authorization_server;
 pub use metadata::{Localized, Metadata};
-pub use possession::ProofPolicy;
+pub use possession::{CertificatePlace, ForwardedPolicy, MutualTlsPolicy, ProofPolicy, ReplayMemoryPolicy};
 pub use read::PolicyError;
 pub use secret::{KeptSecret, Secret, SharedSecret};
 
@@ -107,6 +107,9 @@ pub struct Policy {
     /// Takes tokens that are bound to a key of their sender, with a proof on each request (RFC 9449). Without it they are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dpop: Option<ProofPolicy>,
+    /// Takes tokens that are bound to a certificate of their sender (RFC 8705), and says where that is found. Without it they are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mutual_tls: Option<MutualTlsPolicy>,
     /// What scopes imply: `{"write:users": ["read:users"]}`. Holds through several steps.
     #[serde(skip_serializing_if = "is_default")]
     #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, Vec<String>>"))]

@@ -2,6 +2,8 @@
 
 pub(crate) mod address;
 pub(crate) mod bearer;
+pub(crate) mod forwarded;
 pub(crate) mod grammar;
+pub(crate) mod network;
 pub(crate) mod presented;
 pub(crate) mod source;

@@ -71,7 +71,8 @@ impl Servers {
         };
         let keys_at_hand = policy.issuers.iter().all(at_hand);
         let clock = LineClock(self.options.at.map(|at| at.0));
-        let builder = policy.builder().map_err(|error| error.to_string())?.clock(clock);
+        let builder = policy.builder().map_err(|error| error.to_string())?;
+        let builder = builder.clock(clock).adjust_dpop(|dpop| dpop.replay_memory(trust::Forgetful));
         let server = builder.build().map_err(|error| error.to_string())?;
         Ok(Ready { server, keys_at_hand })
     }

@@ -19,6 +19,8 @@ pub use crate::answer::challenge::DpopPolicy;
 pub use crate::gate::possession::{Dpop, MutualTls};
 pub use crate::jose::thumbprint::{NoThumbprint, Thumbprint, access_token_hash};
 pub use crate::request::address::ExternalUrl;
+pub use crate::request::forwarded::ForwardedField;
+pub use crate::request::network::Network;
 pub use crate::token::binding::Binding;
 pub use crate::verify::possession::certificate::CertificateField;
 pub use crate::verify::possession::nonce::NonceKeys;

@@ -317,6 +317,7 @@ impl ResourceServerBuilder {
             max_token_bytes: (self.max_token != MAX_TOKEN).then_some(self.max_token),
             token_cache: self.cache.into(),
             dpop: self.dpop.as_ref().map(Dpop::policy_text),
+            mutual_tls: self.certificates.as_ref().map(MutualTls::policy_text),
             implies: self.protection.implications.clone(),
             issuers: self.issuers.iter().map(IssuerPolicy::of).collect(),
             ..Policy::default()

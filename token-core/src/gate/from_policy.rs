@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::base::config_error::ConfigError;
 use crate::gate::builder::ResourceServerBuilder;
-use crate::gate::possession::Dpop;
+use crate::gate::possession::{Dpop, MutualTls};
 use crate::gate::server::ResourceServer;
 use crate::opaque::Kind;
 use crate::policy::{
@@ -54,6 +54,9 @@ impl Policy {
         }
         if let Some(proofs) = &self.dpop {
             builder = builder.dpop(Dpop::of(proofs)?);
+        }
+        if let Some(certificates) = &self.mutual_tls {
+            builder = builder.mutual_tls(MutualTls::of(certificates)?);
         }
         for (scope, implied) in BTreeMap::from(self.implies.clone()) {
             builder = builder.implies(&scope, implied);

@@ -1,5 +1,6 @@
 //! What an operator says of proofs of possession in, what the gate holds of it out (RFC 9449).
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +10,10 @@ use crate::base::config_error::ConfigError;
 use crate::base::time::{Clock, Timestamp};
 use crate::jose::signature::sha256;
 use crate::jose::{Algorithm, Algorithms};
-use crate::policy::ProofPolicy;
-use crate::request::address::ExternalUrl;
+use crate::policy::{CertificatePlace, ForwardedPolicy, KeptSecret, MutualTlsPolicy, ProofPolicy, ReplayMemoryPolicy};
+use crate::request::address::{Base, ExternalUrl};
+use crate::request::forwarded::{Forwarded, ForwardedField};
+use crate::request::network::{Network, any_contains};
 use crate::request::presented::RequestView;
 use crate::stores::{FirstTime, MemoryReplays, ReplayMemory, WhenUnreachable};
 use crate::verify::possession::certificate::CertificateField;
@@ -40,9 +43,14 @@ const WIDEST: Duration = Duration::from_secs(600);
 pub struct Dpop {
     pub(crate) policy: DpopPolicy,
     pub(crate) external_url: Option<ExternalUrl>,
+    forwarded: Option<Forwarded>,
     pub(crate) rules: Rules,
     pub(crate) nonces: NonceSetting,
+    /// Where a policy has the secrets of the nonces from.
+    nonce_secrets: Vec<KeptSecret>,
     replays: Option<Arc<dyn ReplayMemory>>,
+    /// Whether a memory of this process's own will not do.
+    shared: bool,
     pub(crate) max_proofs: usize,
     pub(crate) max_proofs_per_key: usize,
     when_unreachable: WhenUnreachable,
@@ -75,14 +83,29 @@ impl Dpop {
         Self::new(None)
     }
 
+    /// Proofs for the host and the scheme that a proxy at one of these addresses says the client has asked for, for servers with many names. What
+    /// comes from any other address, or with a field that is missing, doubled or of several values, is the address of nothing, and every proof
+    /// is refused. A part of the path that the proxy takes away cannot be told this way: [`at`](Self::at) can.
+    ///
+    /// The proxy has to overwrite the field: what it passes on unchanged is the client's word.
+    ///
+    /// # Errors
+    /// [`ConfigError`] without an address.
+    pub fn behind(field: ForwardedField, proxies: impl IntoIterator<Item = Network>) -> Result<Self, ConfigError> {
+        Ok(Self { forwarded: Some(Forwarded::new(field, proxies)?), ..Self::new(None) })
+    }
+
     fn new(external_url: Option<ExternalUrl>) -> Self {
         let algorithms = Algorithms::DEFAULT.insert(Algorithm::ES512);
         Self {
             policy: DpopPolicy::BearerOrDpop,
             external_url,
+            forwarded: None,
             rules: Rules { algorithms, max_age: Duration::from_secs(60), max_ahead: Duration::from_secs(10) },
             nonces: NonceSetting::Off,
+            nonce_secrets: Vec::new(),
             replays: None,
+            shared: false,
             max_proofs: ROOM,
             max_proofs_per_key: ROOM_PER_KEY,
             when_unreachable: WhenUnreachable::Refuse,
@@ -91,9 +114,15 @@ impl Dpop {
 
     /// What a policy says.
     pub(crate) fn of(policy: &ProofPolicy) -> Result<Self, ConfigError> {
-        let mut dpop = match &policy.external_url {
-            Some(url) => Self::at(url)?,
-            None => Self::at_requested_host(),
+        let mut dpop = match (&policy.external_url, &policy.forwarded) {
+            (Some(_), Some(_)) => {
+                return Err(ConfigError::new(
+                    "dpop: external_url is where clients reach this server: remove forwarded",
+                ));
+            }
+            (Some(url), None) => Self::at(url)?,
+            (None, Some(forwarded)) => Self::behind(forwarded.field, forwarded.proxies.iter().copied())?,
+            (None, None) => Self::at_requested_host(),
         };
         dpop.policy = policy.schemes;
         dpop.rules.algorithms = policy.algorithms.unwrap_or(dpop.rules.algorithms);
@@ -104,6 +133,19 @@ impl Dpop {
         if policy.require_nonces {
             dpop.nonces = NonceSetting::Own;
         }
+        if let Some((first, others)) = policy.nonce_secrets.split_first() {
+            let secret = |kept: &KeptSecret| {
+                kept.read().map_err(|error| ConfigError::new(format!("dpop.nonce_secrets: {error}")))
+            };
+            let mut keys = NonceKeys::new(&secret(first)?)?;
+            for other in others {
+                keys = keys.and(&secret(other)?)?;
+            }
+            dpop.nonces = NonceSetting::Shared(keys);
+            dpop.nonce_secrets.clone_from(&policy.nonce_secrets);
+        }
+        dpop.shared = policy.replay_memory == ReplayMemoryPolicy::Shared;
+        dpop.when_unreachable = policy.when_replay_memory_is_unreachable;
         Ok(dpop)
     }
 
@@ -116,7 +158,14 @@ impl Dpop {
         policy.algorithms = (self.rules.algorithms != plain.rules.algorithms).then_some(self.rules.algorithms);
         policy.max_age = (self.rules.max_age != plain.rules.max_age).then_some(self.rules.max_age);
         policy.max_ahead = (self.rules.max_ahead != plain.rules.max_ahead).then_some(self.rules.max_ahead);
-        policy.require_nonces = !matches!(self.nonces, NonceSetting::Off);
+        policy.forwarded = self
+            .forwarded
+            .as_ref()
+            .map(|forwarded| ForwardedPolicy { field: forwarded.field, proxies: forwarded.proxies.to_vec() });
+        policy.nonce_secrets.clone_from(&self.nonce_secrets);
+        policy.require_nonces = self.nonce_secrets.is_empty() && !matches!(self.nonces, NonceSetting::Off);
+        policy.replay_memory = if self.shared { ReplayMemoryPolicy::Shared } else { ReplayMemoryPolicy::Own };
+        policy.when_replay_memory_is_unreachable = self.when_unreachable;
         policy.max_proofs = (self.max_proofs != plain.max_proofs).then_some(self.max_proofs);
         policy.max_proofs_per_key =
             (self.max_proofs_per_key != plain.max_proofs_per_key).then_some(self.max_proofs_per_key);
@@ -157,12 +206,14 @@ impl Dpop {
     /// at the start. The secret is this process's own: instances behind one name have to [share one](Self::nonce_keys).
     pub fn require_nonces(mut self) -> Self {
         self.nonces = NonceSetting::Own;
+        self.nonce_secrets.clear();
         self
     }
 
     /// The same with a secret that instances share.
     pub fn nonce_keys(mut self, keys: NonceKeys) -> Self {
         self.nonces = NonceSetting::Shared(keys);
+        self.nonce_secrets.clear();
         self
     }
 
@@ -205,7 +256,7 @@ impl Dpop {
 /// (RFC 8705 section 2.2).
 #[derive(Clone, Debug)]
 pub struct MutualTls {
-    from: Option<(CertificateField, Box<[IpAddr]>)>,
+    from: Option<(CertificateField, Box<[Network]>)>,
 }
 
 impl MutualTls {
@@ -220,8 +271,8 @@ impl MutualTls {
     ///
     /// # Errors
     /// [`ConfigError`] without an address, or when the name of the field is not one in lower case.
-    pub fn behind(field: CertificateField, proxies: impl IntoIterator<Item = IpAddr>) -> Result<Self, ConfigError> {
-        let proxies: Box<[IpAddr]> = proxies.into_iter().collect();
+    pub fn behind(field: CertificateField, proxies: impl IntoIterator<Item = Network>) -> Result<Self, ConfigError> {
+        let proxies: Box<[Network]> = proxies.into_iter().collect();
         if proxies.is_empty() {
             return Err(ConfigError::new(
                 "mutual_tls: name the addresses of the proxies that may write the certificate",
@@ -236,6 +287,38 @@ impl MutualTls {
         Ok(Self { from: Some((field, proxies)) })
     }
 
+    /// What a policy says.
+    pub(crate) fn of(policy: &MutualTlsPolicy) -> Result<Self, ConfigError> {
+        let refuse = |why: &str| Err(ConfigError::new(format!("mutual_tls: {why}")));
+        let field = match (policy.from, &policy.field) {
+            (CertificatePlace::Connection, None) if policy.proxies.is_empty() => return Ok(Self::from_connection()),
+            (CertificatePlace::Connection, _) => {
+                return refuse(
+                    "the connection has no field and no proxies: remove field and proxies, or say from which field",
+                );
+            }
+            (CertificatePlace::ClientCert, None) => CertificateField::ClientCert,
+            (CertificatePlace::Xfcc, None) => CertificateField::Xfcc,
+            (CertificatePlace::EscapedPem, Some(name)) => CertificateField::EscapedPem(name.as_str().into()),
+            (CertificatePlace::EscapedPem, None) => {
+                return refuse("field: expected the name of the header field with the escaped PEM, in lower case");
+            }
+            (_, Some(_)) => return refuse("field is for escaped_pem alone: the others have a name of their own"),
+        };
+        Self::behind(field, policy.proxies.iter().copied())
+    }
+
+    /// The same as a policy.
+    pub(crate) fn policy_text(&self) -> MutualTlsPolicy {
+        let Some((field, proxies)) = &self.from else { return MutualTlsPolicy::new(CertificatePlace::Connection) };
+        let (from, field) = match field {
+            CertificateField::ClientCert => (CertificatePlace::ClientCert, None),
+            CertificateField::Xfcc => (CertificatePlace::Xfcc, None),
+            CertificateField::EscapedPem(name) => (CertificatePlace::EscapedPem, Some(name.to_string())),
+        };
+        MutualTlsPolicy { from, field, proxies: proxies.to_vec() }
+    }
+
     /// The digest of the client's certificate.
     pub(crate) fn digest(&self, request: &dyn RequestView) -> Option<[u8; 32]> {
         match &self.from {
@@ -248,8 +331,7 @@ impl MutualTls {
     /// The name of the field that this peer has no business to write.
     pub(crate) fn foreign_field(&self, peer: Option<IpAddr>) -> Option<&str> {
         let (field, proxies) = self.from.as_ref()?;
-        let trusted = peer.is_some_and(|peer| proxies.iter().any(|proxy| proxy.to_canonical() == peer.to_canonical()));
-        (!trusted).then(|| field.name())
+        (!any_contains(proxies, peer)).then(|| field.name())
     }
 }
 
@@ -257,7 +339,8 @@ impl MutualTls {
 #[derive(Debug)]
 pub(crate) struct Possession {
     pub(crate) policy: DpopPolicy,
-    pub(crate) external_url: Option<ExternalUrl>,
+    external_url: Option<ExternalUrl>,
+    forwarded: Option<Forwarded>,
     pub(crate) rules: Rules,
     pub(crate) keys: PreparedKeys,
     pub(crate) nonces: Option<Arc<Nonces>>,
@@ -304,6 +387,11 @@ impl Possession {
         if dpop.max_proofs == 0 || dpop.max_proofs_per_key == 0 {
             return refuse("a memory without room refuses every proof");
         }
+        if dpop.shared && dpop.replays.is_none() {
+            return refuse(
+                "replay_memory is shared, and this server was given none that instances share: its code has to hand one over",
+            );
+        }
         let replays = match (&dpop.replays, former.map(|former| &former.replays)) {
             (Some(given), _) => Replays::Given(Arc::clone(given)),
             // Proofs that came before the change came all the same.
@@ -327,6 +415,7 @@ impl Possession {
         Ok(Self {
             policy: dpop.policy,
             external_url: dpop.external_url.clone(),
+            forwarded: dpop.forwarded.clone(),
             rules,
             keys: PreparedKeys::default(),
             nonces: keys.map(|keys| Arc::new(Nonces::new(keys, Arc::clone(clock)))),
@@ -336,6 +425,15 @@ impl Possession {
             replays,
             own_nonces,
         })
+    }
+
+    /// Where a request went, up to its path: as the route says it, the server, or whoever else is believed.
+    pub(crate) fn base<'a>(&'a self, route: Option<&'a ExternalUrl>, request: &'a dyn RequestView) -> Base<'a> {
+        match (route.or(self.external_url.as_ref()), &self.forwarded) {
+            (Some(url), _) => Base::External(Cow::Borrowed(url)),
+            (None, Some(forwarded)) => forwarded.base(request),
+            (None, None) => Base::requested(request.scheme(), request.host()),
+        }
     }
 
     /// What challenges say.

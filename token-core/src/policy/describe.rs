@@ -4,11 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{ApiKeysPolicy, IntrospectionPolicy, IssuerPolicy, Policy, TokenCachePolicy};
+use super::{CertificatePlace, MutualTlsPolicy, ProofPolicy, ReplayMemoryPolicy};
 use crate::answer::challenge::DpopPolicy;
 use crate::answer::resource;
 use crate::jose::Algorithms;
 use crate::opaque::Kind;
-use crate::stores::TokenCacheSettings;
+use crate::request::network::Network;
+use crate::stores::{TokenCacheSettings, WhenUnreachable};
 use crate::token::audience::Audience;
 use crate::token::naming::Naming;
 use crate::trust::issuer::{Issuer, KeysFrom};
@@ -121,21 +123,7 @@ impl fmt::Display for Policy {
         writeln!(f, "refuses:")?;
         writeln!(f, "  tokens of every other issuer, also of one that differs by a slash")?;
         writeln!(f, "  {}logout tokens, refresh tokens, proofs, encrypted tokens", self.id_tokens())?;
-        match &self.dpop {
-            None => writeln!(f, "  tokens bound to their sender (cnf), since no proof is checked")?,
-            Some(dpop) => {
-                let schemes = match dpop.schemes {
-                    DpopPolicy::Bearer => "the scheme DPoP, except where a layer takes it",
-                    DpopPolicy::BearerOrDpop => "tokens bound to a key (cnf) without a new proof of their own",
-                    DpopPolicy::Required => {
-                        "tokens that are not bound to a key (cnf), and bound ones without a new proof"
-                    }
-                };
-                writeln!(f, "  {schemes}")?;
-                let place = dpop.external_url.as_deref().unwrap_or("the host that the request names");
-                writeln!(f, "  proofs for another place than {place}")?;
-            }
-        }
+        self.describe_possession(f)?;
         writeln!(f, "  tokens longer than {} bytes", self.max_token_bytes.unwrap_or(16 * 1024))?;
         match &self.token_locations {
             None => writeln!(f, "  requests with two tokens, or a token anywhere but in the Authorization header"),
@@ -217,6 +205,75 @@ impl IssuerPolicy {
             _ => format!("discovered, {refreshed}"),
         }
     }
+}
+
+impl Policy {
+    fn describe_possession(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.dpop, &self.mutual_tls) {
+            (None, None) => writeln!(f, "  tokens bound to their sender (cnf), since no proof is checked")?,
+            (None, Some(_)) => writeln!(f, "  tokens bound to a key (cnf), since no proof is checked")?,
+            (Some(dpop), _) => dpop.describe(f)?,
+        }
+        match (&self.mutual_tls, &self.dpop) {
+            (None, None) => Ok(()),
+            (None, Some(_)) => writeln!(f, "  tokens bound to a certificate (cnf), since none is looked at"),
+            (Some(certificates), _) => certificates.describe(f),
+        }
+    }
+}
+
+impl ProofPolicy {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let schemes = match self.schemes {
+            DpopPolicy::Bearer => "the scheme DPoP, except where a layer takes it",
+            DpopPolicy::BearerOrDpop => "tokens bound to a key (cnf) without a new proof of their own",
+            DpopPolicy::Required => "tokens that are not bound to a key (cnf), and bound ones without a new proof",
+        };
+        writeln!(f, "  {schemes}")?;
+        match (&self.external_url, &self.forwarded) {
+            (Some(url), _) => writeln!(f, "  proofs for another place than {url}")?,
+            (None, None) => writeln!(f, "  proofs for another place than the host that the request names")?,
+            (None, Some(forwarded)) => writeln!(
+                f,
+                "  proofs for another place than the one that the proxy at {} names",
+                any(&forwarded.proxies)
+            )?,
+        }
+        match (self.nonce_secrets.len(), self.require_nonces) {
+            (0, false) => {}
+            (0, true) => writeln!(f, "  proofs without a nonce of this process")?,
+            (secrets, _) => writeln!(f, "  proofs without a nonce of {secrets} shared secrets (redacted)")?,
+        }
+        if self.replay_memory == ReplayMemoryPolicy::Shared {
+            writeln!(f, "  proofs that came before, to whichever instance")?;
+        }
+        match self.when_replay_memory_is_unreachable {
+            WhenUnreachable::Refuse => Ok(()),
+            WhenUnreachable::Admit => {
+                writeln!(f, "  no proof for having come before while the memory of them is out of reach (!)")
+            }
+        }
+    }
+}
+
+impl MutualTlsPolicy {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = match (self.from, &self.field) {
+            (CertificatePlace::Connection, _) => {
+                return writeln!(f, "  tokens bound to a certificate (cnf) that is not the connection's");
+            }
+            (CertificatePlace::ClientCert, _) => "client-cert",
+            (CertificatePlace::Xfcc, _) => "x-forwarded-client-cert",
+            (CertificatePlace::EscapedPem, name) => name.as_deref().unwrap_or("(no field named)"),
+        };
+        let proxies = any(&self.proxies);
+        writeln!(f, "  tokens bound to a certificate (cnf) that is not the one in {place} of the proxy at {proxies}")
+    }
+}
+
+/// Proxies of which any may have been the one.
+fn any(proxies: &[Network]) -> String {
+    proxies.iter().map(Network::to_string).collect::<Vec<_>>().join(" or ")
 }
 
 impl IntrospectionPolicy {

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::secret::Secret;
 use super::{IssuerPolicy, Policy};
 
 /// One member that differs. Secrets show as redacted; two that differ show all the same that something did.
@@ -43,6 +44,16 @@ impl Policy {
         let mut changes: Vec<_> = changes
             .map(|path| Change { path: path.clone(), old: old.get(path).cloned(), new: new.get(path).cloned() })
             .collect();
+        let mut hidden = |path: String, old: Option<Secret>, new: Option<Secret>| {
+            if old.is_some() && new.is_some() && old != new {
+                let redacted = Some(Value::from("(redacted)"));
+                changes.push(Change { path, old: redacted.clone(), new: redacted });
+            }
+        };
+        let nonces = |policy: &Self| policy.dpop.as_ref().map_or_else(Vec::new, |dpop| dpop.nonce_secrets.clone());
+        for (at, (old, new)) in nonces(self).into_iter().zip(nonces(newer)).enumerate() {
+            hidden(format!("dpop.nonce_secrets[{at}].value"), old.value, new.value);
+        }
         for issuer in &newer.issuers {
             let Some(older) = self.issuers.iter().find(|older| older.issuer == issuer.issuer) else { continue };
             let shared = |policy: &IssuerPolicy| policy.secret.as_ref().and_then(|secret| secret.value.clone());
@@ -54,11 +65,7 @@ impl Policy {
                 ("secret", shared(older), shared(issuer)),
                 ("introspection.client_secret", asking(older), asking(issuer)),
             ] {
-                let path = format!("issuers[{}].{member}.value", issuer.issuer);
-                if old.is_some() && new.is_some() && old != new {
-                    let redacted = Some(Value::from("(redacted)"));
-                    changes.push(Change { path, old: redacted.clone(), new: redacted });
-                }
+                hidden(format!("issuers[{}].{member}.value", issuer.issuer), old, new);
             }
         }
         changes

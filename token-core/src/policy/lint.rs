@@ -15,7 +15,7 @@ use super::secret::KeptSecret;
 use super::{
     CONTRADICTION, METADATA_WITHOUT_RESOURCE, NOBODY_KNOWS, RESOURCE_AND_AUDIENCE, RESOURCE_AND_METADATA, SEVERAL_KEYS,
 };
-use super::{IntrospectionPolicy, IssuerPolicy, Metadata, Policy};
+use super::{IntrospectionPolicy, IssuerPolicy, Metadata, Policy, ReplayMemoryPolicy};
 use crate::answer::resource::Resource;
 use crate::base::http::{BoxFuture, HttpClient, HttpError, Limits};
 use crate::jose::Algorithms;
@@ -113,6 +113,11 @@ impl Policy {
             return;
         }
         let mut dry = self.clone();
+        if let Some(dpop) = &mut dry.dpop {
+            // Secrets are not read, and a shared memory is nothing that a policy brings.
+            dpop.nonce_secrets.clear();
+            dpop.replay_memory = ReplayMemoryPolicy::Own;
+        }
         for asked in dry.issuers.iter_mut().filter_map(|issuer| issuer.introspection.as_mut()) {
             asked.client_secret = KeptSecret::here("in place of one that would have to be read");
         }
@@ -173,18 +178,53 @@ impl Policy {
                 "access tokens of 1 to 4 KiB are common and would be refused",
             );
         }
-        if self.dpop.as_ref().is_some_and(|dpop| dpop.external_url.is_none()) {
-            found.warn(
-                "requested-host",
-                "dpop.external_url",
-                "proofs are compared with the host that the request names: another server that takes the same tokens can have its proofs used here",
-            );
-        }
+        self.lint_possession(found);
         if self.token_cache.entries != Some(0) && self.token_cache.life > Duration::from_secs(3600) {
             found.warn(
                 "long-cache",
                 "token_cache.life",
                 "a verified token is not parsed again for more than an hour; nothing is gained after some minutes",
+            );
+        }
+    }
+
+    fn lint_possession(&self, found: &mut Findings) {
+        const EVERYBODY: &str =
+            "everybody is in this network, so that a client can write the field itself: name the proxies";
+        if self.mutual_tls.as_ref().is_some_and(|tls| tls.proxies.iter().any(|proxy| proxy.is_everybody())) {
+            found.error("every-proxy", "mutual_tls.proxies", EVERYBODY);
+        }
+        let Some(dpop) = &self.dpop else { return };
+        match &dpop.forwarded {
+            None if dpop.external_url.is_none() => found.warn(
+                "requested-host",
+                "dpop.external_url",
+                "proofs are compared with the host that the request names: another server that takes the same tokens can have its proofs used here",
+            ),
+            Some(forwarded) if forwarded.proxies.iter().any(|proxy| proxy.is_everybody()) => {
+                found.error("every-proxy", "dpop.forwarded.proxies", EVERYBODY);
+            }
+            _ => {}
+        }
+        if dpop.nonce_secrets.iter().any(|secret| secret.value.is_some()) {
+            found.warn(
+                "secret-in-policy",
+                "dpop.nonce_secrets",
+                "whoever can read the policy can make nonces: name a file or an environment variable instead",
+            );
+        }
+        if dpop.replay_memory == ReplayMemoryPolicy::Shared && dpop.require_nonces && dpop.nonce_secrets.is_empty() {
+            found.warn(
+                "own-nonces",
+                "dpop.require_nonces",
+                "there are several instances, and each refuses the nonces of the others: give them nonce_secrets",
+            );
+        }
+        if let Some(at) = dpop.nonce_secrets.iter().position(|secret| !secret.is_in_one_place()) {
+            found.error(
+                "secret-place",
+                format!("dpop.nonce_secrets[{at}]"),
+                "expected exactly one of env, file and value",
             );
         }
     }

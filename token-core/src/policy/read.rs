@@ -125,6 +125,10 @@ impl Policy {
                 *file = folder.join(&*file);
             }
         }
+        let nonces = self.dpop.iter_mut().flat_map(|dpop| &mut dpop.nonce_secrets);
+        for file in nonces.filter_map(|secret| secret.file.as_mut()) {
+            *file = folder.join(&*file);
+        }
         self
     }
 }

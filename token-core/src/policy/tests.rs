@@ -697,8 +697,78 @@ fn a_policy_says_how_proofs_of_possession_are_checked() {
         (r#"{"external_url": "api.example"}"#, "external_url"),
         (r#"{"external_url": "https://a.example", "algorithms": ["HS256"]}"#, "HS256"),
         (r#"{"max_age": "1h"}"#, "10 min"),
+        (r#"{"nonce_secrets": [{"value": "short"}]}"#, "at least 32"),
+        (
+            r#"{"nonce_secrets": [{"env": "TOKEN_CORE_TESTS_NO_SUCH_VARIABLE"}]}"#,
+            "dpop.nonce_secrets: the environment variable",
+        ),
+        (r#"{"replay_memory": "shared"}"#, "hand one over"),
+        (
+            r#"{"external_url": "https://a.example", "forwarded": {"field": "forwarded", "proxies": ["10.0.0.7"]}}"#,
+            "remove forwarded",
+        ),
+        (r#"{"forwarded": {"field": "forwarded", "proxies": []}}"#, "name the addresses"),
     ] {
         let error = with(text).unwrap().server().unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
     }
+    let unread = with(r#"{"forwarded": {"field": "x_forwarded", "proxies": ["proxy.example"]}}"#).unwrap_err();
+    assert!(unread.to_string().contains("10.1.0.0/16"), "{unread}");
+}
+
+#[test]
+fn a_policy_says_what_instances_share_and_whom_they_believe() {
+    const SECRET: &str = "canary, and at least 32 bytes of it";
+    let text = |from: &str, nonce: &str| {
+        format!(
+            r#"{{"audience": "a", "issuers": [{{"issuer": "https://a.example", "jwks_uri": "https://a.example/k"}}],
+            "dpop": {{"nonce_secrets": [{{"file": "{nonce}"}}, {{"value": "{SECRET}"}}], "replay_memory": "shared",
+                "when_replay_memory_is_unreachable": "admit",
+                "forwarded": {{"field": "x_forwarded", "proxies": ["10.1.0.0/16", "fd00::7"]}}}},
+            "mutual_tls": {from}}}"#
+        )
+    };
+    let folder = std::env::temp_dir().join(format!("token-core-nonces-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("nonce.key"), "another one, of at least 32 bytes\n").unwrap();
+    for (from, says) in [
+        (r#"{"from": "connection"}"#, "that is not the connection's"),
+        (r#"{"from": "client_cert", "proxies": ["10.1.0.0/16"]}"#, "client-cert of the proxy at 10.1.0.0/16"),
+        (r#"{"from": "xfcc", "proxies": ["10.1.0.7"]}"#, "x-forwarded-client-cert of the proxy at 10.1.0.7"),
+        (r#"{"from": "escaped_pem", "field": "x-cert", "proxies": ["::1"]}"#, "x-cert of the proxy at ::1"),
+    ] {
+        std::fs::write(folder.join("policy.json"), text(from, "nonce.key")).unwrap();
+        let policy = Policy::from_file(folder.join("policy.json")).unwrap();
+        let memory = crate::stores::MemoryReplays::new();
+        let builder = policy.builder().unwrap().adjust_dpop(|dpop| dpop.replay_memory(memory));
+        let again = builder.policy();
+        assert_eq!((&again.dpop, &again.mutual_tls), (&policy.dpop, &policy.mutual_tls), "{from}");
+        let server = builder.build().unwrap();
+        assert!(policy.server().unwrap_err().to_string().contains("replay_memory"));
+        for printed in [policy.to_string(), format!("{policy:?}"), serde_json::to_string(&policy).unwrap()] {
+            assert!(!printed.contains("canary") && !printed.contains("another one"), "{printed}");
+        }
+        let shown = policy.to_string();
+        for says in [says, "the proxy at 10.1.0.0/16 or fd00::7", "2 shared secrets", "to whichever instance", "(!)"] {
+            assert!(shown.contains(says), "{says}: {shown}");
+        }
+        let found: Vec<_> = policy.lint().iter().map(|finding| finding.rule).collect();
+        assert_eq!(found, ["secret-in-policy"], "{from}");
+        drop(server);
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+    for (from, why) in [
+        (r#"{"from": "client_cert"}"#, "name the addresses"),
+        (r#"{"from": "connection", "proxies": ["10.0.0.7"]}"#, "remove field and proxies"),
+        (r#"{"from": "escaped_pem", "proxies": ["10.0.0.7"]}"#, "field: expected"),
+        (r#"{"from": "xfcc", "field": "x-cert", "proxies": ["10.0.0.7"]}"#, "escaped_pem alone"),
+        (r#"{"from": "client_cert", "proxies": ["0.0.0.0/0"]}"#, "everybody"),
+    ] {
+        let policy = Policy::from_json(&text(from, "nonce.key").replace(r#"{"file": "nonce.key"}, "#, "")).unwrap();
+        let found = policy.lint();
+        assert!(found.iter().any(|finding| finding.why.contains(why)), "{from}: {found:?}");
+    }
+    let old = Policy::from_json(&text(r#"{"from": "connection"}"#, "a")).unwrap();
+    let new = Policy::from_json(&text(r#"{"from": "connection"}"#, "a").replace(SECRET, "another")).unwrap();
+    assert_eq!(old.diff(&new).iter().map(|change| &*change.path).collect::<Vec<_>>(), ["dpop.nonce_secrets[1].value"]);
 }

@@ -69,7 +69,7 @@ pub(crate) enum Base<'a> {
     External(Cow<'a, ExternalUrl>),
     /// As the request says; the scheme only where the connection tells it.
     Requested { scheme: Option<Cow<'a, str>>, host: Cow<'a, str> },
-    /// The request does not say its host, or says it twice.
+    /// Nobody says it who is believed, or it is said twice.
     Unknown,
 }
 
@@ -88,7 +88,9 @@ impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoAddress => f.write_str("htu is not an absolute http or https URL"),
-            Self::Unknown => f.write_str("the request does not say its host: set external_url"),
+            Self::Unknown => {
+                f.write_str("neither the request nor a proxy that is named says where it went: set external_url")
+            }
             Self::Part(part, expected) => write!(
                 f,
                 "htu: the {part} differs, expected {expected}; behind a proxy set external_url to what clients see"

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Evict, LocalCaches, StoreError};
 use crate::base::http::BoxFuture;
 use crate::base::time::Timestamp;
@@ -142,14 +144,17 @@ impl fmt::Debug for DenyLookup {
     }
 }
 
-/// What becomes of a request while the deny-list is out of reach.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What becomes of a request while the deny-list, or the memory of proofs, is out of reach.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum WhenUnreachable {
-    /// 503: nobody passes who might be denied. The default.
+    /// 503: nobody passes who might be denied, and no proof that may have come before. The default.
     #[default]
     Refuse,
-    /// Tokens pass as if nothing were denied, and an event says so each time. A revoked token works until the list is back.
+    /// Tokens pass as if nothing were denied or had come before, and an event says so each time. A revoked token works, and so does a proof that was
+    /// overheard, until the store is back.
     Admit,
 }
 

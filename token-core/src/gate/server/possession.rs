@@ -16,7 +16,7 @@ use crate::base::time::Timestamp;
 use crate::gate::possession::Possession;
 use crate::jose::signature::sha256;
 use crate::jose::thumbprint::same;
-use crate::request::address::{Address, Base};
+use crate::request::address::Address;
 use crate::request::bearer::{self, Candidate, Scheme};
 use crate::request::presented::{Presented, ProofMark, RequestView, Source};
 use crate::stores::{FirstTime, StoreError, WhenUnreachable};
@@ -214,10 +214,7 @@ fn shown<'a>(
     possession: &'a Possession,
 ) -> Option<Shown<'a>> {
     let (Scheme::Dpop, Source::Request(request)) = (scheme, presented.0) else { return None };
-    let base = match presented.1.external_url.or(possession.external_url.as_ref()) {
-        Some(url) => Base::External(Cow::Borrowed(url)),
-        None => Base::requested(request.scheme(), request.host()),
-    };
+    let base = possession.base(presented.1.external_url, request);
     Some(Shown {
         method: request.method().into(),
         address: Address { base, target: request.target().into() },

@@ -691,7 +691,8 @@ fn a_token_that_is_bound_to_a_certificate_passes_with_that_certificate_alone() {
 fn a_header_holds_a_certificate_when_a_named_proxy_has_written_it() {
     let proxy: std::net::IpAddr = "10.0.0.7".parse().unwrap();
     let of_cert = token(json!({"cnf": {"x5t#S256": digest(b"certificate")}}));
-    let tls = MutualTls::behind(crate::verify::possession::certificate::CertificateField::ClientCert, [proxy]).unwrap();
+    let tls = MutualTls::behind(crate::verify::possession::certificate::CertificateField::ClientCert, [proxy.into()])
+        .unwrap();
     let gate = Gate::with(issuer(), |builder| builder.mutual_tls(tls));
     let request = |peer: Option<&str>| Request {
         peer: peer.map(|peer| peer.parse().unwrap()),
@@ -718,9 +719,12 @@ fn a_header_holds_a_certificate_when_a_named_proxy_has_written_it() {
         ..Request::get("/").field("authorization", format!("Bearer {of_cert}"))
     };
     assert_eq!(kind(&gate, &own), Some(ErrorKind::SenderConstrained));
-    for (name, proxies) in
-        [("X-Cert", vec![proxy]), ("", vec![proxy]), ("authorization", vec![proxy]), ("x-cert", vec![])]
-    {
+    for (name, proxies) in [
+        ("X-Cert", vec![proxy.into()]),
+        ("", vec![proxy.into()]),
+        ("authorization", vec![proxy.into()]),
+        ("x-cert", vec![]),
+    ] {
         let field = crate::verify::possession::certificate::CertificateField::EscapedPem(name.into());
         assert!(MutualTls::behind(field, proxies).is_err(), "{name}");
     }
