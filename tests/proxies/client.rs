@@ -95,6 +95,12 @@ pub(crate) async fn raw(to: SocketAddr, bytes: &[u8]) -> Answer {
     parse(&text).unwrap_or_else(|| panic!("no HTTP: {:?}", String::from_utf8_lossy(&text)))
 }
 
+/// The same where the other side keeps the connection open.
+pub(crate) async fn first(to: SocketAddr, bytes: &[u8]) -> Answer {
+    let text = everything(to, bytes, Duration::from_secs(2)).await;
+    parse(&text).unwrap_or_else(|| panic!("no HTTP: {:?}", String::from_utf8_lossy(&text)))
+}
+
 /// Every byte that comes back until the other side closes, or for so long.
 pub(crate) async fn everything(to: SocketAddr, bytes: &[u8], patience: Duration) -> Vec<u8> {
     let mut stream = TcpStream::connect(to).await.unwrap();

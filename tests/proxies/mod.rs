@@ -2,7 +2,9 @@
 
 mod client;
 mod down;
+mod onward;
 mod paths;
+mod possession;
 mod proxy;
 mod smuggling;
 mod spoofed;

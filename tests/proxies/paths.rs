@@ -140,7 +140,7 @@ fn is_guarded(target: &str) -> bool {
 }
 
 async fn no_spelling_passes(kind: Kind, edit: &dyn Fn(String) -> String) {
-    let stage = Stage::with(kind, edit).await;
+    let stage = Stage::with(kind, "", edit).await;
     let weak = stage.bearer("read:users");
     let mut passed = 0;
     for target in SPELLINGS {

@@ -55,11 +55,26 @@ path = "/**"
 
 impl Stage {
     pub(crate) async fn of(kind: Kind) -> Self {
-        Self::with(kind, &|text| text).await
+        Self::with(kind, "", &|text| text).await
     }
 
-    /// With `edit` applied to the proxy's configuration.
-    pub(crate) async fn with(kind: Kind, edit: &dyn Fn(String) -> String) -> Self {
+    /// With tables at the end of the policy, and `edit` applied to the proxy's configuration.
+    pub(crate) async fn with(kind: Kind, policy_too: &str, edit: &dyn Fn(String) -> String) -> Self {
+        Self::under(kind, &(ROUTES.to_owned() + policy_too), edit).await
+    }
+
+    /// With tokens of the gate's own for the service, as this table says.
+    pub(crate) async fn signing(kind: Kind, table: &str) -> Self {
+        let routes = ROUTES.replace("token = \"remove\"", "token = \"sign\"");
+        Self::under(kind, &(routes + table), &|text| text).await
+    }
+
+    /// With certificates of clients in this place.
+    pub(crate) async fn believing(kind: Kind, place: &str, edit: &dyn Fn(String) -> String) -> Self {
+        Self::with(kind, &format!("\n[mutual_tls]\nproxies = [\"127.0.0.1\"]\n{place}\n"), edit).await
+    }
+
+    async fn under(kind: Kind, policy_of_gate: &str, edit: &dyn Fn(String) -> String) -> Self {
         let issuer = TestIssuer::start().await;
         let service = Server::upstream();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -69,7 +84,7 @@ impl Stage {
         let trust = format!(
             "audience = \"{audience}\"\nrealm = \"tests\"\n[[issuers]]\nissuer = \"{url}\"\nallow_loopback_http = true\n"
         );
-        std::fs::write(&policy, trust + ROUTES).unwrap();
+        std::fs::write(&policy, trust + policy_of_gate).unwrap();
         let gate = Gate::from_file(&policy).unwrap();
         gate.ready().await.unwrap();
         let serving = tokio::spawn({

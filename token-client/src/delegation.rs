@@ -55,11 +55,13 @@ pub trait Downstream: Send + Sync + 'static {
 /// ```
 pub struct Delegation<D>(Arc<Inner>, PhantomData<fn() -> D>);
 
-#[derive(Clone, Debug)]
+type Shape = dyn Fn(TokenRequest) -> TokenRequest + Send + Sync;
+
+#[derive(Clone)]
 struct Inner {
     client: TokenClient,
     style: Style,
-    shape: fn(TokenRequest) -> TokenRequest,
+    shape: Option<Arc<Shape>>,
     actor: Option<Arc<dyn TokenSource>>,
     cells: Arc<Cells>,
 }
@@ -85,7 +87,7 @@ impl<D: Downstream> Delegation<D> {
 
     fn new(client: TokenClient, style: Style) -> Self {
         let cells = Arc::new(Cells::new());
-        Self(Arc::new(Inner { client, style, shape: |request| request, actor: None, cells }), PhantomData)
+        Self(Arc::new(Inner { client, style, shape: None, actor: None, cells }), PhantomData)
     }
 
     /// Names us as the actor of the exchange, with our own token: the downstream service sees user and actor.
@@ -97,8 +99,8 @@ impl<D: Downstream> Delegation<D> {
 
     /// Changes each request before it is sent: a resource, a requested type, a tenant.
     #[must_use]
-    pub fn shape(self, shape: fn(TokenRequest) -> TokenRequest) -> Self {
-        self.change(|inner| inner.shape = shape)
+    pub fn shape(self, shape: impl Fn(TokenRequest) -> TokenRequest + Send + Sync + 'static) -> Self {
+        self.change(|inner| inner.shape = Some(Arc::new(shape)))
     }
 
     fn change(self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -147,13 +149,28 @@ impl<D: Downstream> Delegation<D> {
         if !D::AUDIENCE.is_empty() {
             request = request.audience(D::AUDIENCE);
         }
-        let request = (inner.shape)(request.scope(D::SCOPE));
+        let request = request.scope(D::SCOPE);
+        let request = match &inner.shape {
+            Some(shape) => shape(request),
+            None => request,
+        };
         // The actor is the same for all of them, whatever its token is today: it needs no place in the key.
         inner.cells.get(inner.client.cache_key(&request), || {
             let exchange =
                 Exchange { client: inner.client.clone(), request, actor: inner.actor.clone(), cap: expires_at };
             Cell::new(exchange, Arc::clone(inner.client.clock()), inner.client.renewal().clone())
         })
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner")
+            .field("client", &self.client)
+            .field("style", &self.style)
+            .field("actor", &self.actor)
+            .field("cells", &self.cells)
+            .finish_non_exhaustive()
     }
 }
 

@@ -16,13 +16,16 @@ pub struct Arguments {
     /// Where proxies ask: an address, or unix: and the path of a socket. May be said several times.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9191")]
     pub(crate) listen: Vec<Listen>,
-    /// Where /livez, /readyz and /metrics are answered, apart from what proxies reach. `off` for nowhere.
+    /// Where /livez, /readyz, /metrics and /.well-known/jwks.json are answered, apart from what proxies reach. `off` for nowhere.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9192")]
     pub(crate) admin: Admin,
     /// The most connections at once; further ones wait.
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) max_connections: u32,
-    /// How long open questions may take once the gate is told to end, in seconds.
+    /// How long the gate answers on once it is told to end, while /readyz already says 503, in seconds: until proxies and load balancers have seen that. A second signal cuts it short.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub(crate) linger: u64,
+    /// How long open questions may take after that, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub(crate) drain: u64,
     /// How often the policy file is looked at, in seconds; 0 for on SIGHUP alone.

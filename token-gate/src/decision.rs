@@ -1,5 +1,7 @@
 //! A question of a proxy in, one decision out: what goes upstream, or why nothing does.
 
+mod claim;
+pub(crate) mod onward;
 pub(crate) mod path;
 mod peers;
 pub(crate) mod question;
@@ -9,15 +11,18 @@ mod upstream;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use http::{HeaderName, HeaderValue};
 use token_core::policy::Policy;
-use token_core::policy::gate::{Access, TokenFate};
+use token_core::policy::gate::Access;
+use token_core::telemetry::Health;
 use token_core::{Error, ErrorKind, Presented, ResourceServer, Verified};
 
 use crate::telemetry;
+use onward::{Authorization, Onward};
 use path::Reading;
 use peers::Peers;
 use question::Question;
@@ -35,20 +40,24 @@ pub(crate) struct Rules {
     reading: Reading,
     routes: Routes,
     upstream: Upstream,
+    onward: Onward,
     peers: Peers,
 }
 
-/// The rules in force.
+/// The rules in force, and whether the end has begun.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct InForce(Arc<ArcSwapOption<Rules>>);
+pub(crate) struct InForce {
+    rules: Arc<ArcSwapOption<Rules>>,
+    ending: Arc<AtomicBool>,
+}
 
 /// What the proxy is told when the request may pass.
 #[derive(Debug)]
 pub(crate) struct Passed {
     /// To be set, whatever the client sent under these names.
     pub(crate) set: Vec<(HeaderName, HeaderValue)>,
-    /// Whether the service is not to see the client's `Authorization` field.
-    pub(crate) remove_token: bool,
+    /// What becomes of the client's `Authorization` field.
+    pub(crate) authorization: Authorization,
 }
 
 impl Rules {
@@ -57,11 +66,12 @@ impl Rules {
     pub(crate) fn new(policy: &Policy, server: ResourceServer) -> Result<Self, String> {
         let gate = &policy.gate;
         let upstream = Upstream::new(&gate.upstream)?;
+        let onward = Onward::new(&gate.upstream)?;
         let elsewhere = policy.token_locations.as_ref().is_some_and(|sources| {
             let plain = token_core::TokenLocation::authorization();
             sources.iter().any(|source| *source != plain)
         });
-        if elsewhere && upstream.token != TokenFate::Forward {
+        if elsewhere && !matches!(onward, Onward::Forward) {
             return Err("gate.upstream.token: a token can be taken out of the Authorization field alone, and token_locations names other places".to_owned());
         }
         Ok(Self {
@@ -69,6 +79,7 @@ impl Rules {
             reading: Reading::new(gate),
             routes: Routes::new(gate)?,
             upstream,
+            onward,
             peers: Peers::new(&gate.peers)?,
         })
     }
@@ -118,31 +129,50 @@ impl Rules {
             Err(refusal) => return (Err(refusal), NO_ROUTE),
         };
         let verdict = match self.token(route, question).await {
-            Ok(token) => self.pass(token.as_ref()),
+            Ok(token) => self.pass(token.as_ref()).await,
             Err(error) => Err(error.into()),
         };
         (verdict, &route.name)
     }
 
-    fn pass(&self, token: Option<&Verified>) -> Result<Passed, Refusal> {
+    async fn pass(&self, token: Option<&Verified>) -> Result<Passed, Refusal> {
         let set = self.upstream.values(token).map_err(|long| Refusal::TooLong { name: long.name, max: long.max })?;
-        Ok(Passed { set, remove_token: self.upstream.token != TokenFate::Forward })
+        Ok(Passed { set, authorization: self.onward.authorization(token).await? })
     }
 }
 
 impl InForce {
     pub(crate) fn put(&self, rules: Rules) {
-        self.0.store(Some(Arc::new(rules)));
+        self.rules.store(Some(Arc::new(rules)));
     }
 
-    /// The server of the rules in force.
-    pub(crate) fn server(&self) -> Option<ResourceServer> {
-        self.0.load().as_ref().map(|rules| rules.server.clone())
+    /// What is known of the keys of the rules in force.
+    pub(crate) fn health(&self) -> Option<Health> {
+        self.rules.load().as_ref().map(|rules| Health::of(&rules.server))
+    }
+
+    /// Whether proxies are to ask here: tokens of every issuer can be judged, and the end has not begun.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.is_ending() && self.health().is_some_and(|health| health.ready)
+    }
+
+    /// From now on proxies are to ask elsewhere.
+    pub(crate) fn begin_to_end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
+    }
+
+    /// The keys that the service verifies the gate's own tokens with.
+    pub(crate) fn jwk_set(&self) -> Option<String> {
+        self.rules.load().as_ref().and_then(|rules| rules.onward.jwk_set().map(str::to_owned))
     }
 
     /// Whether whoever asks is none of the named proxies: nothing of theirs is read.
     pub(crate) fn is_stranger(&self, peer: Option<IpAddr>) -> bool {
-        let rules = self.0.load();
+        let rules = self.rules.load();
         rules.as_ref().is_some_and(|rules| peer.is_some_and(|peer| !rules.peers.contain(peer)))
     }
 
@@ -154,14 +184,14 @@ impl InForce {
         question: Result<Question<'_>, Refusal>,
     ) -> Result<Passed, Refusal> {
         let start = Instant::now();
-        let rules = self.0.load_full();
+        let rules = self.rules.load_full();
         let (verdict, route) = match (&rules, question) {
             (None, _) => (Err(Refusal::NotReady), NO_ROUTE),
             (Some(rules), _) if peer.is_some_and(|peer| !rules.peers.contain(peer)) => {
                 (Err(Refusal::Stranger), NO_ROUTE)
             }
             (_, Err(refusal)) => (Err(refusal), NO_ROUTE),
-            (Some(rules), Ok(question)) => rules.decide(&question).await,
+            (Some(rules), Ok(question)) => rules.decide(&Question { peer, ..question }).await,
         };
         let outcome = match &verdict {
             Ok(_) => "passed",

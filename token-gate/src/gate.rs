@@ -82,7 +82,7 @@ impl Gate {
     /// Whether tokens of every issuer can be judged.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.rules.server().is_some_and(|server| token_core::telemetry::Health::of(&server).ready)
+        self.rules.is_ready()
     }
 
     /// Waits until the keys of every issuer are at hand.

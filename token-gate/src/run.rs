@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -19,6 +18,8 @@ use crate::{logs, telemetry};
 
 /// How many connections of operators and probes are open at once.
 const OPERATORS: usize = 16;
+/// How long an operator's last question may take.
+const LAST_PROBE: Duration = Duration::from_secs(1);
 /// Between two looks at what the numbers have gathered.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -59,19 +60,15 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         tracing::info!(name: "gate.listening", address = listener.name(), "proxies may ask");
         serving.push(tokio::spawn(gate.serve_on(listener, Arc::clone(&bound), ending.clone(), patience)));
     }
-    let is_ending = Arc::new(AtomicBool::new(false));
+    let (close, closing) = watch::channel(false);
+    let mut operators = None;
     if let Some(address) = arguments.admin.0 {
         let listener = Listener::bind(&Listen::Tcp(address)).await.map_err(Failure)?;
         tracing::info!(name: "gate.listening", address = listener.name(), "operators may ask");
-        let admin = Admin { rules: gate.rules().clone(), ending: Arc::clone(&is_ending), numbers: numbers.clone() };
+        let admin = Admin { rules: gate.rules().clone(), numbers: numbers.clone() };
         let answer = move |_, request: http::Request<_>| std::future::ready(admin.answer(request.uri().path()));
-        serving.push(tokio::spawn(serve(
-            listener,
-            Arc::new(Semaphore::new(OPERATORS)),
-            ending.clone(),
-            patience,
-            answer,
-        )));
+        let bound = Arc::new(Semaphore::new(OPERATORS));
+        operators = Some(tokio::spawn(serve(listener, bound, closing, LAST_PROBE, answer)));
     }
     if let Some(numbers) = numbers {
         // Ends with the runtime: it holds nothing but the numbers.
@@ -88,14 +85,29 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     while let Asked::Reload = signals.next().await {
         reload(&gate).await;
     }
-    is_ending.store(true, Ordering::Relaxed);
+    // In this order: whoever asks where to go is sent elsewhere, and has the time to hear it; then nobody new is let in; then those who are in
+    // are answered; and operators see all of it.
+    gate.rules().begin_to_end();
     notify(&[NotifyState::Stopping]);
-    tracing::info!(name: "gate.ending", "asked to end: open questions are answered, new ones are not");
+    tracing::info!(name: "gate.ending", linger = arguments.linger, "asked to end: not ready any more, and still answering");
+    linger(Duration::from_secs(arguments.linger), &mut signals).await;
+    tracing::info!(name: "gate.draining", "open questions are answered, new ones are not");
     let _ = end.send(true);
     for server in serving {
         let _ = server.await;
     }
+    let _ = close.send(true);
+    if let Some(operators) = operators {
+        let _ = operators.await;
+    }
+    tracing::info!(name: "gate.ended", "ended");
     Ok(())
+}
+
+/// Waits so long, or until a second signal to end.
+async fn linger(time: Duration, signals: &mut Signals) {
+    let impatience = async { while let Asked::Reload = signals.next().await {} };
+    let _ = tokio::time::timeout(time, impatience).await;
 }
 
 /// On SIGHUP: what came of it is logged by the core.

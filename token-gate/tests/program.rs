@@ -28,6 +28,10 @@ fn policy(issuer: &TestIssuer, gate: &str) -> String {
 
 impl Program {
     fn start(policy: &str) -> Self {
+        Self::lingering(policy, 0)
+    }
+
+    fn lingering(policy: &str, seconds: u32) -> Self {
         let ports = [(); 2].map(|()| HeldPort::new().unwrap());
         let [proxies, operators] = [ports[0].address(), ports[1].address()];
         let folder = std::env::temp_dir().join(format!("token-gate-{}-{}", std::process::id(), proxies.port()));
@@ -41,7 +45,7 @@ impl Program {
             .args(["--listen", &proxies.to_string(), "--admin", &operators.to_string(), "--follow", "0"])
             .arg("--listen")
             .arg(format!("unix:{}", folder.join("gate.sock").display()))
-            .args(["--log-level", "debug"])
+            .args(["--log-level", "debug", "--linger", &seconds.to_string()])
             .env("NOTIFY_SOCKET", folder.join("notify"))
             .stderr(Stdio::piped())
             .spawn()
@@ -124,11 +128,7 @@ async fn it_answers_proxies_and_probes_follows_its_policy_and_ends_in_order() {
     let program = Program::start(&policy(&issuer, "[gate.upstream.headers]\nX-Sub = \"sub\"\n"));
 
     assert_eq!(status(&program.probe("/livez")), "200");
-    let start = Instant::now();
-    while status(&program.probe("/readyz")) != "200" {
-        assert!(start.elapsed() < Duration::from_secs(30), "{}", program.probe("/readyz"));
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually(|| status(&program.probe("/readyz")) == "200");
     let answer = program.ask("/a", Some(&token));
     assert!(status(&answer) == "200" && answer.contains("x-sub: ada\r\n"), "{answer}");
     assert_eq!(status(&program.ask("/a", None)), "401");
@@ -181,12 +181,7 @@ async fn what_is_being_asked_is_answered_before_it_ends() {
     let text = question("/a", None);
     let (first, rest) = text.split_at(text.len() / 2);
     open.write_all(first.as_bytes()).unwrap();
-    let connections = || program.probe("/metrics").contains("token_gate_connections 2");
-    let start = Instant::now();
-    while !connections() {
-        assert!(start.elapsed() < Duration::from_secs(30));
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually(|| program.probe("/metrics").contains("token_gate_connections 2"));
     program.signal("-TERM");
     program.told("STOPPING=1");
     open.write_all(rest.as_bytes()).unwrap();
@@ -194,6 +189,101 @@ async fn what_is_being_asked_is_answered_before_it_ends() {
     open.read_to_string(&mut answer).unwrap();
     assert_eq!(status(&answer), "401", "{answer}");
     program.end_by_itself();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_sends_proxies_elsewhere_before_it_lets_nobody_in_and_operators_see_it_to_the_end() {
+    let issuer = TestIssuer::start().await;
+    let program = Program::lingering(&policy(&issuer, ""), 600);
+    let ready = || status(&program.probe("/readyz")).to_owned();
+    eventually(|| ready() == "200");
+    let mut open = TcpStream::connect(program.proxies).unwrap();
+    let text = question("/a", None);
+    let (first, rest) = text.split_at(text.len() / 2);
+    open.write_all(first.as_bytes()).unwrap();
+
+    program.signal("-TERM");
+    program.told("STOPPING=1");
+    // Not ready, and it answers whoever has not seen that yet.
+    assert!(program.probe("/readyz").contains(r#""ending":true"#) && ready() == "503");
+    assert_eq!(status(&program.ask("/a", None)), "401");
+    assert_eq!(status(&program.probe("/livez")), "200");
+
+    // A second signal ends the waiting: nobody new is let in, and what is open is waited for.
+    program.signal("-TERM");
+    eventually(|| TcpStream::connect(program.proxies).is_err());
+    assert_eq!(ready(), "503");
+    open.write_all(rest.as_bytes()).unwrap();
+    let mut answer = String::new();
+    open.read_to_string(&mut answer).unwrap();
+    assert_eq!(status(&answer), "401", "{answer}");
+    program.end_by_itself();
+}
+
+fn eventually(is: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is() {
+        assert!(start.elapsed() < Duration::from_secs(30), "it never came to be");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_gets_a_token_of_the_gates_own_and_its_keys_rotate_with_an_overlap() {
+    use token_core::{Issuer, Presented, ResourceServer, StaticKeys};
+
+    let issuer = TestIssuer::start().await;
+    let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys");
+    let signs = |keys: &str| {
+        let sign = format!(
+            "[gate.upstream]\ntoken = \"sign\"\n[gate.upstream.sign]\nissuer = \"https://gate.internal\"\naudience = \"https://orders.internal\"\nkeys = [{keys}]\n[gate.upstream.sign.claims]\nscope = {{ grants = \"scopes\" }}\n"
+        );
+        policy(&issuer, &format!("{sign}[[gate.routes]]\npath = \"/open\"\naccess = \"public\"\n[[gate.routes]]\npath = \"/**\"\n"))
+    };
+    let key = |name: &str| format!("{{ file = \"{}\", kid = \"{name}\" }}", keys.join(format!("{name}.pem")).display());
+    let program = Program::start(&signs(&key("one")));
+    eventually(|| status(&program.probe("/readyz")) == "200");
+    let token = issuer.token().subject("ada").scope("read").mint();
+    let sent_on = || {
+        let answer = program.ask("/a", Some(&token));
+        let line = answer.lines().find_map(|line| line.strip_prefix("authorization: Bearer ")).map(str::to_owned);
+        line.unwrap_or_else(|| panic!("{answer}"))
+    };
+    let set = || {
+        let answer = program.probe("/.well-known/jwks.json");
+        assert!(answer.contains("application/jwk-set+json") && answer.contains("max-age=300"), "{answer}");
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    };
+    let subject_by = |set: &str, token: &str| {
+        let keys = StaticKeys::published_jwk_set(set).unwrap();
+        let trusted = Issuer::with_keys("https://gate.internal", keys).unwrap();
+        let service = ResourceServer::builder("https://orders.internal").trust(trusted).build().unwrap();
+        let seen = service.authenticate(Presented::token(token)).now().unwrap();
+        seen.map(|seen| (seen.subject().map(str::to_owned), seen.scopes().contains("read"))).map_err(|error| error.kind())
+    };
+    let ada = Ok((Some("ada".to_owned()), true));
+    let (before, old_set) = (sent_on(), set());
+    assert_eq!(subject_by(&old_set, &before), ada);
+    assert!(before != sent_on() && before != token, "signed anew for each request");
+
+    // The new key is published first, then it signs, then the old one goes; no service is ever shown a token that it cannot verify.
+    program.rewrite(&signs(&format!("{}, {}", key("one"), key("two"))));
+    assert_eq!(subject_by(&old_set, &sent_on()), ada);
+    let both = set();
+    program.rewrite(&signs(&format!("{}, {}", key("two"), key("one"))));
+    let after = sent_on();
+    assert_eq!((subject_by(&both, &after), subject_by(&set(), &before)), (ada.clone(), ada.clone()));
+    assert_eq!(subject_by(&old_set, &after), Err(token_core::ErrorKind::UnknownKey));
+    program.rewrite(&signs(&key("two")));
+    assert_eq!(subject_by(&set(), &sent_on()), ada);
+
+    // Nobody called: no token. A key that cannot be read changes nothing.
+    let open = program.ask("/open", Some(&token));
+    assert!(status(&open) == "200" && !open.contains("authorization:"), "{open}");
+    program.rewrite(&signs(&key("missing")));
+    assert_eq!(subject_by(&set(), &sent_on()), ada);
+    let log = program.end();
+    assert!(log.contains("missing.pem") && !log.contains("PRIVATE") && !log.contains(&before), "{log}");
 }
 
 impl Program {
@@ -215,6 +305,16 @@ fn a_policy_that_cannot_be_is_refused_with_its_reason_before_anything_listens() 
         (
             "[[gate.routes]]\npath = \"/**\"\n[[gate.routes]]\npath = \"/admin\"\n",
             Some("gate.routes[1] (/admin): it is never asked"),
+        ),
+        ("[gate.upstream]\ntoken = \"exchange\"\n", Some("gate.upstream.exchange: token = \"exchange\" needs a table")),
+        ("[gate.upstream]\ntoken = \"sign\"\n", Some("gate.upstream.sign: token = \"sign\" needs a table")),
+        (
+            "[gate.upstream]\ntoken = \"sign\"\n[gate.upstream.sign]\nissuer = \"a\"\naudience = \"b\"\nkeys = [{ file = \"none.pem\" }]\n",
+            Some("none.pem: cannot be read"),
+        ),
+        (
+            "[gate.upstream.sign]\nissuer = \"a\"\naudience = \"b\"\nkeys = [{ file = \"none.pem\" }]\n",
+            Some("gate.upstream.sign: it is not used"),
         ),
         ("[gate]\nallow_in_paths = [\"semicolons\"]\n", None),
     ] {

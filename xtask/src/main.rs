@@ -31,9 +31,10 @@ fn main() -> ExitCode {
         "supply" => supply::supply(&std::env::args().skip(2).collect::<Vec<_>>()),
         "counts" => counts::counts(std::env::args().any(|word| word == "--record")),
         "bench" => bench(),
+        "gate-bench" => gate_bench(),
         "guide" => guide::build(),
         "weigh" => weigh::weigh(std::env::args().nth(2).as_deref()),
-        _ => Err("usage: cargo xtask test | install | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | fleet | supply [CHECK…] [--record] | counts [--record] | guide | weigh [COMMIT] | bench [--quick] [--ours] [--no-web]"
+        _ => Err("usage: cargo xtask test | install | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | fleet | supply [CHECK…] [--record] | counts [--record] | guide | weigh [COMMIT] | bench [--quick] [--ours] [--no-web] | gate-bench [--quick] [--dry]"
             .to_owned()),
     };
     match outcome {
@@ -67,6 +68,17 @@ fn test() -> Outcome {
     cargo("test --workspace --doc")?;
     cargo("run --bin quickstart -- --once")?;
     counts::counts(false)
+}
+
+/// Measures token-gate behind real proxies and writes `benchmarks/GATE.md`: some six minutes.
+fn gate_bench() -> Outcome {
+    install::everything()?;
+    install::for_benchmarks()?;
+    cargo("build --release -p token-gate")?;
+    let manifest = "--release --manifest-path benchmarks/gate/Cargo.toml";
+    cargo(&format!("build {manifest} --bins"))?;
+    let flags: Vec<String> = std::env::args().skip(2).collect();
+    cargo(&format!("run {manifest} --bin bench-gate -- {}", flags.join(" ")))
 }
 
 /// Measures everything in `benchmarks/` and writes its RESULTS.md: minutes on a machine that has nothing else to do.

@@ -235,16 +235,9 @@ impl ResourceServer {
 /// The files that a policy names, with digests of what they hold: a key set or a secret that was replaced is a change, too.
 fn named_files(policy: &Policy) -> Vec<Named> {
     let mut named = Vec::new();
-    for issuer in &policy.issuers {
-        let secret = issuer.secret.as_ref().and_then(|secret| secret.file.as_ref());
-        let asking = issuer.introspection.as_ref().and_then(|asked| asked.client_secret.file.as_ref());
-        let files =
-            [("jwks_file", issuer.jwks_file.as_ref()), ("secret", secret), ("introspection.client_secret", asking)];
-        for (member, path) in files.into_iter().filter_map(|(member, path)| Some((member, path?))) {
-            let digest = file::read(path, LARGEST).ok().map(|bytes| sha256(&bytes));
-            named.push((format!("issuers[{}].{member}", issuer.issuer), digest));
-        }
-    }
+    policy.clone().each_file(&mut |member, path| {
+        named.push((member, file::read(path, LARGEST).ok().map(|bytes| sha256(&bytes))));
+    });
     named
 }
 

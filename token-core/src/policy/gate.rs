@@ -1,14 +1,19 @@
 //! What `token-gate` asks of the requests behind a proxy, as data: routes, what goes upstream, whom it believes. The core reads none of it.
 
+mod onward;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::one_or_more;
+use crate::base::config_error::ConfigError;
 #[cfg(feature = "schema")]
 use super::schema;
 use crate::token::mapping::ClaimPath;
 use crate::token::rule::Rule;
+
+pub use onward::{ExchangePolicy, ExchangeStyle, SignKeyPolicy, SignPolicy};
 
 /// The part of a policy that `token-gate` reads: which requests need what, and what the service behind the proxy is told.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -114,6 +119,12 @@ pub struct UpstreamPolicy {
     /// What becomes of the token.
     #[serde(skip_serializing_if = "super::is_default")]
     pub token: TokenFate,
+    /// With `token = "exchange"`: where the caller's token is exchanged for one of the service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<ExchangePolicy>,
+    /// With `token = "sign"`: what the tokens say that the gate signs for the service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sign: Option<SignPolicy>,
     /// Header fields from claims, and no others: `"X-Token-Subject" = "sub"`. Each is always sent, empty where the token says nothing, so that no client can write it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, HeaderPolicy>,
@@ -130,6 +141,46 @@ pub enum TokenFate {
     Forward,
     /// The service does not see it.
     Remove,
+    /// The service gets one that was obtained for it on the caller's behalf (RFC 8693): see `exchange`.
+    Exchange,
+    /// The service gets one that the gate signs: see `sign`.
+    Sign,
+}
+
+impl UpstreamPolicy {
+    /// Whether it contradicts itself, without reading a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the member, and why it cannot be.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.flaw().map_err(|(member, why)| ConfigError::new(format!("gate.upstream.{member}: {why}")))
+    }
+
+    /// The member that cannot be, and why.
+    pub(crate) fn flaw(&self) -> Result<(), (&'static str, String)> {
+        match (self.token, &self.exchange, &self.sign) {
+            (TokenFate::Exchange, None, _) => {
+                return Err(("exchange", "token = \"exchange\" needs a table that says where".to_owned()));
+            }
+            (TokenFate::Sign, _, None) => {
+                return Err(("sign", "token = \"sign\" needs a table that says what, for whom and with which keys".to_owned()));
+            }
+            (fate, Some(_), _) if fate != TokenFate::Exchange => {
+                return Err(("exchange", "it is not used: set token = \"exchange\", or remove it".to_owned()));
+            }
+            (fate, _, Some(_)) if fate != TokenFate::Sign => {
+                return Err(("sign", "it is not used: set token = \"sign\", or remove it".to_owned()));
+            }
+            _ => {}
+        }
+        if let Some(exchange) = &self.exchange {
+            exchange.check().map_err(|why| ("exchange", why))?;
+        }
+        if let Some(sign) = &self.sign {
+            sign.check().map_err(|why| ("sign", why))?;
+        }
+        Ok(())
+    }
 }
 
 /// Where the value of a header field comes from: a claim, a claim in a claim, or more than that.

@@ -85,6 +85,16 @@ impl AuthenticationMethod {
     fn is_basic(&self) -> bool {
         *self == Self::ClientSecretBasic
     }
+
+    /// What a client with this secret shows.
+    pub(super) fn with(self, secret: &KeptSecret) -> Result<ClientAuthentication, ConfigError> {
+        let secret = String::from_utf8(secret.read()?).map_err(|_| ConfigError::new("the client's secret is not text"))?;
+        Ok(match self {
+            Self::ClientSecretBasic => ClientAuthentication::Basic(secret.into()),
+            Self::ClientSecretBasicUnencoded => ClientAuthentication::BasicUnencoded(secret.into()),
+            Self::ClientSecretPost => ClientAuthentication::Post(secret.into()),
+        })
+    }
 }
 
 fn active_life() -> Duration {
@@ -127,13 +137,7 @@ impl IntrospectionPolicy {
         if self.dangerously_unchecked_audience && !self.audience.is_empty() {
             return Err(wrong(&super::CONTRADICTION));
         }
-        let secret = self.client_secret.read().map_err(|error| wrong(&error))?;
-        let secret = String::from_utf8(secret).map_err(|_| wrong(&"the client's secret is not text"))?;
-        let authentication = match self.authentication {
-            AuthenticationMethod::ClientSecretBasic => ClientAuthentication::Basic(secret.into()),
-            AuthenticationMethod::ClientSecretBasicUnencoded => ClientAuthentication::BasicUnencoded(secret.into()),
-            AuthenticationMethod::ClientSecretPost => ClientAuthentication::Post(secret.into()),
-        };
+        let authentication = self.authentication.with(&self.client_secret).map_err(|error| wrong(&error))?;
         let mut tokens = OpaqueTokens::introspection(&self.endpoint, &self.client_id, authentication)?
             .active_life(self.active_life)
             .inactive_life(self.inactive_life)

@@ -98,6 +98,7 @@ impl Policy {
         lint_audience("audience", &self.audience, &mut found);
         self.lint_resource(&mut found);
         self.lint_tokens(&mut found);
+        self.lint_gate(&mut found);
         for (at, issuer) in self.issuers.iter().enumerate() {
             self.lint_issuer(issuer, &mut found);
             self.lint_twins(issuer, &self.issuers[..at], &mut found);
@@ -136,6 +137,28 @@ impl Policy {
             dry.builder().and_then(|builder| Ok(builder.asking(&(Arc::new(Nobody) as Arc<dyn HttpClient>)).check()?));
         if let Err(error) = built {
             found.error("cannot-be-built", "policy", error.to_string());
+        }
+    }
+
+    fn lint_gate(&self, found: &mut Findings) {
+        let upstream = &self.gate.upstream;
+        if let Err((member, why)) = upstream.flaw() {
+            found.error("gate-upstream", format!("gate.upstream.{member}"), why);
+        }
+        let Some(sign) = &upstream.sign else { return };
+        if self.issuers.iter().any(|issuer| issuer.issuer == sign.issuer) {
+            found.error(
+                "signs-as-an-issuer",
+                "gate.upstream.sign.issuer",
+                "it is an issuer that is trusted here: a token of the gate's would be taken for one of that issuer. Take a name of the gate's own",
+            );
+        }
+        if sign.audience.iter().any(|name| self.audience.contains(name) || self.resource.as_ref() == Some(name)) {
+            found.warn(
+                "signs-for-itself",
+                "gate.upstream.sign.audience",
+                "it is the audience of tokens from outside: whoever trusts both issuers cannot tell a call through the gate from one past it",
+            );
         }
     }
 

@@ -118,18 +118,32 @@ impl Policy {
     }
 
     pub(super) fn relative_to(mut self, folder: &Path) -> Self {
+        self.each_file(&mut |_, file| *file = folder.join(&*file));
+        self
+    }
+
+    /// The files that the policy names, with the member that does.
+    pub(crate) fn each_file(&mut self, each: &mut dyn FnMut(String, &mut PathBuf)) {
         for issuer in &mut self.issuers {
             let secret = issuer.secret.as_mut().and_then(|secret| secret.file.as_mut());
-            let asked = issuer.introspection.as_mut().and_then(|asked| asked.client_secret.file.as_mut());
-            for file in issuer.jwks_file.as_mut().into_iter().chain(secret).chain(asked) {
-                *file = folder.join(&*file);
+            let asking = issuer.introspection.as_mut().and_then(|asked| asked.client_secret.file.as_mut());
+            let files =
+                [("jwks_file", issuer.jwks_file.as_mut()), ("secret", secret), ("introspection.client_secret", asking)];
+            for (member, file) in files.into_iter().filter_map(|(member, file)| Some((member, file?))) {
+                each(format!("issuers[{}].{member}", issuer.issuer), file);
             }
         }
         let nonces = self.dpop.iter_mut().flat_map(|dpop| &mut dpop.nonce_secrets);
-        for file in nonces.filter_map(|secret| secret.file.as_mut()) {
-            *file = folder.join(&*file);
+        for (at, file) in nonces.enumerate().filter_map(|(at, secret)| Some((at, secret.file.as_mut()?))) {
+            each(format!("dpop.nonce_secrets[{at}]"), file);
         }
-        self
+        let upstream = &mut self.gate.upstream;
+        if let Some(file) = upstream.exchange.as_mut().and_then(|exchange| exchange.client_secret.file.as_mut()) {
+            each("gate.upstream.exchange.client_secret".to_owned(), file);
+        }
+        for (at, key) in upstream.sign.iter_mut().flat_map(|sign| &mut sign.keys).enumerate() {
+            each(format!("gate.upstream.sign.keys[{at}]"), &mut key.file);
+        }
     }
 }
 

@@ -48,8 +48,9 @@ core.register_action("token_gate", { "http-req" }, function(txn, address, names)
     if status == 200 then
         for name in string.gmatch(names, "[^,]+") do
             local value = values(answer.headers, name)[1] or ""
-            -- Replaces whatever the client sent under this name, also where there is nothing to say.
-            txn.http:req_set_header(name, value)
+            -- Whatever the client sent under this name is gone, also where there is nothing to say.
+            txn.http:req_del_header(name)
+            if value ~= "" then txn.http:req_set_header(name, value) end
         end
         txn:set_var("txn.token_gate", "passed")
     elseif status == 400 or status == 401 or status == 403 or status == 429 then

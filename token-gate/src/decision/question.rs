@@ -1,7 +1,10 @@
 //! What a proxy asks: the client's request as the proxy describes it, seen by the core as a request like any other.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use http::HeaderMap;
 use token_core::adapter::RequestView;
+
 
 /// The request that a proxy asks about. Method, target and host are the proxy's word, never fields that a client can write.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +16,8 @@ pub(crate) struct Question<'a> {
     /// `http` or `https`, as the client speaks to the proxy.
     pub(crate) scheme: Option<&'a str>,
     pub(crate) fields: Fields<'a>,
+    /// The address of the proxy; `None` for one at the Unix socket.
+    pub(crate) peer: Option<IpAddr>,
 }
 
 /// The client's header fields.
@@ -50,6 +55,11 @@ impl RequestView for Question<'_> {
 
     fn scheme(&self) -> Option<&str> {
         self.scheme
+    }
+
+    /// Whoever may open the Unix socket stands on this machine.
+    fn peer(&self) -> Option<IpAddr> {
+        Some(self.peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)))
     }
 
     fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {

@@ -23,6 +23,10 @@ pub(crate) enum Refusal {
     Question(&'static str),
     /// A claim does not fit into its header field.
     TooLong { name: http::HeaderName, max: usize },
+    /// The user has to act before a token for the service can be had: the name of the reason, and the answer.
+    User { kind: &'static str, status: u16, body: String },
+    /// There is no token for the service.
+    Unsigned(&'static str),
     /// Who asks is none of the named proxies.
     Stranger,
     /// The gate has not read its policy yet.
@@ -50,6 +54,8 @@ impl Refusal {
             Self::Lookalike => "lookalike_field",
             Self::Question(_) => "incomplete_question",
             Self::TooLong { .. } => "claim_too_long",
+            Self::User { kind, .. } => kind,
+            Self::Unsigned(_) => "unsigned",
             Self::Stranger => "unknown_peer",
             Self::NotReady => "not_ready",
         }
@@ -65,6 +71,10 @@ impl Refusal {
                     content_type: answer.content_type,
                     body: answer.body.into(),
                 };
+            }
+            Self::User { status, body, .. } => {
+                let content_type = token_core::Answer::CONTENT_TYPE;
+                return Answer { status: *status, fields: Vec::new(), content_type, body: body.clone().into() };
             }
             Self::Path(_) => (
                 400,
@@ -84,7 +94,7 @@ impl Refusal {
             Self::Stranger => {
                 (403, r#"{"title":"Forbidden","status":403,"detail":"only proxies that are named may ask"}"#)
             }
-            Self::Question(_) | Self::TooLong { .. } => {
+            Self::Question(_) | Self::TooLong { .. } | Self::Unsigned(_) => {
                 (500, r#"{"title":"Internal Server Error","status":500,"detail":"the server is misconfigured"}"#)
             }
             Self::NotReady => (
@@ -116,6 +126,10 @@ impl Refusal {
             Self::TooLong { name, max } => {
                 tracing::error!(name: "gate.refused", kind, route, header = name.as_str(), max, detail = "a claim does not fit into its header field: raise max_bytes, or send less", "request refused")
             }
+            Self::User { .. } => {
+                tracing::debug!(name: "gate.refused", kind, route, detail = "the authorization server wants the user to act before it exchanges the token", "request refused")
+            }
+            Self::Unsigned(detail) => tracing::error!(name: "gate.refused", kind, route, detail, "request refused"),
             Self::Stranger => {
                 tracing::warn!(name: "gate.refused", kind, detail = "whoever asks is not in gate.peers", "question refused")
             }

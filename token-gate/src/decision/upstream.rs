@@ -1,13 +1,10 @@
 //! A verified token in, the header fields that the service behind the proxy reads out: listed claims only, encoded, bounded, always sent.
 
-use std::collections::HashMap;
-use std::fmt::Write;
-
 use http::{HeaderName, HeaderValue};
-use serde_json::Value;
-use serde_json::value::RawValue;
-use token_core::policy::gate::{Grants, HeaderPolicy, HeaderSource, TokenFate, UpstreamPolicy};
-use token_core::{Verified, mapping::ClaimPath};
+use token_core::Verified;
+use token_core::policy::gate::{HeaderPolicy, UpstreamPolicy};
+
+use super::claim::Source;
 
 /// The longest value of a header field, in bytes, where the policy says nothing else.
 const LONGEST: usize = 1024;
@@ -17,7 +14,6 @@ const MOST: usize = 32;
 /// What the service is told.
 #[derive(Debug)]
 pub(crate) struct Upstream {
-    pub(crate) token: TokenFate,
     pub(crate) fields: Box<[Field]>,
 }
 
@@ -29,23 +25,12 @@ pub(crate) struct Field {
     max: usize,
 }
 
-#[derive(Debug)]
-enum Source {
-    Subject,
-    Grants(Grants),
-    Claim(String),
-    Nested(Vec<String>),
-}
-
 /// A value that is longer than its field may be.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooLong {
     pub(crate) name: HeaderName,
     pub(crate) max: usize,
 }
-
-/// The claims of a token, each as the issuer wrote it: a number keeps every digit. Parsed once a token and kept with it.
-type Claims = HashMap<String, Box<RawValue>>;
 
 impl Upstream {
     /// # Errors
@@ -62,7 +47,7 @@ impl Upstream {
             }
             fields.push(field);
         }
-        Ok(Self { token: policy.token, fields: fields.into() })
+        Ok(Self { fields: fields.into() })
     }
 
     /// Every field with its value, empty where there is no token or the token says nothing.
@@ -96,22 +81,8 @@ impl Field {
                     .to_owned(),
             );
         }
-        let table = match policy {
-            HeaderPolicy::Claim(claim) => &{
-                let mut table = HeaderSource::default();
-                table.claim = Some(claim.clone());
-                table
-            },
-            HeaderPolicy::Table(table) => table,
-        };
-        let source = match (&table.claim, table.grants) {
-            (Some(ClaimPath::Name(name)), None) if name == "sub" => Source::Subject,
-            (Some(ClaimPath::Name(name)), None) => Source::Claim(name.clone()),
-            (Some(ClaimPath::Nested(names)), None) if !names.is_empty() => Source::Nested(names.clone()),
-            (None, Some(grants)) => Source::Grants(grants),
-            _ => return Err("expected exactly one of claim and grants".to_owned()),
-        };
-        Ok(Self { name, source, max: table.max_bytes.unwrap_or(LONGEST) })
+        let (source, max) = Source::of(policy)?;
+        Ok(Self { name, source, max: max.unwrap_or(LONGEST) })
     }
 
     fn value(&self, token: Option<&Verified>) -> Result<HeaderValue, TooLong> {
@@ -123,82 +94,11 @@ impl Field {
     }
 }
 
-impl Source {
-    fn text(&self, token: &Verified) -> String {
-        let mut text = String::new();
-        match self {
-            Self::Subject => encode(token.subject().unwrap_or_default(), &mut text),
-            Self::Grants(Grants::Roles) => join(token.roles().iter(), ' ', &mut text),
-            Self::Grants(_) => join(token.scopes().iter(), ' ', &mut text),
-            Self::Claim(name) => {
-                if let Some(value) = token.claims::<Claims>().ok().as_deref().and_then(|claims| claims.get(name)) {
-                    write(value, &mut text);
-                }
-            }
-            Self::Nested(names) => {
-                let found = token.claims::<Claims>().ok().and_then(|claims| nested(&claims, names));
-                if let Some(value) = found {
-                    write(&value, &mut text);
-                }
-            }
-        }
-        text
-    }
-}
-
-fn nested(claims: &Claims, names: &[String]) -> Option<Box<RawValue>> {
-    let (first, rest) = names.split_first()?;
-    let value = claims.get(first)?;
-    match rest {
-        [] => Some(value.clone()),
-        rest => nested(&serde_json::from_str(value.get()).ok()?, rest),
-    }
-}
-
-/// Text as it is, a number with the issuer's digits, `true` and `false`, a list of those with commas between, anything else as JSON; all
-/// of it encoded. `null` is nothing.
-fn write(value: &RawValue, into: &mut String) {
-    match serde_json::from_str(value.get()) {
-        Ok(Value::Null) | Err(_) => {}
-        Ok(Value::String(text)) => encode(&text, into),
-        Ok(Value::Array(list)) if list.iter().all(|one| !one.is_array() && !one.is_object()) => {
-            let list: Vec<Box<RawValue>> = serde_json::from_str(value.get()).unwrap_or_default();
-            for (at, one) in list.iter().enumerate() {
-                if at > 0 {
-                    into.push(',');
-                }
-                write(one, into);
-            }
-        }
-        Ok(_) => encode(value.get(), into),
-    }
-}
-
-fn join<'a>(names: impl Iterator<Item = &'a str>, between: char, into: &mut String) {
-    for (at, name) in names.enumerate() {
-        if at > 0 {
-            into.push(between);
-        }
-        encode(name, into);
-    }
-}
-
-/// Percent-encodes everything but visible ASCII, and what separates or escapes: blank, comma, percent sign. So what a person wrote into
-/// a claim never ends a line, never splits a list, and decodes to what it was.
-fn encode(text: &str, into: &mut String) {
-    for byte in text.bytes() {
-        match byte {
-            b'%' | b',' => drop(write!(into, "%{byte:02X}")),
-            0x21..=0x7e => into.push(char::from(byte)),
-            _ => drop(write!(into, "%{byte:02X}")),
-        }
-    }
-}
-
 /// Fields that steer connections, say who asks, or carry credentials: no claim may be written there.
 fn is_reserved(name: &str) -> bool {
-    const NAMES: [&str; 15] = [
+    const NAMES: [&str; 17] = [
         "authorization",
+        "client-cert",
         "connection",
         "content-length",
         "content-type",
@@ -213,6 +113,7 @@ fn is_reserved(name: &str) -> bool {
         "transfer-encoding",
         "upgrade",
         "www-authenticate",
+        "x-real-ip",
     ];
     const BEGINNINGS: [&str; 6] = ["proxy-", "x-forwarded-", "x-original-", "x-envoy-", "token-gate-", "sec-"];
     NAMES.contains(&name) || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))

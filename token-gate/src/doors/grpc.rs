@@ -14,6 +14,7 @@ use super::messages::{
     CheckRequest, CheckResponse, DeniedHttpResponse, HeaderValue as Value, HeaderValueOption, HttpRequest, HttpStatus,
     OkHttpResponse, Status,
 };
+use crate::decision::onward::Authorization;
 use crate::decision::question::{Fields, Question};
 use crate::decision::refusal::Refusal;
 use crate::decision::{InForce, Passed};
@@ -52,9 +53,8 @@ pub(crate) async fn check(rules: &InForce, peer: Option<IpAddr>, request: Reques
 }
 
 pub(crate) fn health(rules: &InForce) -> Response<Body> {
-    let serving = rules.server().is_some_and(|server| token_core::telemetry::Health::of(&server).ready);
     // `status`, field 1: SERVING is 1, NOT_SERVING 2.
-    framed(&[8, if serving { 1 } else { 2 }])
+    framed(&[8, if rules.is_ready() { 1 } else { 2 }])
 }
 
 async fn read(body: Incoming) -> Option<HttpRequest> {
@@ -86,12 +86,22 @@ fn question<'a>(asked: &'a HttpRequest, fields: &'a [(&'a str, &'a [u8])]) -> Re
     }
     let host = Some(&*asked.host).filter(|host| !host.is_empty());
     let scheme = Some(&*asked.scheme).filter(|scheme| !scheme.is_empty());
-    Ok(Question { method: &asked.method, target: &asked.path, host, scheme, fields: Fields::Listed(fields) })
+    let fields = Fields::Listed(fields);
+    Ok(Question { method: &asked.method, target: &asked.path, host, scheme, fields, peer: None })
 }
 
 fn pass(passed: Passed) -> CheckResponse {
-    let headers = passed.set.into_iter().map(|(name, value)| set(&name, &value)).collect();
-    let headers_to_remove = if passed.remove_token { vec!["authorization".to_owned()] } else { Vec::new() };
+    let mut headers: Vec<_> = passed.set.iter().map(|(name, value)| set(name, value)).collect();
+    // The proof belongs to the client's token.
+    let removed: &[&str] = match &passed.authorization {
+        Authorization::Kept => &[],
+        Authorization::Removed => &["authorization", "dpop"],
+        Authorization::Replaced(value) => {
+            headers.push(set(&header::AUTHORIZATION, value));
+            &["dpop"]
+        }
+    };
+    let headers_to_remove = removed.iter().map(|name| (*name).to_owned()).collect();
     CheckResponse {
         status: Some(Status { code: 0 }),
         denied_response: None,

@@ -6,6 +6,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode, Uri};
 
 use super::body::Body;
+use crate::decision::onward::Authorization;
 use crate::decision::question::{Fields, Question};
 use crate::decision::refusal::{Answer, Refusal};
 use crate::decision::{InForce, Passed};
@@ -95,7 +96,7 @@ fn question<B>(door: Door, request: &Request<B>) -> Result<Question<'_>, Refusal
             )
         }
     };
-    Ok(Question { method, target, host, scheme, fields: Fields::Map(fields) })
+    Ok(Question { method, target, host, scheme, fields: Fields::Map(fields), peer: None })
 }
 
 /// The one field of this name. Two are not one: then somebody besides the proxy has written one.
@@ -126,8 +127,17 @@ fn pass(door: Door, passed: Passed) -> Response<Body> {
     for (name, value) in passed.set {
         headers.insert(name, value);
     }
-    if door == Door::ExtAuthz && passed.remove_token {
-        headers.insert(REMOVE, HeaderValue::from_static("authorization"));
+    // The proof belongs to the client's token.
+    let removed = match passed.authorization {
+        Authorization::Kept => None,
+        Authorization::Removed => Some("authorization,dpop"),
+        Authorization::Replaced(value) => {
+            headers.insert(header::AUTHORIZATION, value);
+            Some("dpop")
+        }
+    };
+    if let (Door::ExtAuthz, Some(removed)) = (door, removed) {
+        headers.insert(REMOVE, HeaderValue::from_static(removed));
     }
     response
 }
