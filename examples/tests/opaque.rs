@@ -5,7 +5,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use token_test::{Endpoint, HeldPort, TestIssuer};
+use token_test::{Endpoint, TestIssuer};
 
 const PROGRAMS: [&str; 2] = [env!("CARGO_BIN_EXE_opaque-axum"), env!("CARGO_BIN_EXE_opaque-actix")];
 
@@ -75,7 +75,7 @@ async fn each_program_takes_opaque_tokens_and_jwts_and_lets_their_bearers_sign_o
 #[tokio::test]
 async fn of_two_processes_that_share_one_redis_each_refuses_at_once_what_the_other_revoked() {
     let issuer = TestIssuer::start().await;
-    let held = HeldPort::new().unwrap();
+    let held = token_test::HeldPort::new().unwrap();
     let port = held.port();
     let folder = std::env::temp_dir().join(format!("opaque-example-{port}"));
     std::fs::create_dir_all(&folder).unwrap();

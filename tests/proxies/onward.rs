@@ -49,7 +49,9 @@ fn with_mutual_tls(kind: Kind, text: String) -> String {
     let file = tls.join("loopback.pem").display().to_string();
     match kind {
         Kind::Nginx => {
-            let ssl = format!("ssl_certificate {file};\nssl_certificate_key {file};\nssl_verify_client optional_no_ca;\nlocation / {{");
+            let ssl = format!(
+                "ssl_certificate {file};\nssl_certificate_key {file};\nssl_verify_client optional_no_ca;\nlocation / {{"
+            );
             let text = text.replacen("location / {", &ssl, 1);
             let (before, after) = text.split_once("listen ").unwrap();
             let text = format!("{before}listen {}", after.replacen(';', " ssl;", 1));

@@ -52,8 +52,16 @@ async fn a_bound_token_passes_with_a_proof_for_the_address_in_the_policy_and_wit
         let rows = [
             ("a good proof", Some(spent.clone()), Ok(())),
             ("the same once more", Some(spent), Err("invalid_dpop_proof")),
-            ("the address of the proxy", Some(client.proof("GET", "https://api.example.com/me")), Err("invalid_dpop_proof")),
-            ("the address of the gate's door", Some(client.proof("GET", &format!("{HERE}/auth-request"))), Err("invalid_dpop_proof")),
+            (
+                "the address of the proxy",
+                Some(client.proof("GET", "https://api.example.com/me")),
+                Err("invalid_dpop_proof"),
+            ),
+            (
+                "the address of the gate's door",
+                Some(client.proof("GET", &format!("{HERE}/auth-request"))),
+                Err("invalid_dpop_proof"),
+            ),
             ("another path", Some(client.proof("GET", &format!("{HERE}/users"))), Err("invalid_dpop_proof")),
             ("another method", Some(client.proof("POST", &here)), Err("invalid_dpop_proof")),
             ("no proof", None, Err("invalid_dpop_proof")),

@@ -37,9 +37,7 @@ impl Admin {
                 Some(set) => (StatusCode::OK, "application/jwk-set+json", set),
                 None => (StatusCode::NOT_FOUND, "text/plain", "the policy has no gate.upstream.sign\n".to_owned()),
             },
-            _ => {
-                (StatusCode::NOT_FOUND, "text/plain", format!("expected /livez, /readyz, /metrics or {JWK_SET}\n"))
-            }
+            _ => (StatusCode::NOT_FOUND, "text/plain", format!("expected /livez, /readyz, /metrics or {JWK_SET}\n")),
         };
         let mut response = Response::new(Body::text(text));
         *response.status_mut() = status;

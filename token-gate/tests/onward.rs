@@ -21,7 +21,8 @@ impl Served {
     async fn of(issuer: &TestIssuer, gate: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let policy = std::env::temp_dir().join(format!("token-gate-onward-{}-{}.toml", std::process::id(), address.port()));
+        let policy =
+            std::env::temp_dir().join(format!("token-gate-onward-{}-{}.toml", std::process::id(), address.port()));
         let (url, audience) = (issuer.url(), issuer.audience());
         let trust = format!("audience = \"{audience}\"\n[[issuers]]\nissuer = \"{url}\"\nallow_loopback_http = true\n");
         std::fs::write(&policy, trust + gate).unwrap();
@@ -51,7 +52,8 @@ impl Served {
     /// Status, the answer's `Authorization`, and whether it says when to come back.
     async fn outcome(&self, token: &str, fields: &[(&str, &str)]) -> (u16, Option<String>, bool) {
         let answer = self.ask(token, fields).await;
-        let field = |name: &str| answer.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned());
+        let field =
+            |name: &str| answer.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned());
         (answer.split(' ').nth(1).unwrap().parse().unwrap(), field("authorization:"), field("retry-after:").is_some())
     }
 }
@@ -132,7 +134,10 @@ const DIGEST: &str = "23ecaeb2941063bd5ffd9791c7b4541d67df5975fc82accfd5b3525ca6
 async fn a_certificate_is_believed_where_the_policy_says_it_stands_and_from_named_peers_alone() {
     let issuer = TestIssuer::start().await;
     let bound = issuer.token().subject("ada").bound_to_certificate(DER).mint();
-    let pem = format!("-----BEGIN%20CERTIFICATE-----%0A{}%0A-----END%20CERTIFICATE-----%0A", DER_IN_BASE64.replace('=', "%3D"));
+    let pem = format!(
+        "-----BEGIN%20CERTIFICATE-----%0A{}%0A-----END%20CERTIFICATE-----%0A",
+        DER_IN_BASE64.replace('=', "%3D")
+    );
     let (member, xfcc) = (format!(":{DER_IN_BASE64}:"), format!("Hash={DIGEST};Subject=\"CN=a\""));
     let fields = [("client-cert", member.as_str()), ("x-forwarded-client-cert", &xfcc), ("x-client-cert", &pem)];
     for (written, name) in [
@@ -154,7 +159,11 @@ async fn a_certificate_is_believed_where_the_policy_says_it_stands_and_from_name
     // Nobody is believed who is not named, and nobody where the policy says nothing.
     let others = "[mutual_tls]\nproxies = [\"192.0.2.1\"]\nfrom = \"client_cert\"\n";
     assert_eq!(Served::of(&issuer, others).await.outcome(&bound, &[fields[0]]).await.0, 401);
-    let unnamed = Served::of(&issuer, "[gate]\npeers = [\"192.0.2.1\"]\n[mutual_tls]\nproxies = [\"127.0.0.1\"]\nfrom = \"client_cert\"\n").await;
+    let unnamed = Served::of(
+        &issuer,
+        "[gate]\npeers = [\"192.0.2.1\"]\n[mutual_tls]\nproxies = [\"127.0.0.1\"]\nfrom = \"client_cert\"\n",
+    )
+    .await;
     assert_eq!(unnamed.outcome(&bound, &[fields[0]]).await.0, 403);
     let unsaid = Served::of(&issuer, "").await;
     for field in fields {

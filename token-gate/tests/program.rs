@@ -238,7 +238,10 @@ async fn the_service_gets_a_token_of_the_gates_own_and_its_keys_rotate_with_an_o
         let sign = format!(
             "[gate.upstream]\ntoken = \"sign\"\n[gate.upstream.sign]\nissuer = \"https://gate.internal\"\naudience = \"https://orders.internal\"\nkeys = [{keys}]\n[gate.upstream.sign.claims]\nscope = {{ grants = \"scopes\" }}\n"
         );
-        policy(&issuer, &format!("{sign}[[gate.routes]]\npath = \"/open\"\naccess = \"public\"\n[[gate.routes]]\npath = \"/**\"\n"))
+        policy(
+            &issuer,
+            &format!("{sign}[[gate.routes]]\npath = \"/open\"\naccess = \"public\"\n[[gate.routes]]\npath = \"/**\"\n"),
+        )
     };
     let key = |name: &str| format!("{{ file = \"{}\", kid = \"{name}\" }}", keys.join(format!("{name}.pem")).display());
     let program = Program::start(&signs(&key("one")));
@@ -259,7 +262,8 @@ async fn the_service_gets_a_token_of_the_gates_own_and_its_keys_rotate_with_an_o
         let trusted = Issuer::with_keys("https://gate.internal", keys).unwrap();
         let service = ResourceServer::builder("https://orders.internal").trust(trusted).build().unwrap();
         let seen = service.authenticate(Presented::token(token)).now().unwrap();
-        seen.map(|seen| (seen.subject().map(str::to_owned), seen.scopes().contains("read"))).map_err(|error| error.kind())
+        seen.map(|seen| (seen.subject().map(str::to_owned), seen.scopes().contains("read")))
+            .map_err(|error| error.kind())
     };
     let ada = Ok((Some("ada".to_owned()), true));
     let (before, old_set) = (sent_on(), set());

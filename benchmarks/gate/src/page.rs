@@ -29,7 +29,10 @@ pub fn write(plan: &Plan, all: &[Measured], memory: &Memory) -> String {
          other work; what counts is a row beside its floor in the same round. *Once more* is the floor against itself: so much is chance.\n",
         plan.rounds, plan.seconds
     );
-    let _ = writeln!(text, "| | requests per second | over the floor | lowest to highest | p50 | p99 | what is checked |\n|---|---|---|---|---|---|---|");
+    let _ = writeln!(
+        text,
+        "| | requests per second | over the floor | lowest to highest | p50 | p99 | what is checked |\n|---|---|---|---|---|---|---|"
+    );
     for measured in all {
         let median = |of: fn(&crate::wrk::Load) -> f64| middle(measured.loads.iter().map(of).collect());
         let ratios = ratios(all, measured.road);
@@ -54,7 +57,8 @@ pub fn write(plan: &Plan, all: &[Measured], memory: &Memory) -> String {
     let _ = writeln!(text, "\n| goal | wanted | measured | |\n|---|---|---|---|");
     for goal in GOALS {
         let ratio = middle(ratios(all, goal.road));
-        let _ = writeln!(text, "| {} | ≥ {:.2} | {ratio:.3} | {} |", goal.name, goal.least, verdict(ratio >= goal.least));
+        let _ =
+            writeln!(text, "| {} | ≥ {:.2} | {ratio:.3} | {} |", goal.name, goal.least, verdict(ratio >= goal.least));
     }
     let mib = |kib: u64| kib as f64 / 1024.0;
     let last = memory.tenths.last().copied().unwrap_or(0);

@@ -124,7 +124,8 @@ impl Stage {
             Road::NginxAlone => self.nginx(&|text| text.replace("auth_request /_token_gate;", ""), Vec::new(), 1),
             Road::NginxStatic | Road::NginxStaticAgain => {
                 let itself = |text: String| {
-                    let (before, rest) = text.split_once("location = /_token_gate {").expect("the shipped file asks the gate");
+                    let (before, rest) =
+                        text.split_once("location = /_token_gate {").expect("the shipped file asks the gate");
                     let (_, after) = rest.split_once("}\n").expect("a block has an end");
                     format!("{before}location = /_token_gate {{ internal; return 204; }}\n{after}")
                 };
@@ -145,11 +146,13 @@ impl Stage {
     pub fn gate(&self) -> (u16, Running) {
         let (port, folder) = place();
         let policy = std::fs::read_to_string(shipped("gate.toml")).expect("the policy is there");
-        let policy = policy
-            .replace("https://api.example.com", self.issuer.audience())
-            .replace("issuer = \"https://login.example.com/\"", &format!("issuer = \"{}\"\nallow_loopback_http = true", self.issuer.url()));
+        let policy = policy.replace("https://api.example.com", self.issuer.audience()).replace(
+            "issuer = \"https://login.example.com/\"",
+            &format!("issuer = \"{}\"\nallow_loopback_http = true", self.issuer.url()),
+        );
         let file = put(&folder, "gate.toml", &policy);
-        let words = ["--policy", &file, "--listen", &format!("127.0.0.1:{port}"), "--admin", "off", "--log-level", "warn"];
+        let words =
+            ["--policy", &file, "--listen", &format!("127.0.0.1:{port}"), "--admin", "off", "--log-level", "warn"];
         let gate = Running::start(&built("token-gate"), &words.map(str::to_owned), folder, port);
         (port, gate)
     }
@@ -163,7 +166,8 @@ impl Stage {
             .replace("port_value: 8000", &format!("port_value: {}", self.service))
             .replace("port_value: 8080", &format!("port_value: {port}"));
         let file = put(&folder, "envoy.yaml", &text);
-        let words = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "error", "-c", &file].map(str::to_owned);
+        let words =
+            ["--concurrency", "1", "--disable-hot-restart", "--log-level", "error", "-c", &file].map(str::to_owned);
         programs.push(Running::start(&here().join("../../target/servers/venv/bin/envoy"), &words, folder, port));
         Up { port, _programs: programs }
     }
@@ -207,7 +211,9 @@ const TEMPORARY: &str = "http {\nclient_body_temp_path tmp/a; proxy_temp_path tm
 /// An nginx that answers everything at once.
 fn answering(answer: &str) -> (u16, Running) {
     let (port, folder) = place();
-    let text = format!("events {{}}\n{TEMPORARY}\nserver {{ listen 127.0.0.1:{port}; location / {{ return {answer}; }} }} }}\n");
+    let text = format!(
+        "events {{}}\n{TEMPORARY}\nserver {{ listen 127.0.0.1:{port}; location / {{ return {answer}; }} }} }}\n"
+    );
     let program = nginx(&text, folder, port);
     (port, program)
 }
@@ -222,7 +228,8 @@ fn nginx(text: &str, folder: PathBuf, port: u16) -> Running {
 
 /// The configuration with another filter, or none, where it asks the gate.
 fn without_ext_authz(text: String, instead: &str) -> String {
-    let (before, rest) = text.split_once("- name: envoy.filters.http.ext_authz").expect("the shipped file asks the gate");
+    let (before, rest) =
+        text.split_once("- name: envoy.filters.http.ext_authz").expect("the shipped file asks the gate");
     let (_, after) = rest.split_once("- name: envoy.filters.http.router").expect("the router comes last");
     format!("{before}{instead}- name: envoy.filters.http.router{after}")
 }

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::one_or_more;
-use crate::base::config_error::ConfigError;
 #[cfg(feature = "schema")]
 use super::schema;
+use crate::base::config_error::ConfigError;
 use crate::token::mapping::ClaimPath;
 use crate::token::rule::Rule;
 
@@ -163,7 +163,10 @@ impl UpstreamPolicy {
                 return Err(("exchange", "token = \"exchange\" needs a table that says where".to_owned()));
             }
             (TokenFate::Sign, _, None) => {
-                return Err(("sign", "token = \"sign\" needs a table that says what, for whom and with which keys".to_owned()));
+                return Err((
+                    "sign",
+                    "token = \"sign\" needs a table that says what, for whom and with which keys".to_owned(),
+                ));
             }
             (fate, Some(_), _) if fate != TokenFate::Exchange => {
                 return Err(("exchange", "it is not used: set token = \"exchange\", or remove it".to_owned()));

@@ -88,7 +88,8 @@ impl AuthenticationMethod {
 
     /// What a client with this secret shows.
     pub(super) fn with(self, secret: &KeptSecret) -> Result<ClientAuthentication, ConfigError> {
-        let secret = String::from_utf8(secret.read()?).map_err(|_| ConfigError::new("the client's secret is not text"))?;
+        let secret =
+            String::from_utf8(secret.read()?).map_err(|_| ConfigError::new("the client's secret is not text"))?;
         Ok(match self {
             Self::ClientSecretBasic => ClientAuthentication::Basic(secret.into()),
             Self::ClientSecretBasicUnencoded => ClientAuthentication::BasicUnencoded(secret.into()),

@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use http::HeaderMap;
 use token_core::adapter::RequestView;
 
-
 /// The request that a proxy asks about. Method, target and host are the proxy's word, never fields that a client can write.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Question<'a> {

@@ -147,7 +147,9 @@ impl ExchangePolicy {
 
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.timeout.is_zero() || self.timeout > Duration::from_secs(10) {
-            return Err("timeout: expected more than nothing and at most 10 s, which is as long as proxies wait".to_owned());
+            return Err(
+                "timeout: expected more than nothing and at most 10 s, which is as long as proxies wait".to_owned()
+            );
         }
         if self.style == ExchangeStyle::OnBehalfOf && self.scope.is_none() {
             return Err("scope: on-behalf-of names the service by its scopes, such as api://orders/.default".to_owned());
@@ -216,7 +218,8 @@ mod tests {
 
     #[test]
     fn what_goes_on_in_the_tokens_place_is_said_once_and_by_a_name_of_the_gates_own() {
-        let exchange = r#""token_endpoint": "https://a.example/token", "client_id": "gate", "client_secret": {"env": "SECRET"}"#;
+        let exchange =
+            r#""token_endpoint": "https://a.example/token", "client_id": "gate", "client_secret": {"env": "SECRET"}"#;
         let sign = r#""audience": "orders", "keys": [{"file": "one.pem"}]"#;
         for (upstream, expected) in [
             (r#""token": "remove""#.to_owned(), None),
@@ -234,12 +237,19 @@ mod tests {
                 format!(r#""token": "exchange", "exchange": {{{exchange}, "style": "on_behalf_of"}}"#),
                 Some("names the service by its scopes"),
             ),
-            (format!(r#""token": "sign", "sign": {{"issuer": "https://a.example", {sign}}}"#), Some("signs-as-an-issuer")),
+            (
+                format!(r#""token": "sign", "sign": {{"issuer": "https://a.example", {sign}}}"#),
+                Some("signs-as-an-issuer"),
+            ),
             (format!(r#""token": "sign", "sign": {{"issuer": "g", {sign}, "life": "2h"}}"#), Some("1 s to 1 h")),
-            (format!(r#""token": "sign", "sign": {{"issuer": "g", {sign}, "claims": {{"exp": "exp"}}}}"#), Some("claims.exp")),
+            (
+                format!(r#""token": "sign", "sign": {{"issuer": "g", {sign}, "claims": {{"exp": "exp"}}}}"#),
+                Some("claims.exp"),
+            ),
             (r#""token": "sign", "sign": {"issuer": "g", "audience": "orders", "keys": []}"#.to_owned(), Some("keys:")),
             (
-                r#""token": "sign", "sign": {"issuer": "g", "audience": "api", "keys": [{"file": "one.pem"}]}"#.to_owned(),
+                r#""token": "sign", "sign": {"issuer": "g", "audience": "api", "keys": [{"file": "one.pem"}]}"#
+                    .to_owned(),
                 Some("signs-for-itself"),
             ),
         ] {
@@ -260,7 +270,8 @@ mod tests {
             "exchange": {"token_endpoint": "https://a.example/token", "client_id": "gate", "client_secret": {"value": "canary"}, "audience": "b"},
             "sign": {"issuer": "g", "audience": "b", "keys": [{"file": "one.pem"}, {"file": "/two.pem"}]}}}}"#;
         let policy = Policy::from_json(text).unwrap().relative_to(std::path::Path::new("/etc/gate"));
-        let files: Vec<_> = policy.gate.upstream.sign.iter().flat_map(|sign| &sign.keys).map(|key| key.file.clone()).collect();
+        let files: Vec<_> =
+            policy.gate.upstream.sign.iter().flat_map(|sign| &sign.keys).map(|key| key.file.clone()).collect();
         assert_eq!(files, [std::path::Path::new("/etc/gate/one.pem"), std::path::Path::new("/two.pem")]);
         let written = serde_json::to_string(&policy).unwrap();
         assert!(!written.contains("canary") && !format!("{policy:?}").contains("canary"), "{written}");

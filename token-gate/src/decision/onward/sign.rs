@@ -79,7 +79,9 @@ impl Signer {
         let claims = self.claims_at(caller, now).ok_or_else(unsigned)?;
         let token = self.key.sign_jwt(&self.header, &claims).map_err(|_| unsigned())?;
         if token.len() > LONGEST {
-            return Err(Refusal::Unsigned("the token for the service would be longer than 6 KiB: let gate.upstream.sign.claims say less"));
+            return Err(Refusal::Unsigned(
+                "the token for the service would be longer than 6 KiB: let gate.upstream.sign.claims say less",
+            ));
         }
         let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| unsigned())?;
         value.set_sensitive(true);
@@ -124,7 +126,9 @@ mod tests {
         let issuer = Issuer::with_keys("https://a.example", keys).unwrap();
         let server = ResourceServer::builder("api").trust(issuer).build().unwrap();
         let signer = SigningKey::from_secret(Algorithm::HS256, None, &SECRET).unwrap();
-        let token = signer.sign_jwt(r#"{"alg":"HS256"}"#, &format!(r#"{{"iss":"https://a.example","aud":"api"{claims}}}"#)).unwrap();
+        let token = signer
+            .sign_jwt(r#"{"alg":"HS256"}"#, &format!(r#"{{"iss":"https://a.example","aud":"api"{claims}}}"#))
+            .unwrap();
         server.authenticate(Presented::token(&token)).now().unwrap().unwrap()
     }
 
@@ -140,7 +144,8 @@ mod tests {
                 json!({ "file": file, "kid": format!("key-{at}") })
             })
             .collect();
-        let mut policy = json!({ "issuer": "https://gate.example", "audience": "https://orders.example", "keys": files });
+        let mut policy =
+            json!({ "issuer": "https://gate.example", "audience": "https://orders.example", "keys": files });
         let more: serde_json::Map<String, serde_json::Value> = serde_json::from_str(more).unwrap();
         policy.as_object_mut().unwrap().extend(more);
         let signer = Signer::new(&serde_json::from_value(policy).unwrap()).unwrap();
@@ -156,7 +161,9 @@ mod tests {
     fn it_says_what_the_policy_lists_and_nothing_else_of_the_callers_token() {
         let more = r#"{"claims": {"scope": {"grants": "scopes"}, "groups": {"grants": "roles"}, "org": ["org", "id"], "big": "n", "none": "missing"}}"#;
         let signer = signer("claims", &[KEYS[0]], more);
-        let caller = caller(r#","exp":4102444800,"sub":"ada","client_id":"app","scope":"a b","roles":["x y"],"org":{"id":"acme"},"n":9007199254740993,"secret":"canary""#);
+        let caller = caller(
+            r#","exp":4102444800,"sub":"ada","client_id":"app","scope":"a b","roles":["x y"],"org":{"id":"acme"},"n":9007199254740993,"secret":"canary""#,
+        );
         let now = Timestamp::from_secs(1_800_000_000);
         let text = signer.claims_at(&caller, now).unwrap();
         assert!(text.contains(r#""big":9007199254740993"#) && !text.contains("canary"), "{text}");
@@ -175,7 +182,9 @@ mod tests {
         let signer = signer("life", &[KEYS[0]], r#"{"life": "5m"}"#);
         let end = SystemClock.now().as_secs() + 100;
         let caller = caller(&format!(r#","exp":{end}"#));
-        for (now, expected) in [(end - 99, end), (end - 300, end), (end - 301, end - 1), (end, end + 1), (end + 10, end + 11)] {
+        for (now, expected) in
+            [(end - 99, end), (end - 300, end), (end - 301, end - 1), (end, end + 1), (end + 10, end + 11)]
+        {
             assert_eq!(claims(&signer, &caller, Timestamp::from_secs(now))["exp"], json!(expected), "{}", end - now);
         }
     }
