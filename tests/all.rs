@@ -7,6 +7,7 @@ mod api_keys;
 mod attacks;
 mod canary;
 mod cases;
+mod drill;
 mod explained;
 mod faults;
 mod fuzz_smoke;

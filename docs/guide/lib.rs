@@ -28,6 +28,7 @@ pages! {
     revocation = "revocation.md",
     sending = "sending.md",
     testing = "testing.md",
+    drill = "drill.md",
     operating = "operating.md",
     performance = "performance.md",
     policy = "policy.md",

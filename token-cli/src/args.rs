@@ -100,12 +100,23 @@ pub(crate) enum Command {
     /// Tries known attacks against a service of yours that trusts the development issuer.
     ///
     /// It runs the issuer itself, on --port, sends good and bad requests, and says which bad ones the service let in. The service listens on
-    /// this machine, in whatever language it is written. Nothing else is spoken to.
+    /// this machine, in whatever language it is written; one elsewhere has to show first, with a text that is made for this run, that it is yours.
     #[command(after_help = after!(
         "token attack http://127.0.0.1:3000 --route 'GET /users' --granted read:users"
         "token attack http://127.0.0.1:3000 --only path --only credentials --format junit > attacks.xml"
+        "token attack https://staging.example.com --route 'GET /users' --wait 300"
     ))]
     Attack(Attack),
+    /// Plays an outage, a rotation, a flood against a service of yours that trusts the development issuer, and says which promises it kept.
+    ///
+    /// It runs the issuer itself, on --port, and sends some requests a second while the script goes on. Choose a route that changes nothing. Without
+    /// --script: a new key, an outage, a slow issuer and a flood, in two minutes. A script has one thing a line: at SECOND and one of rotate,
+    /// withdraw, down SECONDS, slow BY SECONDS, flood EACH SECONDS, clock OFF SECONDS, run SECONDS served|unavailable|either COMMAND, end.
+    #[command(after_help = after!(
+        "token drill http://127.0.0.1:3000 --route 'GET /users' --granted read:users --plot drill.svg"
+        "token drill http://127.0.0.1:3000 --script failover.drill --format junit > drill.xml"
+    ))]
+    Drill(Drill),
     /// Checks access tokens for proxies: Envoy, nginx, Caddy, Traefik, HAProxy. The same as the program `token-gate`.
     ///
     /// SIGHUP reads the policy again. SIGTERM and SIGINT answer what is being asked, then end it.
@@ -304,9 +315,10 @@ pub(crate) struct Issuer {
     pub(crate) audience: String,
 }
 
+/// A service of one's own, and the development issuer beside it.
 #[derive(Debug, Args)]
-pub(crate) struct Attack {
-    /// Where the service listens: http:// and a loopback address.
+pub(crate) struct Service {
+    /// Where the service listens. Elsewhere than on this machine it has to show that it is yours.
     pub(crate) url: String,
     /// A guarded route of it: a method and a path.
     #[arg(long, default_value = "GET /")]
@@ -317,24 +329,63 @@ pub(crate) struct Attack {
     /// The audience that the service takes tokens for.
     #[arg(long, default_value = "https://api.example.com")]
     pub(crate) audience: String,
+    /// The address of the development issuer. A service elsewhere reaches one on 127.0.0.1 through a tunnel, as `ssh -R` makes one.
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(crate) address: IpAddr,
     /// The port of the development issuer: the service trusts http://127.0.0.1:PORT.
     #[arg(long, default_value_t = 9000)]
     pub(crate) port: u16,
     /// For how many seconds the service takes a token after it expired.
     #[arg(long, default_value_t = 30)]
     pub(crate) leeway: u64,
-    /// For how many seconds to wait until the service lets a good token in.
+    /// For how many seconds to wait until the service shows that it is yours, and lets a good token in.
     #[arg(long, default_value_t = 10)]
     pub(crate) wait: u64,
+    /// How to print what came of it.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Attack {
+    #[command(flatten)]
+    pub(crate) service: Service,
     /// Only this class of attack: algorithm, key, issuer, audience, kind, claim, time, encoding, header, credentials, path, scope, binding or cache.
     #[arg(long, value_name = "CLASS")]
     pub(crate) only: Vec<String>,
     /// Leaves out the attack of this name, where the service means to let it in.
     #[arg(long, value_name = "NAME")]
     pub(crate) except: Vec<String>,
-    /// How to print what came of it.
-    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
-    pub(crate) format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Drill {
+    #[command(flatten)]
+    pub(crate) service: Service,
+    /// What happens, and when: a file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) script: Option<PathBuf>,
+    /// Writes a plot of answers and times to this file, as SVG.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+    /// How many milliseconds the answer to a token may take whose key is known.
+    #[arg(long, default_value_t = 1000, value_name = "MS")]
+    pub(crate) answers_within: u64,
+    /// For how many seconds a new key may be unknown.
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    pub(crate) rotation_within: u64,
+    /// For how many seconds a withdrawn key may be good.
+    #[arg(long, default_value_t = 600, value_name = "SECONDS")]
+    pub(crate) withdrawn_within: u64,
+    /// For how many seconds of an outage keys that are held go on serving.
+    #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
+    pub(crate) outage: u64,
+    /// For how many seconds a key set is fresh: keys may serve for so much longer than --outage.
+    #[arg(long, default_value_t = 600, value_name = "SECONDS")]
+    pub(crate) fresh_for: u64,
+    /// For how many seconds after an outage the issuer may go unasked.
+    #[arg(long, default_value_t = 90, value_name = "SECONDS")]
+    pub(crate) recovers_within: u64,
 }
 
 /// How a report is printed.

@@ -6,6 +6,7 @@ mod attack;
 mod check;
 mod discover;
 mod documents;
+mod drill;
 mod end;
 mod explain;
 mod input;
@@ -14,6 +15,7 @@ mod keys;
 mod mint;
 mod policy;
 mod send;
+mod service;
 mod terminal;
 mod trust;
 
@@ -75,6 +77,7 @@ fn run(command: Command, runtime: &tokio::runtime::Runtime) -> Result<End, Failu
         Command::Send(options) => runtime.block_on(send::run(&options)),
         Command::Issuer(options) => runtime.block_on(issuer::run(&options)),
         Command::Attack(options) => runtime.block_on(attack::run(&options)),
+        Command::Drill(options) => runtime.block_on(drill::run(&options)),
         #[cfg(feature = "gate")]
         Command::Gate(options) => match runtime.block_on(token_gate::run(options)) {
             Ok(()) => Ok(End::Yes),

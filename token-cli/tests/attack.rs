@@ -9,9 +9,13 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::routing::get;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use support::run;
 use token_core::{Issuer, Presented, ResourceServer};
 use token_test::HeldPort;
+use token_test::attacks::{Loopback, Target};
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 /// A service on loopback that trusts the issuer on that port. A forgiving one takes the first of several `Authorization` fields.
 async fn serve(issuer: &HeldPort, forgiving: bool) -> String {
@@ -88,9 +92,6 @@ async fn what_a_forgiving_service_lets_in_is_named_for_people_and_for_machines()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_attacked_is_said() {
-    let elsewhere = attack("https://api.example.com", &HeldPort::new().unwrap(), &[]).await;
-    assert_eq!(elsewhere.code, 2);
-    assert!(elsewhere.stderr.contains("loopback") && elsewhere.stderr.contains("tunnel"), "{}", elsewhere.stderr);
     let class = attack("http://127.0.0.1:1", &HeldPort::new().unwrap(), &["--only", "magic"]).await;
     assert_eq!(class.code, 2);
     assert!(class.stderr.contains("expected one of algorithm, key"), "{}", class.stderr);
@@ -100,4 +101,86 @@ async fn what_cannot_be_attacked_is_said() {
     let seen = attack(&stranger, &port, &["--wait", "0"]).await;
     assert_eq!(seen.code, 3, "{}", seen.stderr);
     assert!(seen.stderr.contains("it answers 401") && seen.stderr.contains("--granted"), "{}", seen.stderr);
+}
+
+/// A service that is not on a loopback address, as far as one can tell from its URL. It shows whatever text it is given.
+async fn elsewhere(
+    issuer: &HeldPort,
+) -> (String, std::sync::Arc<std::sync::Mutex<String>>, std::sync::Arc<AtomicUsize>) {
+    let (text, asked) =
+        (std::sync::Arc::<std::sync::Mutex<String>>::default(), std::sync::Arc::<AtomicUsize>::default());
+    let (shown, counted) = (text.clone(), asked.clone());
+    let inner = serve(issuer, false).await;
+    let show = move || {
+        let text = shown.lock().unwrap().clone();
+        async move { text }
+    };
+    let pass = move |request: Request| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        let inner = inner.clone();
+        async move {
+            let mut target = Loopback::at(&inner).unwrap();
+            let (parts, _) = request.into_parts();
+            let mut on = axum::http::Request::new(bytes::Bytes::new());
+            (*on.method_mut(), *on.uri_mut(), *on.headers_mut()) = (parts.method, parts.uri, parts.headers);
+            for hop in ["host", "connection", "content-length"] {
+                on.headers_mut().remove(hop);
+            }
+            target.send(on).await.map(|answer| answer.status()).map_err(|_| StatusCode::BAD_GATEWAY)
+        }
+    };
+    let app = Router::new().route("/.well-known/token-attack.txt", get(show)).fallback(pass);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // Reaches this machine, and is none of its loopback addresses.
+    let url = format!("http://0.0.0.0:{}", listener.local_addr().unwrap().port());
+    tokio::spawn(axum::serve(listener, app).into_future());
+    (url, text, asked)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_elsewhere_gets_nothing_before_it_shows_whose_it_is() {
+    let port = HeldPort::new().unwrap();
+    let (url, text, asked) = elsewhere(&port).await;
+    *text.lock().unwrap() = "the text of an earlier run".to_owned();
+    let seen = attack(&url, &port, &["--wait", "1"]).await;
+    assert_eq!(seen.code, 2, "{}", seen.stderr);
+    assert!(seen.stderr.contains("it has not shown the text") && seen.stderr.contains("tunnel"), "{}", seen.stderr);
+    assert_eq!(asked.load(Ordering::SeqCst), 0, "no request but for the text");
+
+    let words =
+        ["attack", &url, "--route", "GET /users", "--granted", "read:users", "--wait", "60", "--only", "key", "--port"];
+    let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_token"))
+        .args(words)
+        .arg(port.port().to_string())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let is_text = |line: &str| line.len() == 32 && line.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let printed = loop {
+        let line = lines.next_line().await.unwrap().unwrap();
+        if is_text(line.trim()) {
+            break line.trim().to_owned();
+        }
+    };
+    *text.lock().unwrap() = printed;
+    let mut said = Vec::new();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        said.push(line);
+    }
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said:?}");
+    assert!(said.contains(&"it is yours".to_owned()) && said.last().unwrap().contains("0 findings"), "{said:?}");
+    assert!(asked.load(Ordering::SeqCst) > 15);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_is_none_is_said() {
+    for bad in ["ftp://api.example.com", "api.example.com", "http://"] {
+        let seen = attack(bad, &HeldPort::new().unwrap(), &[]).await;
+        assert_eq!(seen.code, 2, "{bad}: {}", seen.stderr);
+        assert!(seen.stderr.contains("expected http:// or https://"), "{}", seen.stderr);
+    }
 }

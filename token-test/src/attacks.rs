@@ -40,6 +40,8 @@ use crate::{TestIssuer, attacks::list::Bait};
 
 pub use list::Class;
 pub use loopback::Loopback;
+#[doc(hidden)]
+pub use loopback::{exchange, head};
 pub use report::{Report, Row, Verdict};
 pub use target::{Body, Target, service};
 

@@ -1,4 +1,4 @@
-//! A clock that stands still until a test moves it.
+//! Clocks for tests: one that stands still until a test moves it, one that goes with tokio's time and stands still with it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -59,6 +59,35 @@ impl Clock for ManualClock {
     }
 }
 
+/// A [`Clock`] that goes with tokio's time: in a test that pauses it (`#[tokio::test(start_paused = true)]`), an hour passes in a moment, for this
+/// clock and for every timer alike. Where time is not paused, it goes as all clocks do. Copies show the same time.
+#[derive(Clone, Copy, Debug)]
+pub struct RuntimeClock {
+    start: Timestamp,
+    since: tokio::time::Instant,
+}
+
+impl RuntimeClock {
+    /// A clock that shows `start` now.
+    #[must_use]
+    pub fn new(start: Timestamp) -> Self {
+        Self { start, since: tokio::time::Instant::now() }
+    }
+}
+
+impl Default for RuntimeClock {
+    /// A clock that shows 2027-01-15T08:00:00Z now.
+    fn default() -> Self {
+        Self::new(ManualClock::default().now())
+    }
+}
+
+impl Clock for RuntimeClock {
+    fn now(&self) -> Timestamp {
+        self.start.saturating_add(self.since.elapsed())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +102,11 @@ mod tests {
         assert_eq!(clock.now(), Timestamp::from_millis(99_500));
         clock.set(Timestamp::EPOCH);
         assert_eq!(twin.now(), Timestamp::EPOCH);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn an_hour_of_paused_time_is_an_hour_of_this_clock() {
+        let clock = RuntimeClock::new(Timestamp::from_secs(100));
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        assert_eq!(clock.now(), Timestamp::from_secs(3700));
     }
 }

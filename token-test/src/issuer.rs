@@ -11,6 +11,7 @@ use crate::builder::IssuerBuilder;
 use crate::client::RegisteredClient;
 use crate::endpoints;
 use crate::faults::{Endpoint, Faults};
+use crate::in_memory::InMemory;
 use crate::keys::TestKey;
 use crate::mint::TokenBuilder;
 use crate::port::HeldPort;
@@ -67,6 +68,14 @@ impl TestIssuer {
     #[must_use]
     pub fn jwks_uri(&self) -> String {
         self.tenant.endpoint(endpoints::JWKS_PATH)
+    }
+
+    /// A client that reaches this issuer without a network, for [`Issuer::http_client`](token_core::Issuer::http_client): in a test whose time is
+    /// paused, a fetch then ends in the moment it began, or after the time that a fault takes. A closed port is not seen this way.
+    #[must_use]
+    pub fn in_memory(&self) -> InMemory {
+        let authority = self.tenant.issuer.split('/').nth(2).unwrap_or_default().to_owned();
+        InMemory { router: self.router.clone(), authority }
     }
 
     /// Where client credentials are turned into tokens.

@@ -153,6 +153,14 @@ impl TokenBuilder {
         self.computed("iat")
     }
 
+    /// As an issuer mints it whose clock is off by so many seconds, ahead when they are positive: `iat`, `nbf` and `exp` are all moved.
+    pub fn clock_off(mut self, seconds: i64) -> Self {
+        self.issued = self.issued.saturating_add(seconds);
+        self.expires = self.expires.saturating_add(seconds);
+        let not_before = self.tenant.now_secs().saturating_add(self.issued);
+        self.computed("iat").computed("exp").claim("nbf", not_before)
+    }
+
     /// Any claim with any value.
     pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.claims.set(name, value.into());

@@ -60,6 +60,12 @@ const SECTIONS: &[(&str, &str, &str, &str)] = &[
         "An API written by hand that lacks one check each time: an attack that must find it, and how many did.",
         "| what was taken out | found by | attacks let in |",
     ),
+    (
+        "drills",
+        "Drills",
+        "`token_test::drill`, time paused: what went wrong on purpose over so many seconds, how many answers there were, and how many runs of answers did not keep the promises.",
+        "| API and script | seconds | answers | findings | the first of them |",
+    ),
     ("advisories", "Known advisories", "The class of each is tried against us.", "| advisory | class of bug | test |"),
     (
         "concurrency",

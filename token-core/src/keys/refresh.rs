@@ -284,7 +284,9 @@ impl State {
             return trouble(left);
         }
         if !self.bucket.take(now, settings.unknown_kid_burst, settings.unknown_kid_interval) {
-            return Decision::Unknown(Why::BucketEmpty);
+            // Where the last fetch failed, nobody has said that there is no such key: the caller may be right, and come again.
+            let failing = self.failures > 0;
+            return if failing { trouble(settings.unknown_kid_interval) } else { Decision::Unknown(Why::BucketEmpty) };
         }
         self.start(now, Some(key))
     }

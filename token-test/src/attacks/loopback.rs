@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::{Host, Url};
 
@@ -70,44 +70,54 @@ impl Target for Loopback {
 
 impl Loopback {
     async fn ask(&self, request: &Request<Bytes>) -> std::io::Result<Vec<u8>> {
-        let mut stream = TcpStream::connect(self.address).await?;
-        let mut head = format!(
-            "{} {}{} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n",
-            request.method(),
-            self.prefix,
-            request.uri(),
-            self.host
-        )
-        .into_bytes();
-        for (name, value) in request.headers() {
-            head.extend_from_slice(name.as_str().as_bytes());
-            head.extend_from_slice(b": ");
-            head.extend_from_slice(value.as_bytes());
-            head.extend_from_slice(b"\r\n");
-        }
-        head.extend_from_slice(format!("content-length: {}\r\n\r\n", request.body().len()).as_bytes());
-        head.extend_from_slice(request.body());
-        // Whoever has read enough of a giant answers and closes: the answer counts, not that the rest could not be written.
-        let wrote = stream.write_all(&head).await;
-        let mut answer = Vec::new();
-        let mut part = [0; 4096];
-        loop {
-            match stream.read(&mut part).await {
-                Ok(0) => break,
-                Ok(read) => answer.extend_from_slice(&part[..read]),
-                Err(_) if !answer.is_empty() => break,
-                Err(error) => return Err(wrote.err().unwrap_or(error)),
-            }
-            if answer.len() >= MOST {
-                break;
-            }
-        }
-        Ok(answer)
+        exchange(TcpStream::connect(self.address).await?, &self.host, &self.prefix, request).await
     }
 }
 
+/// Writes one request and reads its answer, head and body as they come, up to 64 KiB. For the `token` program, which has connections of its own.
+///
+/// # Errors
+/// When the connection breaks off before there is an answer.
+#[doc(hidden)]
+pub async fn exchange<S>(mut stream: S, host: &str, prefix: &str, request: &Request<Bytes>) -> std::io::Result<Vec<u8>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut head =
+        format!("{} {prefix}{} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n", request.method(), request.uri(),)
+            .into_bytes();
+    for (name, value) in request.headers() {
+        head.extend_from_slice(name.as_str().as_bytes());
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(value.as_bytes());
+        head.extend_from_slice(b"\r\n");
+    }
+    head.extend_from_slice(format!("content-length: {}\r\n\r\n", request.body().len()).as_bytes());
+    head.extend_from_slice(request.body());
+    // Whoever has read enough of a giant answers and closes: the answer counts, not that the rest could not be written.
+    let wrote = stream.write_all(&head).await;
+    let mut answer = Vec::new();
+    let mut part = [0; 4096];
+    loop {
+        match stream.read(&mut part).await {
+            Ok(0) => break,
+            Ok(read) => answer.extend_from_slice(&part[..read]),
+            Err(_) if !answer.is_empty() => break,
+            Err(error) => return Err(wrote.err().unwrap_or(error)),
+        }
+        if answer.len() >= MOST {
+            break;
+        }
+    }
+    Ok(answer)
+}
+
 /// The status of an answer; nothing else of it is looked at.
-fn head(answer: &[u8]) -> Result<Response<Bytes>, String> {
+///
+/// # Errors
+/// When there is none.
+#[doc(hidden)]
+pub fn head(answer: &[u8]) -> Result<Response<Bytes>, String> {
     let line = answer.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = String::from_utf8_lossy(line);
     let status =

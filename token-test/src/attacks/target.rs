@@ -19,7 +19,7 @@ pub trait Target {
 }
 
 /// A tower service as a [`Target`].
-pub fn service<S, R>(app: S) -> impl Target
+pub fn service<S, R>(app: S) -> impl Target + Clone
 where
     S: tower_service::Service<Request<Body>, Response = Response<R>> + Clone,
     S::Error: Display,
@@ -29,6 +29,7 @@ where
     Service(app)
 }
 
+#[derive(Clone)]
 struct Service<S>(S);
 
 impl<S, R> Target for Service<S>

@@ -218,6 +218,25 @@ fn an_empty_bucket_answers_at_once() {
 }
 
 #[test]
+fn an_empty_bucket_is_our_trouble_while_fetches_fail() {
+    let mut cache = Cache::filled();
+    for kid in 0..2 {
+        assert!(cache.started(10 + 2 * i64::try_from(kid).unwrap(), Question::MissingKey(kid)));
+        cache.land(10, Landing::Bad { excused: true, retry_after: None });
+    }
+    // The pause is over, but there is no token to ask with: that the key is missing was never said.
+    assert_eq!(cache.ask(20, Question::MissingKey(7)), Decision::Unavailable(secs(30)));
+    assert_eq!(cache.ask(20, Question::MissingNewerKey(8)), Decision::Unknown(Why::Trouble));
+    assert!(cache.started(489, Question::Use));
+    cache.land(489, SAME);
+    for kid in 10..12 {
+        assert!(cache.started(490, Question::MissingKey(kid)));
+        cache.land(490, SAME);
+    }
+    assert_eq!(cache.ask(491, Question::MissingKey(7)), Decision::Unknown(Why::BucketEmpty), "once it answers again");
+}
+
+#[test]
 fn a_key_that_a_fetch_did_not_bring_is_remembered_for_a_while() {
     let mut cache = Cache::filled();
     assert!(cache.started(10, Question::MissingKey(7)));
