@@ -146,7 +146,14 @@ async fn each_request_is_answered_by_its_row_in_every_framework() {
             ),
             row("a body past the bound, without a token", None, &"x".repeat(70_000), 401, &[]),
         ];
+        // Without a session nothing would reach a tool, whatever the guard did: each is sent inside of one, too.
+        let inside = [("mcp-session-id".to_owned(), served.open(&token(both).mint()).await)];
         for row in rows {
+            let again = served.post(row.token.as_deref(), &inside, &row.body).await;
+            if row.status != 400 {
+                assert_eq!(again.status(), row.status, "{framework:?}: {}, inside of a session", row.what);
+            }
+            drop(again);
             let answer = served.post(row.token.as_deref(), &[], &row.body).await;
             let challenge = answer.headers().get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
             assert_eq!(answer.status(), row.status, "{framework:?}: {}: {challenge:?}", row.what);
@@ -169,6 +176,10 @@ async fn each_request_is_answered_by_its_row_in_every_framework() {
             }
         }
         assert_eq!(served.calls(), 0, "{framework:?}: nothing that was refused has reached a tool");
+        let allowed = served.post(good(both).as_deref(), &inside, &call("clear")).await;
+        assert_eq!(allowed.status(), 200, "{framework:?}");
+        allowed.text().await.unwrap();
+        assert_eq!(served.calls(), 1, "{framework:?}: and what is allowed does");
     }
 }
 

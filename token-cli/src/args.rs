@@ -43,6 +43,8 @@ pub(crate) enum Command {
         "token explain --policy api.toml < token.txt"
         "token explain --issuer https://login.example.com/ --audience https://api.example.com < token.txt"
         "token explain --policy api.toml --keys keys.json --at 2026-11-23T01:00:00Z --format json < token.txt"
+        "token explain --issuer https://login.example.com/ --id-token web-app --nonce n-0S6_WzA2Mj < id-token.txt"
+        "token explain --issuer https://login.internal/ --audience orders --allow-private --ca company.pem < token.txt"
     ))]
     Explain(Explain),
     /// Checks many tokens: JSON lines in, JSON lines out.
@@ -79,6 +81,7 @@ pub(crate) enum Command {
         "token mint --subject ada --scope 'read:users write:users'"
         "token mint --shape keycloak | token explain --policy api.toml"
         "token mint --wrong expired --issuer http://127.0.0.1:9001"
+        "token mint --lifetime 2h --claim email=ada@example.com --claim 'groups=[\"staff\"]'"
     ))]
     Mint(Mint),
     /// Sends one request with a token, and prints the answer as `curl -i` does.
@@ -157,9 +160,9 @@ pub(crate) struct Trust {
     #[arg(long, value_name = "FILE", required_unless_present = "issuer")]
     pub(crate) policy: Option<PathBuf>,
     /// An issuer, in place of a policy.
-    #[arg(long, value_name = "URL", conflicts_with = "policy", requires = "audience")]
+    #[arg(long, value_name = "URL", conflicts_with = "policy")]
     pub(crate) issuer: Option<String>,
-    /// The audience that tokens must be for.
+    /// The audience that access tokens must be for.
     #[arg(long, conflicts_with = "policy")]
     pub(crate) audience: Option<String>,
     /// The key set of every issuer, in place of theirs: works offline with a file.
@@ -168,12 +171,34 @@ pub(crate) struct Trust {
     /// The time to judge by: 2026-11-23T01:02:03Z, or seconds since 1970.
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<At>,
+    #[command(flatten)]
+    pub(crate) network: Network,
+}
+
+/// How servers are reached.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Network {
+    /// Lets servers stand at private addresses, as inside a company or a cluster. The metadata services of clouds stay refused.
+    #[arg(long)]
+    pub(crate) allow_private: bool,
+    /// Trusts the certificates in this file as roots, beside those of the system: PEM.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Goes through this proxy, except to this very machine: http://proxy.example:3128.
+    #[arg(long, value_name = "URL")]
+    pub(crate) proxy: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     #[command(flatten)]
     pub(crate) trust: Trust,
+    /// Explains an ID token, as the client of this id would judge it, in place of an access token.
+    #[arg(long, value_name = "CLIENT")]
+    pub(crate) id_token: Option<String>,
+    /// The nonce that the client sent with its request; without it the nonce is not compared.
+    #[arg(long, requires = "id_token")]
+    pub(crate) nonce: Option<String>,
     /// How to print the answer.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
@@ -190,6 +215,8 @@ pub(crate) struct Check {
     /// The time to judge by, for lines that name none.
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<At>,
+    #[command(flatten)]
+    pub(crate) network: Network,
 }
 
 #[derive(Debug, Subcommand)]
@@ -236,6 +263,8 @@ pub(crate) struct Keys {
     /// How to print the answer.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) network: Network,
 }
 
 #[derive(Debug, Args)]
@@ -245,6 +274,8 @@ pub(crate) struct Discover {
     /// How to print the answer.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) network: Network,
 }
 
 #[derive(Debug, Args)]
@@ -264,6 +295,12 @@ pub(crate) struct Mint {
     /// Its scopes, separated by blanks.
     #[arg(long)]
     pub(crate) scope: Option<String>,
+    /// How long it lives: 90, 15m, 2h.
+    #[arg(long, value_name = "TIME", value_parser = crate::mint::seconds)]
+    pub(crate) lifetime: Option<u32>,
+    /// One more claim, as `name=value`; a value that is JSON is taken as such. May be given again.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = crate::mint::claim)]
+    pub(crate) claim: Vec<(String, serde_json::Value)>,
     /// What signs it, as `alg` names it: ES256, ML-DSA-65, … A key for it is published where there was none.
     #[arg(long, value_name = "ALG")]
     pub(crate) algorithm: Option<token_core::Algorithm>,
@@ -292,8 +329,11 @@ pub(crate) struct Send {
     #[arg(long, value_name = "FILE", conflicts_with = "proof")]
     pub(crate) certificate: Option<PathBuf>,
     /// Trusts the certificates in this file as roots, beside those of the system: PEM.
-    #[arg(long, value_name = "FILE", conflicts_with = "proof")]
-    pub(crate) roots: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", conflicts_with = "proof", alias = "roots")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Goes through this proxy, except to this very machine: http://proxy.example:3128.
+    #[arg(long, value_name = "URL", conflicts_with = "proof")]
+    pub(crate) proxy: Option<String>,
     /// Sends nothing, but prints the DPoP field for the request.
     #[arg(long, requires = "key", conflicts_with_all = ["header", "body"])]
     pub(crate) proof: bool,

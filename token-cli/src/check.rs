@@ -10,6 +10,8 @@ mod reader;
 mod servers;
 mod verdict;
 
+pub(crate) use clock::LineClock;
+
 use std::io::{self, BufWriter, Write};
 use std::num::NonZero;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};

@@ -11,7 +11,7 @@ use crate::terminal::plain;
 use crate::trust;
 
 pub(crate) async fn run(options: &Discover) -> Result<End, Failure> {
-    let client = trust::client(&options.issuer)?;
+    let client = trust::client(&options.issuer, &options.network)?;
     let discovery = Discovery::new(&options.issuer, client).map_err(|error| Failure::input(error.to_string()))?;
     let metadata = match discovery.metadata().await {
         Ok(metadata) => metadata,

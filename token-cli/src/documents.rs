@@ -22,6 +22,7 @@ pub(crate) fn man(page: &[String], folder: Option<&Path>) -> Result<End, Failure
     command.build();
     if let Some(folder) = folder {
         let cannot = |error: io::Error| Failure::input(format!("{}: {error}", folder.display()));
+        std::fs::create_dir_all(folder).map_err(cannot)?;
         clap_mangen::generate_to(command, folder).map_err(cannot)?;
         return Ok(End::Yes);
     }

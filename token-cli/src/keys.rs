@@ -12,7 +12,7 @@ use crate::terminal::plain;
 use crate::trust;
 
 pub(crate) async fn run(options: &Keys) -> Result<End, Failure> {
-    let (document, max_age) = trust::read_keys(&options.keys).await?;
+    let (document, max_age) = trust::read_keys(&options.keys, &options.network).await?;
     let summary = JwkSetSummary::of(&document).map_err(|error| Failure::input(format!("{}: {error}", options.keys)))?;
     let settings = JwksSettings::default();
     let fresh = max_age.unwrap_or(settings.fresh_for).clamp(settings.min_fresh, settings.max_fresh);

@@ -8,6 +8,7 @@ use token_core::policy::{Policy, Severity};
 
 use crate::args::{Format, Policy as Action};
 use crate::end::{End, Failure};
+use crate::terminal::sentence;
 
 pub(crate) fn run(action: &Action) -> Result<End, Failure> {
     match action {
@@ -52,7 +53,8 @@ fn diff(old: &Path, new: &Path, format: Format) -> Result<End, Failure> {
 
 fn lines<T: std::fmt::Display>(lines: &[T]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    lines.iter().try_for_each(|line| writeln!(out, "{line}"))
+    // What a policy holds must not play tricks with the screen.
+    lines.iter().try_for_each(|line| writeln!(out, "{}", sentence(&line.to_string())))
 }
 
 fn json<T: Serialize>(value: &T) -> io::Result<()> {

@@ -77,8 +77,11 @@ pub(crate) async fn run(options: &Send) -> Result<End, Failure> {
 /// For an address that was typed by the one who runs this: this machine and private networks, too.
 fn client(options: &Send) -> Result<ReqwestClient, Failure> {
     let mut builder = ReqwestClient::builder().allow_loopback_http().allow_private_addresses();
-    if let Some(roots) = &options.roots {
+    if let Some(roots) = &options.ca {
         builder = builder.root_certificate_pem(trust::read_file(roots)?);
+    }
+    if let Some(proxy) = &options.proxy {
+        builder = builder.proxy(proxy);
     }
     if let Some(certificate) = &options.certificate {
         builder = builder.client_identity_pem(trust::read_file(certificate)?);

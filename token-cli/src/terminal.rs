@@ -14,11 +14,19 @@ pub(crate) fn columns() -> usize {
 
 /// Foreign text on one line without control or invisible characters; what is cut off after 200 of them ends in three dots.
 pub(crate) fn plain(text: &str) -> String {
-    const LONGEST: usize = 200;
+    within(text, 200)
+}
+
+/// A sentence of this program's own, with texts from elsewhere in it: the same, and longer.
+pub(crate) fn sentence(text: &str) -> String {
+    within(text, 1500)
+}
+
+fn within(text: &str, longest: usize) -> String {
     let shown =
         |character: char| if character.is_alphanumeric() || (' '..='~').contains(&character) { character } else { '?' };
-    let mut line: String = text.chars().take(LONGEST).map(shown).collect();
-    if text.chars().nth(LONGEST).is_some() {
+    let mut line: String = text.chars().take(longest).map(shown).collect();
+    if text.chars().nth(longest).is_some() {
         line.push_str("...");
     }
     line

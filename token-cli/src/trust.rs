@@ -13,28 +13,45 @@ use token_core::{
     keys::{HttpKeySource, KeySource},
 };
 
-use crate::args::Trust;
+use crate::args::{Network, Trust};
 use crate::at::{At, Stopped};
 use crate::end::Failure;
 
-/// The server that the options describe.
-pub(crate) fn server(trust: &Trust) -> Result<ResourceServer, Failure> {
-    let mut policy = match (&trust.policy, &trust.issuer) {
-        (Some(file), _) => Policy::from_file(file)?,
-        (None, Some(issuer)) => of_issuer(issuer, trust.audience.as_deref().unwrap_or_default()),
-        (None, None) => return Err(Failure::input("expected --policy FILE, or --issuer URL and --audience NAME")),
+/// The policy that the options describe. For an ID token its audience is the client.
+pub(crate) fn policy(trust: &Trust, client: Option<&str>) -> Result<Policy, Failure> {
+    let mut policy = match (&trust.policy, &trust.issuer, trust.audience.as_deref().or(client)) {
+        (Some(file), ..) => Policy::from_file(file)?,
+        (None, Some(issuer), Some(audience)) => of_issuer(issuer, audience),
+        (None, Some(_), None) => {
+            return Err(Failure::input("--issuer goes with --audience NAME, or with --id-token CLIENT"));
+        }
+        (None, None, _) => return Err(Failure::input("expected --policy FILE, or --issuer URL and --audience NAME")),
     };
     if let Some(keys) = &trust.keys {
         with_keys(&mut policy, keys);
     }
-    build(&policy, trust.at)
+    reached_by(&mut policy, &trust.network);
+    Ok(policy)
 }
 
-/// A policy that trusts one issuer with every default; plain http only on this very machine.
+/// A policy that trusts one issuer with every default; this very machine needs no permission.
 fn of_issuer(issuer: &str, audience: &str) -> Policy {
     let mut one = IssuerPolicy::discover(issuer);
-    one.allow_loopback_http = is_loopback_http(issuer);
+    one.allow_loopback_http = is_loopback(issuer);
     Policy::new(audience).trust(one)
+}
+
+/// Says of every issuer how its servers are reached.
+pub(crate) fn reached_by(policy: &mut Policy, network: &Network) {
+    for issuer in &mut policy.issuers {
+        issuer.allow_private_addresses |= network.allow_private;
+        if let Some(ca) = &network.ca {
+            issuer.ca_file = Some(ca.clone());
+        }
+        if let Some(proxy) = &network.proxy {
+            issuer.proxy = Some(proxy.clone());
+        }
+    }
 }
 
 /// Takes these keys for every issuer in place of theirs: a file, or an address.
@@ -43,7 +60,7 @@ pub(crate) fn with_keys(policy: &mut Policy, keys: &str) {
         (issuer.jwks_uri, issuer.jwks_file, issuer.secret, issuer.without_keys) = (None, None, None, false);
         if is_address(keys) {
             issuer.jwks_uri = Some(keys.to_owned());
-            issuer.allow_loopback_http |= is_loopback_http(keys);
+            issuer.allow_loopback_http |= is_loopback(keys);
         } else {
             issuer.jwks_file = Some(keys.into());
         }
@@ -77,9 +94,9 @@ pub(crate) fn is_address(text: &str) -> bool {
     text.starts_with("https://") || text.starts_with("http://")
 }
 
-/// Whether an address is plain http to this very machine, which a developer's tool may talk to without being asked.
-pub(crate) fn is_loopback_http(address: &str) -> bool {
-    let Some(rest) = address.strip_prefix("http://") else { return false };
+/// Whether an address is of this very machine, which a developer's tool may talk to without being asked, with or without TLS.
+pub(crate) fn is_loopback(address: &str) -> bool {
+    let Some(rest) = address.strip_prefix("http://").or_else(|| address.strip_prefix("https://")) else { return false };
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     ["127.0.0.1", "localhost", "[::1]"]
         .iter()
@@ -87,19 +104,33 @@ pub(crate) fn is_loopback_http(address: &str) -> bool {
 }
 
 /// The client for addresses that were typed by the one who runs this.
-pub(crate) fn client(address: &str) -> Result<Arc<dyn HttpClient>, Failure> {
-    let builder = ReqwestClient::builder();
-    let builder = if is_loopback_http(address) { builder.allow_loopback_http() } else { builder };
+pub(crate) fn client(address: &str, network: &Network) -> Result<Arc<dyn HttpClient>, Failure> {
+    let mut builder = ReqwestClient::builder();
+    if is_loopback(address) {
+        builder = builder.allow_loopback_http();
+    }
+    if network.allow_private {
+        builder = builder.allow_private_addresses();
+    }
+    if let Some(ca) = &network.ca {
+        builder = builder.root_certificate_pem(read_file(ca)?);
+    }
+    if let Some(proxy) = &network.proxy {
+        builder = builder.proxy(proxy);
+    }
     let client = builder.build().map_err(|error| Failure::input(error.to_string()))?;
     Ok(Arc::new(client))
 }
 
 /// The bytes of a key set and for how long its server says they hold.
-pub(crate) async fn read_keys(keys: &str) -> Result<(Vec<u8>, Option<std::time::Duration>), Failure> {
+pub(crate) async fn read_keys(
+    keys: &str,
+    network: &Network,
+) -> Result<(Vec<u8>, Option<std::time::Duration>), Failure> {
     if !is_address(keys) {
         return Ok((read_file(Path::new(keys))?, None));
     }
-    let source = HttpKeySource::new(keys, client(keys)?).map_err(|error| Failure::input(error.to_string()))?;
+    let source = HttpKeySource::new(keys, client(keys, network)?).map_err(|error| Failure::input(error.to_string()))?;
     let fetched = source.fetch().await.map_err(|error| Failure::unreachable(format!("{keys}: {error}")))?;
     Ok((fetched.jwk_set.to_vec(), fetched.max_age))
 }
@@ -124,18 +155,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_this_very_machine_is_spoken_to_without_tls() {
+    fn only_this_very_machine_is_spoken_to_without_being_asked() {
         for (address, expected) in [
             ("http://127.0.0.1:9000", true),
             ("http://localhost/x", true),
             ("http://[::1]:1", true),
-            ("https://localhost", false),
+            ("https://localhost", true),
+            ("https://127.0.0.1:8443/realms/a", true),
+            ("ftp://localhost", false),
             ("http://localhost.evil.example", false),
             ("http://127.0.0.1.evil.example", false),
             ("http://127.0.0.1@evil.example", false),
             ("http://evil.example/127.0.0.1", false),
         ] {
-            assert_eq!(is_loopback_http(address), expected, "{address}");
+            assert_eq!(is_loopback(address), expected, "{address}");
         }
     }
 }

@@ -69,6 +69,65 @@ async fn the_page_mints_rotates_and_breaks_as_its_buttons_say() {
 }
 
 #[tokio::test]
+async fn everybody_can_use_the_page_in_the_light_and_in_the_dark() {
+    let axe = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/servers/node_modules/axe-core/axe.min.js");
+    let axe = std::fs::read_to_string(axe).expect("axe-core: cargo xtask install brings it");
+    let desk = Desk::new("accessible").await;
+    let (_running, mut page) = open(&desk).await;
+    for scheme in ["light", "dark"] {
+        page.prefer(scheme).await;
+        assert_eq!(page.accessibility(&axe).await, "", "{scheme}, as it opens");
+        // With a token, notes, a fault, and a message of each sort.
+        page.read("document.getElementById('shapes').value = 'keycloak'").await;
+        page.read("document.getElementById('shapes').dispatchEvent(new Event('change'))").await;
+        mint(&mut page).await;
+        page.read("document.querySelector('[data-fault=empty]').click()").await;
+        page.until(FAULT, "empty").await;
+        page.read("say('copied'); say('it went wrong', 'broken', true)").await;
+        assert_eq!(page.accessibility(&axe).await, "", "{scheme}, in use");
+        let colour = |id: &str| format!("getComputedStyle(document.getElementById('{id}')).color");
+        let (copied, failed) = (page.read(&colour("said")).await, page.read(&colour("broken")).await);
+        assert_ne!(copied, failed, "{scheme}: what went well is not in the colour of what went wrong");
+        assert_eq!(page.read("document.getElementById('said').role").await, "status", "read out as it changes");
+        page.read("document.querySelector('[data-fault=none]').click(); say(''); say('', 'broken')").await;
+        page.until(FAULT, "none").await;
+    }
+    // The checker sees what it is there for.
+    page.read(
+        "document.querySelector('.warning').style.color = '#333'; document.querySelector('label[for=token]').remove(); document.getElementById('token').placeholder = ''",
+    )
+    .await;
+    let found = page.accessibility(&axe).await;
+    assert!(found.contains("color-contrast: .warning") && found.contains("label: #token"), "{found}");
+}
+
+#[tokio::test]
+async fn the_page_mints_with_a_lifetime_and_claims_of_ones_own() {
+    let desk = Desk::new("free").await;
+    let (_running, mut page) = open(&desk).await;
+    page.read("document.querySelector('[name=lifetime]').value = '90'").await;
+    page.read(
+        "document.querySelector('[name=claims]').value = '{\"groups\": [\"staff\"], \"email\": \"a@b.example\"}'",
+    )
+    .await;
+    mint(&mut page).await;
+    let shown = page.read("document.getElementById('claims').textContent").await;
+    let parts: Vec<Value> = serde_json::Deserializer::from_str(&shown).into_iter().collect::<Result<_, _>>().unwrap();
+    let claims = &parts[1];
+    assert_eq!((&claims["groups"][0], &claims["email"]), (&"staff".into(), &"a@b.example".into()));
+    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 90);
+    for wrong in ["[1]", "groups", "null"] {
+        page.read(&format!("document.querySelector('[name=claims]').value = '{wrong}'; say('')")).await;
+        page.read("document.querySelector('#mint button').click()").await;
+        page.until(
+            "document.getElementById('said').textContent.startsWith('more claims: expected a JSON object')",
+            "true",
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn the_page_mints_tokens_of_the_shape_of_every_preset() {
     let desk = Desk::new("shapes").await;
     let (running, mut page) = open(&desk).await;

@@ -5,7 +5,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Desk, NOW, Terminal, run};
+use support::{Desk, EXPLAIN, NOW, Terminal, run};
 use token_test::{Endpoint, TestIssuer};
 
 #[tokio::test]
@@ -234,6 +234,113 @@ async fn policies_are_shown_linted_and_compared() {
     assert_eq!(schema["title"], "Policy");
 }
 
+#[tokio::test]
+async fn nothing_in_a_policy_can_play_tricks_with_a_terminal() {
+    let desk = Desk::new("tricks").await;
+    desk.write(
+        "odd.toml",
+        "audience = \"a\\u001b[31m\"\n[[issuers]]\nissuer = \"https://a.example/\\u001b[2J\\u202e\\nrefuses: nothing\"\nleeway = 120\n",
+    );
+    for words in [&["show", "odd.toml"][..], &["lint", "odd.toml"], &["diff", "api.toml", "odd.toml"]] {
+        let seen = desk.run(&[&["policy"], words].concat(), b"");
+        assert!(seen.stdout.contains("a.example"), "{words:?}: {}", seen.stderr);
+        let tricks = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+        assert!(!seen.stdout.contains(tricks) && !seen.stdout.contains("\nrefuses: nothing"), "{:?}", seen.stdout);
+    }
+}
+
+#[tokio::test]
+async fn an_id_token_has_a_door_and_an_explanation_of_its_own() {
+    let desk = Desk::new("id-token").await;
+    let id = || desk.good().audience("web-app").header("typ", "JWT").claim("nonce", "n-0S6_WzA2Mj");
+    let words = |more: &[&'static str]| [&EXPLAIN[..], &["--id-token", "web-app"], more].concat();
+    for (what, token, more, code, says) in [
+        ("a good one", id().mint(), &["--nonce", "n-0S6_WzA2Mj"][..], 0, "accepted"),
+        ("no nonce given", id().mint(), &[], 0, "accepted"),
+        ("another login", id().mint(), &["--nonce", "other"], 1, "not of this login"),
+        ("another client", id().audience("app").mint(), &[], 1, "issued to another client"),
+        ("an access token", desk.good().mint(), &[], 1, "the value of id_token"),
+        ("another issuer", id().issuer("https://login.example.com").mint(), &[], 1, "differs only by a trailing slash"),
+    ] {
+        let seen = desk.run(&words(more), token.as_bytes());
+        assert_eq!(seen.code, code, "{what}: {}{}", seen.stdout, seen.stderr);
+        assert!(seen.stdout.contains(says), "{what}: {}", seen.stdout);
+        assert_eq!(
+            seen.stderr.contains("nonce and hashes were not compared"),
+            what == "no nonce given",
+            "{}",
+            seen.stderr
+        );
+    }
+    // Without the door it is refused as what it is.
+    assert!(desk.run(&EXPLAIN, id().mint().as_bytes()).stdout.contains("this is an ID token"));
+    assert_eq!(desk.run(&[&EXPLAIN[..], &["--nonce", "n"]].concat(), b"").code, 2, "a nonce is for ID tokens");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_whose_secret_is_not_decoded_is_told_which_form_the_endpoint_takes() {
+    let desk = Desk::new("form").await;
+    let (server, kept) = (support::introspection(b"api:s!cret").await, "s!cret");
+    let policy = |authentication: &str| {
+        format!(
+            "audience = \"api\"\n[[issuers]]\nissuer = \"{server}\"\nwithout_keys = true\nallow_loopback_http = true\n\
+             [issuers.introspection]\nendpoint = \"{server}/introspect\"\nclient_id = \"api\"\n{authentication}\n\
+             [issuers.introspection.client_secret]\nvalue = \"{kept}\"\n"
+        )
+    };
+    desk.write("encoded.toml", &policy(""));
+    let refused = desk.run(&["explain", "--policy", "encoded.toml"], b"an-opaque-token");
+    assert_eq!(refused.code, 3, "{}", refused.stdout);
+    assert!(
+        refused.stderr.contains("status 401: the endpoint does not accept this client; id or secret hold"),
+        "{}",
+        refused.stderr
+    );
+    assert!(refused.stderr.contains("set authentication = \"client_secret_basic_unencoded\""), "{}", refused.stderr);
+    assert!(!format!("{}{}", refused.stdout, refused.stderr).contains(kept));
+    desk.write("plain.toml", &policy("authentication = \"client_secret_basic_unencoded\""));
+    let taken = desk.run(&["explain", "--policy", "plain.toml"], b"an-opaque-token");
+    assert_eq!(taken.code, 0, "{}{}", taken.stdout, taken.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issuer_with_tls_on_this_machine_is_reached_with_its_own_root() {
+    let desk = Desk::new("tls").await;
+    let (issuer, ca) = support::tls_issuer().await;
+    desk.write("ca.pem", &ca);
+    for words in [vec!["discover", issuer.as_str()], vec!["keys", &format!("{issuer}/keys")]] {
+        let stranger = desk.run(&words, b"");
+        assert!(stranger.code == 3 && stranger.stderr.contains("certificate"), "{words:?}: {}", stranger.stderr);
+        let known = desk.run(&[&words[..], &["--ca", "ca.pem"]].concat(), b"");
+        assert_eq!(known.code, if words[0] == "keys" { 1 } else { 0 }, "{words:?}: {}{}", known.stdout, known.stderr);
+    }
+    let junk = desk.run(&["discover", &issuer, "--ca", "api.toml"], b"");
+    assert!(junk.code == 2 && junk.stderr.contains("no certificate"), "{}", junk.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_address_says_how_it_is_allowed_and_the_flag_does_it() {
+    let desk = Desk::new("private").await;
+    let token = desk.good().issuer("https://10.255.255.1/").mint();
+    let trust = ["explain", "--issuer", "https://10.255.255.1/", "--audience", "https://api.example.com", "--at", NOW];
+    let refused = desk.run(&trust, token.as_bytes());
+    assert!(refused.code == 3 && refused.stderr.contains("--allow-private"), "{}", refused.stderr);
+    // A proxy is spoken to in place of the address, which nobody here could reach.
+    let proxy = support::proxy().await;
+    let words = [&trust[..], &["--allow-private", "--proxy", &proxy.url]].concat();
+    let seen = desk.run(&words, token.as_bytes());
+    assert!(seen.code == 3 && !seen.stderr.contains("--allow-private"), "{}", seen.stderr);
+    assert!(proxy.asked().iter().any(|line| line.starts_with("CONNECT 10.255.255.1:443 ")), "{:?}", proxy.asked());
+    let metadata = desk.run(&["discover", "https://169.254.169.254/", "--allow-private"], b"");
+    assert!(metadata.stderr.contains("never talked to"), "{}", metadata.stderr);
+    let document = desk.run(&["discover", "https://a.example/.well-known/openid-configuration"], b"");
+    assert!(
+        document.code == 2 && document.stderr.contains("write the issuer, https://a.example,"),
+        "{}",
+        document.stderr
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_issuer_over_the_network_is_looked_at_and_believed() {
     let issuer = TestIssuer::start().await;
@@ -280,6 +387,11 @@ async fn the_development_issuer_mints_tokens_of_every_shape_that_are_right_or_wr
         (vec!["--wrong", "forged"], 1, "FAIL  signature"),
         (vec!["--wrong", "unsigned"], 1, "FAIL  algorithm"),
         (vec!["--wrong", "bound"], 1, "FAIL  binding"),
+        (
+            vec!["--lifetime", "3h", "--claim", "email=ada@example.com", "--claim", "groups=[\"staff\"]"],
+            0,
+            "exp in 2 h",
+        ),
     ] {
         let mut command = vec!["mint", "--issuer", url];
         command.extend(&words);
@@ -295,7 +407,7 @@ async fn the_development_issuer_mints_tokens_of_every_shape_that_are_right_or_wr
 }
 
 /// Every command with a page of its own.
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "",
     "explain",
     "check",
@@ -309,6 +421,7 @@ const COMMANDS: [&str; 17] = [
     "mint",
     "issuer",
     "attack",
+    "drill",
     "gate",
     "send",
     "completions",
@@ -345,7 +458,7 @@ fn every_command_explains_itself_with_examples_and_exit_codes() {
 #[tokio::test]
 async fn every_page_of_the_manual_can_be_written_into_a_folder() {
     let desk = Desk::new("man").await;
-    std::fs::create_dir(desk.folder.join("man1")).unwrap();
+    // The folder is made where it is not there.
     assert_eq!(desk.run(&["man", "--dir", "man1"], b"").code, 0);
     let mut pages: Vec<_> =
         std::fs::read_dir(desk.folder.join("man1")).unwrap().map(|page| page.unwrap().file_name()).collect();
@@ -353,7 +466,7 @@ async fn every_page_of_the_manual_can_be_written_into_a_folder() {
     let mut expected = COMMANDS.map(|command| format!("{}.1", format!("token {command}").trim().replace(' ', "-")));
     expected.sort();
     assert_eq!(pages, expected.map(Into::<std::ffi::OsString>::into));
-    assert_eq!(desk.run(&["man", "--dir", "absent"], b"").code, 2);
+    assert_eq!(desk.run(&["man", "--dir", "api.toml/man1"], b"").code, 2);
 }
 
 #[tokio::test]

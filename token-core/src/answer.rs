@@ -5,4 +5,5 @@ pub(crate) mod check;
 pub(crate) mod error;
 pub(crate) mod implications;
 pub(crate) mod maybe_ready;
+pub(crate) mod refusals;
 pub(crate) mod resource;

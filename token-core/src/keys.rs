@@ -190,6 +190,14 @@ impl Keys {
         }
     }
 
+    /// Why the last fetch failed; `None` once one succeeds.
+    pub(crate) fn last_error(&self) -> Option<FetchError> {
+        match self {
+            Self::Fixed(_) => None,
+            Self::Remote(cache) => cache.last_error(),
+        }
+    }
+
     /// What a readiness endpoint shows.
     pub(crate) fn state(&self, now: Timestamp) -> KeyState {
         match self {

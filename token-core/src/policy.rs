@@ -101,6 +101,9 @@ pub struct Policy {
     /// The longest token that is looked at, in bytes. Default 16,384.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_token_bytes: Option<usize>,
+    /// How many refused requests a minute are logged at `info`. Default 0: all of them are `debug`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub log_refusals: u32,
     /// Bounds of the verified-token cache.
     #[serde(skip_serializing_if = "is_default")]
     pub token_cache: TokenCachePolicy,
@@ -205,9 +208,16 @@ pub struct IssuerPolicy {
     /// Lets the keys be fetched over plain http from this very machine.
     #[serde(default, skip_serializing_if = "is_false")]
     pub allow_loopback_http: bool,
-    /// Lets the keys be fetched from private and link-local addresses.
+    /// Lets the issuer's servers stand at private addresses. Link-local ones and the metadata services of clouds stay refused.
     #[serde(default, skip_serializing_if = "is_false")]
     pub allow_private_addresses: bool,
+    /// A PEM file with certificates that are trusted as roots for the issuer's servers, beside the system's; relative to the policy's own file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub ca_file: Option<PathBuf>,
+    /// The proxy through which the issuer's servers are reached: `http://proxy.example:3128`, without credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
     /// The tenants of a template that are let in: their GUIDs. Default: every one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tenants: Vec<String>,
@@ -269,6 +279,8 @@ impl IssuerPolicy {
             dangerously_accept_tokens_without_expiry: false,
             allow_loopback_http: false,
             allow_private_addresses: false,
+            ca_file: None,
+            proxy: None,
             tenants: Vec::new(),
             accept_id_tokens_for: Vec::new(),
             mapping: ClaimMapping::default(),

@@ -9,8 +9,8 @@ thread_local! {
 }
 
 /// Shows the time of the line that this thread is at.
-#[derive(Debug)]
-pub(super) struct LineClock(pub(super) Option<Timestamp>);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LineClock(pub(crate) Option<Timestamp>);
 
 impl Clock for LineClock {
     fn now(&self) -> Timestamp {

@@ -66,6 +66,7 @@ impl Servers {
         if let Some(keys) = keys.or(self.options.keys.as_deref()) {
             trust::with_keys(&mut policy, keys);
         }
+        trust::reached_by(&mut policy, &self.options.network);
         let at_hand = |issuer: &IssuerPolicy| {
             (issuer.jwks_file.is_some() || issuer.secret.is_some()) && issuer.introspection.is_none()
         };

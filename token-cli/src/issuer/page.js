@@ -43,8 +43,17 @@ function decoded(part) {
   return JSON.parse(new TextDecoder().decode(bytes));
 }
 
+function object(text) {
+  let value;
+  try { value = JSON.parse(text); } catch { value = null; }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error('more claims: expected a JSON object, as {"email": "ada@example.com"}');
+  return value;
+}
+
 async function mint(form) {
   const wish = Object.fromEntries([...new FormData(form)].filter(([, value]) => value !== ""));
+  if (wish.lifetime) wish.lifetime = Number(wish.lifetime);
+  if (wish.claims) wish.claims = object(wish.claims);
   const { token } = await ask("/development/mint", wish);
   at("token").value = token;
   const [header, claims] = token.split(".").slice(0, 2).map(decoded);
@@ -53,10 +62,10 @@ async function mint(form) {
   await show();
 }
 
-const say = (text, where = "said") => { at(where).textContent = text; };
+const say = (text, where = "said", failed = false) => { at(where).textContent = text; at(where).classList.toggle("failed", failed); };
 const trying = (work, where) => async (event) => {
   event?.preventDefault();
-  try { say("", where); await work(event); } catch (error) { say(error.message, where); }
+  try { say("", where); await work(event); } catch (error) { say(error.message, where, true); }
 };
 
 at("mint").addEventListener("submit", trying((event) => mint(event.target)));

@@ -4,6 +4,7 @@
 //! in the same browser can speak to it.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -107,6 +108,8 @@ struct Wish {
     subject: Option<String>,
     audience: Option<String>,
     scope: Option<String>,
+    /// In seconds.
+    lifetime: Option<u32>,
     algorithm: Option<Algorithm>,
     claims: Map<String, Value>,
 }
@@ -122,6 +125,9 @@ async fn mint(State(page): State<Page>, headers: HeaderMap, Json(wish): Json<Wis
     }
     for (claim, value) in wish.claims {
         token = token.claim(&claim, value);
+    }
+    if let Some(seconds) = wish.lifetime {
+        token = token.expires_in(Duration::from_secs(seconds.into()));
     }
     if let Some(algorithm) = wish.algorithm {
         token = token.algorithm(algorithm);

@@ -85,6 +85,24 @@ impl Browser {
         panic!("never {expected:?}: {script}");
     }
 
+    /// Shows the page in the light or in the dark, as the user's system asks for it.
+    pub async fn prefer(&mut self, scheme: &str) {
+        let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
+        self.call("Emulation.setEmulatedMedia", json!({ "features": [feature] })).await;
+    }
+
+    /// What axe-core (the file `axe.min.js` of it) has against the page, one line each.
+    pub async fn accessibility(&mut self, axe: &str) -> String {
+        // The page's own policy forbids scripts from elsewhere; the debugger may evaluate one.
+        self.read(&format!("window.axe || (() => {{ {axe} }})(); typeof window.axe")).await;
+        self.read(
+            "axe.run({ resultTypes: ['violations', 'incomplete'] }).then(({ violations, incomplete }) => \
+             [...violations, ...incomplete].flatMap(({ id, nodes }) => nodes.map(({ target, any, all, none }) => \
+             [id, target.join(' '), ...[...any, ...all, ...none].map(({ message }) => message)].join(': '))).join('\\n'))",
+        )
+        .await
+    }
+
     /// The whole page as PNG, also what one would have to scroll to.
     pub async fn screenshot(&mut self) -> Vec<u8> {
         let size = self.call("Page.getLayoutMetrics", json!({})).await["cssContentSize"].clone();
@@ -108,9 +126,8 @@ impl Browser {
 
     /// One masked text frame; a mask of zeroes changes nothing.
     async fn send(&mut self, text: &str) {
-        let length = u16::try_from(text.len()).unwrap();
-        let mut frame = vec![0x81, 0x80 | 126];
-        frame.extend(length.to_be_bytes());
+        let mut frame = vec![0x81, 0x80 | 127];
+        frame.extend((text.len() as u64).to_be_bytes());
         frame.extend([0; 4]);
         frame.extend(text.as_bytes());
         self.stream.write_all(&frame).await.unwrap();

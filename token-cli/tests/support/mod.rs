@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use token_core::{Algorithm, Timestamp};
 use token_test::{ManualClock, TestIssuer, TokenBuilder};
@@ -175,4 +177,85 @@ impl Drop for Terminal {
         drop(self.script.stdin.take());
         let _ = self.script.wait();
     }
+}
+
+/// An introspection endpoint that takes exactly these credentials, undecoded, and calls every token active. Its address.
+pub async fn introspection(credentials: &[u8]) -> String {
+    use axum::http::{HeaderMap, StatusCode, header};
+    let expected = format!("Basic {}", STANDARD.encode(credentials));
+    let answer = async move |headers: HeaderMap| match headers.get(header::AUTHORIZATION) {
+        Some(seen) if *seen == *expected => {
+            Ok(axum::Json(json!({"active": true, "aud": "api", "sub": "ada", "exp": 4_000_000_000_u64})))
+        }
+        _ => Err(StatusCode::UNAUTHORIZED),
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let routes = axum::Router::new().route("/introspect", axum::routing::post(answer));
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    url
+}
+
+/// An issuer with TLS on this machine: its metadata, and a key set without keys. Its address and the root of its certificate.
+pub async fn tls_issuer() -> (String, String) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_rustls::rustls::pki_types::pem::PemObject;
+    use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use tokio_rustls::rustls::{ServerConfig, crypto::aws_lc_rs};
+    const SERVER: &[u8] = include_bytes!("../../../token-core/src/base/http/reqwest/testdata/server.pem");
+    const ROOT: &str = include_str!("../../../token-core/src/base/http/reqwest/testdata/ca.crt.pem");
+    let chain = CertificateDer::pem_slice_iter(SERVER).map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_slice(SERVER).unwrap();
+    let config = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into());
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let tls = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config.with_single_cert(chain, key).unwrap()));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    let (metadata, keys) = (json!({"issuer": url, "jwks_uri": format!("{url}/keys")}), json!({"keys": []}));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (tls, metadata, keys) = (tls.clone(), metadata.to_string(), keys.to_string());
+            tokio::spawn(async move {
+                // Whoever does not know the root goes away: that is what is tried.
+                let Ok(mut stream) = tls.accept(stream).await else { return };
+                let mut head = [0; 4096];
+                let read = stream.read(&mut head).await.unwrap_or_default();
+                let body = if head[..read].starts_with(b"GET /keys") { keys } else { metadata };
+                let fields = "content-type: application/json\r\nconnection: close";
+                let answer = format!("HTTP/1.1 200 OK\r\n{fields}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                let _ = stream.write_all(answer.as_bytes()).await;
+                let _ = stream.shutdown().await;
+            });
+        }
+    });
+    (url, ROOT.to_owned())
+}
+
+/// A proxy that opens no tunnel, and remembers what it was asked for.
+pub struct Proxy {
+    pub url: String,
+    asked: std::sync::Arc<std::sync::Mutex<Vec<String>>>,
+}
+
+impl Proxy {
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+pub async fn proxy() -> Proxy {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = std::sync::Arc::<std::sync::Mutex<Vec<String>>>::default();
+    let seen = std::sync::Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (mut stream, mut line) = (BufReader::new(stream), String::new());
+            let _ = stream.read_line(&mut line).await;
+            seen.lock().unwrap().push(line);
+            let _ = stream.write_all(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n").await;
+        }
+    });
+    Proxy { url, asked }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::implications::Implications;
+use crate::answer::refusals::RefusalLog;
 use crate::answer::resource::Resource;
 
 /// Which schemes of credentials are taken (RFC 6750, RFC 9449 section 7).
@@ -57,6 +58,8 @@ pub(crate) struct Protection {
     pub(crate) implications: Implications,
     /// DPoP, where it is taken anywhere.
     pub(crate) dpop: Option<DpopOffer>,
+    /// The refusals that are logged at `info`, where the operator wants them.
+    pub(crate) refusals: Option<Arc<RefusalLog>>,
 }
 
 impl Protection {

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::answer::challenge::{Challenge, DpopOffer, DpopPolicy, Protection};
 use crate::answer::check::Check;
+use crate::answer::refusals::RefusalLog;
 
 pub use kind::ErrorKind;
 
@@ -41,6 +42,8 @@ struct Inner {
     step_up: Option<Box<StepUp>>,
     protection: Option<Arc<Protection>>,
     presented: Presented,
+    /// Whether good claims do not fit a type of the program's.
+    misfit: bool,
     logged: AtomicBool,
 }
 
@@ -74,6 +77,7 @@ impl Clone for Inner {
             step_up: self.step_up.clone(),
             protection: self.protection.clone(),
             presented: self.presented,
+            misfit: self.misfit,
             logged: AtomicBool::new(false),
         }
     }
@@ -98,6 +102,7 @@ impl Error {
             step_up,
             protection,
             presented,
+            misfit: false,
             logged,
         }))
     }
@@ -177,6 +182,13 @@ impl Error {
     #[must_use]
     pub(crate) fn at(mut self, check: Check) -> Self {
         self.edit().check = Some(check);
+        self
+    }
+
+    /// The same error: good claims, and a type of the program's that they do not fit.
+    #[must_use]
+    pub(crate) fn misfit(mut self) -> Self {
+        self.edit().misfit = true;
         self
     }
 
@@ -321,7 +333,8 @@ impl Error {
 
     /// Writes the error to the operator's log through `tracing`, once however many layers it passes: `kind`,
     /// `check`, `issuer` and `detail` as fields, at the level of the one who has to act. The caller's own mistakes are `DEBUG`, an issuer out of reach is `WARN`, a server
-    /// put together wrongly is `ERROR`.
+    /// put together wrongly is `ERROR`. Refusals for which a token was sent are `INFO`, so many a minute, where
+    /// [`log_refusals`](crate::ResourceServerBuilder::log_refusals) asks for it; claims that do not fit a handler's type are, 60 a minute in the process.
     pub fn log(&self) {
         if self.0.logged.swap(true, Ordering::Relaxed) {
             return;
@@ -331,8 +344,24 @@ impl Error {
         match self.kind().status() {
             500 => tracing::error!(name: "token.refused", kind, check, issuer, detail, "request refused"),
             503 => tracing::warn!(name: "token.refused", kind, check, issuer, detail, "request refused"),
-            _ => tracing::debug!(name: "token.refused", kind, check, issuer, detail, "request refused"),
+            _ => match self.shown() {
+                Some(left_out) => {
+                    tracing::info!(name: "token.refused", kind, check, issuer, detail, left_out, "request refused");
+                }
+                None => tracing::debug!(name: "token.refused", kind, check, issuer, detail, "request refused"),
+            },
         }
+    }
+
+    /// Whether a refusal that is the caller's affair is shown at `info`; with it how many were not since the last one.
+    fn shown(&self) -> Option<u64> {
+        if self.0.misfit {
+            return RefusalLog::misfits().room();
+        }
+        // Whoever sends no token at all is no news.
+        let asked_for =
+            self.0.protection.as_ref()?.refusals.as_ref().filter(|_| self.kind() != ErrorKind::MissingToken);
+        asked_for?.room()
     }
 }
 
@@ -474,6 +503,36 @@ mod tests {
         }
         fn enter(&self, _: &tracing::span::Id) {}
         fn exit(&self, _: &tracing::span::Id) {}
+    }
+
+    #[test]
+    fn refusals_are_shown_where_the_operator_asks_for_it_and_so_many_a_minute() {
+        let keys = crate::StaticKeys::secret(crate::Algorithm::HS256, &[7; 32]).unwrap();
+        let issuer = || crate::Issuer::with_keys("https://a.example", keys.clone()).unwrap();
+        let refuse = |server: &crate::ResourceServer, token: &str| {
+            let verdict = server.authenticate(crate::Presented::token(token)).now();
+            verdict.unwrap_or_else(|_| panic!("nothing is fetched")).unwrap_err()
+        };
+        for (per_minute, shown) in [(0, 0), (2, 2)] {
+            let server =
+                crate::ResourceServer::builder("api").trust(issuer()).log_refusals(per_minute).build().unwrap();
+            let levels = Levels::default();
+            let _guard = tracing::subscriber::set_default(levels.clone());
+            for _ in 0..10 {
+                refuse(&server, "not.a.token").log();
+            }
+            let seen = levels.0.lock().unwrap().clone();
+            let at = |level| seen.iter().filter(|seen| **seen == level).count();
+            assert_eq!((at(tracing::Level::INFO), seen.len()), (shown, 10), "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn claims_that_do_not_fit_a_handlers_type_are_shown_without_being_asked_for() {
+        let levels = Levels::default();
+        let _guard = tracing::subscriber::set_default(levels.clone());
+        Error::new(ErrorKind::ClaimsMismatch, "the claim age is a string, User expected u8").misfit().log();
+        assert_eq!(*levels.0.lock().unwrap(), [tracing::Level::INFO]);
     }
 
     #[test]

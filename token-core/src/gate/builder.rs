@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::answer::challenge::{Protection, ScopeChallenge};
+use crate::answer::refusals::RefusalLog;
 use crate::answer::resource::{self, Resource};
 use crate::base::config_error::ConfigError;
 use crate::base::http::HttpClient;
@@ -48,6 +49,7 @@ pub struct ResourceServerBuilder {
     max_token: usize,
     cache: TokenCacheSettings,
     explain: Explain,
+    log_refusals: u32,
     dpop: Option<Dpop>,
     certificates: Option<MutualTls>,
     inherited: Option<Arc<Possession>>,
@@ -76,6 +78,7 @@ impl ResourceServerBuilder {
             max_token: MAX_TOKEN,
             cache: TokenCacheSettings::default(),
             explain: Explain::Off,
+            log_refusals: 0,
             dpop: None,
             certificates: None,
             inherited: None,
@@ -285,6 +288,14 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Writes refused requests to the log at `info`, up to this many a minute; the others, and without this all of them, are `debug`. Each says kind,
+    /// check, issuer and what was expected, and how many were left out before it; never a token or the value of a claim. Requests
+    /// without any token stay at `debug`. A hundred or so is a good number: enough to see what goes wrong, and nobody can fill a disk.
+    pub fn log_refusals(mut self, per_minute: u32) -> Self {
+        self.log_refusals = per_minute;
+        self
+    }
+
     /// While developing: one event `token.explained` per refusal, which says the likely cause. Never holds a value of the token.
     pub fn explain_in_log(mut self) -> Self {
         self.explain = Explain::Log;
@@ -316,6 +327,7 @@ impl ResourceServerBuilder {
             token_locations: self.sources.clone(),
             max_token_bytes: (self.max_token != MAX_TOKEN).then_some(self.max_token),
             token_cache: self.cache.into(),
+            log_refusals: self.log_refusals,
             dpop: self.dpop.as_ref().map(Dpop::policy_text),
             mutual_tls: self.certificates.as_ref().map(MutualTls::policy_text),
             implies: self.protection.implications.clone(),
@@ -362,6 +374,7 @@ impl ResourceServerBuilder {
         }
         let policy = Arc::new(self.policy());
         let mut protection = self.protection;
+        protection.refusals = (self.log_refusals > 0).then(|| Arc::new(RefusalLog::new(self.log_refusals)));
         match &self.resource {
             Some(_) if protection.resource_metadata.is_some() => return Err(ConfigError::new(RESOURCE_AND_METADATA)),
             Some(uri) => {

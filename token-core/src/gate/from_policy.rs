@@ -36,7 +36,7 @@ impl Policy {
             None => ResourceServer::builder(audience),
         };
         let mut builder = builder.metadata(self.metadata.clone()).token_cache(self.token_cache.into());
-        builder = builder.scope_challenge(self.scope_challenge);
+        builder = builder.scope_challenge(self.scope_challenge).log_refusals(self.log_refusals);
         if let Some(rule) = &self.require {
             builder = builder.require(rule.clone());
         }
@@ -100,6 +100,14 @@ impl IssuerPolicy {
         let issuer = match &self.introspection {
             Some(asked) if !self.without_keys => issuer.opaque_tokens(asked.tokens().map_err(|error| refuse(&error))?),
             _ => issuer,
+        };
+        let issuer = match &self.ca_file {
+            Some(file) => issuer.ca_file(file),
+            None => issuer,
+        };
+        let issuer = match &self.proxy {
+            Some(url) => issuer.proxy(url)?,
+            None => issuer,
         };
         Ok(self.with_rules(issuer))
     }

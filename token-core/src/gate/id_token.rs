@@ -48,7 +48,7 @@ pub use original::OriginalIdToken;
 /// ```
 #[derive(Clone, Debug)]
 pub struct IdTokenVerifier {
-    server: ResourceServer,
+    pub(crate) server: ResourceServer,
     clock: std::sync::Arc<dyn Clock>,
 }
 

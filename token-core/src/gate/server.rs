@@ -255,13 +255,13 @@ impl ResourceServer {
     /// [`ErrorKind::Unavailable`] naming the first issuer whose keys cannot be had; all are tried.
     pub fn ready(&self) -> impl Future<Output = Result<(), Error>> + Send + 'static {
         let registry = self.current().0.registry.load();
-        let waiting: Vec<_> = registry.iter().map(|issuer| (issuer.identifier.clone(), issuer.keys.ready())).collect();
+        let waiting: Vec<_> = registry.iter().map(|issuer| issuer.keys.ready()).collect();
         async move {
             let mut outcome = Ok(());
-            for (issuer, ready) in waiting {
+            for ready in waiting {
                 if let Err(unavailable) = ready.await {
-                    let detail = format!("issuer {issuer}: {unavailable}");
-                    outcome = outcome.and(Err(Error::unavailable(detail, unavailable.retry_after())));
+                    let error = Error::unavailable(unavailable.to_string(), unavailable.retry_after());
+                    outcome = outcome.and(Err(error));
                 }
             }
             outcome

@@ -71,6 +71,20 @@ impl SkippedKey {
     }
 }
 
+/// Each key of a set that is not used, by name and reason: the first ten.
+pub(crate) fn skipped_keys(skipped: &[SkippedKey]) -> String {
+    const MOST: usize = 10;
+    let named = |key: &SkippedKey| match key.kid() {
+        Some(kid) => format!("key {kid}: {}", key.reason()),
+        None => format!("a key without a name that can be shown: {}", key.reason()),
+    };
+    let mut texts: Vec<_> = skipped.iter().take(MOST).map(named).collect();
+    if skipped.len() > MOST {
+        texts.push(format!("and {} more", skipped.len() - MOST));
+    }
+    texts.join("; ")
+}
+
 /// The document is no JWK Set at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeySetError {
@@ -197,6 +211,11 @@ impl KeySet {
         if let Some(at) = self.keys.iter().position(|one| Arc::ptr_eq(one, key)) {
             self.memos.keep(at, encoded_header, header);
         }
+    }
+
+    /// Whether several keys that could be meant have this name: a token that names it is refused, since none is tried on the off chance.
+    pub(crate) fn is_ambiguous(&self, alg: Algorithm, kid: &str) -> bool {
+        self.keys.iter().filter(|key| key.kid() == Some(kid) && key.can(alg)).nth(1).is_some()
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -142,6 +142,9 @@ pub fn well_known_urls(issuer: &str) -> Result<Vec<Uri>, DiscoveryError> {
     const OPENID: &str = "/.well-known/openid-configuration";
     const OAUTH: &str = "/.well-known/oauth-authorization-server";
     let refuse = |why: String| DiscoveryError::Insecure { what: "issuer", why };
+    if let Some(issuer) = issuer_of_document(issuer) {
+        return Err(refuse(not_the_document(&issuer)));
+    }
     let url = endpoint(issuer, true).map_err(|why| refuse(why.0))?;
     if url.query().is_some() {
         return Err(refuse("a url with a query".to_owned()));
@@ -154,6 +157,20 @@ pub fn well_known_urls(issuer: &str) -> Result<Vec<Uri>, DiscoveryError> {
         vec![format!("{path}{OPENID}"), format!("{OAUTH}{path}"), format!("{OPENID}{path}"), format!("{path}{OAUTH}")]
     };
     paths.into_iter().map(|path| uri(&format!("{origin}{path}"))).collect()
+}
+
+/// The issuer whose metadata lie at `url`, where that is the address of a metadata document: somebody copied the one for the other.
+pub(crate) fn issuer_of_document(url: &str) -> Option<String> {
+    let names = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
+    let (before, behind) = names.iter().find_map(|name| url.split_once(name))?;
+    (behind.is_empty() || behind.starts_with('/')).then(|| format!("{before}{}", behind.trim_end_matches('/')))
+}
+
+/// What is said of it.
+pub(crate) fn not_the_document(issuer: &str) -> String {
+    format!(
+        "the address of a metadata document; write the issuer, {issuer}, byte by byte as the document has it (it may end with a slash)"
+    )
 }
 
 fn uri(text: &str) -> Result<Uri, DiscoveryError> {

@@ -23,7 +23,7 @@ use crate::base::sync::atomic::{AtomicI64, Ordering};
 use crate::base::sync::{AbortHandle, ArcSwapOption, Handle, Mutex, MutexGuard};
 use crate::base::telemetry;
 use crate::base::time::{Clock, Timestamp};
-use crate::jose::jwk_set::{KeySet, KeySetError, Origin};
+use crate::jose::jwk_set::{KeySet, KeySetError, Origin, skipped_keys};
 use flight::{Flight, UnderWay};
 
 /// The largest document that is read, wherever a source has it from.
@@ -303,7 +303,7 @@ impl JwksCache {
         match (set.is_empty(), set.skipped().is_empty()) {
             (false, _) => Ok(Read::Changed(set, document.clone())),
             (true, true) => Err(FetchError::Emptied),
-            (true, false) => Err(FetchError::NoUsableKey),
+            (true, false) => Err(FetchError::NoUsableKey(skipped_keys(set.skipped()))),
         }
     }
 
@@ -378,6 +378,10 @@ impl JwksCache {
         let error = error.map(ToString::to_string).unwrap_or_default();
         let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(name: "token.keys.fetch_failed", issuer = &*self.issuer, outcome, error, usable, pause_ms, "keys could not be fetched");
+    }
+
+    pub(super) fn last_error(&self) -> Option<FetchError> {
+        self.lock().last_error.clone()
     }
 
     pub(super) fn state(&self, now: Timestamp) -> KeyState {

@@ -80,8 +80,8 @@ pub enum FetchError {
     },
     /// The answer is no JWK Set.
     Unparsable(&'static str),
-    /// The answer is a JWK Set of which no key is usable.
-    NoUsableKey,
+    /// The answer is a JWK Set of which no key is usable: each by name, and why not.
+    NoUsableKey(String),
     /// The answer is a JWK Set without keys: `{"keys":[]}`.
     Emptied,
     /// The metadata that names the JWK Set could not be had.
@@ -144,7 +144,7 @@ impl FetchError {
             Self::Http(_) | Self::Discovery(DiscoveryError::Http(_)) => "network",
             Self::Status { .. } | Self::Discovery(DiscoveryError::Status { .. }) => "status",
             Self::Unparsable(_) => "unparsable",
-            Self::NoUsableKey => "no_usable_key",
+            Self::NoUsableKey(_) => "no_usable_key",
             Self::Emptied => "emptied",
             Self::Discovery(_) => "discovery",
             Self::Panicked => "panicked",
@@ -162,7 +162,7 @@ impl fmt::Display for FetchError {
             }
             Self::Status { status, .. } => write!(f, "jwk set answered with status {status}"),
             Self::Unparsable(why) => write!(f, "not a jwk set: {why}"),
-            Self::NoUsableKey => f.write_str("jwk set without a usable key"),
+            Self::NoUsableKey(keys) => write!(f, "jwk set without a usable key: {keys}"),
             Self::Emptied => f.write_str("jwk set without keys: the issuer has taken all of them back"),
             Self::Discovery(error) => error.fmt(f),
             Self::Timeout => f.write_str("fetching the jwk set took too long"),
@@ -284,7 +284,7 @@ mod tests {
             (status(503), true),
             (status(429), true),
             (FetchError::Unparsable(""), true),
-            (FetchError::NoUsableKey, true),
+            (FetchError::NoUsableKey(String::new()), true),
             (metadata(502), true),
             (FetchError::Emptied, false),
             (status(401), true),

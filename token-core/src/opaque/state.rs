@@ -197,6 +197,17 @@ impl Opaque {
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Keeps what was found by a question of this `epoch`, unless something was evicted since; what is evicted while it is being kept is taken out again.
+    pub(crate) fn keep_since(&self, epoch: u64, keep: impl FnOnce(), take_out: impl FnOnce()) {
+        if self.epoch() != epoch {
+            return;
+        }
+        keep();
+        if self.epoch() != epoch {
+            take_out();
+        }
+    }
+
     pub(crate) fn state(&self) -> OpaqueState {
         let books = self.books();
         OpaqueState {

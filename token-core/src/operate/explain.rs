@@ -3,6 +3,7 @@
 
 mod cause;
 mod look;
+mod trouble;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,12 +15,15 @@ use crate::answer::error::{Error, ErrorKind};
 use crate::answer::maybe_ready::MaybeReady;
 use crate::base::time::Timestamp;
 use crate::gate::explain::Explain;
+use crate::gate::id_token::{IdTokenVerifier, Login};
 use crate::gate::server::ResourceServer;
 use crate::policy::Policy;
 use crate::request::bearer;
 use crate::request::presented::{Presented, Source};
+use crate::trust::registry::Registry;
 use crate::verify::verified::Verified;
 use look::Look;
+use trouble::Trouble;
 
 /// Why a token is accepted or refused: the gate's checks in order, each with how it ended.
 ///
@@ -82,8 +86,10 @@ fn kind_name<S: serde::Serializer>(kind: &Option<ErrorKind>, serializer: S) -> R
 
 impl Report {
     /// Describes the gate's `verdict` on `token`, which is `None` where not exactly one was presented.
-    pub(crate) fn new(verdict: Result<(), &Error>, token: Option<&str>, policy: &Policy, now: Timestamp) -> Self {
+    fn new(verdict: Result<(), &Error>, token: Option<&str>, told: &Told<'_>) -> Self {
         let look = Look::new(token.unwrap_or_default());
+        let (policy, now) = (told.policy, told.now);
+        let trouble = verdict.err().and_then(|error| Trouble::of(error, &look, told));
         let failed = verdict.err().map(|error| error.check().unwrap_or_else(|| Check::usual(error.kind())));
         let steps = Check::ALL.iter().map(|check| {
             let is_opaque = look.is_opaque() && failed.is_none_or(|failed| failed > Check::Form);
@@ -98,11 +104,18 @@ impl Report {
             Step {
                 check: *check,
                 state,
-                finding: error.map(|error| error.detail().to_owned()),
+                finding: error.map(|error| match &trouble {
+                    Some(Trouble::Keys(why)) => format!("{}: {why}", error.detail()),
+                    _ => error.detail().to_owned(),
+                }),
                 seen: (matches!(state, StepState::Passed | StepState::Failed) && token.is_some())
                     .then(|| look.seen(*check, now))
                     .flatten(),
-                cause: error.and_then(|error| cause::of(error.kind(), *check, &look, policy, now)),
+                cause: error.and_then(|error| {
+                    let of_keys = trouble.as_ref().and_then(Trouble::cause);
+                    let of_login = || told.for_client.then(|| cause::of_id_token(*check, &look)).flatten();
+                    of_keys.or_else(of_login).or_else(|| cause::of(error.kind(), *check, &look, policy, now))
+                }),
             }
         });
         Self {
@@ -205,7 +218,8 @@ impl ResourceServer {
     }
 
     fn explained(&self, error: Error, token: Option<&str>, tenant: Option<&str>) -> Error {
-        let report = Report::new(Err(&error), token, &self.policy_for(tenant), self.0.clock.now());
+        let policy = self.policy_for(tenant);
+        let report = Report::new(Err(&error), token, &self.told(&policy));
         let (kind, check) = (error.kind().name(), report.failed().map(|step| step.check.name()));
         let cause = report.failed().and_then(|step| step.cause);
         let (detail, issuer) = (error.detail(), error.issuer());
@@ -238,7 +252,51 @@ impl ResourceServer {
         async move {
             let verdict = verdict.await;
             let verdict = verdict.as_ref().map(|_| ());
-            Report::new(verdict, token.as_deref(), &server.policy_for(tenant.as_deref()), server.0.clock.now())
+            let policy = server.policy_for(tenant.as_deref());
+            Report::new(verdict, token.as_deref(), &server.told(&policy))
+        }
+    }
+
+    fn told<'a>(&'a self, policy: &'a Policy) -> Told<'a> {
+        Told { policy, now: self.0.clock.now(), registry: self.0.registry.load_full(), for_client: false }
+    }
+}
+
+/// What a report is made by, beside the verdict.
+struct Told<'a> {
+    policy: &'a Policy,
+    now: Timestamp,
+    registry: Arc<Registry>,
+    /// Whether an ID token is expected, by the client that it was issued to.
+    for_client: bool,
+}
+
+impl IdTokenVerifier {
+    /// Every check and how it ended, as [`ResourceServer::explain`] says it of access tokens. Without a `login` nothing is compared with what the
+    /// client remembers: `nonce`, `at_hash` and the like.
+    ///
+    /// ```
+    /// use token_core::login::IdTokenVerifier;
+    /// use token_core::{Algorithm, Issuer, StaticKeys};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), token_core::ConfigError> {
+    /// let keys = StaticKeys::secret(Algorithm::HS256, b"at least as long as the hash: 32")?;
+    /// let verifier = IdTokenVerifier::new("web-app", Issuer::with_keys("https://login.example.com/", keys)?)?;
+    /// println!("{}", verifier.explain("not-a-jwt", None).await.text());
+    /// # Ok(()) }
+    /// ```
+    pub fn explain(&self, token: &str, login: Option<Login>) -> impl Future<Output = Report> + Send + 'static + use<> {
+        let server = self.server.current();
+        let token: Box<str> = token.into();
+        let verdict = match login {
+            Some(login) => self.verify(&token, login),
+            None => server.authenticate(Presented::token(&token)),
+        };
+        async move {
+            let verdict = verdict.await;
+            let verdict = verdict.as_ref().map(|_| ());
+            let policy = server.policy_for(None);
+            Report::new(verdict, Some(&token), &Told { for_client: true, ..server.told(&policy) })
         }
     }
 }

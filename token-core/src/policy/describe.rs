@@ -1,6 +1,6 @@
 //! A builder in, the policy it amounts to out; and a policy as people read it: what it accepts, what it refuses.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::time::Duration;
 
 use super::{ApiKeysPolicy, IntrospectionPolicy, IssuerPolicy, Policy, TokenCachePolicy};
@@ -52,6 +52,8 @@ impl IssuerPolicy {
             dangerously_accept_tokens_without_expiry: !issuer.expiry_required,
             allow_loopback_http: issuer.loopback_http,
             allow_private_addresses: issuer.private_addresses,
+            ca_file: issuer.ca_file.clone(),
+            proxy: issuer.proxy.clone(),
             jwks: issuer.settings.clone(),
             tenants: match &issuer.naming {
                 Naming::Template(template) => template.tenants(),
@@ -111,25 +113,41 @@ impl Policy {
     }
 }
 
+/// One line, for a terminal: whatever is in it that is not a letter, a digit or printable ASCII is escaped, line breaks too.
+fn line(f: &mut fmt::Formatter<'_>, text: fmt::Arguments<'_>) -> fmt::Result {
+    for character in text.to_string().chars() {
+        if character.is_alphanumeric() || (' '..='~').contains(&character) {
+            f.write_char(character)?;
+        } else {
+            write!(f, "{}", character.escape_unicode())?;
+        }
+    }
+    f.write_char('\n')
+}
+
+macro_rules! line {
+    ($f:expr, $($text:tt)*) => { line($f, format_args!($($text)*)) };
+}
+
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "accepts:")?;
+        line!(f, "accepts:")?;
         for issuer in &self.issuers {
             self.describe(issuer, f)?;
         }
         if self.issuers.is_empty() {
-            writeln!(f, "  nothing: no issuer is trusted")?;
+            line!(f, "  nothing: no issuer is trusted")?;
         }
-        writeln!(f, "refuses:")?;
-        writeln!(f, "  tokens of every other issuer, also of one that differs by a slash")?;
-        writeln!(f, "  {}logout tokens, refresh tokens, proofs, encrypted tokens", self.id_tokens())?;
+        line!(f, "refuses:")?;
+        line!(f, "  tokens of every other issuer, also of one that differs by a slash")?;
+        line!(f, "  {}logout tokens, refresh tokens, proofs, encrypted tokens", self.id_tokens())?;
         self.describe_possession(f)?;
-        writeln!(f, "  tokens longer than {} bytes", self.max_token_bytes.unwrap_or(16 * 1024))?;
+        line!(f, "  tokens longer than {} bytes", self.max_token_bytes.unwrap_or(16 * 1024))?;
         match &self.token_locations {
-            None => writeln!(f, "  requests with two tokens, or a token anywhere but in the Authorization header"),
+            None => line!(f, "  requests with two tokens, or a token anywhere but in the Authorization header"),
             Some(sources) => {
                 let sources = serde_json::to_string(sources).unwrap_or_default();
-                writeln!(f, "  requests with two tokens, or a token anywhere but in {sources}")
+                line!(f, "  requests with two tokens, or a token anywhere but in {sources}")
             }
         }
     }
@@ -146,33 +164,39 @@ impl Policy {
             || if issuer.has_given_keys() { "those of its keys".to_owned() } else { list(Algorithms::DEFAULT) },
             list,
         );
-        writeln!(f, "  access tokens of {}", issuer.issuer)?;
+        line!(f, "  access tokens of {}", issuer.issuer)?;
         if !issuer.tenants.is_empty() {
-            writeln!(f, "    tenants     {}", issuer.tenants.join(", "))?;
+            line!(f, "    tenants     {}", issuer.tenants.join(", "))?;
         }
         if !issuer.accept_id_tokens_for.is_empty() {
-            writeln!(f, "    ID tokens   issued to {}", issuer.accept_id_tokens_for.join(" or "))?;
+            line!(f, "    ID tokens   issued to {}", issuer.accept_id_tokens_for.join(" or "))?;
         }
         if !issuer.require_claims.is_empty() {
             let rules = serde_json::to_string(&issuer.require_claims).unwrap_or_default();
-            writeln!(f, "    demands     {rules}")?;
+            line!(f, "    demands     {rules}")?;
         }
-        writeln!(f, "    for         {audience}")?;
-        writeln!(f, "    keys        {}", issuer.keys())?;
+        line!(f, "    for         {audience}")?;
+        line!(f, "    keys        {}", issuer.keys())?;
         if let Some(asked) = &issuer.introspection {
             asked.describe(f)?;
         }
-        writeln!(f, "    algorithms  {algorithms}")?;
+        if let Some(file) = &issuer.ca_file {
+            line!(f, "    roots       the system's, and those in {}", file.display())?;
+        }
+        if let Some(proxy) = &issuer.proxy {
+            line!(f, "    proxy       {proxy}")?;
+        }
+        line!(f, "    algorithms  {algorithms}")?;
         let types = match (issuer.rfc9068, issuer.strict) {
             (true, _) => "at+jwt only (RFC 9068)",
             (false, true) => "marked as an access token, by its header or a claim",
             (false, false) => "at+jwt, JWT or none",
         };
-        writeln!(f, "    type        {types}")?;
+        line!(f, "    type        {types}")?;
         let leeway = span(issuer.leeway);
         match issuer.dangerously_accept_tokens_without_expiry {
-            false => writeln!(f, "    time        exp required, {leeway} of leeway"),
-            true => writeln!(f, "    time        exp not required (!), {leeway} of leeway"),
+            false => line!(f, "    time        exp required, {leeway} of leeway"),
+            true => line!(f, "    time        exp not required (!), {leeway} of leeway"),
         }
     }
 }
@@ -210,13 +234,13 @@ impl IssuerPolicy {
 impl Policy {
     fn describe_possession(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.dpop, &self.mutual_tls) {
-            (None, None) => writeln!(f, "  tokens bound to their sender (cnf), since no proof is checked")?,
-            (None, Some(_)) => writeln!(f, "  tokens bound to a key (cnf), since no proof is checked")?,
+            (None, None) => line!(f, "  tokens bound to their sender (cnf), since no proof is checked")?,
+            (None, Some(_)) => line!(f, "  tokens bound to a key (cnf), since no proof is checked")?,
             (Some(dpop), _) => dpop.describe(f)?,
         }
         match (&self.mutual_tls, &self.dpop) {
             (None, None) => Ok(()),
-            (None, Some(_)) => writeln!(f, "  tokens bound to a certificate (cnf), since none is looked at"),
+            (None, Some(_)) => line!(f, "  tokens bound to a certificate (cnf), since none is looked at"),
             (Some(certificates), _) => certificates.describe(f),
         }
     }
@@ -229,28 +253,26 @@ impl ProofPolicy {
             DpopPolicy::BearerOrDpop => "tokens bound to a key (cnf) without a new proof of their own",
             DpopPolicy::Required => "tokens that are not bound to a key (cnf), and bound ones without a new proof",
         };
-        writeln!(f, "  {schemes}")?;
+        line!(f, "  {schemes}")?;
         match (&self.external_url, &self.forwarded) {
-            (Some(url), _) => writeln!(f, "  proofs for another place than {url}")?,
-            (None, None) => writeln!(f, "  proofs for another place than the host that the request names")?,
-            (None, Some(forwarded)) => writeln!(
-                f,
-                "  proofs for another place than the one that the proxy at {} names",
-                any(&forwarded.proxies)
-            )?,
+            (Some(url), _) => line!(f, "  proofs for another place than {url}")?,
+            (None, None) => line!(f, "  proofs for another place than the host that the request names")?,
+            (None, Some(forwarded)) => {
+                line!(f, "  proofs for another place than the one that the proxy at {} names", any(&forwarded.proxies))?
+            }
         }
         match (self.nonce_secrets.len(), self.require_nonces) {
             (0, false) => {}
-            (0, true) => writeln!(f, "  proofs without a nonce of this process")?,
-            (secrets, _) => writeln!(f, "  proofs without a nonce of {secrets} shared secrets (redacted)")?,
+            (0, true) => line!(f, "  proofs without a nonce of this process")?,
+            (secrets, _) => line!(f, "  proofs without a nonce of {secrets} shared secrets (redacted)")?,
         }
         if self.replay_memory == ReplayMemoryPolicy::Shared {
-            writeln!(f, "  proofs that came before, to whichever instance")?;
+            line!(f, "  proofs that came before, to whichever instance")?;
         }
         match self.when_replay_memory_is_unreachable {
             WhenUnreachable::Refuse => Ok(()),
             WhenUnreachable::Admit => {
-                writeln!(f, "  no proof for having come before while the memory of them is out of reach (!)")
+                line!(f, "  no proof for having come before while the memory of them is out of reach (!)")
             }
         }
     }
@@ -260,14 +282,14 @@ impl MutualTlsPolicy {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = match (self.from, &self.field) {
             (CertificatePlace::Connection, _) => {
-                return writeln!(f, "  tokens bound to a certificate (cnf) that is not the connection's");
+                return line!(f, "  tokens bound to a certificate (cnf) that is not the connection's");
             }
             (CertificatePlace::ClientCert, _) => "client-cert",
             (CertificatePlace::Xfcc, _) => "x-forwarded-client-cert",
             (CertificatePlace::EscapedPem, name) => name.as_deref().unwrap_or("(no field named)"),
         };
         let proxies = any(&self.proxies);
-        writeln!(f, "  tokens bound to a certificate (cnf) that is not the one in {place} of the proxy at {proxies}")
+        line!(f, "  tokens bound to a certificate (cnf) that is not the one in {place} of the proxy at {proxies}")
     }
 }
 
@@ -285,16 +307,17 @@ impl IntrospectionPolicy {
             (prefixes, true) => format!("JWTs and tokens that begin with {}", prefixes.join(" or ")),
         };
         let life = span(self.active_life);
-        writeln!(
+        line!(
             f,
             "    asked       {} about {which}, in the name of {} (secret redacted)",
-            self.endpoint, self.client_id
+            self.endpoint,
+            self.client_id
         )?;
-        writeln!(f, "    revoked     such a token still works for {life}")?;
+        line!(f, "    revoked     such a token still works for {life}")?;
         match (self.dangerously_unchecked_audience, self.audience.as_slice()) {
-            (true, _) => writeln!(f, "    asked for   anybody (not checked!)"),
+            (true, _) => line!(f, "    asked for   anybody (not checked!)"),
             (false, []) => Ok(()),
-            (false, names) => writeln!(f, "    asked for   {}", names.join(" or ")),
+            (false, names) => line!(f, "    asked for   {}", names.join(" or ")),
         }
     }
 }

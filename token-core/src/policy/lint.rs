@@ -509,6 +509,13 @@ fn lint_fetching(issuer: &IssuerPolicy, found: &mut Findings) {
             "the issuer's documents can point this server at machines inside its own network: right inside a cluster only",
         );
     }
+    if issuer.proxy.is_some() {
+        found.warn(
+            "blind-proxy",
+            path("proxy"),
+            "the proxy resolves the names: that none of them leads into a network of yours is for the proxy to see to",
+        );
+    }
     if issuer.jwks.stale_if_error.is_zero() {
         found.warn("no-outage", path("jwks.stale_if_error"), "the moment an issuer is down its tokens get 503");
     }

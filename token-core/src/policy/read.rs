@@ -127,8 +127,12 @@ impl Policy {
         for issuer in &mut self.issuers {
             let secret = issuer.secret.as_mut().and_then(|secret| secret.file.as_mut());
             let asking = issuer.introspection.as_mut().and_then(|asked| asked.client_secret.file.as_mut());
-            let files =
-                [("jwks_file", issuer.jwks_file.as_mut()), ("secret", secret), ("introspection.client_secret", asking)];
+            let files = [
+                ("jwks_file", issuer.jwks_file.as_mut()),
+                ("ca_file", issuer.ca_file.as_mut()),
+                ("secret", secret),
+                ("introspection.client_secret", asking),
+            ];
             for (member, file) in files.into_iter().filter_map(|(member, file)| Some((member, file?))) {
                 each(format!("issuers[{}].{member}", issuer.issuer), file);
             }

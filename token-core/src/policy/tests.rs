@@ -428,6 +428,49 @@ async fn the_longest_token_to_ask_about_and_the_plain_form_of_basic_are_data() {
 }
 
 #[test]
+fn roots_and_proxy_of_an_issuer_are_data_and_the_logging_of_refusals_is() {
+    let folder = Folder::new("network");
+    folder.write("ca.pem", include_bytes!("../base/http/reqwest/testdata/ca.crt.pem"));
+    let text = |more: &str| {
+        format!(r#"{{"audience": "api", "log_refusals": 100, "issuers": [{{"issuer": "https://a.example"{more}}}]}}"#)
+    };
+    let read = |more: &str| json(&text(more)).relative_to(&folder.0);
+    let policy = read(r#", "ca_file": "ca.pem", "proxy": "http://proxy.internal:3128""#);
+    let server = policy.server().unwrap();
+    assert_eq!(*server.policy(), policy, "what was built says the same");
+    let printed = policy.to_string();
+    assert!(printed.contains("proxy       http://proxy.internal:3128") && printed.contains("ca.pem"), "{printed}");
+    let (text, again) = (serde_json::to_string(&policy).unwrap(), &policy);
+    assert_eq!(json(&text), *again);
+    for (more, why) in [
+        (r#", "ca_file": "absent.pem""#, "ca_file"),
+        (r#", "proxy": "http://canary:canary@proxy.internal:3128""#, "credentials"),
+        (r#", "proxy": "proxy.internal""#, "expected http://host:port"),
+        (r#", "proxy": "socks5://proxy.internal""#, "expected http://host:port"),
+    ] {
+        let refused = read(more).server().unwrap_err().to_string();
+        assert!(refused.contains("https://a.example") && refused.contains(why), "{more}: {refused}");
+        assert!(!refused.contains("canary"), "{refused}");
+    }
+    folder.write("junk.pem", "no certificate");
+    let refused = read(r#", "ca_file": "junk.pem""#).server().unwrap_err().to_string();
+    assert!(refused.contains("no certificate in the root certificates"), "{refused}");
+    let found = policy.lint();
+    assert!(found.iter().any(|finding| finding.rule == "blind-proxy"), "{found:?}");
+}
+
+#[test]
+fn nothing_in_a_policy_can_play_tricks_with_a_terminal() {
+    let mut issuer = IssuerPolicy::discover("https://a.example/\u{1b}[2J\u{202e}\nrefuses: nothing");
+    issuer.audience = vec!["one\r\n  access tokens of everybody".to_owned()];
+    issuer.proxy = Some("http://a\u{7}".to_owned());
+    let text = Policy::new("api").trust(issuer).to_string();
+    assert!(text.chars().all(|c| c == '\n' || !c.is_control()) && !text.contains('\u{202e}'), "{text:?}");
+    assert!(!text.contains("\nrefuses: nothing") && !text.contains("\n  access tokens of everybody"), "{text}");
+    assert!(text.contains(r"\u{1b}[2J\u{202e}\u{a}refuses: nothing"), "{text}");
+}
+
+#[test]
 fn an_unknown_member_is_an_error_at_every_depth() {
     let issuer =
         |more: &str| format!(r#"{{"audience": "api", "issuers": [{{"issuer": "https://a.example", {more}}}]}}"#);

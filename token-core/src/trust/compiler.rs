@@ -1,11 +1,13 @@
 //! From what an operator says of an issuer to what the gate holds, or to the reason why no safe verifier can be made of it.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::answer::challenge::Protection;
 use crate::base::config_error::ConfigError;
 use crate::base::config_error::parse_url;
+use crate::base::file;
 use crate::base::http::HttpClient;
 use crate::base::limits::FetchLimits;
 use crate::base::sync::atomic::AtomicBool;
@@ -258,39 +260,68 @@ fn secure(issuer: &Issuer, what: &str, text: &str) -> Result<(), ConfigError> {
 #[derive(Debug, Default)]
 pub(crate) struct Clients(Mutex<Vec<Allowing>>);
 
-/// What a client allows, loopback http and private addresses, and the client.
-type Allowing = ((bool, bool), Arc<dyn HttpClient>);
+/// How the servers of an issuer are reached: what is allowed, which roots are trusted, through what.
+#[derive(Debug, PartialEq, Eq)]
+struct Way {
+    loopback_http: bool,
+    private_addresses: bool,
+    roots: Option<Vec<u8>>,
+    proxy: Option<String>,
+}
+
+/// A way, and the client that goes it.
+type Allowing = (Way, Arc<dyn HttpClient>);
+
+/// No file with certificates is larger.
+const LARGEST_FILE: u64 = 512 * 1024;
 
 impl Clients {
     fn client(&self, issuer: &Issuer) -> Result<Arc<dyn HttpClient>, ConfigError> {
         if let Some(client) = &issuer.client {
             return Ok(Arc::clone(client));
         }
-        let wanted = (issuer.loopback_http, issuer.private_addresses);
+        let read = |path: &PathBuf| {
+            let unread =
+                |why| ConfigError::new(format!("issuer {}: ca_file {}: {why}", issuer.identifier, path.display()));
+            file::read(path, LARGEST_FILE).map_err(unread)
+        };
+        let wanted = Way {
+            loopback_http: issuer.loopback_http,
+            private_addresses: issuer.private_addresses,
+            roots: issuer.ca_file.as_ref().map(read).transpose()?,
+            proxy: issuer.proxy.clone(),
+        };
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, client)) = clients.iter().find(|(allows, _)| *allows == wanted) {
             return Ok(Arc::clone(client));
         }
-        let client = default_client(wanted)?;
+        let client = default_client(&wanted)
+            .map_err(|error| ConfigError::new(format!("issuer {}: {error}", issuer.identifier)))?;
         clients.push((wanted, Arc::clone(&client)));
         Ok(client)
     }
 }
 
 #[cfg(feature = "reqwest")]
-fn default_client((loopback, private): (bool, bool)) -> Result<Arc<dyn HttpClient>, ConfigError> {
+fn default_client(way: &Way) -> Result<Arc<dyn HttpClient>, ConfigError> {
     let mut builder = crate::base::http::ReqwestClient::builder();
-    if loopback {
+    if way.loopback_http {
         builder = builder.allow_loopback_http();
     }
-    if private {
+    if way.private_addresses {
         builder = builder.allow_private_addresses();
+    }
+    if let Some(roots) = &way.roots {
+        builder = builder.root_certificate_pem(roots);
+    }
+    if let Some(proxy) = &way.proxy {
+        builder = builder.proxy(proxy);
     }
     let client = builder.build().map_err(|error| ConfigError::new(error.to_string()))?;
     Ok(Arc::new(client))
 }
 
 #[cfg(not(feature = "reqwest"))]
-fn default_client(_: (bool, bool)) -> Result<Arc<dyn HttpClient>, ConfigError> {
+fn default_client(_: &Way) -> Result<Arc<dyn HttpClient>, ConfigError> {
     Err(ConfigError::new("no HTTP client: turn on the feature `reqwest` or hand one over with http_client()"))
 }

@@ -1,12 +1,15 @@
 //! What an operator says of an issuer: who it is, where its keys are, which rules its tokens are held to.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::config_error::{ConfigError, parse_url};
 use crate::base::http::HttpClient;
+use crate::base::http::address::proxy_url;
 use crate::jose::{Algorithm, Algorithms};
+use crate::keys::discovery::{issuer_of_document, not_the_document};
 use crate::keys::{JwksSettings, KeySource};
 use crate::opaque::api_keys::ApiKeyStore;
 use crate::opaque::{Kind, OpaqueTokens};
@@ -50,6 +53,8 @@ pub struct Issuer {
     pub(crate) loopback_http: bool,
     pub(crate) private_addresses: bool,
     pub(crate) client: Option<Arc<dyn HttpClient>>,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) proxy: Option<String>,
     pub(crate) settings: JwksSettings,
     pub(crate) opaque: Option<OpaqueTokens>,
 }
@@ -76,6 +81,9 @@ impl Issuer {
     pub fn discover(identifier: impl Into<String>) -> Result<Self, ConfigError> {
         let identifier = identifier.into();
         let url = parse_url("issuer", &identifier)?;
+        if let Some(issuer) = issuer_of_document(&identifier) {
+            return Err(ConfigError::new(format!("issuer {identifier}: this is {}", not_the_document(&issuer))));
+        }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(ConfigError::new(format!("issuer {identifier}: expected a URL without query and fragment")));
         }
@@ -287,6 +295,8 @@ impl Issuer {
             loopback_http: false,
             private_addresses: false,
             client: None,
+            ca_file: None,
+            proxy: None,
             settings: JwksSettings::default(),
             opaque: None,
         }
@@ -414,7 +424,28 @@ impl Issuer {
         self
     }
 
-    /// Fetches through this client: for a proxy, a private authority, a client certificate. Its guards are then its own.
+    /// Trusts the certificates in this PEM file as roots for the servers of this issuer, beside the system's. The file is read when the server is
+    /// built; at most 512 KiB.
+    #[must_use]
+    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ca_file = Some(path.into());
+        self
+    }
+
+    /// Reaches the servers of this issuer through this proxy, `http://proxy.example:3128`; this very machine is reached directly.
+    ///
+    /// The proxy resolves the names: that none of them leads into a network of yours is then for the proxy to see to.
+    ///
+    /// # Errors
+    /// When `url` is not http or https with a host and perhaps a port, or holds credentials.
+    pub fn proxy(mut self, url: impl Into<String>) -> Result<Self, ConfigError> {
+        let url = url.into();
+        proxy_url(&url).map_err(|why| ConfigError::new(format!("issuer {}: {why}", self.identifier)))?;
+        self.proxy = Some(url);
+        Ok(self)
+    }
+
+    /// Fetches through this client: for a client certificate, or a proxy that asks for credentials. Its guards, roots and proxy are then its own.
     #[must_use]
     pub fn http_client(mut self, client: Arc<dyn HttpClient>) -> Self {
         self.client = Some(client);

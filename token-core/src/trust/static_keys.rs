@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::config_error::ConfigError;
-use crate::jose::jwk_set::{KeySet, Origin};
+use crate::jose::jwk_set::{KeySet, Origin, skipped_keys};
 use crate::jose::{Algorithm, Algorithms, VerificationKey};
 
 /// The largest file with a JWK Set, in bytes: the same as for one that is fetched.
@@ -84,8 +84,10 @@ impl StaticKeys {
     fn set(json: &str, how: How) -> Result<Self, ConfigError> {
         let set = KeySet::parse(json.as_bytes(), Origin::Given).map_err(|error| ConfigError::new(error.to_string()))?;
         if set.is_empty() {
-            let reasons: Vec<_> = set.skipped().iter().map(|key| key.reason().to_string()).collect();
-            return Err(ConfigError::new(format!("the JWK Set holds no usable key: {}", reasons.join("; "))));
+            return Err(ConfigError::new(match set.skipped() {
+                [] => "the JWK Set is empty: expected at least one key in its list keys".to_owned(),
+                skipped => format!("the JWK Set holds no usable key: {}", skipped_keys(skipped)),
+            }));
         }
         Ok(Self { keys: set.keys().iter().map(|key| GivenKey { key: Arc::clone(key), how, kid: None }).collect() })
     }

@@ -241,7 +241,7 @@ impl Verified {
         self.0.typed.get(|| {
             serde_json::from_str(self.0.text.json()).map_err(|error| {
                 let detail = misfit::describe(self.0.text.json(), wanted, &error);
-                self.error(Error::new(ErrorKind::ClaimsMismatch, detail))
+                self.error(Error::new(ErrorKind::ClaimsMismatch, detail).misfit())
             })
         })
     }

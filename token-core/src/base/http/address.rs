@@ -35,7 +35,7 @@ pub(crate) enum Reach {
     Loopback,
     /// A network behind a router or a provider.
     Private(&'static str),
-    /// Nothing that serves keys: link-local (where clouds keep their metadata service), unspecified, multicast, reserved.
+    /// Nothing that serves keys: where clouds keep their metadata service, link-local, unspecified, multicast, reserved.
     Never(&'static str),
 }
 
@@ -46,6 +46,10 @@ impl AddressGuard {
         match url.host() {
             Some(Host::Ipv4(ip)) => self.check_ip(&ip.to_string(), ip.into()),
             Some(Host::Ipv6(ip)) => self.check_ip(&ip.to_string(), ip.into()),
+            // A proxy resolves names where nobody looks at the addresses.
+            Some(Host::Domain(name)) if is_metadata_name(name) => Err(AddressRefused(format!(
+                "{name} is the name of a cloud's metadata service, which is never talked to"
+            ))),
             _ => Ok(()),
         }
     }
@@ -59,7 +63,9 @@ impl AddressGuard {
         match url.scheme() {
             "https" => Ok(()),
             "http" if !is_loopback(&host) => refuse("plain http; only https is allowed"),
-            "http" if !self.loopback_http => refuse("plain http to loopback, which was not opted into"),
+            "http" if !self.loopback_http => refuse(
+                "plain http to this machine, which is opted into by allow_loopback_http, in code or in the policy",
+            ),
             "http" => Ok(()),
             _ => refuse("a scheme other than https"),
         }
@@ -78,10 +84,15 @@ impl AddressGuard {
         match classify(ip) {
             Reach::Global => Ok(()),
             Reach::Loopback if self.loopback_http => Ok(()),
-            Reach::Loopback => Err(AddressRefused(format!("{host} is a loopback address, which was not opted into"))),
+            Reach::Loopback => Err(AddressRefused(format!(
+                "{host} is a loopback address, which is opted into by allow_loopback_http, in code or in the policy"
+            ))),
             Reach::Private(_) if self.private => Ok(()),
-            Reach::Private(kind) => Err(AddressRefused(format!("{host} is {kind}, which was not opted into"))),
-            Reach::Never(kind) => Err(AddressRefused(format!("{host} is {kind}"))),
+            Reach::Private(kind) => Err(AddressRefused(format!(
+                "{host} is {kind}, which is opted into by allow_private_addresses, in code or in the policy, or by --allow-private on the \
+                 command line"
+            ))),
+            Reach::Never(kind) => Err(AddressRefused(format!("{host} is {kind}, which is never talked to"))),
         }
     }
 }
@@ -95,6 +106,20 @@ pub(crate) fn endpoint(text: &str, loopback_http: bool) -> Result<Url, AddressRe
     }
     AddressGuard { loopback_http, private: true }.check_scheme(&url)?;
     Ok(url)
+}
+
+/// Reads the URL of a proxy: http or https, a host and perhaps a port, and nothing else.
+pub(crate) fn proxy_url(text: &str) -> Result<Url, AddressRefused> {
+    let refuse = |why: &str| AddressRefused(format!("proxy: expected http://host:port, {why}"));
+    let url = Url::parse(text).map_err(|_| refuse("it is no URL"))?;
+    match url.scheme() {
+        "http" | "https" if !url.username().is_empty() || url.password().is_some() => {
+            Err(refuse("it holds credentials, which an HTTP client of your own can bring along"))
+        }
+        "http" | "https" if url.path() == "/" && url.query().is_none() && url.fragment().is_none() => Ok(url),
+        "http" | "https" => Err(refuse("it has a path, query or fragment")),
+        _ => Err(refuse("it has another scheme")),
+    }
 }
 
 /// Whether a host is this machine by its spelling: `localhost`, a name under it (RFC 6761 section 6.3), or a loopback address.
@@ -111,6 +136,24 @@ fn is_localhost(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
 
+/// Names by which clouds offer their metadata service to the machines in them. Each leads to an address that is refused anyway.
+const METADATA_NAMES: &[&str] = &[
+    "metadata",
+    "metadata.google.internal",
+    "metadata.goog",
+    "metadata.azure.internal",
+    "metadata.tencentyun.com",
+    "instance-data",
+    "instance-data.ec2.internal",
+];
+
+fn is_metadata_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    METADATA_NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+const METADATA: Reach = Reach::Never("an address of a cloud's metadata service");
+
 /// How far `ip` reaches; an IPv4 address inside an IPv6 one counts as what it is.
 pub(crate) fn classify(ip: IpAddr) -> Reach {
     match ip {
@@ -121,6 +164,12 @@ pub(crate) fn classify(ip: IpAddr) -> Reach {
 
 fn classify_v4(ip: Ipv4Addr) -> Reach {
     match ip.octets() {
+        // AWS, Google, Azure, Oracle and others; AWS for containers; Alibaba; Oracle's older one; Azure's WireServer, in public space.
+        [169, 254, 169, 254]
+        | [169, 254, 170, 2 | 23]
+        | [100, 100, 100, 200]
+        | [192, 0, 0, 192]
+        | [168, 63, 129, 16] => METADATA,
         [127, ..] => Reach::Loopback,
         [10, ..] | [172, 16..=31, ..] | [192, 168, ..] => Reach::Private("a private address"),
         [100, 64..=127, ..] => Reach::Private("a carrier-grade NAT address"),
@@ -152,8 +201,26 @@ fn classify_v6(ip: Ipv6Addr) -> Reach {
         },
         // NAT64 (RFC 6052): how a machine without IPv4 reaches every issuer that has nothing else.
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
-        [0x64, 0xff9b, 1, ..] => Reach::Private("a local NAT64 address"),
+        // RFC 8215: the prefix may be 48, 56, 64 or 96 bits long, and where the IPv4 address stands follows from that (RFC 6052 section 2.2).
+        [0x64, 0xff9b, 1, a, b, c, d, e] => {
+            let [[a0, a1], [_, b1], [c0, c1], [d0, _]] = [a, b, c, d].map(u16::to_be_bytes);
+            let [[e0, e1], [d2, d3]] = [e, d].map(u16::to_be_bytes);
+            let b0 = b.to_be_bytes()[0];
+            let places = [
+                [a0, a1, b1, c0], // 48 bits, a byte of zeroes in between
+                [a1, b1, c0, c1], // 56 bits
+                [b1, c0, c1, d0], // 64 bits
+                [d2, d3, e0, e1], // 96 bits
+                [a0, a1, b0, b1], // without the byte of zeroes
+            ];
+            let is_never = |octets: &[u8; 4]| classify_v4(Ipv4Addr::from(*octets)) == METADATA;
+            if places.iter().any(is_never) { METADATA } else { Reach::Private("a local NAT64 address") }
+        }
         [0x2002, high, low, ..] => embedded(high, low),
+        // AWS keeps its services for machines in this prefix; Google and Oracle theirs at one address each.
+        [0xfd00, 0x0ec2, ..]
+        | [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254]
+        | [0xfd00, 0x00c1, 0, 0, 0, 0, 0xa9fe, 0xa9fe] => METADATA,
         [0xfc00..=0xfdff, ..] => Reach::Private("a unique-local address"),
         [0xfe80..=0xfebf, ..] => Reach::Never("a link-local address"),
         [0xff00..=0xffff, ..] => Reach::Never("a multicast address"),
@@ -215,6 +282,59 @@ mod tests {
             let address: IpAddr = ip.parse().unwrap();
             let verdict = |guard: AddressGuard| guard.check_resolved("issuer.example", address).is_ok();
             assert_eq!((verdict(CLOSED), verdict(LOOPBACK), verdict(PRIVATE)), (closed, loopback, private), "{ip}");
+        }
+    }
+
+    #[test]
+    fn metadata_services_of_clouds_are_refused_even_where_private_addresses_are_allowed() {
+        const OPEN: AddressGuard = AddressGuard { loopback_http: true, private: true };
+        for ip in [
+            "169.254.169.254",
+            "169.254.170.2",
+            "100.100.100.200",
+            "192.0.0.192",
+            "168.63.129.16",
+            "fd00:ec2::254",
+            "fd00:ec2::23",
+            "fd20:ce::254",
+            "fd00:c1::a9fe:a9fe",
+            "fe80::a9fe:a9fe",
+            "::ffff:169.254.169.254",
+            "::ffff:100.100.100.200",
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b::6464:64c8",
+            "64:ff9b:1::a9fe:a9fe",
+            "64:ff9b:1:a9fe:a9:fe00::",
+            "64:ff9b:1:0:a9:fea9:fe00:0",
+            "64:ff9b:1::6464:64c8",
+            "2002:a9fe:a9fe::1",
+            "2002:6464:64c8::1",
+        ] {
+            let refused = OPEN.check_resolved("issuer.example", ip.parse().unwrap());
+            let why = refused.expect_err(ip).to_string();
+            assert!(why.ends_with("which is never talked to"), "{ip}: {why}");
+        }
+        for name in ["metadata.google.internal", "METADATA.google.internal.", "metadata", "instance-data.ec2.internal"]
+        {
+            let url = Url::parse(&format!("https://{name}/keys")).unwrap();
+            assert!(OPEN.check_url(&url).is_err(), "{name}, behind a proxy that resolves it");
+        }
+        for ip in ["64:ff9b:1::a00:1", "fd00:ec3::254", "100.100.100.201", "10.0.0.1"] {
+            assert!(OPEN.check_resolved("issuer.example", ip.parse().unwrap()).is_ok(), "{ip}");
+        }
+        let url = Url::parse("https://metadata.example.com/keys").unwrap();
+        assert!(OPEN.check_url(&url).is_ok(), "a name of somebody's own");
+    }
+
+    #[test]
+    fn a_refused_address_says_how_it_would_be_allowed() {
+        for (url, words) in [
+            ("https://10.0.0.1/keys", &["allow_private_addresses", "--allow-private", "policy"][..]),
+            ("https://127.0.0.1/keys", &["allow_loopback_http", "policy"]),
+            ("http://127.0.0.1/keys", &["allow_loopback_http", "policy"]),
+        ] {
+            let why = CLOSED.check_url(&Url::parse(url).unwrap()).unwrap_err().to_string();
+            assert!(words.iter().all(|word| why.contains(word)), "{url}: {why}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is decided anew each time: on warm tokens, on the short road, and after everything that was waited for.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -334,6 +335,29 @@ async fn an_answer_to_a_question_from_before_an_eviction_is_written_nowhere() {
     endpoint.open();
     verdict.await.unwrap().unwrap();
     assert_eq!((store.written(), entries()), (vec![], 8));
+}
+
+#[tokio::test]
+async fn what_is_evicted_while_it_goes_into_the_cache_is_taken_out_again() {
+    let gate = asking(&Endpoint::new([("opaque", active())]), &Slow::new(1));
+    let issuer = Arc::clone(gate.api.0.registry.load().iter().next().unwrap());
+    let opaque = issuer.opaque.as_ref().unwrap();
+    // Between the two looks at the epoch there is nothing that waits: another thread has to evict just then.
+    for (evicted, expected) in [("before", (0, 0)), ("meanwhile", (1, 1)), ("never", (1, 0))] {
+        let (kept, taken_out) = (Cell::new(0), Cell::new(0));
+        let epoch = opaque.epoch();
+        if evicted == "before" {
+            opaque.forget_questions();
+        }
+        let keep = || {
+            kept.set(1);
+            if evicted == "meanwhile" {
+                opaque.forget_questions();
+            }
+        };
+        opaque.keep_since(epoch, keep, || taken_out.set(1));
+        assert_eq!((kept.get(), taken_out.get()), expected, "{evicted}");
+    }
 }
 
 #[tokio::test]

@@ -222,13 +222,10 @@ impl Inner {
                 Err(error) => return (Found::Refused(error), None),
             },
         };
-        if let Some(cache) = &self.cache
-            && opaque.epoch() == epoch
-        {
-            cache.insert(cache.key(token.as_bytes(), self.tenant.as_ref()), token, &verified, now, end.min(until));
-            if opaque.epoch() != epoch {
-                cache.evict_token(token, self.tenant.as_ref());
-            }
+        if let Some(cache) = &self.cache {
+            let tenant = self.tenant.as_ref();
+            let keep = || cache.insert(cache.key(token.as_bytes(), tenant), token, &verified, now, end.min(until));
+            opaque.keep_since(epoch, keep, || _ = cache.evict_token(token, tenant));
         }
         let mut answer = StoredAnswer::new(Some(json), until);
         answer.tags = tags(verified.shared_facts());

@@ -258,7 +258,16 @@ fn no_gate_is_built_that_could_not_be_safe() {
         (Issuer::with_keys("", hs256()).unwrap_err().to_string(), "identifier is empty"),
         (StaticKeys::secret(Algorithm::HS256, b"short").unwrap_err().to_string(), "HS256"),
         (StaticKeys::secret(Algorithm::RS256, SECRET).unwrap_err().to_string(), "RS256"),
-        (StaticKeys::jwk_set(r#"{"keys":[]}"#).unwrap_err().to_string(), "no usable key"),
+        (
+            StaticKeys::jwk_set(r#"{"keys":[]}"#).unwrap_err().to_string(),
+            "the JWK Set is empty: expected at least one key",
+        ),
+        (
+            StaticKeys::jwk_set(r#"{"keys":[{"kty":"oct","k":"AA","kid":"a"},{"kty":"new","kid":"b"}]}"#)
+                .unwrap_err()
+                .to_string(),
+            "no usable key: key a: ",
+        ),
         (
             ResourceServer::builder(AUDIENCE).trust(issuer()).trust(issuer()).build().unwrap_err().to_string(),
             "trusted twice",

@@ -48,6 +48,45 @@ fn the_well_known_places_follow_both_specifications() {
 }
 
 #[test]
+fn the_address_of_a_metadata_document_is_not_taken_for_an_issuer() {
+    for (url, issuer) in [
+        ("https://id.example/.well-known/openid-configuration", "https://id.example,"),
+        ("https://id.example/realms/a/.well-known/openid-configuration", "https://id.example/realms/a,"),
+        ("https://id.example/.well-known/oauth-authorization-server/realms/a", "https://id.example/realms/a,"),
+    ] {
+        let refused = [
+            well_known_urls(url).unwrap_err().to_string(),
+            crate::Issuer::discover(url).unwrap_err().to_string(),
+            crate::policy::IssuerPolicy::discover(url).issuer().unwrap_err().to_string(),
+        ];
+        for why in refused {
+            assert!(why.contains(&format!("write the issuer, {issuer}")), "{url}: {why}");
+        }
+    }
+    assert!(crate::Issuer::discover("https://id.example/well-known/openid-configuration").is_ok());
+}
+
+/// A server that takes every question and answers none.
+#[derive(Debug)]
+struct Silent;
+impl HttpClient for Silent {
+    fn send(&self, _: Request<Bytes>, _: Limits) -> BoxFuture<'_, Result<Response<Bytes>, HttpError>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn metadata_is_waited_for_no_longer_than_fifteen_seconds_whatever_the_client_does() {
+    let discovery = Discovery::new(ISSUER, Arc::new(Silent)).unwrap();
+    let start = Instant::now();
+    // The clock of the test goes on by itself while everybody waits; without a bound it would reach the hour.
+    let ended = tokio::time::timeout(Duration::from_secs(3600), discovery.metadata()).await;
+    assert_eq!(ended.expect("an end"), Err(DiscoveryError::Http(HttpError::Timeout)));
+    let waited = start.elapsed();
+    assert!((14..=16).contains(&waited.as_secs()), "{waited:?}");
+}
+
+#[test]
 fn an_issuer_that_is_no_plain_https_url_is_refused() {
     for issuer in [
         "",

@@ -42,6 +42,31 @@ pub(super) fn of(kind: ErrorKind, check: Check, look: &Look<'_>, policy: &Policy
     }
 }
 
+/// What is said otherwise where an ID token is expected, by the client that it was issued to.
+pub(super) fn of_id_token(check: Check, look: &Look<'_>) -> Cause {
+    let typ = look.header_text("typ").unwrap_or_default().to_ascii_lowercase();
+    match check {
+        Check::Type if look.has("events") || typ.contains("logout") => None,
+        Check::Type if look.has_refresh_word() => {
+            Some("this is a refresh token: the ID token is the value of id_token in the same answer")
+        }
+        Check::Type => Some(
+            "this is no ID token: that is the value of id_token in the token endpoint's answer, not of access_token",
+        ),
+        Check::Audience if look.names("aud").iter().any(|name| name.contains("://")) => Some(
+            "the audience is an API: this is an access token, or the issuer was asked for one in the ID token's place",
+        ),
+        Check::Audience => Some("the ID token was issued to another client: compare aud with the client's id"),
+        Check::Profile if look.has("azp") && look.names("aud").len() > 1 => {
+            Some("the ID token was asked for by another client (azp), and merely names this one too")
+        }
+        Check::Demands => Some(
+            "the ID token is not of this login: nonce, hashes or times are of another one, or what the client remembers of it was lost",
+        ),
+        _ => None,
+    }
+}
+
 const UNASKED: &str =
     "the endpoint that knows the token, or a store, could not be asked: nothing is wrong with the token so far";
 

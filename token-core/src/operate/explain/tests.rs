@@ -12,7 +12,7 @@ const ISSUER: &str = "https://issuer.example/";
 const AUDIENCE: &str = "https://api.example";
 const NOW: i64 = 1_800_000_000;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Stopped;
 impl Clock for Stopped {
     fn now(&self) -> Timestamp {
@@ -243,5 +243,85 @@ async fn each_cause_is_the_one_that_it_is() {
         let report = server.explain(Presented::token(&token)).await;
         let seen = report.failed().and_then(|step| step.cause).unwrap_or_default();
         assert!(seen.contains(cause), "{what}: expected {cause:?} in {seen:?}");
+    }
+}
+
+/// A key set as an issuer publishes it.
+#[derive(Debug)]
+struct Published(Value);
+impl crate::keys::KeySource for Published {
+    fn fetch(&self) -> crate::http::BoxFuture<'_, Result<crate::keys::FetchedKeys, crate::keys::FetchError>> {
+        Box::pin(std::future::ready(Ok(crate::keys::FetchedKeys::new(self.0.to_string()))))
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_issuers_keys_is_said_key_by_key() {
+    let signer = |pem: &[u8], kid: &str| SigningKey::from_pem(Algorithm::ES256, Some(kid), pem).unwrap();
+    let one = signer(include_bytes!("../../../../token-test/keys/p256-1.pem"), "2026");
+    let other = signer(include_bytes!("../../../../token-test/keys/p256-2.pem"), "2026");
+    let public = |key: &SigningKey| {
+        let mut jwk = key.public_jwk().unwrap();
+        jwk["kid"] = json!("2026");
+        jwk
+    };
+    let claims = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "exp": NOW + 600}).to_string();
+    let token = one.sign_jwt(r#"{"alg":"ES256","kid":"2026"}"#, &claims).unwrap();
+    let small = json!({"kty": "RSA", "kid": "old", "n": "AQAB", "e": "AQAB"});
+    for (keys, finding, cause) in [
+        (json!([public(&one)]), "", ""),
+        (json!([public(&one), public(&other)]), "no key that fits", "publishes several keys of this kid"),
+        (json!([{"kty": "oct", "kid": "a", "k": "AAAA"}, small]), "key a: ", "none of its keys can be used"),
+        (json!([small]), "key old: ", "none of its keys can be used"),
+        (json!([]), "without keys", "publishes a key set without keys"),
+        (json!("nothing"), "not a jwk set", "what lies at the address of the key set is none"),
+    ] {
+        let issuer = Issuer::with_source(ISSUER, Arc::new(Published(json!({"keys": keys})))).unwrap();
+        let server = ResourceServer::builder(AUDIENCE).trust(issuer).clock(Stopped).build().unwrap();
+        let report = server.explain(Presented::token(&token)).await;
+        let step = report.failed();
+        let seen = (
+            step.and_then(|step| step.finding.as_deref()).unwrap_or_default(),
+            step.and_then(|step| step.cause).unwrap_or_default(),
+        );
+        assert!(seen.0.contains(finding) && seen.1.contains(cause), "{keys}: {seen:?}");
+        assert_eq!(report.accepted, cause.is_empty(), "{keys}");
+    }
+}
+
+#[tokio::test]
+async fn an_id_token_is_explained_by_the_rules_of_its_client() {
+    let keys = StaticKeys::secret(Algorithm::HS256, SECRET).unwrap();
+    let verifier = IdTokenVerifier::with_clock("web", Issuer::with_keys(ISSUER, keys).unwrap(), Stopped).unwrap();
+    let id = |change: Value| {
+        let mut claims = json!({"iss": ISSUER, "aud": "web", "sub": "ada", "iat": NOW, "exp": NOW + 600, "nonce": "n"});
+        for (name, value) in change.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        sign(json!({"alg": "HS256"}), claims)
+    };
+    let login = || Some(Login::with_nonce("n"));
+    let access =
+        sign(json!({"alg": "HS256", "typ": "at+jwt"}), json!({"iss": ISSUER, "aud": AUDIENCE, "exp": NOW + 600}));
+    for (what, token, login, check, cause) in [
+        ("a good one", id(json!({})), login(), None, ""),
+        ("without what the client remembers", id(json!({})), None, None, ""),
+        ("another login", id(json!({"nonce": "other"})), login(), Some(Check::Demands), "not of this login"),
+        ("another client", id(json!({"aud": "app"})), login(), Some(Check::Audience), "issued to another client"),
+        ("an access token", access, login(), Some(Check::Type), "the value of id_token"),
+        ("a refresh token", id(json!({"token_use": "refresh"})), login(), Some(Check::Type), "this is a refresh token"),
+        (
+            "an old one",
+            id(json!({"iat": NOW - 4000, "exp": NOW - 1000})),
+            login(),
+            Some(Check::Expiry),
+            "using an old token",
+        ),
+        ("several clients", id(json!({"aud": ["web", "app"]})), login(), Some(Check::Profile), "says in azp"),
+    ] {
+        let report = verifier.explain(&token, login).await;
+        let step = report.failed();
+        assert_eq!(step.map(|step| step.check), check, "{what}: {}", report.text());
+        assert!(step.and_then(|step| step.cause).unwrap_or_default().contains(cause), "{what}: {}", report.text());
     }
 }

@@ -11,6 +11,7 @@ use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use rustls_platform_verifier::Verifier;
 
 use super::{AddressGuard, ReqwestClient, resolver::GuardedResolver};
+use crate::base::http::address::proxy_url;
 
 /// Connecting, which includes resolving the name and the TLS handshake.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -24,6 +25,7 @@ pub struct ReqwestClientBuilder {
     identity: Option<Vec<u8>>,
     user_agent: Option<String>,
     system_proxy: bool,
+    proxy: Option<String>,
 }
 
 impl fmt::Debug for ReqwestClientBuilder {
@@ -35,6 +37,7 @@ impl fmt::Debug for ReqwestClientBuilder {
             .field("identity", &self.identity.is_some())
             .field("user_agent", &self.user_agent)
             .field("system_proxy", &self.system_proxy)
+            .field("proxy", &self.proxy)
             .finish()
     }
 }
@@ -64,7 +67,7 @@ impl ReqwestClientBuilder {
     /// Allows private networks: RFC 1918, carrier-grade NAT (RFC 6598), unique-local IPv6, and IPv4 addresses mapped
     /// into IPv6. For an issuer inside the same cluster or company.
     ///
-    /// Link-local addresses, where clouds keep their metadata service, stay refused.
+    /// Link-local addresses, and the addresses and names of the metadata services of clouds, stay refused.
     #[must_use]
     pub fn allow_private_addresses(mut self) -> Self {
         self.guard.private = true;
@@ -112,6 +115,18 @@ impl ReqwestClientBuilder {
         self
     }
 
+    /// Sends requests through this proxy, `http://proxy.example:3128`, whatever the environment says; those to this very machine go there
+    /// directly. Plain `http` to the proxy is usual: what goes through is TLS from end to end.
+    ///
+    /// **The address check is blind behind a proxy**, as told at [`system_proxy`](Self::system_proxy); addresses and well-known names of metadata
+    /// services in a URL are refused all the same. The proxy itself may stand in a private network. A proxy that asks for credentials needs an
+    /// [`HttpClient`](crate::http::HttpClient) of your own.
+    #[must_use]
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = Some(url.into());
+        self
+    }
+
     /// Builds the client. Reads the operating system's root certificates, which takes some milliseconds.
     ///
     /// # Errors
@@ -121,10 +136,11 @@ impl ReqwestClientBuilder {
     /// connection then fails.)
     pub fn build(self) -> Result<ReqwestClient, ReqwestClientError> {
         let tls = self.tls()?;
+        let proxy = self.proxy.as_deref().map(named_proxy).transpose()?;
         let user_agent = self.user_agent.as_deref().unwrap_or(concat!("token-core/", env!("CARGO_PKG_VERSION")));
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
-            .dns_resolver(GuardedResolver(self.guard))
+            .dns_resolver(GuardedResolver { guard: self.guard, proxy: proxy.as_ref().map(|(_, host)| host.clone()) })
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
@@ -136,8 +152,11 @@ impl ReqwestClientBuilder {
             .no_brotli()
             .no_zstd()
             .no_deflate();
-        if !self.system_proxy {
-            builder = builder.no_proxy();
+        // Before any other, a proxy that was named switches the environment's off, too.
+        match proxy {
+            Some((proxy, _)) => builder = builder.no_proxy().proxy(proxy),
+            None if self.system_proxy => {}
+            None => builder = builder.no_proxy(),
         }
         let client = builder.build().map_err(|error| ReqwestClientError(super::explain(error).to_string()))?;
         Ok(ReqwestClient { client, guard: self.guard })
@@ -184,6 +203,15 @@ impl ReqwestClientBuilder {
             Err(error) => Err(ReqwestClientError(format!("root certificates not usable: {error}"))),
         }
     }
+}
+
+/// The proxy at this URL, and its host.
+fn named_proxy(url: &str) -> Result<(reqwest::Proxy, Box<str>), ReqwestClientError> {
+    let url = proxy_url(url).map_err(|error| ReqwestClientError(error.to_string()))?;
+    let host = url.host_str().unwrap_or_default().into();
+    let proxy = reqwest::Proxy::all(url).map_err(|error| ReqwestClientError(super::explain(error).to_string()))?;
+    let local = reqwest::NoProxy::from_string("localhost,127.0.0.0/8,::1");
+    Ok((proxy.no_proxy(local), host))
 }
 
 fn certificates(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>, ReqwestClientError> {

@@ -8,11 +8,16 @@ use crate::base::http::address::AddressGuard;
 
 /// Resolves through the operating system and drops every address that the guard refuses.
 #[derive(Debug)]
-pub(super) struct GuardedResolver(pub(super) AddressGuard);
+pub(super) struct GuardedResolver {
+    pub(super) guard: AddressGuard,
+    /// The host of the proxy that the operator named: it may stand in a private network, and is the only name that is asked for then.
+    pub(super) proxy: Option<Box<str>>,
+}
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.0;
+        let named = self.proxy.as_deref().is_some_and(|proxy| proxy.eq_ignore_ascii_case(name.as_str()));
+        let guard = if named { AddressGuard { loopback_http: true, private: true } } else { self.guard };
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let (mut allowed, mut refused) = (Vec::new(), None);

@@ -335,3 +335,30 @@ fn no_process_wide_crypto_provider_is_installed_or_needed() {
     local();
     assert!(rustls::crypto::CryptoProvider::get_default().is_none());
 }
+
+#[tokio::test]
+async fn a_proxy_that_was_named_is_used_and_resolves_the_names() {
+    let proxy = Server::start("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n").await;
+    // It may stand where nothing else may be reached: on this very machine, or in a private network.
+    let client = ReqwestClient::builder().proxy(format!("http://localhost:{}", proxy.port)).build().unwrap();
+    assert!(get(&client, "https://issuer.example/keys", Limits::default()).await.is_err(), "the tunnel was not opened");
+    assert!(proxy.requests()[0].starts_with("CONNECT issuer.example:443 HTTP/1.1\r\n"), "{:?}", proxy.requests());
+    for url in [
+        "https://169.254.169.254/latest",
+        "https://10.0.0.1/keys",
+        "https://metadata.google.internal/keys",
+        "http://issuer.example/keys",
+    ] {
+        let answer = get(&client, url, Limits::default()).await;
+        assert!(matches!(answer, Err(HttpError::Forbidden(_))), "{url}: {answer:?}");
+    }
+    assert_eq!(proxy.requests().len(), 1, "nothing that is refused goes through");
+
+    // This machine itself is reached without it.
+    let server = Server::start(OK).await;
+    let proxied = ReqwestClient::builder().allow_loopback_http().proxy(format!("http://localhost:{}", proxy.port));
+    assert!(server.ask(&proxied.build().unwrap()).await.is_ok());
+    assert_eq!((server.requests().len(), proxy.requests().len()), (1, 1));
+    let refused = ReqwestClient::builder().proxy("http://canary:canary@proxy.example").build().unwrap_err().to_string();
+    assert!(refused.contains("credentials") && !refused.contains("canary"), "{refused}");
+}

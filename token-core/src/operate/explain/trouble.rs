@@ -1,0 +1,49 @@
+//! A refusal for want of a key in, what is the matter with the issuer's keys out: what the gate's error has no room for.
+
+use super::Told;
+use super::look::Look;
+use crate::answer::check::Check;
+use crate::answer::error::{Error, ErrorKind};
+use crate::jose::Algorithm;
+use crate::keys::FetchError;
+
+/// What is the matter with the keys of the token's issuer.
+pub(super) enum Trouble {
+    /// They cannot be had, and this is why.
+    Keys(FetchError),
+    /// Several keys have the name that the token says, and fit its algorithm.
+    Ambiguous,
+}
+
+impl Trouble {
+    pub(super) fn of(error: &Error, look: &Look<'_>, told: &Told<'_>) -> Option<Self> {
+        let issuer = told.registry.iter().find(|issuer| Some(&*issuer.identifier) == error.issuer())?;
+        match (error.kind(), error.check()) {
+            (ErrorKind::Unavailable, Some(Check::Key)) => issuer.keys.last_error().map(Self::Keys),
+            (ErrorKind::UnknownKey, _) => {
+                let algorithm = Algorithm::from_name(look.header_text("alg")?)?;
+                let kid = look.header_text("kid")?;
+                issuer.keys.held(told.now)?.is_ambiguous(algorithm, kid).then_some(Self::Ambiguous)
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn cause(&self) -> Option<&'static str> {
+        match self {
+            Self::Keys(FetchError::NoUsableKey(_)) => Some(
+                "the issuer's key set was fetched, and none of its keys can be used: the finding names each and says why",
+            ),
+            Self::Keys(FetchError::Emptied) => {
+                Some("the issuer publishes a key set without keys: no token of its can be verified")
+            }
+            Self::Keys(FetchError::Unparsable(_)) => Some(
+                "what lies at the address of the key set is none: another address, or a page of a proxy in between",
+            ),
+            Self::Keys(_) => None,
+            Self::Ambiguous => Some(
+                "the issuer publishes several keys of this kid, and none is tried on the off chance: each key needs a name of its own",
+            ),
+        }
+    }
+}
