@@ -91,13 +91,12 @@ pub(crate) async fn ask(to: SocketAddr, target: &str, ask: &Ask) -> Answer {
 
 /// Sends these bytes and reads until the other side has nothing more to say. The first answer is the one returned.
 pub(crate) async fn raw(to: SocketAddr, bytes: &[u8]) -> Answer {
-    let text = everything(to, bytes, Duration::from_secs(20)).await;
-    parse(&text).unwrap_or_else(|| panic!("no HTTP: {:?}", String::from_utf8_lossy(&text)))
+    within(Duration::from_secs(20), to, bytes).await
 }
 
-/// The same where the other side keeps the connection open.
-pub(crate) async fn first(to: SocketAddr, bytes: &[u8]) -> Answer {
-    let text = everything(to, bytes, Duration::from_secs(2)).await;
+/// The same, and no longer than so long: where the other side keeps the connection open, or takes its time.
+pub(crate) async fn within(patience: Duration, to: SocketAddr, bytes: &[u8]) -> Answer {
+    let text = everything(to, bytes, patience).await;
     parse(&text).unwrap_or_else(|| panic!("no HTTP: {:?}", String::from_utf8_lossy(&text)))
 }
 

@@ -29,6 +29,30 @@ async fn nobody_passes_while_the_gate_is_down() {
 }
 
 #[tokio::test]
+async fn nobody_passes_while_the_gate_hangs_and_clients_are_told_in_bounded_time() {
+    let mut waiting = tokio::task::JoinSet::new();
+    for kind in Kind::ALL {
+        waiting.spawn(async move {
+            // Connections are taken, by the kernel, and never answered.
+            let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let service = Server::upstream();
+            let to = service.url.strip_prefix("http://").unwrap().parse().unwrap();
+            let proxy = Proxy::start(kind, silent.local_addr().unwrap(), to, &|text| text);
+            // The shipped configurations wait for 10 s, but for HAProxy's: four times 6 s.
+            let answer = client::within(Duration::from_secs(90), proxy.address, &client::head("GET", "/me", &[])).await;
+            assert!(
+                matches!(answer.status, 403 | 500..=504) && answer.seen().is_none(),
+                "{kind:?}: {answer:?} {}",
+                proxy.log()
+            );
+        });
+    }
+    while let Some(ended) = waiting.join_next().await {
+        ended.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn nobody_passes_while_the_gate_talks_nonsense() {
     for kind in Kind::ALL {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -141,9 +141,18 @@ async fn a_token_of_sixteen_kibibytes_passes_and_one_beyond_every_limit_is_refus
         assert!((15_500..=16_384 + 7).contains(&large.len()), "{}", large.len());
         let answer = client::get(stage.address(), "/me", &[("authorization", &large)]).await;
         assert_eq!((answer.status, answer.body.as_str()), (200, "ada"), "{kind:?}: {answer:?}");
-        for bytes in [20_000, 60_000, 200_000] {
+        // Of 401 the gate itself is the author: the proxy has passed the token on. The guide has this table.
+        let mut seen = Vec::new();
+        for bytes in [13_000, 22_000, 40_000, 60_000, 200_000] {
             let answer = client::get(stage.address(), "/me", &[("authorization", &of(bytes))]).await;
-            assert!(matches!(answer.status, 400 | 401 | 413 | 414 | 431), "{kind:?} {bytes}: {}", answer.status);
+            seen.push(answer.status);
         }
+        let expected = match kind {
+            Kind::Nginx => [401, 401, 400, 400, 400],
+            Kind::Caddy => [401, 401, 401, 431, 431],
+            Kind::EnvoyGrpc | Kind::EnvoyHttp => [401, 401, 401, 431, 431],
+            Kind::Haproxy => [401, 401, 401, 400, 400],
+        };
+        assert_eq!(seen, expected, "{kind:?}");
     }
 }

@@ -49,6 +49,9 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     if arguments.check {
         return Ok(());
     }
+    if is_root() {
+        tracing::warn!(name: "gate.privileged", "running as root, and no privilege is needed: run it as a user of its own");
+    }
     let mut signals = Signals::new().map_err(|error| Failure(format!("no signals: {error}")))?;
 
     let (end, ending) = watch::channel(false);
@@ -102,6 +105,12 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     tracing::info!(name: "gate.ended", "ended");
     Ok(())
+}
+
+/// Whether this process belongs to root. Where nothing tells, it does not.
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
 /// Waits so long, or until a second signal to end.
