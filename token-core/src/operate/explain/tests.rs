@@ -325,3 +325,13 @@ async fn an_id_token_is_explained_by_the_rules_of_its_client() {
         assert!(step.and_then(|step| step.cause).unwrap_or_default().contains(cause), "{what}: {}", report.text());
     }
 }
+
+#[tokio::test]
+async fn readiness_names_an_issuer_once_and_says_what_is_wrong_with_each_key() {
+    let keys = json!({"keys": [{"kty": "oct", "kid": "a", "k": "AAAA"}]});
+    let issuer = Issuer::with_source(ISSUER, Arc::new(Published(keys))).unwrap();
+    let server = ResourceServer::builder(AUDIENCE).trust(issuer).clock(Stopped).build().unwrap();
+    let error = server.ready().await.unwrap_err();
+    assert_eq!(error.detail().matches(ISSUER).count(), 1, "{error}");
+    assert!(error.detail().contains("key a: "), "{error}");
+}
