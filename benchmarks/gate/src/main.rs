@@ -53,7 +53,7 @@ async fn main() {
         for turn in 0..all.len() {
             let at = (round + turn) % all.len();
             eprintln!("==> round {round}: {}", all[at].road.name());
-            all[at].loads.push(wrk::drive(up[at].port, &stage.token, plan.seconds));
+            all[at].loads.push(wrk::drive(&up[at], &stage.token, plan.seconds));
         }
     }
     drop(up);

@@ -26,15 +26,20 @@ pub fn write(plan: &Plan, all: &[Measured], memory: &Memory) -> String {
         text,
         "# token-gate behind proxies\n\nWritten by `cargo xtask gate-bench`: {} interleaved rounds of {} s each, wrk with 16 connections on core 1, every \
          other program on core 0, the shipped configurations, one token (RS256). Medians of the rounds. Absolute figures are the machine's, and it had \
-         other work; what counts is a row beside its floor in the same round. *Once more* is the floor against itself: so much is chance.\n",
+         other work; what counts is a row beside its floor in the same round. Processor time is that of proxy and gate, without the service: where others use the \
+         machine, it says more than requests per second. *Once more* is the floor against itself: so much is chance.\n",
         plan.rounds, plan.seconds
     );
     let _ = writeln!(
         text,
-        "| | requests per second | over the floor | lowest to highest | p50 | p99 | what is checked |\n|---|---|---|---|---|---|---|"
+        "| | requests per second | over the floor | lowest to highest | processor time a request | floor's over it | p50 | p99 | what is checked |\n|---|---|---|---|---|---|---|---|---|"
     );
     for measured in all {
         let median = |of: fn(&crate::wrk::Load) -> f64| middle(measured.loads.iter().map(of).collect());
+        let cost = match middle(costs(all, measured.road)) {
+            cost if cost.is_nan() => String::new(),
+            cost => format!("{cost:.3}"),
+        };
         let ratios = ratios(all, measured.road);
         let (ratio, range) = match &ratios[..] {
             [] => ("".to_owned(), "".to_owned()),
@@ -46,9 +51,10 @@ pub fn write(plan: &Plan, all: &[Measured], memory: &Memory) -> String {
         };
         let _ = writeln!(
             text,
-            "| {} | {:.0} | {ratio} | {range} | {} | {} | {} |",
+            "| {} | {:.0} | {ratio} | {range} | {:.1} µs | {cost} | {} | {} | {} |",
             measured.road.name(),
             median(|load| load.per_second),
+            median(|load| load.cpu_us),
             time(median(|load| load.p50_us)),
             time(median(|load| load.p99_us)),
             measured.road.checks(),
@@ -84,6 +90,13 @@ pub fn write(plan: &Plan, all: &[Measured], memory: &Memory) -> String {
 
 fn verdict(reached: bool) -> &'static str {
     if reached { "reached" } else { "missed" }
+}
+
+/// Each round's processor time of the floor over that of this road.
+fn costs(all: &[Measured], road: Road) -> Vec<f64> {
+    let of = |road: Road| all.iter().find(|measured| measured.road == road);
+    let (Some(this), Some(floor)) = (of(road), road.floor().and_then(of)) else { return Vec::new() };
+    this.loads.iter().zip(&floor.loads).map(|(this, floor)| floor.cpu_us / this.cpu_us).collect()
 }
 
 /// Each round's requests per second over those of its floor in the same round.

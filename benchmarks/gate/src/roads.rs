@@ -84,7 +84,14 @@ impl Road {
 /// The programs of one road.
 pub struct Up {
     pub port: u16,
-    _programs: Vec<Running>,
+    programs: Vec<Running>,
+}
+
+impl Up {
+    /// Nanoseconds of processor time that the road's programs have had, but for the service.
+    pub fn cpu_ns(&self) -> f64 {
+        self.programs.iter().map(Running::cpu_ns).sum()
+    }
 }
 
 /// An issuer, a service that says `ok`, and a token.
@@ -169,7 +176,7 @@ impl Stage {
         let words =
             ["--concurrency", "1", "--disable-hot-restart", "--log-level", "error", "-c", &file].map(str::to_owned);
         programs.push(Running::start(&here().join("../../target/servers/venv/bin/envoy"), &words, folder, port));
-        Up { port, _programs: programs }
+        Up { port, programs }
     }
 
     fn nginx(&self, edit: &dyn Fn(String) -> String, mut programs: Vec<Running>, gate: u16) -> Up {
@@ -182,7 +189,7 @@ impl Stage {
             .replacen("http {", TEMPORARY, 1)
             .replace("worker_processes auto;", "");
         programs.push(nginx(&text, folder, port));
-        Up { port, _programs: programs }
+        Up { port, programs }
     }
 
     /// Envoy's own filter, for the same issuer and audience, in place of a question to somebody.

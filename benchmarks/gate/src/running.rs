@@ -41,6 +41,13 @@ impl Running {
         std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
+    /// Nanoseconds of processor time that all its threads have had.
+    pub fn cpu_ns(&self) -> f64 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten();
+        let texts = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok());
+        texts.filter_map(|text| text.split_whitespace().next()?.parse::<f64>().ok()).sum()
+    }
+
     /// A figure of `/proc/PID/status` in KiB: `VmRSS`, `VmHWM`.
     pub fn kib(&self, name: &str) -> u64 {
         let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
