@@ -51,11 +51,11 @@ pub(crate) async fn run(options: &Send) -> Result<End, Failure> {
         *request.method_mut() = method.clone();
         *request.uri_mut() = uri.clone();
         let headers = request.headers_mut();
-        if body.is_some() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
         for (name, value) in &fields {
-            headers.insert(name.clone(), value.clone());
+            headers.append(name.clone(), value.clone());
+        }
+        if body.is_some() && !headers.contains_key(CONTENT_TYPE) {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         headers.insert(AUTHORIZATION, token.header());
         if let Some(proof) = proof()? {

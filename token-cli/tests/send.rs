@@ -46,7 +46,10 @@ async fn a_bound_token_goes_out_with_a_proof_and_once_more_with_the_nonce() {
     let desk = Desk::new("send").await;
     desk.write("key.pem", KEY);
     let (url, told) = serve(&["401 Unauthorized\r\ndpop-nonce: n1", "200 OK\r\nx-canary: \u{200b}"]);
-    let seen = desk.run(&["send", &url, "--key", "key.pem", "-X", "DELETE", "-H", "x-trace: 7"], b"DPoP at-1\n");
+    let seen = desk.run(
+        &["send", &url, "--key", "key.pem", "-X", "DELETE", "-H", "x-trace: 7", "-H", "x-trace: 8"],
+        b"DPoP at-1\n",
+    );
     assert_eq!(seen.code, 0, "{}", seen.stderr);
     assert!(seen.stdout.starts_with("200 OK\n") && seen.stdout.ends_with("\n\nbody"), "{}", seen.stdout);
     assert!(seen.stdout.contains("x-canary: ?"), "{}", seen.stdout);
@@ -54,6 +57,7 @@ async fn a_bound_token_goes_out_with_a_proof_and_once_more_with_the_nonce() {
         let request = told.recv().unwrap();
         assert!(request[0].starts_with("DELETE /orders?page=2 "), "{request:?}");
         assert_eq!((field(&request, "authorization"), field(&request, "x-trace")), (Some("DPoP at-1"), Some("7")));
+        assert!(request.iter().any(|line| line == "x-trace: 8"), "a field may be there twice: {request:?}");
         let claims = claims(field(&request, "dpop").unwrap());
         assert_eq!((claims["nonce"].as_str(), claims["htm"].as_str()), (nonce, Some("DELETE")));
         assert_eq!(claims["htu"].as_str(), url.split('?').next());

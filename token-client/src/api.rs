@@ -43,6 +43,10 @@ pub use attempt::Attempt;
 /// The largest metadata document or registration answer that is read, in bytes.
 const MAX_BODY: usize = 256 * 1024;
 
+/// What an answer of the API may cost where nothing else is said.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
+
 /// An API that is known by its URL alone, and the tokens for it.
 ///
 /// Its own answers say the rest: the challenge of a 401 or the well-known place lead to the API's metadata (RFC 9728), that to its
@@ -75,12 +79,13 @@ const MAX_BODY: usize = 256 * 1024;
 ///
 /// # What is not
 ///
-/// Whether the scopes that were granted are those that were asked for: the API says so, by a challenge. Registrations are remembered as
-/// long as this value lives and are not written anywhere. APIs without metadata, as before June 2025, are not supported.
+/// Whether the scopes that were granted are those that were asked for: the API says so, by a challenge. The newest eight registrations are
+/// remembered as long as this value lives and are not written anywhere; one that its server has forgotten is made anew. APIs without metadata, as before June 2025, are not supported.
 #[derive(Clone)]
 pub struct ProtectedApi {
     cell: Arc<Cell>,
     engine: Arc<Engine>,
+    answers: Limits,
 }
 
 /// Where a user signs in: a browser, and whatever waits for it to come back.
@@ -155,6 +160,7 @@ impl ProtectedApi {
             http: None,
             clock: Arc::new(SystemClock),
             timeout: Duration::from_secs(5),
+            answers: Limits::default().timeout(ANSWER_TIMEOUT).max_body(MAX_ANSWER),
             renewal: RenewalSettings::default(),
         }
     }
@@ -166,7 +172,11 @@ impl ProtectedApi {
     }
 
     /// Sends a request with a token, and does what the API's challenges ask for: a token where there was none, a new one where it was
-    /// refused, more scopes where it was not enough. At most three answers are answered so; the last one is returned, whatever it is.
+    /// refused, more scopes where it was not enough. At most three answers are answered so; the last one is returned, whatever it is. At most 64
+    /// scopes are asked for because an API says so, however often it does.
+    ///
+    /// The answer is read whole, within [`answers`](ProtectedApiBuilder::answers). For one that never ends, a stream of events say, send
+    /// the requests with a client of your own: [`attempt`](Self::attempt).
     ///
     /// # Errors
     /// [`WrongHost`](crate::TokenErrorKind::WrongHost) for a request to anywhere but the API's URL and below; else whatever keeps us from
@@ -176,7 +186,7 @@ impl ProtectedApi {
         loop {
             let mut sent = request.clone();
             attempt.authorize(&mut sent).await?;
-            let answer = self.engine.http.send(sent, self.engine.limits).await?;
+            let answer = self.engine.http.send(sent, self.answers).await?;
             if !attempt.answered(answer.status(), answer.headers()).await? {
                 return Ok(answer);
             }
@@ -218,6 +228,7 @@ pub struct ProtectedApiBuilder {
     http: Option<Arc<dyn HttpClient>>,
     clock: Arc<dyn Clock>,
     timeout: Duration,
+    answers: Limits,
     renewal: RenewalSettings,
 }
 
@@ -291,9 +302,15 @@ impl ProtectedApiBuilder {
         self
     }
 
-    /// The longest one exchange may take. Default 5 s.
+    /// The longest one exchange may take with the authorization server, or for a metadata document. Default 5 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// What an answer of the API to [`send`](ProtectedApi::send) may cost. Default: 60 s and 16 MiB.
+    pub fn answers(mut self, limits: Limits) -> Self {
+        self.answers = limits;
         self
     }
 
@@ -354,6 +371,6 @@ impl ProtectedApiBuilder {
             scopes,
         );
         let engine = Arc::new(engine);
-        Ok(ProtectedApi { cell: Cell::new(Shared(Arc::clone(&engine)), clock, renewal), engine })
+        Ok(ProtectedApi { cell: Cell::new(Shared(Arc::clone(&engine)), clock, renewal), engine, answers: self.answers })
     }
 }

@@ -176,6 +176,14 @@ impl Cell {
         Err(TokenError::new(TokenErrorKind::Timeout, "the runtime that was asking for the token stands still"))
     }
 
+    /// Forgets the token and what is under way, and asks for the next one no sooner than what has failed allows.
+    pub(crate) fn forget_token(&self) {
+        let mut slot = self.slot();
+        let (epoch, failed) = (slot.epoch.wrapping_add(1), slot.failed.take());
+        *slot = Slot { epoch, failed, flight: None };
+        self.held.store(None);
+    }
+
     /// Forgets the token, what failed and what is under way: whoever asks next asks the server.
     pub(crate) fn clear(&self) {
         let mut slot = self.slot();

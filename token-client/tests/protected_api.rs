@@ -18,7 +18,7 @@ use token_client::{
     ProtectedApiBuilder, Token, TokenClient, TokenError, TokenErrorKind as Kind, TokenSource, UserAgent,
 };
 use token_core::Algorithm;
-use token_core::http::{BoxFuture, ReqwestClient};
+use token_core::http::{BoxFuture, Limits, ReqwestClient};
 use token_core::jose::signing::SigningKey;
 use token_test::{Endpoint, TestIssuer};
 
@@ -41,6 +41,10 @@ struct Said {
     /// The claims of each token that it got.
     seen: Mutex<Vec<Value>>,
     requests: AtomicUsize,
+    /// How often the metadata was asked for.
+    looks: AtomicUsize,
+    /// What a good request is answered with.
+    answer: Mutex<String>,
     /// Tokens of this issuer are taken.
     issuer: Mutex<String>,
 }
@@ -66,6 +70,7 @@ impl Api {
         *said.metadata.lock().unwrap() = json!({ "resource": url, "authorization_servers": [issuer.url()] });
         *said.issuer.lock().unwrap() = issuer.url().to_owned();
         let document = |State(said): State<Arc<Said>>| async move {
+            said.looks.fetch_add(1, Ordering::Relaxed);
             let metadata = said.metadata.lock().unwrap().clone();
             if metadata.is_null() {
                 StatusCode::NOT_FOUND.into_response()
@@ -116,7 +121,7 @@ async fn call(State(said): State<Arc<Said>>, headers: HeaderMap, request: Reques
             let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
             (StatusCode::FORBIDDEN, [("www-authenticate", challenge)]).into_response()
         }
-        None => "done".into_response(),
+        None => said.answer.lock().unwrap().clone().into_response(),
     }
 }
 
@@ -368,7 +373,7 @@ async fn nothing_is_sent_to_a_server_that_the_metadata_may_not_name() {
     let origin = api.url.strip_suffix("/mcp").unwrap();
     for (said, expected) in [
         (metadata(&api.url, issuer.url()), None),
-        (metadata(origin, issuer.url()), None),
+        (metadata(origin, issuer.url()), Some(Kind::UntrustedMetadata)),
         (metadata("https://evil.example/mcp", issuer.url()), Some(Kind::UntrustedMetadata)),
         (metadata(&format!("{}/other", api.url), issuer.url()), Some(Kind::UntrustedMetadata)),
         (metadata(&api.url, other.url()), Some(Kind::Misconfigured)),
@@ -393,6 +398,73 @@ async fn nothing_is_sent_to_a_server_that_the_metadata_may_not_name() {
     issuer.set_metadata("issuer", "https://evil.example");
     let mixed_up = get_it(&by_secret(&api, &issuer), &api.url).await.unwrap_err();
     assert_eq!(mixed_up.kind(), Kind::UntrustedMetadata, "the server's document is of another issuer");
+}
+
+#[tokio::test]
+async fn a_named_place_without_a_document_hides_no_other() {
+    let issuer = TestIssuer::start().await;
+    let api = Api::of(&issuer).await;
+    let origin = api.url.strip_suffix("/mcp").unwrap();
+    *api.said.challenge.lock().unwrap() = format!(", resource_metadata=\"{origin}/gone\"");
+    assert_eq!(get_it(&by_secret(&api, &issuer), &api.url).await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn an_api_that_refuses_everything_is_asked_for_its_metadata_now_and_then_and_has_the_last_word() {
+    let issuer = TestIssuer::start().await;
+    let api = Api::of(&issuer).await;
+    let clock = token_test::ManualClock::default();
+    let secret = ClientAuthentication::Basic("test-secret".into());
+    let client = builder(&api).registered(issuer.url(), "test-client", secret).clock(clock.clone()).build().unwrap();
+    assert_eq!(get_it(&client, &api.url).await.unwrap(), 200);
+    *api.said.issuer.lock().unwrap() = "https://another.example".to_owned();
+    let metadata = api.said.metadata.lock().unwrap().take();
+    let before = api.said.looks.load(Ordering::Relaxed);
+    for _ in 0..20 {
+        assert_eq!(
+            get_it(&client, &api.url).await.unwrap(),
+            401,
+            "metadata that is gone is no reason to hide the answer"
+        );
+    }
+    assert_eq!(api.said.looks.load(Ordering::Relaxed) - before, 1);
+    assert_eq!(issuer.hits(Endpoint::Token), 1);
+    *api.said.metadata.lock().unwrap() = metadata;
+    clock.advance(std::time::Duration::from_secs(10));
+    assert_eq!(get_it(&client, &api.url).await.unwrap(), 401);
+    assert_eq!(api.said.looks.load(Ordering::Relaxed) - before, 2);
+}
+
+#[tokio::test]
+async fn an_answer_of_the_api_may_be_large_up_to_what_was_agreed() {
+    let issuer = TestIssuer::start().await;
+    let api = Api::of(&issuer).await;
+    *api.said.answer.lock().unwrap() = "x".repeat(1_000_000);
+    let client = by_secret(&api, &issuer);
+    let request = || http::Request::get(&api.url).body(bytes::Bytes::new()).unwrap();
+    assert_eq!(client.send(request()).await.unwrap().body().len(), 1_000_000);
+    let secret = ClientAuthentication::Basic("test-secret".into());
+    let bounded = builder(&api).registered(issuer.url(), "test-client", secret);
+    let bounded = bounded.answers(Limits::default().max_body(1000)).build().unwrap();
+    assert!(bounded.send(request()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_server_that_has_forgotten_a_client_is_told_of_it_anew() {
+    let issuer = TestIssuer::start().await;
+    let api = Api::of(&issuer).await;
+    let clock = token_test::ManualClock::default();
+    let client = builder(&api).register(ClientMetadata::new("Agent")).clock(clock.clone()).build().unwrap();
+    assert_eq!(get_it(&client, &api.url).await.unwrap(), 200);
+    let id = api.last_token()["client_id"].as_str().unwrap().to_owned();
+    issuer.client(&id, "another secret than it was told");
+    api.asks_for("/mcp", "write");
+    assert_eq!(get_it(&client, &api.url).await.unwrap_err().kind(), Kind::InvalidClient);
+    assert_eq!(issuer.hits(Endpoint::Registration), 1, "not in the path of the request that found out");
+    clock.advance(std::time::Duration::from_secs(2));
+    assert_eq!(get_it(&client, &api.url).await.unwrap(), 200);
+    assert_ne!(api.last_token()["client_id"], id);
+    assert_eq!(issuer.hits(Endpoint::Registration), 2);
 }
 
 #[tokio::test]

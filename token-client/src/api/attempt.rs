@@ -89,8 +89,8 @@ impl<'a> Attempt<'a> {
                 let more = engine.learn(headers);
                 match sent {
                     None => true,
-                    Some(_) if more || engine.has_moved().await? => {
-                        self.api.cell.clear();
+                    Some(_) if more || engine.has_moved().await => {
+                        self.api.cell.forget_token();
                         true
                     }
                     // A receiver that refuses everything gets no new token for each request.
@@ -100,7 +100,7 @@ impl<'a> Attempt<'a> {
             (StatusCode::FORBIDDEN, Some(_)) if asks_for_more(headers) => {
                 let more = engine.learn(headers);
                 if more {
-                    self.api.cell.clear();
+                    self.api.cell.forget_token();
                 }
                 more
             }

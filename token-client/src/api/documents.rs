@@ -49,7 +49,7 @@ pub(super) async fn first<T>(
     http: &Arc<dyn HttpClient>,
     limits: Limits,
     places: &[Url],
-    judge: impl Fn(&[u8]) -> Result<T, TokenError>,
+    judge: impl Fn(&Url, &[u8]) -> Result<T, TokenError>,
 ) -> Result<Option<T>, TokenError> {
     for place in places {
         let mut request = Request::new(Bytes::new());
@@ -60,7 +60,7 @@ pub(super) async fn first<T>(
         let answer = http.send(request, limits).await?;
         let status = answer.status();
         match status.as_u16() {
-            200 => return judge(answer.body()).map(Some),
+            200 => return judge(place, answer.body()).map(Some),
             429 => {
                 return Err(TokenError::new(
                     TokenErrorKind::RateLimited,

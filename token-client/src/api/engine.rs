@@ -7,9 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
-use token_core::Clock;
 use token_core::http::{BoxFuture, HttpClient, Limits};
 use token_core::opaque::client_authentication::ClientAuthentication;
+use token_core::{Clock, Timestamp};
 use url::Url;
 
 use super::authorization::{Asking, AuthorizationRequest};
@@ -30,6 +30,9 @@ use crate::source::TokenSource;
 use crate::telemetry::Asks;
 use crate::token::Token;
 use crate::token_type::TokenType;
+
+/// How often an API whose refusals go on is asked whether it has moved to another server.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
 
 /// How a token is had once it is known where.
 #[derive(Clone, Debug)]
@@ -63,6 +66,8 @@ struct Found {
     /// Where the last challenge said that the API's metadata is.
     metadata_at: Option<Url>,
     site: Option<Arc<Site>>,
+    /// When it was looked at last whether that is still so.
+    looked: Option<Timestamp>,
     /// Of a user who has signed in: the token that is good, what it may be renewed with, and the scopes that were asked for.
     signed_in: Option<SignedIn>,
 }
@@ -95,7 +100,7 @@ impl Engine {
         identities: Identities,
         scopes: Scopes,
     ) -> Self {
-        let found = Found { identities, scopes, metadata_at: None, site: None, signed_in: None };
+        let found = Found { identities, scopes, metadata_at: None, site: None, looked: None, signed_in: None };
         Self { url, http, clock, limits, renewal, grant, dpop, found: Mutex::new(found) }
     }
 
@@ -122,17 +127,26 @@ impl Engine {
         found.site.is_none() && found.metadata_at.is_none()
     }
 
-    /// Whether the API's metadata names our server no more: then everything is found out anew next time.
-    pub(super) async fn has_moved(&self) -> Result<bool, TokenError> {
-        let Some(site) = self.found().site.clone() else { return Ok(false) };
-        let resource = self.resource().await?;
+    /// Whether the API's metadata names our server no more: then everything is found out anew next time. Looked at now and then, however
+    /// many requests are refused; metadata that cannot be had says nothing, and the API's refusal stands.
+    pub(super) async fn has_moved(&self) -> bool {
+        let site = {
+            let (mut found, now) = (self.found(), self.clock.now());
+            let Some(site) = found.site.clone() else { return false };
+            if found.looked.is_some_and(|last| last <= now && now.since(last) < BETWEEN_LOOKS) {
+                return false;
+            }
+            found.looked = Some(now);
+            site
+        };
+        let Ok(resource) = self.resource().await else { return false };
         let stays =
             resource.authorization_servers.contains(&site.server.issuer) && resource.resource == site.resource.resource;
         if !stays {
             let mut found = self.found();
             (found.site, found.signed_in) = (None, None);
         }
-        Ok(!stays)
+        !stays
     }
 
     async fn site(&self) -> Result<Arc<Site>, TokenError> {
@@ -143,7 +157,8 @@ impl Engine {
         let issuer = self.found().identities.choose(&resource.authorization_servers).cloned();
         let issuer = issuer.ok_or_else(|| misconfigured("the API's metadata names no authorization server"))?;
         let places = server_metadata_urls(&issuer)?;
-        let server = documents::first(&self.http, self.limits, &places, |body| process_server_metadata(&issuer, body));
+        let server =
+            documents::first(&self.http, self.limits, &places, |_, body| process_server_metadata(&issuer, body));
         let server = server.await?.ok_or_else(|| {
             TokenError::new(
                 TokenErrorKind::NoMetadata,
@@ -158,9 +173,10 @@ impl Engine {
 
     /// RFC 9728 section 3: where the challenge says, else at the well-known places; a probe finds a challenge where there was none yet.
     async fn resource(&self) -> Result<ResourceMetadata, TokenError> {
-        let judge = |body: &[u8]| process_resource_metadata(&self.url, body);
+        let judge = |place: &Url, body: &[u8]| process_resource_metadata(&self.url, place, body);
         let named = self.found().metadata_at.clone();
-        let places = named.map_or_else(|| resource_metadata_urls(&self.url), |place| vec![place]);
+        let well_known = resource_metadata_urls(&self.url).into_iter().filter(|place| named.as_ref() != Some(place));
+        let places: Vec<Url> = named.clone().into_iter().chain(well_known).collect();
         if let Some(resource) = documents::first(&self.http, self.limits, &places, judge).await? {
             return Ok(resource);
         }
@@ -204,7 +220,7 @@ impl Engine {
                 request.headers_mut().insert(ACCEPT, json);
                 let answer = self.http.send(request, self.limits).await?;
                 let registration = registration::process(server, answer.status(), answer.body())?;
-                self.found().identities.registered.insert(server.issuer.clone(), registration.clone());
+                self.found().identities.remember(&server.issuer, registration.clone());
                 registration
             }
         };
@@ -234,6 +250,18 @@ impl Engine {
 
     async fn obtain(&self, refused: Option<Token>) -> Result<Token, TokenError> {
         let site = self.site().await?;
+        let outcome = self.ask(&site, refused).await;
+        if matches!(&outcome, Err(error) if error.kind() == TokenErrorKind::InvalidClient) {
+            // A server that has forgotten a client which registered itself is told of it anew, next time.
+            let mut found = self.found();
+            if found.identities.forget(&site.server.issuer) {
+                found.site = None;
+            }
+        }
+        outcome
+    }
+
+    async fn ask(&self, site: &Site, refused: Option<Token>) -> Result<Token, TokenError> {
         // MCP's "refresh tokens": asked for only where the server knows the scope and there is a user who may be absent later.
         let refreshes = matches!(self.grant, Grant::User(_)) && site.server.knows_scope("offline_access");
         let scope = self.found().scopes.choose(site.resource.scopes_supported.as_deref(), refreshes);
@@ -252,7 +280,7 @@ impl Engine {
                 let assertion = platform.token().await?.access_token().clone();
                 site.client.token(site.client.obtain(&shaped(TokenRequest::jwt_bearer(assertion))).await?)
             }
-            Grant::User(agent) => self.user_token(&site, &**agent, scope, refused).await,
+            Grant::User(agent) => self.user_token(site, &**agent, scope, refused).await,
         }
     }
 

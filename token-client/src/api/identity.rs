@@ -1,6 +1,6 @@
 //! Who we are at a server that we meet for the first time: the ways that the operator has opened go in, the one to take comes out. Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 
 use token_core::opaque::client_authentication::ClientAuthentication;
@@ -9,11 +9,16 @@ use super::registration::{ClientMetadata, Registration};
 use super::server_metadata::ServerMetadata;
 use crate::error::{TokenError, misconfigured};
 
+/// The most servers that a client is remembered to have registered itself with. An API may name another one each day.
+const MOST: usize = 8;
+
 /// The ways in which a client may be known, in the order in which they are taken.
 #[derive(Clone, Default)]
 pub(super) struct Identities {
     /// By issuer: what is registered with one server is worth nothing at another, and is never shown to it.
     pub(super) registered: HashMap<String, Registration>,
+    /// The same for servers that the client has registered itself with, the newest last.
+    made: VecDeque<(String, Registration)>,
     pub(super) document: Option<(String, ClientAuthentication)>,
     pub(super) metadata: Option<ClientMetadata>,
 }
@@ -29,12 +34,34 @@ pub(super) enum Known<'a> {
 impl Identities {
     /// The server to go to, of those that the API takes tokens of: one that knows us, else the first.
     pub(super) fn choose<'a>(&self, issuers: &'a [String]) -> Option<&'a String> {
-        issuers.iter().find(|issuer| self.registered.contains_key(*issuer)).or_else(|| issuers.first())
+        issuers.iter().find(|issuer| self.by(issuer).is_some()).or_else(|| issuers.first())
+    }
+
+    /// What we are registered with this issuer as.
+    fn by(&self, issuer: &str) -> Option<&Registration> {
+        let made = || self.made.iter().find(|(known, _)| known == issuer).map(|(_, registration)| registration);
+        self.registered.get(issuer).or_else(made)
+    }
+
+    /// Remembers what a server has registered us as, in place of the oldest where there are too many.
+    pub(super) fn remember(&mut self, issuer: &str, registration: Registration) {
+        self.forget(issuer);
+        if self.made.len() >= MOST {
+            self.made.pop_front();
+        }
+        self.made.push_back((issuer.to_owned(), registration));
+    }
+
+    /// Forgets a registration that the client has made. Whether there was one.
+    pub(super) fn forget(&mut self, issuer: &str) -> bool {
+        let before = self.made.len();
+        self.made.retain(|(known, _)| known != issuer);
+        self.made.len() < before
     }
 
     /// How we are known at this server.
     pub(super) fn at<'a>(&'a self, server: &'a ServerMetadata) -> Result<Known<'a>, TokenError> {
-        if let Some(registration) = self.registered.get(&server.issuer) {
+        if let Some(registration) = self.by(&server.issuer) {
             return Ok(Known::As(registration.clone()));
         }
         if let Some((client_id, authentication)) = &self.document
@@ -90,7 +117,12 @@ mod tests {
         let here = "https://id.example";
         let table = [
             (
-                Identities { registered: registered(here), document: document(), metadata: metadata() },
+                Identities {
+                    registered: registered(here),
+                    document: document(),
+                    metadata: metadata(),
+                    ..Default::default()
+                },
                 true,
                 true,
                 "known",
@@ -100,6 +132,7 @@ mod tests {
                     registered: registered("https://other.example"),
                     document: document(),
                     metadata: metadata(),
+                    ..Default::default()
                 },
                 true,
                 true,
@@ -124,6 +157,24 @@ mod tests {
             };
             assert_eq!(found, expected, "{identities:?}");
         }
+    }
+
+    #[test]
+    fn the_newest_registrations_are_remembered_and_those_of_the_operator_always() {
+        let registration =
+            |id: &str| Registration { client_id: id.to_owned(), authentication: ClientAuthentication::None };
+        let registered = HashMap::from([("operator".to_owned(), registration("o"))]);
+        let mut identities = Identities { registered, ..Default::default() };
+        for number in 0..1000 {
+            identities.remember(&format!("server {number}"), registration("r"));
+        }
+        assert_eq!(identities.made.len(), MOST);
+        for (issuer, known) in [("operator", true), ("server 999", true), ("server 1", false)] {
+            assert_eq!(identities.by(issuer).is_some(), known, "{issuer}");
+        }
+        assert!(identities.forget("server 999") && !identities.forget("server 999"));
+        assert!(!identities.forget("operator"), "it is not the client's to forget");
+        assert!(identities.by("operator").is_some());
     }
 
     #[test]

@@ -30,26 +30,33 @@ pub struct ResourceMetadata {
 /// ```
 #[must_use]
 pub fn resource_metadata_urls(api: &Url) -> Vec<Url> {
-    const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
-    let origin = &api[..Position::BeforePath];
-    let path = if api.path() == "/" { "" } else { api.path() };
-    let query = api.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let mut places = vec![format!("{origin}{WELL_KNOWN}{path}{query}"), format!("{origin}{WELL_KNOWN}")];
+    let origin = Url::parse(&api[..Position::BeforePath]).ok();
+    let mut places: Vec<Url> = [Some(well_known(api)), origin.as_ref().map(well_known)].into_iter().flatten().collect();
     places.dedup();
-    places.iter().filter_map(|place| Url::parse(place).ok()).collect()
+    places
 }
 
-/// Reads the metadata of the API at `api`.
+/// The one place where a resource's metadata is (RFC 9728 section 3.1).
+fn well_known(resource: &Url) -> Url {
+    let mut place = resource.clone();
+    let path = if resource.path() == "/" { "" } else { resource.path() };
+    place.set_path(&format!("/.well-known/oauth-protected-resource{path}"));
+    place
+}
+
+/// Reads the metadata of the API at `api`, which was found at `place`.
 ///
-/// The document has to be about this API (RFC 9728 section 3.3): its `resource` is the URL itself, or, as servers of the Model Context
-/// Protocol have it, a place above it on the same host. `https://h/a` is above `https://h/a/b`, not above `https://h/ab`.
+/// The document has to be about this API (RFC 9728 section 3.3): its `resource` is the URL itself. Servers of the Model Context Protocol
+/// often name a place above it on the same host, `https://h/a` for `https://h/a/b`; that counts if the document stands at the well-known
+/// place of that very resource, which is its owner's to write. An API that only has a path of a host gets no tokens for the whole host by
+/// saying that it is all of it. A slash at the end makes no difference.
 ///
 /// # Errors
 /// [`Malformed`](TokenErrorKind::Malformed): not a JSON object of this form, or no authorization server in it.
 /// [`UntrustedMetadata`](TokenErrorKind::UntrustedMetadata): it is about another resource.
-pub fn process_resource_metadata(api: &Url, body: &[u8]) -> Result<ResourceMetadata, TokenError> {
+pub fn process_resource_metadata(api: &Url, place: &Url, body: &[u8]) -> Result<ResourceMetadata, TokenError> {
     let metadata: ResourceMetadata = documents::object(body)?;
-    if !covers(&metadata.resource, api) {
+    if !covers(&metadata.resource, api, place) {
         let detail = "the metadata is about another resource than the one it was read for";
         return Err(TokenError::new(TokenErrorKind::UntrustedMetadata, detail));
     }
@@ -60,13 +67,13 @@ pub fn process_resource_metadata(api: &Url, body: &[u8]) -> Result<ResourceMetad
     Ok(metadata)
 }
 
-fn covers(resource: &str, api: &Url) -> bool {
+fn covers(resource: &str, api: &Url, place: &Url) -> bool {
     let Ok(resource) = Url::parse(resource) else { return false };
     let same_host = resource[..Position::BeforePath] == api[..Position::BeforePath];
-    let above = resource.path().trim_end_matches('/');
-    let below = api.path().strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let query = resource.query().is_none() || resource.query() == api.query();
-    same_host && below && query && resource.fragment().is_none()
+    let Some(below) = api.path().strip_prefix(resource.path().trim_end_matches('/')) else { return false };
+    let same = matches!(below, "" | "/") && resource.query() == api.query();
+    let above = below.starts_with('/') && resource.query().is_none() && well_known(&resource) == *place;
+    same_host && (same || above) && resource.fragment().is_none()
 }
 
 #[cfg(test)]
@@ -94,28 +101,44 @@ mod tests {
     #[test]
     fn only_metadata_about_the_api_itself_counts() {
         let api: Url = "https://a.example/v1/mcp".parse().unwrap();
-        for (resource, counts) in [
-            ("https://a.example/v1/mcp", true),
-            ("https://a.example/v1/mcp/", true),
-            ("https://a.example/v1", true),
-            ("https://a.example", true),
-            ("https://A.example/v1", true),
-            ("https://a.example:443/v1", true),
-            ("https://a.example/v1/mcp/x", false),
-            ("https://a.example/v1/m", false),
-            ("https://a.example/v2", false),
-            ("https://a.example/v1?x=1", false),
-            ("http://a.example/v1", false),
-            ("https://a.example:8443/v1", false),
-            ("https://evil.example/v1/mcp", false),
-            ("https://a.example@evil.example/v1/mcp", false),
-            ("urn:a", false),
-            ("", false),
+        let (own, root) = ("/.well-known/oauth-protected-resource/v1/mcp", "/.well-known/oauth-protected-resource");
+        let above = "/.well-known/oauth-protected-resource/v1";
+        for (place, resource, counts) in [
+            (own, "https://a.example/v1/mcp", true),
+            (own, "https://a.example/v1/mcp/", true),
+            (own, "https://A.example:443/v1/mcp", true),
+            // Wherever the challenge says.
+            ("/v1/mcp/metadata", "https://a.example/v1/mcp", true),
+            (root, "https://a.example/v1/mcp", true),
+            // What is above it is the business of whoever has the place for that.
+            (root, "https://a.example", true),
+            (root, "https://a.example/", true),
+            (above, "https://a.example/v1", true),
+            (above, "https://A.example/v1", true),
+            (above, "https://a.example:443/v1", true),
+            (own, "https://a.example/v1", false),
+            (own, "https://a.example", false),
+            (root, "https://a.example/v1", false),
+            (above, "https://a.example", false),
+            ("/v1/mcp/metadata", "https://a.example", false),
+            ("/v1/mcp/.well-known/oauth-protected-resource", "https://a.example", false),
+            (own, "https://a.example/v1/mcp/x", false),
+            (own, "https://a.example/v1/m", false),
+            (own, "https://a.example/v2", false),
+            (own, "https://a.example/v1/mcp?x=1", false),
+            (above, "https://a.example/v1?x=1", false),
+            (own, "http://a.example/v1/mcp", false),
+            (own, "https://a.example:8443/v1/mcp", false),
+            (own, "https://evil.example/v1/mcp", false),
+            (own, "https://a.example@evil.example/v1/mcp", false),
+            (own, "urn:a", false),
+            (own, "", false),
         ] {
+            let place = api.join(place).unwrap();
             let body = serde_json::json!({ "resource": resource, "authorization_servers": ["https://as.example"] });
-            let outcome = process_resource_metadata(&api, body.to_string().as_bytes());
+            let outcome = process_resource_metadata(&api, &place, body.to_string().as_bytes());
             let kind = outcome.err().map(|error| error.kind());
-            assert_eq!(kind, (!counts).then_some(TokenErrorKind::UntrustedMetadata), "{resource}");
+            assert_eq!(kind, (!counts).then_some(TokenErrorKind::UntrustedMetadata), "{resource} at {place}");
         }
     }
 
@@ -133,7 +156,7 @@ mod tests {
             r#"{"resource":7,"authorization_servers":["https://as.example"]}"#,
             r#"{"authorization_servers":["https://as.example"]}"#,
         ] {
-            let error = process_resource_metadata(&api, body.as_bytes()).unwrap_err();
+            let error = process_resource_metadata(&api, &api, body.as_bytes()).unwrap_err();
             assert_eq!(error.kind(), TokenErrorKind::Malformed, "{body}");
         }
     }

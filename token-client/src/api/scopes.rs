@@ -3,12 +3,16 @@
 
 use std::collections::BTreeSet;
 
+/// The most scopes that are asked for because of what an API says. It may name a new one in each challenge; each is one more request for a token,
+/// and perhaps one more question to the user.
+const MOST: usize = 64;
+
 /// The scopes that were asked for so far, and those that a challenge has added.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Scopes {
     /// What the operator wants beside whatever the API asks for.
     own: BTreeSet<String>,
-    /// What challenges named, and what was asked for before.
+    /// What challenges named, and what was asked for before. At most [`MOST`].
     asked: BTreeSet<String>,
 }
 
@@ -17,17 +21,21 @@ impl Scopes {
         Self { own: split(own).collect(), asked: BTreeSet::new() }
     }
 
-    /// Adds what a challenge names. Whether that is more than was asked for before.
+    /// Adds what a challenge names: all of it, or nothing where it would be too much. Whether that is more than was asked for before.
     pub(super) fn add(&mut self, scope: &str) -> bool {
-        let before = self.asked.len();
-        self.asked.extend(split(scope));
-        self.asked.len() > before
+        let mut asked = self.asked.clone();
+        asked.extend(split(scope).take(MOST + 1));
+        let more = asked.len() > self.asked.len() && asked.len() <= MOST;
+        if more {
+            self.asked = asked;
+        }
+        more
     }
 
     /// What to ask for: the challenge's scopes, else all that the API's metadata lists, else none; with those of before, and with our own.
     pub(super) fn choose(&mut self, supported: Option<&[String]>, refreshes: bool) -> String {
         if self.asked.is_empty() {
-            self.asked.extend(supported.unwrap_or_default().iter().flat_map(|scope| split(scope)));
+            self.asked.extend(supported.unwrap_or_default().iter().flat_map(|scope| split(scope)).take(MOST));
         }
         if refreshes {
             self.asked.insert("offline_access".to_owned());
@@ -67,6 +75,17 @@ mod tests {
             assert_eq!(scopes.choose(supported, refreshes), expected);
             assert_eq!(scopes.choose(supported, refreshes), expected, "choosing again changes nothing");
         }
+    }
+
+    #[test]
+    fn an_api_that_names_ever_more_is_not_followed_without_end() {
+        let mut scopes = Scopes::default();
+        let grown = (0..1000).filter(|number| scopes.add(&format!("order:{number}"))).count();
+        assert_eq!(grown, MOST);
+        assert_eq!(scopes.choose(None, false).split(' ').count(), MOST);
+        let many: Vec<String> = (0..1000).map(|number| format!("s{number}")).collect();
+        assert!(!Scopes::default().add(&many.join(" ")), "half of what a call needs is no use");
+        assert_eq!(Scopes::default().choose(Some(&many), false).split(' ').count(), MOST);
     }
 
     #[test]

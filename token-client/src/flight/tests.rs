@@ -173,6 +173,26 @@ async fn a_refused_token_is_replaced_once_and_not_over_and_over() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_forgotten_for_more_scopes_takes_no_failure_along() {
+    let (server, cell, clock) = Server::start(10);
+    cell.ask().await.unwrap();
+    server.fail(true);
+    clock.advance(secs(950));
+    cell.ask().await.unwrap();
+    settle().await;
+    assert_eq!(server.asked(), 2, "renewed ahead of time, without success");
+    for _ in 0..5 {
+        cell.forget_token();
+        let error = cell.ask().now().unwrap().unwrap_err();
+        assert!(error.wait().is_some(), "the server is not asked more often for it");
+    }
+    assert_eq!(server.asked(), 2);
+    server.fail(false);
+    clock.advance(secs(2));
+    assert_eq!(cell.ask().await.unwrap().expose(), "t3");
+}
+
+#[tokio::test]
 async fn what_was_asked_for_before_a_sign_out_is_not_kept_after_it() {
     let (server, cell, _) = Server::start(0);
     let before = tokio::spawn(cell.ask());
