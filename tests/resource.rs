@@ -174,6 +174,37 @@ async fn a_document_is_found_where_its_resource_says_and_nowhere_else_in_every_f
 }
 
 #[actix_web::test]
+async fn a_client_that_has_the_document_is_not_sent_it_again() {
+    let issuer = TestIssuer::start().await;
+    let servers = servers(&issuer);
+    for via in Via::ALL {
+        let got = ask(via, &servers, &asked("GET", PLACE)).await;
+        let etag = got.field("etag").unwrap().to_owned();
+        assert!(etag.len() == 34 && etag.starts_with('"') && etag.ends_with('"'), "{etag}");
+        let other = ask(via, &servers, &asked("GET", "/.well-known/oauth-protected-resource/shelves?wing=2")).await;
+        assert_ne!(other.field("etag"), Some(&*etag), "{via:?}");
+        for (method, tags, status) in [
+            ("GET", etag.clone(), 304),
+            ("HEAD", etag.clone(), 304),
+            ("GET", format!("W/{etag}"), 304),
+            ("GET", format!("\"a,b\", {etag}"), 304),
+            ("GET", "*".to_owned(), 304),
+            ("GET", "\"another\"".to_owned(), 200),
+            ("GET", etag.trim_matches('"').to_owned(), 200),
+            ("POST", etag.clone(), 405),
+        ] {
+            let got = ask(via, &servers, &asked(method, PLACE).field("if-none-match", &tags)).await;
+            assert_eq!(got.status, status, "{method} {tags} through {via:?}");
+            if status == 304 {
+                assert_eq!((&*got.body, got.field("content-type")), ("", None), "{via:?}");
+                assert_eq!(got.field("etag"), Some(&*etag), "{via:?}");
+                assert_eq!(got.field("cache-control"), Some("public, max-age=300"), "{via:?}");
+            }
+        }
+    }
+}
+
+#[actix_web::test]
 async fn a_token_for_another_resource_of_the_same_process_is_refused_and_told_where_to_ask() {
     let issuer = TestIssuer::start().await;
     let servers = servers(&issuer);

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{AppService, HttpServiceFactory, Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::http::header::{HeaderValue, IF_NONE_MATCH};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{Error as ActixError, HttpRequest, HttpResponse, Resource, web};
 use pin_project_lite::pin_project;
@@ -59,12 +60,13 @@ impl Metadata {
         let place = request.uri().path_and_query().map_or("/", |place| place.as_str());
         // actix-web writes the length of a body of its own accord, and leaves the body away where the request is HEAD.
         let method = if request.method() == Method::HEAD { "GET" } else { request.method().as_str() };
-        self.endpoint.answer(method, place).map(respond)
+        let answer = self.endpoint.answer(method, place)?;
+        Some(respond(answer.if_none_match(request.headers().get_all(IF_NONE_MATCH).map(HeaderValue::as_bytes))))
     }
 }
 
 fn respond(answer: MetadataAnswer) -> HttpResponse {
-    let status = StatusCode::from_u16(answer.status).expect("200, 204, 404 and 405 are statuses");
+    let status = StatusCode::from_u16(answer.status).expect("200, 204, 304, 404 and 405 are statuses");
     let mut response = HttpResponse::build(status);
     for (name, value) in answer.headers {
         response.insert_header((name, value));

@@ -3,11 +3,10 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
 use pin_project_lite::pin_project;
 use token_core::streams::UntilExpiry;
 
@@ -20,69 +19,78 @@ pub(crate) enum Unread {
     Broken,
 }
 
-/// The whole body, if it is no larger than `most` bytes. One that says that it is larger is not read at all.
-pub(crate) async fn read<B: Body>(body: B, most: usize) -> Result<Bytes, Unread> {
-    let hint = body.size_hint();
-    if hint.lower() > most as u64 {
-        return Err(Unread::TooLarge);
+pin_project! {
+    /// A body on its way, to be had whole if it is no larger than so many bytes. One that says that it is larger is not read at all.
+    pub(crate) struct Whole<B> {
+        #[pin]
+        body: B,
+        most: usize,
+        // One frame, as nearly every call is, is passed on as it came.
+        first: Bytes,
+        rest: BytesMut,
     }
-    let mut body = std::pin::pin!(body);
-    // One frame, as nearly every call is, is passed on as it came.
-    let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
-    while let Some(frame) = body.frame().await {
-        let Ok(mut data) = frame.map_err(|_| Unread::Broken)?.into_data() else { continue };
-        if data.remaining() > most - first.len() - rest.len() {
-            return Err(Unread::TooLarge);
-        }
-        if rest.is_empty() && first.is_empty() {
-            first = data.copy_to_bytes(data.remaining());
-            continue;
-        }
-        if rest.is_empty() {
-            rest = BytesMut::from(&*std::mem::take(&mut first));
-        }
-        rest.extend_from_slice(&data.copy_to_bytes(data.remaining()));
+}
+
+impl<B: Body> Whole<B> {
+    pub(crate) fn new(body: B, most: usize) -> Self {
+        Self { body, most, first: Bytes::new(), rest: BytesMut::new() }
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+impl<B: Body> Future for Whole<B> {
+    type Output = Result<Bytes, Unread>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let (first, rest) = (this.first, this.rest);
+        if first.is_empty() && rest.is_empty() && this.body.size_hint().lower() > *this.most as u64 {
+            return Poll::Ready(Err(Unread::TooLarge));
+        }
+        while let Some(frame) = ready!(this.body.as_mut().poll_frame(context)) {
+            let Ok(frame) = frame else { return Poll::Ready(Err(Unread::Broken)) };
+            let Ok(mut data) = frame.into_data() else { continue };
+            if data.remaining() > *this.most - first.len() - rest.len() {
+                return Poll::Ready(Err(Unread::TooLarge));
+            }
+            if rest.is_empty() && first.is_empty() {
+                *first = data.copy_to_bytes(data.remaining());
+                continue;
+            }
+            if rest.is_empty() {
+                *rest = BytesMut::from(&*std::mem::take(first));
+            }
+            rest.extend_from_slice(&data.copy_to_bytes(data.remaining()));
+        }
+        let whole = if rest.is_empty() { std::mem::take(first) } else { std::mem::take(rest).freeze() };
+        Poll::Ready(Ok(whole))
+    }
 }
 
 pin_project! {
-    /// The body of a guarded server's answer: that of the server, which ends at the latest with the caller's token, or the text of a refusal.
+    /// The body of a guarded server's answer. A stream of events ends at the latest with the caller's token.
     pub struct McpBody<R> {
         #[pin]
-        kind: Kind<R>,
+        body: R,
+        end: End,
     }
 }
 
-pin_project! {
-    #[project = KindProj]
-    enum Kind<R> {
-        Inner { #[pin] body: R },
-        // A stream of events may outlive what its caller was let in with.
-        Until { #[pin] body: R, end: Option<UntilExpiry> },
-        Text { text: Option<Bytes> },
-    }
+enum End {
+    /// Its own.
+    Own,
+    /// That of what its caller was let in with, too.
+    Token(UntilExpiry),
+    /// It was that.
+    Past,
 }
 
 impl<R> McpBody<R> {
-    pub(crate) fn inner(body: R) -> Self {
-        Self { kind: Kind::Inner { body } }
-    }
-
-    pub(crate) fn until(body: R, end: UntilExpiry) -> Self {
-        Self { kind: Kind::Until { body, end: Some(end) } }
-    }
-
-    pub(crate) fn text(text: impl Into<Bytes>) -> Self {
-        Self { kind: Kind::Text { text: Some(text.into()).filter(|text| !text.is_empty()) } }
+    pub(crate) fn new(body: R, end: Option<UntilExpiry>) -> Self {
+        Self { body, end: end.map_or(End::Own, End::Token) }
     }
 }
 
-impl<R> Body for McpBody<R>
-where
-    R: Body,
-    R::Data: From<Bytes>,
-{
+impl<R: Body> Body for McpBody<R> {
     type Data = R::Data;
     type Error = R::Error;
 
@@ -90,45 +98,38 @@ where
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        match self.project().kind.project() {
-            KindProj::Inner { body } => body.poll_frame(context),
-            KindProj::Until { body, end } => {
-                // The end first: a stream that never pauses ends, too.
-                let Some(waiting) = end else { return Poll::Ready(None) };
-                if Pin::new(waiting).poll(context).is_ready() {
-                    *end = None;
-                    return Poll::Ready(None);
-                }
-                body.poll_frame(context)
-            }
-            KindProj::Text { text } => Poll::Ready(text.take().map(|text| Ok(Frame::data(text.into())))),
+        let this = self.project();
+        // The end first: a stream that never pauses ends, too.
+        if let End::Token(waiting) = this.end
+            && Pin::new(waiting).poll(context).is_ready()
+        {
+            *this.end = End::Past;
+        }
+        match this.end {
+            End::Past => Poll::Ready(None),
+            End::Own | End::Token(_) => this.body.poll_frame(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.kind {
-            Kind::Inner { body } => body.is_end_stream(),
-            Kind::Until { body, end } => end.is_none() || body.is_end_stream(),
-            Kind::Text { text } => text.is_none(),
-        }
+        matches!(self.end, End::Past) || self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.kind {
-            Kind::Inner { body } => body.size_hint(),
+        match self.end {
+            End::Own => self.body.size_hint(),
             // How much of it there will be is not known.
-            Kind::Until { .. } => SizeHint::default(),
-            Kind::Text { text } => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
+            End::Token(_) | End::Past => SizeHint::default(),
         }
     }
 }
 
 impl<R> fmt::Debug for McpBody<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match &self.kind {
-            Kind::Inner { .. } => "McpBody(inner)",
-            Kind::Until { .. } => "McpBody(until)",
-            Kind::Text { .. } => "McpBody(text)",
+        f.write_str(match self.end {
+            End::Own => "McpBody(own end)",
+            End::Token(_) => "McpBody(until the token ends)",
+            End::Past => "McpBody(ended)",
         })
     }
 }
@@ -163,7 +164,7 @@ mod tests {
             (&[4, 6, 1], Err(Unread::TooLarge)),
             (&[4, 7, 1], Err(Unread::TooLarge)),
         ] {
-            let outcome = read(Frames(frames.to_vec(), 0), 10).await;
+            let outcome = Whole::new(Frames(frames.to_vec(), 0), 10).await;
             assert_eq!(outcome.map(|body| body.len()), expected, "{frames:?}");
         }
     }
@@ -181,13 +182,13 @@ mod tests {
                 SizeHint::with_exact(self.0)
             }
         }
-        assert_eq!(read(Says(100 << 20), 4 << 20).await, Err(Unread::TooLarge));
+        assert_eq!(Whole::new(Says(100 << 20), 4 << 20).await, Err(Unread::TooLarge));
     }
 
     #[tokio::test]
     async fn one_frame_is_passed_on_without_a_copy() {
         let body = Bytes::from(vec![b'x'; 100]);
-        let read = read(http_body_util::Full::new(body.clone()), 100).await.unwrap();
+        let read = Whole::new(http_body_util::Full::new(body.clone()), 100).await.unwrap();
         assert_eq!(read.as_ptr(), body.as_ptr());
     }
 }

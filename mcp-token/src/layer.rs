@@ -130,7 +130,8 @@ impl McpLayerBuilder {
     /// Puts the layer together.
     ///
     /// # Errors
-    /// [`ConfigError`] when the server has no metadata to point to, a rule asks for `offline_access`, or the session key is too short.
+    /// [`ConfigError`] when the server has no metadata to point to or takes tokens in the query, a rule asks for `offline_access`, or the session
+    /// key is too short.
     pub fn build(self) -> Result<McpLayer, ConfigError> {
         let challenge = self.server.refusal(Error::new(ErrorKind::MissingToken, "")).challenge().unwrap_or_default();
         if !challenge.contains("resource_metadata=") {
@@ -139,9 +140,15 @@ impl McpLayerBuilder {
                  `ResourceServer::resource`, or say where the document is with `resource_metadata`",
             ));
         }
+        if self.server.policy().token_locations.iter().flatten().any(|location| location.field_name().is_none()) {
+            return Err(ConfigError::new(
+                "MCP forbids tokens in the query, where logs and handlers see them: leave `dangerously_query` out of the server's token \
+                 locations (`token_locations` in a policy file)",
+            ));
+        }
         let rules = Rules::new(self.every, self.tools, self.prompts, self.methods)?;
         let seal = Seal::new(self.session_key.as_deref())?;
-        let gate = TokenLayer::new(self.server).challenge_scope(rules.every.would_satisfy());
-        Ok(McpLayer { gate, shared: Arc::new(Shared { rules, seal, most: self.most }) })
+        let gate = TokenLayer::new(self.server.clone()).challenge_scope(rules.every.would_satisfy());
+        Ok(McpLayer { gate, shared: Arc::new(Shared { rules, seal, most: self.most, server: self.server }) })
     }
 }

@@ -1,25 +1,28 @@
 //! A request that the gate let in goes in, the server's answer or a refusal comes out: session, body, rule, in this order
 //! (MCP streamable HTTP, JSON-RPC 2.0, RFC 6750 section 3.1).
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body::Body;
 use http_body_util::Full;
-use token_core::{Error, ErrorKind, Verified};
+use token_core::{Error, ErrorKind, ResourceServer, TokenLocation, Verified};
 use tower_service::Service;
+use tower_token::ResponseBody;
 
-use crate::body::{McpBody, Unread, read};
+use crate::body::{McpBody, Unread, Whole};
+use crate::future::McpFuture;
 use crate::look::{Call, Unreadable, look};
 use crate::rules::{Rules, all};
 use crate::seal::{Owner, Seal};
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const DPOP: HeaderName = HeaderName::from_static("dpop");
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 
 /// What all services of one layer share.
@@ -28,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) rules: Rules,
     pub(crate) seal: Seal,
     pub(crate) most: usize,
+    /// Who has let the callers in: it knows where their tokens are.
+    pub(crate) server: ResourceServer,
 }
 
 /// The service that an [`McpLayer`](crate::McpLayer) makes, inside the one that asks for tokens.
@@ -45,38 +50,37 @@ impl<S> Mcp<S> {
 
 impl<S, B, R> Service<Request<B>> for Mcp<S>
 where
-    S: Service<Request<Full<Bytes>>, Response = Response<R>> + Clone + Send + 'static,
-    S::Future: Send,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    R: 'static,
+    S: Service<Request<Full<Bytes>>, Response = Response<R>> + Clone,
+    B: Body,
 {
-    type Response = Response<McpBody<R>>;
+    type Response = Response<ResponseBody<McpBody<R>>>;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+    type Future = McpFuture<S, B>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        let shared = Arc::clone(&self.shared);
+        let (parts, body, caller) = match shared.prepare(request) {
+            Ok(prepared) => prepared,
+            Err(refusal) => return McpFuture::refused(shared, refusal),
+        };
+        if parts.method != Method::POST {
+            let future = self.inner.call(Request::from_parts(parts, Full::default()));
+            return McpFuture::inner(shared, future, caller);
+        }
         // The one that is ready goes along; the clone in its stead is asked for readiness before it is called.
         let fresh = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, fresh);
-        let shared = Arc::clone(&self.shared);
-        Box::pin(async move {
-            let (request, caller) = match shared.judge(request).await {
-                Ok(judged) => judged,
-                Err(refusal) => return Ok(refusal.response()),
-            };
-            let response = inner.call(request).await?;
-            Ok(shared.answer(response, &caller))
-        })
+        let service = std::mem::replace(&mut self.inner, fresh);
+        let body = Whole::new(body, shared.most);
+        McpFuture::arriving(shared, service, parts, caller, body)
     }
 }
 
 /// Why a request does not reach the server.
-enum Refusal {
+pub(crate) enum Refusal {
     /// As the table of the gate has it.
     Gate(Error),
     /// As JSON-RPC has it: status, code, message.
@@ -90,19 +94,29 @@ impl From<Error> for Refusal {
 }
 
 impl Shared {
-    /// The request as the server may see it: without the token, its session opened, its body whole.
-    async fn judge<B: Body>(&self, request: Request<B>) -> Result<(Request<Full<Bytes>>, Verified), Refusal> {
+    /// The request as the server may see it: without the token, its session opened. What every call asks for does not depend on the body:
+    /// without it none is read.
+    fn prepare<B>(&self, request: Request<B>) -> Result<(Parts, B, Verified), Refusal> {
         let caller = tower_token::outcome(request.extensions())?.verified()?.clone();
         let (mut parts, body) = request.into_parts();
-        hide_token(&mut parts.headers, &mut parts.uri, &caller);
+        self.hide_credentials(&mut parts);
         self.open_session(&parts.method, &mut parts.headers, &caller)?;
-        let body = if parts.method == Method::POST {
-            self.read(body, &caller).await?
-        } else {
-            caller.require(&self.rules.every)?;
-            Bytes::new()
-        };
-        Ok((Request::from_parts(parts, Full::new(body)), caller))
+        caller.require(&self.rules.every)?;
+        Ok((parts, body, caller))
+    }
+
+    /// Takes the caller's credentials out of the request, wherever the gate looks for them: what a tool does not have it does not pass on
+    /// (MCP "token passthrough").
+    fn hide_credentials(&self, parts: &mut Parts) {
+        parts.headers.remove(header::AUTHORIZATION);
+        parts.headers.remove(DPOP);
+        let policy = self.server.policy();
+        for location in policy.token_locations.iter().flatten() {
+            match location.field_name() {
+                Some(name) => hide_field(&mut parts.headers, name, location),
+                None => hide_query(&mut parts.uri, location),
+            }
+        }
     }
 
     /// Nobody uses another one's session, and nobody reads events of which it is not known whose they are.
@@ -126,10 +140,9 @@ impl Shared {
         }
     }
 
-    async fn read<B: Body>(&self, body: B, caller: &Verified) -> Result<Bytes, Refusal> {
-        // What every call asks for does not depend on the body: without it none is read.
-        caller.require(&self.rules.every)?;
-        let body = read(body, self.most).await.map_err(|unread| match unread {
+    /// The message as the server may have it: whole, and allowed.
+    pub(crate) fn judge_message(&self, body: Result<Bytes, Unread>, caller: &Verified) -> Result<Bytes, Refusal> {
+        let body = body.map_err(|unread| match unread {
             Unread::TooLarge => {
                 Refusal::Rpc(StatusCode::PAYLOAD_TOO_LARGE, -32600, "the message is larger than the server takes")
             }
@@ -182,7 +195,7 @@ impl Shared {
     }
 
     /// The server's answer, with its session sealed for the caller, and no stream of events longer than the caller's token.
-    fn answer<R>(&self, mut response: Response<R>, caller: &Verified) -> Response<McpBody<R>> {
+    pub(crate) fn answer<R>(&self, mut response: Response<R>, caller: &Verified) -> Response<ResponseBody<McpBody<R>>> {
         if let Some(session) = response.headers_mut().remove(SESSION)
             && let (Ok(session), Some(owner)) = (session.to_str(), Owner::of(caller))
         {
@@ -193,21 +206,18 @@ impl Shared {
         let media_type = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
         let events = media_type.to_ascii_lowercase().starts_with(b"text/event-stream");
         let end = events.then(|| caller.until_expiry());
-        response.map(|body| match end {
-            Some(end) => McpBody::until(body, end),
-            None => McpBody::inner(body),
-        })
+        response.map(|body| ResponseBody::inner(McpBody::new(body, end)))
     }
 }
 
 impl Refusal {
-    fn response<R>(self) -> Response<McpBody<R>> {
+    pub(crate) fn response<R>(self) -> Response<ResponseBody<R>> {
         match self {
-            Self::Gate(error) => tower_token::rejection(&error).map(McpBody::text),
+            Self::Gate(error) => tower_token::rejection(&error).map(ResponseBody::text),
             Self::Rpc(status, code, message) => {
                 // No `id`: of a message that was not understood, or not looked at, none is known.
                 let body = format!(r#"{{"jsonrpc":"2.0","error":{{"code":{code},"message":"{message}"}}}}"#);
-                let mut response = Response::new(McpBody::text(body));
+                let mut response = Response::new(ResponseBody::text(body));
                 *response.status_mut() = status;
                 let headers = response.headers_mut();
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -220,23 +230,30 @@ impl Refusal {
     }
 }
 
-/// Takes the caller's token out of the request: what a tool does not have it does not pass on (MCP "token passthrough").
-fn hide_token(headers: &mut HeaderMap, uri: &mut Uri, caller: &Verified) {
-    headers.remove(HeaderName::from_static("dpop"));
-    if headers.remove(header::AUTHORIZATION).is_some() {
-        return;
-    }
-    // It came in some other way that the operator has opened: a field, a cookie, the query.
-    let Some(token) = caller.token() else { return };
-    let holds = |text: &[u8]| text.windows(token.len()).any(|window| window == token.as_bytes());
-    let fields: Vec<HeaderName> =
-        headers.iter().filter(|(_, value)| holds(value.as_bytes())).map(|(name, _)| name.clone()).collect();
-    for field in fields {
-        headers.remove(field);
-    }
-    if uri.query().is_some_and(|query| holds(query.as_bytes()))
-        && let Ok(path) = Uri::try_from(uri.path())
-    {
-        *uri = path;
+fn hide_field(headers: &mut HeaderMap, name: &str, location: &TokenLocation) {
+    let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { return };
+    let values: Vec<HeaderValue> = headers.get_all(&name).iter().cloned().collect();
+    headers.remove(&name);
+    for value in values {
+        let left = match location.without_token(value.as_bytes()) {
+            None => Some(value),
+            Some(rest) if rest.is_empty() => None,
+            Some(rest) => HeaderValue::from_bytes(&rest).ok(),
+        };
+        if let Some(left) = left {
+            headers.append(&name, left);
+        }
     }
 }
+
+fn hide_query(uri: &mut Uri, location: &TokenLocation) {
+    let Some(rest) = uri.query().and_then(|query| location.without_token(query.as_bytes())) else { return };
+    let mut parts = uri.clone().into_parts();
+    let target = [uri.path().as_bytes(), if rest.is_empty() { b"" } else { b"?" }, &rest].concat();
+    // Parts of a target make a target. If they did not, it would rather be none than one with the token.
+    parts.path_and_query = Some(PathAndQuery::try_from(target).unwrap_or_else(|_| PathAndQuery::from_static("/")));
+    *uri = Uri::from_parts(parts).unwrap_or_default();
+}
+
+#[cfg(test)]
+mod tests;

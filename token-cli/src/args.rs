@@ -84,6 +84,15 @@ pub(crate) enum Command {
         "token mint --lifetime 2h --claim email=ada@example.com --claim 'groups=[\"staff\"]'"
     ))]
     Mint(Mint),
+    /// Makes an API key: prints it once, and what a policy keeps of it.
+    ///
+    /// The key goes to standard output, the entry for the policy's `api_keys` to standard error; with `--format json` both to standard output. To
+    /// rotate a key, make another one of the same id and put its `sha256` beside the old one.
+    #[command(after_help = after!(
+        "token api-key --prefix acme_ --id ci --scope 'books:read' > ci.key"
+        "token api-key --prefix acme_ --id ci --subject ci-bot --format json"
+    ))]
+    ApiKey(ApiKey),
     /// Sends one request with a token, and prints the answer as `curl -i` does.
     ///
     /// The token is read from standard input. With `--key` it is sent as a bound token with its proof (DPoP, RFC 9449), and once more where the
@@ -307,6 +316,25 @@ pub(crate) struct Mint {
     /// What is wrong with it.
     #[arg(long, value_enum)]
     pub(crate) wrong: Option<crate::issuer::Wrong>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApiKey {
+    /// What every key of the API begins with, as its policy says.
+    #[arg(long)]
+    pub(crate) prefix: String,
+    /// The key's name, which may be shown: letters, digits, dashes, dots.
+    #[arg(long)]
+    pub(crate) id: String,
+    /// Whose it is. Default: the id.
+    #[arg(long)]
+    pub(crate) subject: Option<String>,
+    /// What its holder may do, separated by blanks.
+    #[arg(long)]
+    pub(crate) scope: Option<String>,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
 }
 
 #[derive(Debug, Args)]

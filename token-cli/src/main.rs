@@ -1,5 +1,6 @@
 //! Words of the command line in, an exit code out: 0 yes, 1 no, 2 bad input, 3 out of reach.
 
+mod api_key;
 mod args;
 mod at;
 mod attack;
@@ -74,6 +75,7 @@ fn run(command: Command, runtime: &tokio::runtime::Runtime) -> Result<End, Failu
         Command::Keys(options) => runtime.block_on(keys::run(&options)),
         Command::Discover(options) => runtime.block_on(discover::run(&options)),
         Command::Mint(options) => runtime.block_on(mint::run(&options)),
+        Command::ApiKey(options) => api_key::run(&options),
         Command::Send(options) => runtime.block_on(send::run(&options)),
         Command::Issuer(options) => runtime.block_on(issuer::run(&options)),
         Command::Attack(options) => runtime.block_on(attack::run(&options)),

@@ -406,8 +406,41 @@ async fn the_development_issuer_mints_tokens_of_every_shape_that_are_right_or_wr
     assert_eq!(gone.code, 3);
 }
 
+#[tokio::test]
+async fn an_api_key_is_printed_once_and_opens_the_policy_that_keeps_its_digest() {
+    let desk = Desk::new("api-key").await;
+    let words = ["api-key", "--prefix", "acme_", "--id", "ci", "--scope", "books:read books:write"];
+    let made = desk.run(&words, b"");
+    let key = made.stdout.trim_end();
+    assert!(made.code == 0 && key.starts_with("acme_ci_") && key.lines().count() == 1, "{}", made.stdout);
+    assert!(!made.stderr.contains(key), "{}", made.stderr);
+    let entry = made.stderr.split_once("[[issuers").unwrap().1;
+    desk.write(
+        "keys.toml",
+        &format!(
+            "audience = \"https://api.example.com\"\n[[issuers]]\nissuer = \"https://api.example.com/keys\"\n\
+             [issuers.api_keys]\nprefix = \"acme_\"\n[[issuers{entry}"
+        ),
+    );
+    let said = desk.run(&["explain", "--policy", "keys.toml"], key.as_bytes());
+    assert_eq!(said.code, 0, "{}{}", said.stdout, said.stderr);
+    let other = desk.run(&words, b"");
+    assert_ne!(other.stdout, made.stdout);
+    assert_eq!(desk.run(&["explain", "--policy", "keys.toml"], other.stdout.as_bytes()).code, 1);
+
+    let json = desk.run(&[&words[..], &["--subject", "ci \"bot\"", "--format", "json"]].concat(), b"");
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(
+        (&json["policy"]["subject"], &json["policy"]["scopes"][1]),
+        (&"ci \"bot\"".into(), &"books:write".into())
+    );
+    for (prefix, id) in [("", "ci"), ("acme_", "c_i"), ("a b", "ci")] {
+        assert_eq!(desk.run(&["api-key", "--prefix", prefix, "--id", id], b"").code, 2, "{prefix} {id}");
+    }
+}
+
 /// Every command with a page of its own.
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "",
     "explain",
     "check",
@@ -419,6 +452,7 @@ const COMMANDS: [&str; 18] = [
     "keys",
     "discover",
     "mint",
+    "api-key",
     "issuer",
     "attack",
     "drill",

@@ -28,11 +28,13 @@ pin_project! {
 }
 
 impl<R> ResponseBody<R> {
-    pub(crate) fn inner(body: R) -> Self {
+    /// The body of the inner service, as it is.
+    pub fn inner(body: R) -> Self {
         Self { kind: Kind::Inner { body } }
     }
 
-    pub(crate) fn text(text: impl Into<Bytes>) -> Self {
+    /// A text in its place: one frame of known length, or none.
+    pub fn text(text: impl Into<Bytes>) -> Self {
         Self { kind: Kind::Text { text: Some(text.into()).filter(|text: &Bytes| !text.is_empty()) } }
     }
 }

@@ -6,6 +6,7 @@ use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use http::header::IF_NONE_MATCH;
 use http::{HeaderValue, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use token_core::metadata::{MetadataAnswer, MetadataEndpoint};
@@ -79,13 +80,14 @@ impl Metadata {
     fn answer<B>(&self, request: &Request<B>) -> Option<MetadataAnswer> {
         let uri = request.uri();
         let place = uri.path_and_query().map_or("/", |place| place.as_str());
-        self.endpoint.answer(request.method().as_str(), place)
+        let answer = self.endpoint.answer(request.method().as_str(), place)?;
+        Some(answer.if_none_match(request.headers().get_all(IF_NONE_MATCH).iter().map(HeaderValue::as_bytes)))
     }
 }
 
 fn respond<R>(answer: MetadataAnswer) -> Response<ResponseBody<R>> {
     let mut response = Response::new(ResponseBody::text(answer.body));
-    *response.status_mut() = StatusCode::from_u16(answer.status).expect("200, 204, 404 and 405 are statuses");
+    *response.status_mut() = StatusCode::from_u16(answer.status).expect("200, 204, 304, 404 and 405 are statuses");
     for (name, value) in answer.headers {
         let value =
             HeaderValue::try_from(value).expect("media types, numbers and names of methods are printable ASCII");

@@ -24,9 +24,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde_json::{Map, Value};
 
 use super::{OpaqueAnswer, OpaqueError, OpaqueVerifier};
+use crate::base::config_error::ConfigError;
 use crate::base::http::BoxFuture;
 use crate::base::time::Timestamp;
-use crate::jose::signature::sha256;
+use crate::jose::signature::{random, sha256};
 use crate::jose::thumbprint::same;
 use crate::stores::StoreError;
 
@@ -38,6 +39,43 @@ pub const SHORTEST_SECRET: usize = 32;
 #[must_use]
 pub fn digest(text: &str) -> [u8; 32] {
     sha256(text.as_bytes())
+}
+
+/// The text of a new key: the prefix, its name, and 256 random bits in hexadecimal. It is for its holder alone and cannot be had again; what is kept
+/// is its [`digest`].
+///
+/// ```
+/// use token_core::opaque::api_keys::{ApiKey, digest, generate};
+///
+/// # fn main() -> Result<(), token_core::ConfigError> {
+/// let text = generate("acme_", "ci")?;
+/// assert!(text.starts_with("acme_ci_"));
+/// let kept = ApiKey::new("ci", "ci-bot").scopes(["books:read"]).secret(digest(&text));
+/// # let _ = kept; Ok(()) }
+/// ```
+///
+/// # Errors
+/// [`ConfigError`] for a prefix or a name that no key can have, and when the operating system gives no random bytes.
+pub fn generate(prefix: &str, id: &str) -> Result<String, ConfigError> {
+    if !is_prefix(prefix) {
+        return Err(ConfigError::new(PREFIX));
+    }
+    if !is_id(id) {
+        return Err(ConfigError::new("expected a name of letters, digits, dashes and dots, at most 64, such as ci"));
+    }
+    let random = random().ok_or_else(|| ConfigError::new("the operating system gives no random bytes for a key"))?;
+    let secret: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("{prefix}{id}_{secret}"))
+}
+
+/// What the prefix of keys looks like.
+pub(crate) const PREFIX: &str =
+    "expected API keys to begin with a prefix of letters, digits, dashes, dots and underscores, such as acme_";
+
+/// Whether keys may begin so.
+pub(crate) fn is_prefix(prefix: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    !prefix.is_empty() && prefix.bytes().all(fits)
 }
 
 /// One API key, as a store keeps it.
@@ -283,6 +321,19 @@ mod tests {
         match ring.ask(text, at(now)).await.unwrap() {
             OpaqueAnswer::Claims(json) => Some(serde_json::from_str(&json).unwrap()),
             _ => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_new_key_opens_what_its_digest_was_kept_for() {
+        let (text, other) = (generate("acme_", "ci").unwrap(), generate("acme_", "ci").unwrap());
+        assert_eq!((text.len(), text == other), ("acme_ci_".len() + 64, false));
+        let keys = MemoryApiKeys::new([ApiKey::new("ci", "ci-bot").secret(digest(&text))]);
+        assert!(ask(keys.clone(), &text, 0).await.is_some() && ask(keys, &other, 0).await.is_none());
+        for (prefix, id, why) in
+            [("", "ci", "prefix"), ("a b", "ci", "prefix"), ("acme_", "", "name"), ("acme_", "c_i", "name")]
+        {
+            assert!(generate(prefix, id).unwrap_err().to_string().contains(why), "{prefix} {id}");
         }
     }
 

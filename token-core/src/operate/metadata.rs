@@ -15,6 +15,7 @@ use crate::base::config_error::ConfigError;
 use crate::base::sync::ArcSwapOption;
 use crate::base::time::Timestamp;
 use crate::gate::server::ResourceServer;
+use crate::jose::signature::sha256;
 use crate::trust::registry::Registry;
 
 /// A signed document is signed anew after so long; questions of strangers cost no signature each.
@@ -41,14 +42,21 @@ struct Kept {
     /// The issuers that the document names.
     registry: Weak<Registry>,
     until: Timestamp,
-    document: Bytes,
+    document: Document,
+}
+
+#[derive(Clone)]
+struct Document {
+    text: Bytes,
+    /// The entity tag: a digest of the text, in quotes (RFC 9110 section 8.8.3).
+    etag: Box<str>,
 }
 
 /// An answer as plain values: an adapter copies them into its own response type and adds nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MetadataAnswer {
-    /// HTTP status: 200, 204 for a preflight request, 404, 405.
+    /// HTTP status: 200, 204 for a preflight request, 304, 404, 405.
     pub status: u16,
     /// Header fields: names in lower case, values of printable ASCII.
     pub headers: Vec<(&'static str, String)>,
@@ -135,7 +143,7 @@ impl MetadataEndpoint {
 
 impl Published {
     /// Written when the issuers have changed, or a signature has come of age.
-    fn document(&self, server: &ResourceServer) -> Bytes {
+    fn document(&self, server: &ResourceServer) -> Document {
         let (now, registry) = (server.0.clock.now(), server.0.registry.load_full());
         if let Some(kept) = self.kept.load().as_ref()
             && kept.registry.as_ptr() == Arc::as_ptr(&registry)
@@ -143,7 +151,10 @@ impl Published {
         {
             return kept.document.clone();
         }
-        let document = Bytes::from(document::write(server, &registry, now));
+        let text = Bytes::from(document::write(server, &registry, now));
+        // Half of the digest tells documents apart.
+        let tag: String = sha256(&text).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let document = Document { text, etag: format!("\"{tag}\"").into() };
         let until = match server.0.metadata_key {
             Some(_) => now.saturating_add(SIGNED_ANEW),
             None => Timestamp::MAX,
@@ -157,13 +168,35 @@ impl Published {
 const METHODS: &str = "GET, HEAD, OPTIONS";
 
 impl MetadataAnswer {
-    fn document(document: Bytes, age: u64, head: bool) -> Self {
+    fn document(document: Document, age: u64, head: bool) -> Self {
         let cache = if age == 0 { "no-store".to_owned() } else { format!("public, max-age={age}") };
-        let mut headers = vec![("content-type", "application/json".to_owned()), ("cache-control", cache), any_origin()];
+        let mut headers = vec![
+            ("content-type", "application/json".to_owned()),
+            ("cache-control", cache),
+            any_origin(),
+            ("etag", document.etag.into()),
+        ];
         if head {
-            headers.push(("content-length", document.len().to_string()));
+            headers.push(("content-length", document.text.len().to_string()));
         }
-        Self { status: 200, headers, body: if head { Bytes::new() } else { document } }
+        Self { status: 200, headers, body: if head { Bytes::new() } else { document.text } }
+    }
+
+    /// The same for a client that has the document already: 304 and no body, where one of its `If-None-Match` fields names the document's `etag`
+    /// (RFC 9110 section 13.1.2). Any other answer stays as it is.
+    #[must_use]
+    pub fn if_none_match<'f>(mut self, fields: impl IntoIterator<Item = &'f [u8]>) -> Self {
+        let Some((_, etag)) = self.headers.iter().find(|(name, _)| *name == "etag") else { return self };
+        let named = |tag: &[u8]| {
+            let tag = tag.trim_ascii();
+            tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == etag.as_bytes()
+        };
+        // A tag of ours holds no comma, so one that does is taken apart to no harm.
+        if !fields.into_iter().any(|field| field.split(|byte| *byte == b',').any(named)) {
+            return self;
+        }
+        self.headers.retain(|(name, _)| !matches!(*name, "content-type" | "content-length"));
+        Self { status: 304, headers: self.headers, body: Bytes::new() }
     }
 
     /// Pages of every origin may read what everybody may read; no credentials come with it.

@@ -99,6 +99,42 @@ impl TokenLocation {
         Self(Place::DangerouslyQuery { name: name.into() })
     }
 
+    /// The header field that the token is in, in lower case. `None` where it is in the query.
+    #[must_use]
+    pub fn field_name(&self) -> Option<&str> {
+        match &self.0 {
+            Place::Authorization => Some("authorization"),
+            Place::Header { name } => Some(name),
+            Place::Cookie { .. } => Some("cookie"),
+            Place::WebsocketProtocol { .. } => Some("sec-websocket-protocol"),
+            Place::DangerouslyQuery { .. } => None,
+        }
+    }
+
+    /// What is left of that field's value, or of the query, when everything that stands where a token does is taken out; `None` where nothing does.
+    /// For a server behind the gate that must not see its callers' tokens, good ones and others.
+    ///
+    /// ```
+    /// use token_core::{CsrfRule, TokenLocation};
+    ///
+    /// let cookie = TokenLocation::cookie("session", CsrfRule::same_origin());
+    /// assert_eq!(cookie.without_token(b"theme=dark; session=a.b.c").as_deref(), Some(&b"theme=dark"[..]));
+    /// assert_eq!(cookie.without_token(b"theme=dark"), None);
+    /// ```
+    #[must_use]
+    pub fn without_token(&self, text: &[u8]) -> Option<Vec<u8>> {
+        match &self.0 {
+            Place::Authorization | Place::Header { .. } => Some(Vec::new()),
+            Place::Cookie { name, .. } => sift(text, b';', b"; ", |pair| after(pair, name.as_bytes(), b'=').is_some()),
+            Place::WebsocketProtocol { prefix } => {
+                sift(text, b',', b", ", |protocol| protocol.starts_with(prefix.as_bytes()))
+            }
+            Place::DangerouslyQuery { name } => {
+                sift(text, b'&', b"&", |pair| after(pair, name.as_bytes(), b'=').is_some())
+            }
+        }
+    }
+
     /// Why it cannot be meant, where it cannot.
     pub(crate) fn flaw(&self) -> Option<String> {
         let (what, name) = match &self.0 {
@@ -151,6 +187,13 @@ impl TokenLocation {
 /// What stands behind `name` and `separator`.
 fn after<'a>(text: &'a [u8], name: &[u8], separator: u8) -> Option<&'a [u8]> {
     text.strip_prefix(name)?.strip_prefix(&[separator])
+}
+
+/// The parts of a list that are no tokens, where some are.
+fn sift(text: &[u8], separator: u8, joint: &[u8], is_token: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
+    let parts = || text.split(|byte| *byte == separator).map(<[u8]>::trim_ascii);
+    let rest = || parts().filter(|part| !is_token(part));
+    parts().any(&is_token).then(|| rest().collect::<Vec<_>>().join(joint))
 }
 
 fn is_origin(text: &str) -> bool {

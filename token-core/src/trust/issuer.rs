@@ -11,7 +11,7 @@ use crate::base::http::address::proxy_url;
 use crate::jose::{Algorithm, Algorithms};
 use crate::keys::discovery::{issuer_of_document, not_the_document};
 use crate::keys::{JwksSettings, KeySource};
-use crate::opaque::api_keys::ApiKeyStore;
+use crate::opaque::api_keys::{self, ApiKeyStore};
 use crate::opaque::{Kind, OpaqueTokens};
 use crate::token::audience::Audience;
 use crate::token::mapping::ClaimMapping;
@@ -261,10 +261,8 @@ impl Issuer {
     }
 
     pub(crate) fn with_api_keys(identifier: String, prefix: String, keys: Kind) -> Result<Self, ConfigError> {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-        if prefix.is_empty() || !prefix.bytes().all(fits) {
-            let why = "expected API keys to begin with a prefix of letters, digits, dashes, dots and underscores, such as acme_";
-            return Err(ConfigError::new(format!("issuer {identifier}: {why}")));
+        if !api_keys::is_prefix(&prefix) {
+            return Err(ConfigError::new(format!("issuer {identifier}: {}", api_keys::PREFIX)));
         }
         Self::without_keys(identifier, OpaqueTokens::api_keys(prefix, keys))
     }

@@ -38,6 +38,29 @@ fn everywhere() -> Vec<TokenLocation> {
 }
 
 #[test]
+fn what_is_left_without_a_token_is_all_the_rest() {
+    for (at, text, expected) in [
+        (0, "Bearer a.b.c", Some("")),
+        (0, "Basic x", Some("")),
+        (1, "a.b.c", Some("")),
+        (2, "theme=dark; __session=a.b.c; x=y", Some("theme=dark; x=y")),
+        (2, "__session=a.b.c;__session=d", Some("")),
+        (2, "theme=dark; __sessionx=y", None),
+        (2, "", None),
+        (3, "graphql-ws, bearer.a.b.c", Some("graphql-ws")),
+        (3, "graphql-ws", None),
+        (4, "page=2&access_token=a.b.c&x=y", Some("page=2&x=y")),
+        (4, "access_token=a", Some("")),
+        (4, "xaccess_token=a", None),
+    ] {
+        let left = everywhere()[at].without_token(text.as_bytes());
+        assert_eq!(left.as_deref(), expected.map(str::as_bytes), "{text}");
+    }
+    let names = ["authorization", "x-token", "cookie", "sec-websocket-protocol"].map(Some);
+    assert!(everywhere().iter().map(TokenLocation::field_name).eq(names.into_iter().chain([None])));
+}
+
+#[test]
 fn a_token_is_found_in_each_place_that_was_agreed() {
     use ErrorKind::*;
     for (target, fields, expected) in [
