@@ -441,3 +441,26 @@ async fn actix_takes_the_certificate_that_on_connect_has_kept_and_no_strangers_f
         handle.stop(false).await;
     }
 }
+
+#[actix_web::test]
+async fn a_handler_may_ask_for_a_bound_token_where_its_server_takes_both() {
+    use actix_web::{App, test, web};
+    use tower::ServiceExt;
+
+    let issuer = TestIssuer::start().await;
+    let (api, key) = (api(&issuer, here()), TestKey::client(Algorithm::ES256));
+    let router = axum::Router::new().route("/pay", axum::routing::get(async |_: axum_token::Bound| "paid"));
+    let router = router.layer(axum_token::TokenLayer::new(api.clone()));
+    let app = App::new().wrap(actix_token::TokenMiddleware::new(api));
+    let app = test::init_service(app.route("/pay", web::get().to(async |_: actix_token::Bound| "paid"))).await;
+    let (bearer, token) = (issuer.token().mint(), issuer.token().bound_to(&key).mint());
+    for (authorization, status) in [(format!("Bearer {bearer}"), 401), (format!("DPoP {token}"), 200)] {
+        let proof = || key.proof("GET", &format!("{HERE}/pay"), &token).mint();
+        let request = http::Request::get("/pay").header("authorization", &authorization).header("dpop", proof());
+        let response = router.clone().oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), status, "axum, {authorization:.10}");
+        let request = test::TestRequest::get().uri("/pay").insert_header(("authorization", authorization.clone()));
+        let response = test::call_service(&app, request.insert_header(("dpop", proof())).to_request()).await;
+        assert_eq!(response.status(), status, "actix-web, {authorization:.10}");
+    }
+}

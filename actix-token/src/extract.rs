@@ -41,6 +41,35 @@ impl FromRequest for Authenticated {
     }
 }
 
+/// The verified token, if it is bound to its sender: to a key (DPoP, RFC 9449) or to a certificate (mutual TLS, RFC 8705), and the sender has proved
+/// that it is its own. For routes that take no bearer tokens on a server that takes both.
+///
+/// # Rejections
+/// Those of [`Authenticated`]; 401 for a bearer token.
+///
+/// ```
+/// use actix_token::Bound;
+///
+/// #[actix_web::post("/pay")]
+/// async fn pay(Bound(token): Bound) -> String {
+///     format!("paid by {}", token.subject().unwrap_or("a client"))
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Bound(pub Verified);
+
+impl FromRequest for Bound {
+    type Error = Rejection;
+    type Future = Ready<Result<Self, Rejection>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(verified(request).and_then(|token| {
+            token.require_bound()?;
+            Ok(Self(token))
+        }))
+    }
+}
+
 /// The verified token, or `None` for an anonymous caller and nothing else: where
 /// [`TokenMiddleware::allow_anonymous`](crate::TokenMiddleware::allow_anonymous) lets one through. Bad credentials are refused all the same.
 ///

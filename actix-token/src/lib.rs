@@ -100,7 +100,7 @@ pub use token_core::{
 
 #[cfg(feature = "client")]
 pub use client::{ClientRejection, FederatedToken, OnBehalfOf};
-pub use extract::{Authenticated, Claims, IdTokenClaims, MaybeAuthenticated, Scoped, outcome};
+pub use extract::{Authenticated, Bound, Claims, IdTokenClaims, MaybeAuthenticated, Scoped, outcome};
 pub use future::TokenFuture;
 pub use health::health;
 pub use logout::logout;

@@ -56,6 +56,33 @@ impl<S: Sync> OptionalFromRequestParts<S> for Authenticated {
     }
 }
 
+/// The verified token, if it is bound to its sender: to a key (DPoP, RFC 9449) or to a certificate (mutual TLS, RFC 8705), and the sender has proved
+/// that it is its own. For routes that take no bearer tokens on a server that takes both.
+///
+/// # Rejections
+/// Those of [`Authenticated`]; 401 for a bearer token.
+///
+/// ```
+/// use axum_token::Bound;
+///
+/// async fn pay(Bound(token): Bound) -> String {
+///     format!("paid by {}", token.subject().unwrap_or("a client"))
+/// }
+/// # let _ = axum::Router::<()>::new().route("/pay", axum::routing::post(pay));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Bound(pub Verified);
+
+impl<S: Sync> FromRequestParts<S> for Bound {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
+        let token = verified(parts)?;
+        token.require_bound()?;
+        Ok(Self(token.clone()))
+    }
+}
+
 /// The claims of the verified token as the handler's own type. They are parsed once for each token and type, however many
 /// requests the token comes with, and shared: the field is an [`Arc`].
 ///

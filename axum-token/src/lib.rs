@@ -114,7 +114,7 @@ pub use tower_token::{Metadata, ScopeLayer, TokenLayer};
 
 #[cfg(feature = "client")]
 pub use client::{ClientRejection, FederatedToken, OnBehalfOf};
-pub use extract::{Authenticated, Claims, IdTokenClaims, Scoped};
+pub use extract::{Authenticated, Bound, Claims, IdTokenClaims, Scoped};
 pub use health::health;
 pub use logout::logout;
 pub use rejection::Rejection;

@@ -50,7 +50,7 @@ pub(crate) enum Command {
     /// Checks many tokens: JSON lines in, JSON lines out.
     ///
     /// Each line is an object: `token` (or `headers`), and if wanted `id`, `policy`, `keys`, `at`, `method`, `uri`, `headers`,
-    /// `expect`. `expect` is "accept", "reject", the name of a kind such as "expired", or a status such as 401.
+    /// `expect`. With a `DPoP` field among the headers the token is a bound one; each proof is judged by itself, as one that never came before. `expect` is "accept", "reject", the name of a kind such as "expired", or a status such as 401.
     #[command(after_help = after!(
         "token check --policy api.toml < tokens.jsonl > verdicts.jsonl"
         "token check --policy api.toml --keys keys.json --at 2026-11-23T01:00:00Z < tests.jsonl"
@@ -82,6 +82,7 @@ pub(crate) enum Command {
         "token mint --shape keycloak | token explain --policy api.toml"
         "token mint --wrong expired --issuer http://127.0.0.1:9001"
         "token mint --lifetime 2h --claim email=ada@example.com --claim 'groups=[\"staff\"]'"
+        "token mint --key key.pem | token send http://127.0.0.1:3000/orders --key key.pem"
     ))]
     Mint(Mint),
     /// Makes an API key: prints it once, and what a policy keeps of it.
@@ -313,6 +314,9 @@ pub(crate) struct Mint {
     /// What signs it, as `alg` names it: ES256, ML-DSA-65, … A key for it is published where there was none.
     #[arg(long, value_name = "ALG")]
     pub(crate) algorithm: Option<token_core::Algorithm>,
+    /// Binds it to this private key (DPoP, RFC 9449): PEM (PKCS #8) of a P-256, P-384, Ed25519 or RSA key.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
     /// What is wrong with it.
     #[arg(long, value_enum)]
     pub(crate) wrong: Option<crate::issuer::Wrong>,

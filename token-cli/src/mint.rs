@@ -29,6 +29,10 @@ pub(crate) async fn run(options: &Mint) -> Result<End, Failure> {
     if let Some(algorithm) = options.algorithm {
         wish["algorithm"] = algorithm.name().into();
     }
+    if let Some(file) = &options.key {
+        let key = crate::send::key(file)?;
+        wish["claims"] = json!({ "cnf": { "jkt": key.thumbprint().to_string() } });
+    }
     if let Some(wrong) = options.wrong {
         wish["wrong"] = json!(wrong);
     }
@@ -44,6 +48,10 @@ pub(crate) async fn run(options: &Mint) -> Result<End, Failure> {
     match answer.get("token").and_then(Value::as_str) {
         Some(token) if response.status().is_success() => {
             writeln!(io::stdout(), "{token}")?;
+            if let Some(file) = &options.key {
+                let file = plain(&file.display().to_string());
+                eprintln!("token: bound to {file}: send it with `token send URL --key {file}`");
+            }
             Ok(End::Yes)
         }
         _ => {

@@ -89,7 +89,8 @@ fn client(options: &Send) -> Result<ReqwestClient, Failure> {
     builder.build().map_err(|error| Failure::input(error.to_string()))
 }
 
-fn key(path: &Path) -> Result<DpopKey, Failure> {
+/// The private key in a file, for what it can sign.
+pub(crate) fn key(path: &Path) -> Result<DpopKey, Failure> {
     let pem = trust::read_file(path)?;
     let keys = ALGORITHMS.iter().map(|algorithm| DpopKey::from_pem(*algorithm, &pem));
     keys.reduce(|found, next| found.or(next)).and_then(Result::ok).ok_or_else(|| {

@@ -112,3 +112,41 @@ async fn what_cannot_be_sent_is_bad_input_that_repeats_no_secret() {
         assert!(!seen.stderr.contains("canary") && seen.stdout.is_empty(), "{words:?} {}", seen.stderr);
     }
 }
+
+#[tokio::test]
+async fn a_bound_token_is_minted_proved_and_checked_by_hand() {
+    let desk = Desk::new("bound").await;
+    desk.write("key.pem", KEY);
+    let issuer = desk.start_issuer();
+    let minted = desk.run(&["mint", "--issuer", &issuer.url, "--key", "key.pem"], b"");
+    assert_eq!(minted.code, 0, "{}", minted.stderr);
+    assert!(minted.stderr.contains("token send URL --key key.pem"), "{}", minted.stderr);
+    let token = minted.stdout.trim();
+    let proved = desk.run(&["send", "https://api.example.com/orders", "--key", "key.pem", "--proof"], token.as_bytes());
+    let proof = proved.stdout.trim().strip_prefix("DPoP: ").unwrap();
+    let name = claims(token)["iss"].as_str().unwrap().to_owned();
+    // What instances share is nothing that one run needs.
+    desk.write(
+        "bound.toml",
+        &format!(
+            "audience = \"https://api.example.com\"\n[dpop]\nexternal_url = \"https://api.example.com\"\nreplay_memory = \"shared\"\n\
+             [[issuers]]\nissuer = \"{name}\"\nallow_loopback_http = true\n"
+        ),
+    );
+    let line = |method: &str, uri: &str, headers: serde_json::Value, expect: &str| {
+        let line =
+            serde_json::json!({"token": token, "method": method, "uri": uri, "headers": headers, "expect": expect});
+        format!("{line}\n")
+    };
+    let shown = || serde_json::json!({"DPoP": proof});
+    let lines = [
+        line("GET", "https://api.example.com/orders?page=2", shown(), "accept"),
+        line("GET", "/orders", shown(), "accept"),
+        line("POST", "/orders", shown(), "invalid_dpop_proof"),
+        line("GET", "/order", shown(), "invalid_dpop_proof"),
+        line("GET", "/orders", serde_json::json!({"DPoP": [proof, proof]}), "invalid_dpop_proof"),
+        line("GET", "/orders", serde_json::json!({}), "sender_constrained"),
+    ];
+    let seen = desk.run(&["check", "--policy", "bound.toml"], lines.concat().as_bytes());
+    assert_eq!(seen.code, 0, "{}", seen.stderr);
+}

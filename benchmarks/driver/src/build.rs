@@ -35,8 +35,12 @@ pub const PEERS: &[Peer] = &[
     peer("jwt-authorizer", "jwt-authorizer 0.15.0", true, Some("axum 0.7")),
     peer("aliri", "aliri_oauth2 0.10.2, aliri_actix 0.9.2", true, Some("actix-web 4")),
     peer("axum-jwt-auth", "axum-jwt-auth 0.7.0", true, Some("axum 0.8")),
+    peer("dpop-verifier", "dpop-verifier 4.4.0", false, None),
     peer("actix-httpauth", "actix-web-httpauth 0.8.3 + jsonwebtoken 11.1.0", false, Some("actix-web 4")),
 ];
+
+/// Those with proofs of possession to time.
+pub const PROVING: &[&str] = &["dpop-verifier", "huskarl"];
 
 /// Builds what the plan asks for. A peer that does not build is left out, and the report says so.
 pub fn everything(plan: &Plan, measured: &mut Measured) {

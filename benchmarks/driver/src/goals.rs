@@ -77,6 +77,9 @@ pub const GOALS: &[Goal] = &[
     }),
     most("bytes per cached entry, token kept", 1900.0, 1600.0, |m| m.get("memory.token.bytes_per_entry")),
     most("bytes per cached entry, digest", 900.0, 650.0, |m| m.get("memory.digest.bytes_per_entry")),
+    most("remembered token and fresh proof (ES256) / bare signature", 1.10, 1.05, |m| m.get("proof.over_floor")),
+    most("the same / the faster of huskarl-resource-server and dpop-verifier", 0.6, 0.5, against_proving_peers),
+    least("proofs of one key, 2 threads / 1 thread", 1.8, 1.95, |m| m.get("proof.threads.one_key")),
     most("malformed token / RS256 floor (the worst of three)", 0.010, 0.005, malformed),
     most("unknown kid / RS256 floor", 0.05, 0.03, |m| m.get("refusal.unknown_kid.over_rs256_floor")),
 ];
@@ -97,6 +100,13 @@ fn against_peers(measured: &Measured) -> Option<f64> {
         Some(ours / best)
     });
     each.max_by(f64::total_cmp)
+}
+
+/// Our ratio to the floor with a proof over the best peer's. Each process has a floor of its own.
+fn against_proving_peers(measured: &Measured) -> Option<f64> {
+    let peers = measured.peers.iter().filter(|(_, of, _)| of == "proof");
+    let best = peers.filter_map(|(.., fields)| fields.get("ratio")).copied().min_by(f64::total_cmp)?;
+    Some(measured.get("proof.over_floor")? / best)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

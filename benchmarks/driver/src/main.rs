@@ -52,7 +52,7 @@ fn main() {
     let mut measured = Measured::default();
     build::everything(&plan, &mut measured);
     let start = Instant::now();
-    for program in ["verify", "hits", "memory", "scale"] {
+    for program in ["verify", "proofs", "hits", "memory", "scale"] {
         measured.run(build::program(program), &[], &plan);
     }
     // In a process of its own: elsewhere it would find memory that others have given back.
@@ -60,6 +60,9 @@ fn main() {
     if plan.peers {
         for peer in build::PEERS.iter().filter(|peer| peer.verifies) {
             measured.run(build::program(&peer.program()), &["verify"], &plan);
+        }
+        for peer in build::PROVING {
+            measured.run(build::program(&format!("bench-{peer}")), &["proof"], &plan);
         }
         measured.node(&plan);
     }

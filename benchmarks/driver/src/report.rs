@@ -28,6 +28,7 @@ pub fn write(plan: &Plan, measured: &Measured, took: Duration) {
     cold(&mut text, measured);
     rates(&mut text, measured);
     hits(&mut text, measured);
+    proofs(&mut text, measured);
     peers(&mut text, measured);
     web(&mut text, plan, measured);
     scale(&mut text, measured);
@@ -210,13 +211,38 @@ fn hits(text: &mut String, measured: &Measured) {
     );
 }
 
+fn proofs(text: &mut String, measured: &Measured) {
+    text.push_str(
+        "\n## Proofs of possession\n\nA remembered token with a fresh proof (DPoP, ES256) on each request, through the gate. The floor is the bare check of such signatures, \
+         another one each time, with a prepared key. huskarl verifies token and proof each time; dpop-verifier looks at the proof alone.\n\n\
+         | | / floor |\n|---|---|\n",
+    );
+    for (name, metric) in [("**ours**", "proof.over_floor"), ("**ours, with a nonce**", "nonce.over_floor")] {
+        let _ = writeln!(text, "| {name} | {} |", ratio(measured.get(metric)));
+    }
+    for (name, _, fields) in measured.peers.iter().filter(|(_, of, _)| of == "proof") {
+        let _ = writeln!(text, "| {name} | {} |", ratio(fields.get("ratio").copied()));
+    }
+    let _ = writeln!(
+        text,
+        "\nThe floor takes {} ns, a look into the memory of proofs {} ns. Two threads over one, without what they waited for a core: {} with proofs of one key, {} with two keys, {} by the bare signature. \
+         A remembered bearer token where proofs are taken, over one where they are not: {}.",
+        cell(measured.get("proof.floor_ns")),
+        cell(measured.get("proof.remember_ns")),
+        cell(measured.get("proof.threads.one_key")),
+        cell(measured.get("proof.threads.two_keys")),
+        cell(measured.get("proof.threads.bare")),
+        cell(measured.get("proof.bearer_over_without")),
+    );
+}
+
 fn peers(text: &mut String, measured: &Measured) {
     if measured.peers.is_empty() {
         return;
     }
     let mut names: Vec<&str> = Vec::new();
-    for (name, ..) in &measured.peers {
-        if !names.contains(&name.as_str()) {
+    for (name, of, _) in &measured.peers {
+        if of != "proof" && !names.contains(&name.as_str()) {
             names.push(name);
         }
     }

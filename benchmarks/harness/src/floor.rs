@@ -58,6 +58,17 @@ impl Floor {
     }
 }
 
+/// A public point on P-256, prepared.
+pub fn p256(point: &[u8]) -> ParsedPublicKey {
+    ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point).expect("the client's key is good")
+}
+
+/// What was signed, and the ECDSA signature in DER.
+pub fn message_and_der(jws: &str) -> (Vec<u8>, Vec<u8>) {
+    let (message, signature) = jws.rsplit_once('.').expect("a JWS has dots");
+    (message.into(), der(&B64.decode(signature).expect("a JWS is base64url")))
+}
+
 /// `r || s` as a DER sequence of two numbers.
 fn der(fixed: &[u8]) -> Vec<u8> {
     let number = |bytes: &[u8]| {

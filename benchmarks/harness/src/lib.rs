@@ -3,6 +3,7 @@
 pub mod fixture;
 pub mod floor;
 pub mod peer;
+pub mod proof;
 pub mod rounds;
 
 pub use fixture::{AUDIENCE, Alg, Claims, Fixture, ISSUER};

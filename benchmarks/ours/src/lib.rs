@@ -40,6 +40,34 @@ impl RequestView for Asking {
     }
 }
 
+/// A request with a bound token and its proof (RFC 9449 section 7.1).
+pub struct Proving {
+    authorization: Vec<u8>,
+    pub proof: String,
+}
+
+impl Proving {
+    pub fn with(token: &str, proof: String) -> Self {
+        Self { authorization: format!("DPoP {token}").into_bytes(), proof }
+    }
+}
+
+impl RequestView for Proving {
+    fn method(&self) -> &str {
+        harness::proof::METHOD
+    }
+    fn path_and_query(&self) -> &str {
+        "/v1/orders?page=2"
+    }
+    fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
+        match name {
+            "authorization" => each(&self.authorization),
+            "dpop" => each(self.proof.as_bytes()),
+            _ => {}
+        }
+    }
+}
+
 /// A cache that holds nothing, so that every verification is the first.
 pub fn no_cache() -> TokenCacheSettings {
     TokenCacheSettings::default().entries(0)
@@ -97,7 +125,7 @@ impl OpaqueVerifier for Vouching {
 }
 
 /// Through the gate at once: no network is in reach here.
-pub fn ask(server: &ResourceServer, request: &Asking) -> Result<Verified, ErrorKind> {
+pub fn ask(server: &ResourceServer, request: &dyn RequestView) -> Result<Verified, ErrorKind> {
     match server.authenticate(Presented::request(request)).now() {
         Ok(outcome) => outcome.map_err(|error| error.kind()),
         Err(_) => panic!("the gate waited for a network that is not there"),

@@ -107,7 +107,7 @@ impl Expect {
     }
 }
 
-/// A line as a request: its headers, and its token as bearer token.
+/// A line as a request: its headers, and its token as bearer token, or as bound token where a proof is among the headers.
 pub(super) struct Request<'a> {
     line: &'a Line<'a>,
     bearer: Option<String>,
@@ -115,7 +115,17 @@ pub(super) struct Request<'a> {
 
 impl<'a> Request<'a> {
     pub(super) fn new(line: &'a Line<'a>) -> Self {
-        Self { line, bearer: line.token.as_ref().map(|token| format!("Bearer {token}")) }
+        let mut fields = line.headers.iter().flatten();
+        let scheme = if fields.any(|(field, _)| field.eq_ignore_ascii_case("dpop")) { "DPoP" } else { "Bearer" };
+        Self { line, bearer: line.token.as_ref().map(|token| format!("{scheme} {token}")) }
+    }
+}
+
+impl Request<'_> {
+    /// Scheme and rest of a `uri` that names its host.
+    fn whole(&self) -> Option<(&str, &str)> {
+        let (scheme, rest) = self.line.uri.as_deref()?.split_once("://")?;
+        matches!(scheme, "http" | "https").then_some((scheme, rest))
     }
 }
 
@@ -125,7 +135,18 @@ impl RequestView for Request<'_> {
     }
 
     fn path_and_query(&self) -> &str {
-        self.line.uri.as_deref().unwrap_or("/")
+        match (self.whole(), self.line.uri.as_deref()) {
+            (Some((_, rest)), _) => rest.find(['/', '?']).map_or("/", |at| &rest[at..]),
+            (None, uri) => uri.unwrap_or("/"),
+        }
+    }
+
+    fn scheme(&self) -> Option<&str> {
+        self.whole().map(|(scheme, _)| scheme)
+    }
+
+    fn authority(&self) -> Option<&str> {
+        self.whole().map(|(_, rest)| &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())])
     }
 
     fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
@@ -145,6 +166,36 @@ impl RequestView for Request<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_may_name_the_host_and_bring_a_proof() {
+        let read = |json: &'static str| Line::read(json.as_bytes()).unwrap();
+        for (json, scheme, host, target, credentials) in [
+            (r#"{"token": "a", "uri": "/x?y"}"#, None, None, "/x?y", "Bearer a"),
+            (
+                r#"{"token": "a", "uri": "https://api.example.com/x?y"}"#,
+                Some("https"),
+                Some("api.example.com"),
+                "/x?y",
+                "Bearer a",
+            ),
+            (
+                r#"{"token": "a", "uri": "http://[::1]:8080", "headers": {"DPoP": "p"}}"#,
+                Some("http"),
+                Some("[::1]:8080"),
+                "/",
+                "DPoP a",
+            ),
+            (r#"{"token": "a", "headers": {"host": "b.example"}}"#, None, Some("b.example"), "/", "Bearer a"),
+        ] {
+            let line = read(json);
+            let request = Request::new(&line);
+            let mut sent = Vec::new();
+            request.header("authorization", &mut |value| sent.push(String::from_utf8_lossy(value).into_owned()));
+            assert_eq!((request.scheme(), request.host(), request.path_and_query()), (scheme, host, target), "{json}");
+            assert_eq!(sent, [credentials], "{json}");
+        }
+    }
 
     #[test]
     fn a_bad_line_is_described_without_its_values() {

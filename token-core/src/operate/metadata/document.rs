@@ -58,6 +58,9 @@ pub(super) fn write(server: &ResourceServer, registry: &Registry, now: Timestamp
             members.add("dpop_bound_access_tokens_required", true);
         }
     }
+    if server.0.possession.as_ref().is_some_and(|possession| possession.certificates.is_some()) {
+        members.add("tls_client_certificate_bound_access_tokens", true);
+    }
     if let Some(uri) = &metadata.jwks_uri {
         members.add("jwks_uri", uri.as_str());
     }

@@ -308,4 +308,15 @@ fn the_document_says_whether_tokens_are_bound_to_keys_and_which_details_are_know
     assert_eq!(flags(DpopPolicy::Bearer), (false, None));
     assert_eq!(flags(DpopPolicy::BearerOrDpop), (true, None));
     assert_eq!(flags(DpopPolicy::Required), (true, Some(json!(true))));
+
+    let certificates = |builder: crate::ResourceServerBuilder| {
+        let server = builder.trust(issuer("https://a.example")).build().unwrap();
+        let document = document(&MetadataEndpoint::of([&server]).unwrap(), PLACE);
+        document.get("tls_client_certificate_bound_access_tokens").cloned()
+    };
+    let server = || ResourceServer::resource(API);
+    assert_eq!(certificates(server()), None);
+    assert_eq!(certificates(server().dpop(Dpop::at_requested_host())), None);
+    let from_connection = crate::possession::MutualTls::from_connection();
+    assert_eq!(certificates(server().mutual_tls(from_connection)), Some(json!(true)));
 }
