@@ -6,6 +6,7 @@ mod fuzz;
 mod guide;
 mod install;
 mod msrv;
+mod mutants;
 mod report;
 mod rooms;
 mod soak;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         "fuzz" => seconds().and_then(|seconds| fuzz::run(seconds, &[])),
         "soak" => soak::run(&std::env::args().nth(2).unwrap_or_else(|| "3".to_owned())),
         "fleet" => fleet::run(),
+        "mutants" => mutants::run_mutants(std::env::args().nth(2).as_deref()),
         "drill" => step::with_env("TOKEN_DRAW", "1", "test -p token-tests --test all drill::"),
         "report" => report::write(),
         "supply" => supply::supply(&std::env::args().skip(2).collect::<Vec<_>>()),
@@ -35,7 +37,7 @@ fn main() -> ExitCode {
         "gate-bench" => gate_bench(),
         "guide" => guide::build(),
         "weigh" => weigh::weigh(std::env::args().nth(2).as_deref()),
-        _ => Err("usage: cargo xtask test | install | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | fleet | drill | supply [CHECK…] [--record] | counts [--record] | guide | weigh [COMMIT] | bench [--quick] [--ours] [--no-web] | gate-bench [--quick] [--dry]"
+        _ => Err("usage: cargo xtask test | install | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | fleet | drill | mutants [PART/ALL] | supply [CHECK…] [--record] | counts [--record] | guide | weigh [COMMIT] | bench [--quick] [--ours] [--no-web] | gate-bench [--quick] [--dry]"
             .to_owned()),
     };
     match outcome {

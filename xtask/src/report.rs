@@ -87,6 +87,12 @@ const SECTIONS: &[(&str, &str, &str, &str)] = &[
     ),
     (FLEET_FIGURES, "What a fleet costs", "From the same run.", "| what | figure |"),
     (
+        MUTANTS,
+        "Lines changed on purpose",
+        "The rooms that verify, each line of them changed in the ways of `cargo-mutants`, and the core's own tests run against it (`cargo xtask mutants`): the last time that was asked for.",
+        "| room | noticed | never ended | not noticed | what was not noticed, and why it may be so |",
+    ),
+    (
         "fuzz",
         "Fuzzing",
         "The committed corpora and their near neighbours, and, where the tools are there, libFuzzer from the same corpora.",
@@ -98,6 +104,7 @@ const SECTIONS: &[(&str, &str, &str, &str)] = &[
 pub(crate) const SOAK: &str = "soak";
 /// The two that the drill fills.
 pub(crate) const FLEET: &str = "fleet";
+pub(crate) use crate::mutants::SECTION as MUTANTS;
 pub(crate) const FLEET_FIGURES: &str = "fleet-figures";
 
 const NEVER: &str = "\n## Soak\n\nNot run yet: it takes minutes (`cargo xtask soak`).\n";
@@ -129,7 +136,7 @@ pub(crate) fn write() -> Outcome {
     for section in SECTIONS {
         match table(section)? {
             none if none.is_empty() && section.0 == SOAK => text += kept(&before, section.1).unwrap_or(NEVER),
-            none if none.is_empty() && [FLEET, FLEET_FIGURES].contains(&section.0) => {
+            none if none.is_empty() && [FLEET, FLEET_FIGURES, MUTANTS].contains(&section.0) => {
                 text += kept(&before, section.1).unwrap_or_default();
             }
             table => text += &table,

@@ -23,6 +23,8 @@ use crate::verify::verified::Facts;
 
 mod straight;
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
 mod vectors;
 
 /// What stands between a JWT and its acceptance.

@@ -249,6 +249,24 @@ fn issuers_come_and_go_at_run_time() {
 }
 
 #[test]
+fn of_two_entries_of_one_name_the_audience_chooses_and_then_the_algorithm() {
+    let entry = |audience: &str, algorithm| {
+        let keys = StaticKeys::secret(algorithm, SECRET).unwrap();
+        Issuer::with_keys(ISSUER, keys).unwrap().audience(audience)
+    };
+    let token = jwt(claims(json!({})));
+    let (ours, able) = (entry(AUDIENCE, Algorithm::HS512), entry("https://other.example", Algorithm::HS256));
+    // Whatever their order: the one that the token is for judges it, though the other one could check its signature.
+    for entries in [[ours.clone(), able.clone()], [able, ours.clone()]] {
+        assert_eq!(kind(&gate(entries), &token), Some(ErrorKind::AlgorithmNotAllowed));
+    }
+    let good = entry(AUDIENCE, Algorithm::HS256);
+    for entries in [[ours.clone(), good.clone()], [good, ours]] {
+        assert_eq!(kind(&gate(entries), &token), None);
+    }
+}
+
+#[test]
 fn padding_is_for_those_who_are_known_to_pad() {
     use base64::Engine as _;
     let encode = |text: String| base64::engine::general_purpose::URL_SAFE.encode(text);
