@@ -75,7 +75,6 @@
 pub mod actix;
 mod body;
 mod caller;
-mod future;
 mod layer;
 mod look;
 mod rules;
@@ -84,6 +83,6 @@ mod service;
 
 pub use body::McpBody;
 pub use caller::{Caller, caller};
-pub use future::McpFuture;
 pub use layer::{McpLayer, McpLayerBuilder};
 pub use service::Mcp;
+pub use service::future::McpFuture;

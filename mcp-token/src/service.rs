@@ -1,6 +1,8 @@
 //! A request that the gate let in goes in, the server's answer or a refusal comes out: session, body, rule, in this order
 //! (MCP streamable HTTP, JSON-RPC 2.0, RFC 6750 section 3.1).
 
+pub(crate) mod future;
+
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -16,10 +18,10 @@ use tower_service::Service;
 use tower_token::ResponseBody;
 
 use crate::body::{McpBody, Unread, Whole};
-use crate::future::McpFuture;
 use crate::look::{Call, Unreadable, look};
 use crate::rules::{Rules, all};
 use crate::seal::{Owner, Seal};
+use crate::service::future::McpFuture;
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const DPOP: HeaderName = HeaderName::from_static("dpop");

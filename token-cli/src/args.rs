@@ -294,7 +294,7 @@ pub(crate) struct Mint {
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9000")]
     pub(crate) issuer: String,
     /// What the token looks like: as RFC 9068 has it, or as a provider writes it.
-    #[arg(long, value_parser = PossibleValuesParser::new(crate::issuer::shapes()), hide_possible_values = true, default_value = "rfc9068")]
+    #[arg(long, value_parser = PossibleValuesParser::new(crate::issuer::shape::names()), hide_possible_values = true, default_value = "rfc9068")]
     pub(crate) shape: String,
     /// Whom it speaks of.
     #[arg(long)]
@@ -306,10 +306,10 @@ pub(crate) struct Mint {
     #[arg(long)]
     pub(crate) scope: Option<String>,
     /// How long it lives: 90, 15m, 2h.
-    #[arg(long, value_name = "TIME", value_parser = crate::mint::seconds)]
+    #[arg(long, value_name = "TIME", value_parser = crate::values::seconds)]
     pub(crate) lifetime: Option<u32>,
     /// One more claim, as `name=value`; a value that is JSON is taken as such. May be given again.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = crate::mint::claim)]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = crate::values::claim)]
     pub(crate) claim: Vec<(String, serde_json::Value)>,
     /// What signs it, as `alg` names it: ES256, ML-DSA-65, … A key for it is published where there was none.
     #[arg(long, value_name = "ALG")]
@@ -319,7 +319,7 @@ pub(crate) struct Mint {
     pub(crate) key: Option<PathBuf>,
     /// What is wrong with it.
     #[arg(long, value_enum)]
-    pub(crate) wrong: Option<crate::issuer::Wrong>,
+    pub(crate) wrong: Option<crate::issuer::wrong::Wrong>,
 }
 
 #[derive(Debug, Args)]

@@ -1,8 +1,8 @@
 //! A port in, a development issuer on it out: with a page that mints tokens, rotates keys and switches faults on.
 
 mod page;
-mod shape;
-mod wrong;
+pub(crate) mod shape;
+pub(crate) mod wrong;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -14,8 +14,6 @@ use crate::args::Issuer;
 use crate::end::{End, Failure};
 
 pub(crate) use page::MINT;
-pub(crate) use shape::names as shapes;
-pub(crate) use wrong::{Fault, Wrong};
 
 pub(crate) async fn run(options: &Issuer) -> Result<End, Failure> {
     let address = SocketAddr::from((options.address, options.port));

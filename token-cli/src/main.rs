@@ -19,6 +19,7 @@ mod send;
 mod service;
 mod terminal;
 mod trust;
+mod values;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

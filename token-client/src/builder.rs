@@ -43,6 +43,41 @@ pub struct TokenClientBuilder {
     http_settings: Option<ReqwestClientBuilder>,
 }
 
+impl TokenClient {
+    /// A client of this id at this token endpoint.
+    pub fn builder(token_endpoint: impl Into<String>, client_id: impl Into<String>) -> TokenClientBuilder {
+        TokenClientBuilder::new(token_endpoint.into(), client_id.into())
+    }
+
+    /// A client of this id at the token endpoint that an issuer's metadata name (RFC 8414), with its revocation endpoint.
+    ///
+    /// A client with a [certificate](TokenClientBuilder::client_identity) goes to the endpoints under `mtls_endpoint_aliases` where there are any
+    /// (RFC 8705 section 5).
+    ///
+    /// ```no_run
+    /// # use std::sync::Arc;
+    /// # use token_client::{ClientAuthentication, ClientIdentity, TokenClient};
+    /// # use token_core::http::ReqwestClient;
+    /// # use token_core::keys::discovery::Discovery;
+    /// # async fn example(pem: String) -> Result<(), Box<dyn std::error::Error>> {
+    /// let discovery = Discovery::new("https://login.example.com/", Arc::new(ReqwestClient::new()?))?;
+    /// let client = TokenClient::discovered(&*discovery.metadata().await?, "orders")?
+    ///     .client_identity(ClientIdentity::from_pem(pem)?)
+    ///     .authentication(ClientAuthentication::MutualTls)
+    ///     .build()?;
+    /// # let _ = client; Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`TokenErrorKind::Misconfigured`] when the metadata name no token endpoint.
+    pub fn discovered(metadata: &Metadata, client_id: impl Into<String>) -> Result<TokenClientBuilder, TokenError> {
+        let Some(token_endpoint) = metadata.token_endpoint.as_deref() else {
+            return Err(misconfigured("the metadata of the issuer name no token endpoint"));
+        };
+        Ok(Self::builder(token_endpoint, client_id).described_by(metadata))
+    }
+}
+
 impl TokenClientBuilder {
     pub(crate) fn new(token_endpoint: String, client_id: String) -> Self {
         Self {

@@ -10,13 +10,12 @@ use http::{HeaderValue, Method, Request, Response, Uri};
 use sha2::{Digest, Sha256};
 use token_core::Clock;
 use token_core::http::{HttpClient, Limits};
-use token_core::keys::discovery::Metadata;
+
 use token_core::opaque::client_authentication::ClientAuthentication;
 use tracing::Instrument;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
-use crate::builder::TokenClientBuilder;
 use crate::dpop::Binding;
 use crate::dpop::key::DpopKey;
 use crate::dpop::prover::{DPOP, Prover};
@@ -25,7 +24,6 @@ use crate::grant::TokenRequest;
 use crate::identity::ClientIdentity;
 use crate::renewal::RenewalSettings;
 use crate::response::{self, Expected, TokenResponse, process_token_response};
-use crate::source::CachedSource;
 use crate::telemetry::{self, Asks};
 use crate::token::Token;
 
@@ -72,39 +70,6 @@ struct Form {
 }
 
 impl TokenClient {
-    /// A client of this id at this token endpoint.
-    pub fn builder(token_endpoint: impl Into<String>, client_id: impl Into<String>) -> TokenClientBuilder {
-        TokenClientBuilder::new(token_endpoint.into(), client_id.into())
-    }
-
-    /// A client of this id at the token endpoint that an issuer's metadata name (RFC 8414), with its revocation endpoint.
-    ///
-    /// A client with a [certificate](TokenClientBuilder::client_identity) goes to the endpoints under `mtls_endpoint_aliases` where there are any
-    /// (RFC 8705 section 5).
-    ///
-    /// ```no_run
-    /// # use std::sync::Arc;
-    /// # use token_client::{ClientAuthentication, ClientIdentity, TokenClient};
-    /// # use token_core::http::ReqwestClient;
-    /// # use token_core::keys::discovery::Discovery;
-    /// # async fn example(pem: String) -> Result<(), Box<dyn std::error::Error>> {
-    /// let discovery = Discovery::new("https://login.example.com/", Arc::new(ReqwestClient::new()?))?;
-    /// let client = TokenClient::discovered(&*discovery.metadata().await?, "orders")?
-    ///     .client_identity(ClientIdentity::from_pem(pem)?)
-    ///     .authentication(ClientAuthentication::MutualTls)
-    ///     .build()?;
-    /// # let _ = client; Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// [`TokenErrorKind::Misconfigured`] when the metadata name no token endpoint.
-    pub fn discovered(metadata: &Metadata, client_id: impl Into<String>) -> Result<TokenClientBuilder, TokenError> {
-        let Some(token_endpoint) = metadata.token_endpoint.as_deref() else {
-            return Err(misconfigured("the metadata of the issuer name no token endpoint"));
-        };
-        Ok(Self::builder(token_endpoint, client_id).described_by(metadata))
-    }
-
     pub(crate) fn of(inner: Inner) -> Self {
         Self(Arc::new(inner))
     }
@@ -180,12 +145,6 @@ impl TokenClient {
     /// Whether refresh tokens are bound to the proof key: those of public clients are (RFC 9449 section 5).
     pub(crate) fn binds_refresh_tokens(&self) -> bool {
         self.0.prover.is_some() && matches!(self.0.authentication, ClientAuthentication::None)
-    }
-
-    /// A source of the token this request asks for: cached, renewed early, asked for once however many want it.
-    #[must_use]
-    pub fn source(&self, request: TokenRequest) -> CachedSource {
-        CachedSource::new(self.clone(), request)
     }
 
     /// Revokes a token (RFC 7009 section 2). A server that never heard of the token counts as success.

@@ -58,6 +58,14 @@ pub struct CachedSource {
     identity: Option<ClientIdentity>,
 }
 
+impl TokenClient {
+    /// A source of the token this request asks for: cached, renewed early, asked for once however many want it.
+    #[must_use]
+    pub fn source(&self, request: TokenRequest) -> CachedSource {
+        CachedSource::new(self.clone(), request)
+    }
+}
+
 impl CachedSource {
     pub(crate) fn new(client: TokenClient, request: TokenRequest) -> Self {
         let (clock, renewal) = (Arc::clone(client.clock()), client.renewal().clone());

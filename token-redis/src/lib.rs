@@ -34,6 +34,7 @@
 //! Needs Redis 7 or Valkey.
 
 mod answers;
+mod config_error;
 mod connection;
 mod deny_list;
 mod following;
@@ -46,9 +47,10 @@ mod settings;
 mod tls;
 
 pub use answers::RedisAnswers;
+pub use config_error::RedisConfigError;
 pub use connection::Redis;
 pub use deny_list::RedisDenyList;
 #[cfg(feature = "client")]
 pub use refresh_tokens::RedisRefreshTokens;
 pub use replays::RedisReplays;
-pub use settings::{RedisConfigError, RedisSettings};
+pub use settings::RedisSettings;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
 
+use crate::config_error::RedisConfigError;
+
 /// Longer than this nobody waits for the store.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -213,15 +215,3 @@ impl fmt::Debug for RedisSettings {
         f.debug_struct("RedisSettings").field("namespace", &self.namespace).finish_non_exhaustive()
     }
 }
-
-/// Why there is no connection to be made. The text holds nothing of the URL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RedisConfigError(pub(crate) &'static str);
-
-impl fmt::Display for RedisConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl std::error::Error for RedisConfigError {}

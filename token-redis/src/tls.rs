@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::settings::RedisConfigError;
+use crate::config_error::RedisConfigError;
 
 /// What the operator said of certificates, as PEM.
 #[derive(Clone, Default)]

@@ -36,6 +36,13 @@ impl Default for IssuerBuilder {
     }
 }
 
+impl TestIssuer {
+    /// An issuer with settings of its own.
+    pub fn builder() -> IssuerBuilder {
+        IssuerBuilder::default()
+    }
+}
+
 impl IssuerBuilder {
     /// What tokens are signed with; called again, a further algorithm that a key is published for. The first is the one
     /// that tokens get by default. Default RS256.

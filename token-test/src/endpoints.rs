@@ -8,6 +8,7 @@ mod delegation;
 mod discovery;
 mod exchange;
 mod form;
+mod grant;
 mod identity_assertion;
 mod introspection;
 mod jwks;
@@ -29,8 +30,9 @@ use axum::routing::MethodRouter;
 use http::{StatusCode, header};
 use serde_json::{Map, Value};
 
-use crate::faults::{self, Endpoint};
+use crate::faults;
 use crate::tenant::Tenant;
+use crate::traffic::Endpoint;
 
 pub(crate) use authorization::PATH as AUTHORIZATION_PATH;
 pub(crate) use introspection::PATH as INTROSPECTION_PATH;

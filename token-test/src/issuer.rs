@@ -7,17 +7,17 @@ use axum::Router;
 use serde_json::{Value, json};
 use token_core::Algorithm;
 
-use crate::builder::IssuerBuilder;
-use crate::client::RegisteredClient;
 use crate::endpoints;
-use crate::faults::{Endpoint, Faults};
+use crate::faults::Faults;
 use crate::in_memory::InMemory;
 use crate::keys::TestKey;
 use crate::mint::TokenBuilder;
 use crate::port::HeldPort;
 use crate::pre_made;
+use crate::registered::RegisteredClient;
 use crate::serve::Server;
 use crate::tenant::{Plan, Tenant};
+use crate::traffic::Endpoint;
 
 /// An authorization server on the loopback interface, for as long as this value lives.
 ///
@@ -44,11 +44,6 @@ impl TestIssuer {
     /// Outside of a tokio runtime, or when there is no free port.
     pub async fn start() -> Self {
         Self::builder().start().await
-    }
-
-    /// An issuer with settings of its own.
-    pub fn builder() -> IssuerBuilder {
-        IssuerBuilder::default()
     }
 
     pub(crate) fn serve(port: HeldPort, plan: Plan, also: Router) -> io::Result<Self> {

@@ -11,11 +11,11 @@ use serde_json::{Map, Value, json};
 use token_core::{Algorithm, Clock};
 
 use crate::client::Client;
-use crate::faults::Traffic;
 use crate::grants::Grants;
 use crate::keys::{KeyRing, TestKey};
 use crate::own;
 use crate::sign_in::SignIns;
+use crate::traffic::Traffic;
 
 /// The state behind every endpoint. Locks are held for a look, never across an await.
 #[derive(Debug)]

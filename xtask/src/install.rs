@@ -22,6 +22,22 @@ const FOR_THE_FLEET: &[(&str, &str)] = &[("redis-server", "redis-server"), ("red
 /// What the benchmarks run beside.
 const FOR_BENCHMARKS: &[(&str, &str)] = &[("cc", "gcc"), ("node", "nodejs"), ("npm", "npm"), ("wrk", "wrk")];
 
+/// Debian's newer Rust, the source of its standard library and a linker: for targets that the toolchain at hand lacks.
+const RUST_WITH_SOURCE: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "lld-19"];
+
+/// Installs what runs WebAssembly.
+pub(crate) fn for_the_edge() -> Outcome {
+    if has("node") { Ok(()) } else { from_debian(&["nodejs"]) }
+}
+
+/// Installs a compiler that can build its own standard library, or says how to get the target without.
+pub(crate) fn rust_with_source() -> Outcome {
+    if Path::new("/usr/lib/rustlib/src/rust/library/std").is_dir() && has("wasm-ld-19") {
+        return Ok(());
+    }
+    from_debian(RUST_WITH_SOURCE).map_err(|error| format!("{error}; or run `rustup target add wasm32-unknown-unknown`"))
+}
+
 /// Installs what is missing for the benchmarks, or says what to install where that cannot be done.
 pub(crate) fn for_benchmarks() -> Outcome {
     match &missing(FOR_BENCHMARKS)[..] {

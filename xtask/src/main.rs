@@ -1,5 +1,6 @@
 //! `cargo xtask TASK`: what this workspace does beside compiling. Each task is a list of commands, run in order, stopped at the first failure.
 
+mod circles;
 mod counts;
 mod fleet;
 mod fuzz;
@@ -12,6 +13,7 @@ mod rooms;
 mod soak;
 mod step;
 mod supply;
+mod wasm;
 mod weigh;
 
 use std::process::ExitCode;
@@ -36,8 +38,9 @@ fn main() -> ExitCode {
         "bench" => bench(),
         "gate-bench" => gate_bench(),
         "guide" => guide::build(),
+        "wasm" => wasm::check(),
         "weigh" => weigh::weigh(std::env::args().nth(2).as_deref()),
-        _ => Err("usage: cargo xtask test | install | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | fleet | drill | mutants [PART/ALL] | supply [CHECK…] [--record] | counts [--record] | guide | weigh [COMMIT] | bench [--quick] [--ours] [--no-web] | gate-bench [--quick] [--dry]"
+        _ => Err("usage: cargo xtask test | install | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | fleet | drill | mutants [PART/ALL] | supply [CHECK…] [--record] | counts [--record] | guide | wasm | weigh [COMMIT] | bench [--quick] [--ours] [--no-web] | gate-bench [--quick] [--dry]"
             .to_owned()),
     };
     match outcome {
@@ -95,6 +98,7 @@ fn bench() -> Outcome {
 fn lint() -> Outcome {
     cargo("fmt --all --check")?;
     rooms::check()?;
+    circles::check()?;
     msrv::check()?;
     cargo("clippy --workspace --all-targets -- -D warnings -D clippy::incompatible_msrv")?;
     step::with_env("RUSTDOCFLAGS", "-D warnings", "doc --workspace --no-deps")
@@ -119,6 +123,7 @@ fn backends() -> Outcome {
         let edge = "tree -p token-core --no-default-features --features rust-crypto --target wasm32-unknown-unknown";
         step::is_absent(absent, &format!("{edge} --edges normal --prefix none --format {{p}}"))?;
     }
+    wasm::check()?;
     // What nothing else in the workspace turns on.
     cargo("test -p token-core --lib --features metrics,openapi,policy-toml,schema")?;
     cargo("test -p token-client --lib --features metrics")

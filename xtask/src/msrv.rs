@@ -13,6 +13,7 @@ const FOR_USERS: &[&str] = &[
     "token-client",
     "token-redis",
     "mcp-token",
+    "token-gate",
     "token-test",
     "token-cli",
 ];

@@ -59,7 +59,8 @@ fn wings(plan: &str) -> Result<Vec<String>, String> {
     if wings.len() < 2 { Err("CONTRIBUTING.md: expected a table of wings with rows".to_owned()) } else { Ok(wings) }
 }
 
-fn collect(folder: &Path, into: &mut Vec<PathBuf>) -> Result<(), String> {
+/// Every Rust file below a folder, in order.
+pub(crate) fn collect(folder: &Path, into: &mut Vec<PathBuf>) -> Result<(), String> {
     let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     for entry in entries.filter_map(Result::ok) {
         let path = entry.path();

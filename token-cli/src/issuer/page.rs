@@ -16,7 +16,8 @@ use serde_json::{Map, Value, json};
 use token_core::Algorithm;
 use token_test::{Endpoint, TestIssuer};
 
-use super::{Fault, Wrong, shape};
+use super::shape;
+use super::wrong::{Fault, Wrong};
 
 /// Where tokens are minted.
 pub(crate) const MINT: &str = "/development/mint";

@@ -12,9 +12,9 @@ use crate::base::sync::ArcSwap;
 use crate::base::time::{Clock, SystemClock};
 use crate::gate::explain::Explain;
 use crate::gate::possession::{Dpop, MutualTls, Possession};
-use crate::gate::resolving::Resolving;
+use crate::gate::server::resolving::Resolving;
+use crate::gate::server::tenants::Tenants;
 use crate::gate::server::{Inner, ResourceServer};
-use crate::gate::tenants::Tenants;
 use crate::gate::token_cache::TokenCache;
 use crate::jose::signing::SigningKey;
 use crate::policy::{IssuerPolicy, METADATA_WITHOUT_RESOURCE, Metadata, Policy, RESOURCE_AND_METADATA};
@@ -59,6 +59,37 @@ pub struct ResourceServerBuilder {
 }
 
 const MAX_TOKEN: usize = 16 * 1024;
+
+impl ResourceServer {
+    /// Starts from the audience: the name that issuers write into `aud` of tokens for this server.
+    pub fn builder(audience: impl Into<Audience>) -> ResourceServerBuilder {
+        ResourceServerBuilder::new(audience.into())
+    }
+
+    /// Starts from the identifier of the protected resource, an https URL such as `https://api.example.com/books` (RFC 9728). It is the audience of
+    /// tokens, as clients ask for them by `resource` (RFC 8707); challenges point to the metadata document at the place that follows from it, which
+    /// [`MetadataEndpoint`](crate::metadata::MetadataEndpoint) serves. So the three cannot disagree. Plain http is for loopback hosts.
+    ///
+    /// An issuer that writes another name into `aud` is told so by [`Issuer::audience`](crate::Issuer::audience).
+    ///
+    /// ```
+    /// use token_core::metadata::MetadataEndpoint;
+    /// use token_core::{Issuer, ResourceServer};
+    ///
+    /// # fn main() -> Result<(), token_core::ConfigError> {
+    /// let api = ResourceServer::resource("https://api.example.com/books").trust(Issuer::discover("https://login.example.com/")?).build()?;
+    /// let endpoint = MetadataEndpoint::of([&api])?;
+    /// let answer = endpoint.answer("GET", "/.well-known/oauth-protected-resource/books").expect("a place of metadata");
+    /// assert_eq!(
+    ///     answer.body,
+    ///     r#"{"resource":"https://api.example.com/books","authorization_servers":["https://login.example.com/"],"bearer_methods_supported":["header"]}"#
+    /// );
+    /// # Ok(()) }
+    /// ```
+    pub fn resource(uri: impl Into<String>) -> ResourceServerBuilder {
+        ResourceServerBuilder::of_resource(uri.into())
+    }
+}
 
 impl ResourceServerBuilder {
     pub(crate) fn new(audience: Audience) -> Self {

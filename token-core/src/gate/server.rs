@@ -2,7 +2,9 @@
 
 mod asking;
 mod possession;
+pub(crate) mod resolving;
 mod revocation;
+pub(crate) mod tenants;
 mod trusting;
 
 use std::any::Any;
@@ -18,11 +20,10 @@ use crate::base::config_error::ConfigError;
 use crate::base::sync::ArcSwap;
 use crate::base::telemetry;
 use crate::base::time::{Clock, Timestamp};
-use crate::gate::builder::ResourceServerBuilder;
 use crate::gate::explain::Explain;
 use crate::gate::possession::Possession;
-use crate::gate::resolving::Resolving;
-use crate::gate::tenants::Tenants;
+use crate::gate::server::resolving::Resolving;
+use crate::gate::server::tenants::Tenants;
 use crate::gate::token_cache::{Key, TokenCache};
 use crate::gate::verdicts;
 use crate::jose::signing::SigningKey;
@@ -33,7 +34,6 @@ use crate::request::bearer::{self, Candidate};
 use crate::request::presented::Presented;
 use crate::request::source::TokenLocation;
 use crate::stores::{DenyList, WhenUnreachable};
-use crate::token::audience::Audience;
 use crate::token::rule::Rule;
 use crate::trust::compiler::Compiler;
 use crate::trust::home::Home;
@@ -48,10 +48,10 @@ use crate::verify::verified::{Facts, Verified};
 /// # What is checked
 /// Size, encoding and JSON; duplicate members; `crit`; the issuer against a closed registry; type, algorithm, audience, `exp`, `nbf`;
 /// the signature with a key bound to its own algorithm; `cnf`: a token that is bound to its sender is refused, unless
-/// [DPoP](ResourceServerBuilder::dpop) is configured and the request brings the proof.
+/// [DPoP](crate::ResourceServerBuilder::dpop) is configured and the request brings the proof.
 ///
 /// # What is not checked
-/// Whether a JWT was revoked before its `exp`, unless a [deny-list](ResourceServerBuilder::deny_list) or
+/// Whether a JWT was revoked before its `exp`, unless a [deny-list](crate::ResourceServerBuilder::deny_list) or
 /// [introspection](crate::opaque::OpaqueTokens::introspect_jwts) is asked; whether a bearer token was sent by the one it was issued to.
 ///
 /// ```
@@ -98,35 +98,6 @@ pub(crate) struct Inner {
 }
 
 impl ResourceServer {
-    /// Starts from the audience: the name that issuers write into `aud` of tokens for this server.
-    pub fn builder(audience: impl Into<Audience>) -> ResourceServerBuilder {
-        ResourceServerBuilder::new(audience.into())
-    }
-
-    /// Starts from the identifier of the protected resource, an https URL such as `https://api.example.com/books` (RFC 9728). It is the audience of
-    /// tokens, as clients ask for them by `resource` (RFC 8707); challenges point to the metadata document at the place that follows from it, which
-    /// [`MetadataEndpoint`](crate::metadata::MetadataEndpoint) serves. So the three cannot disagree. Plain http is for loopback hosts.
-    ///
-    /// An issuer that writes another name into `aud` is told so by [`Issuer::audience`](crate::Issuer::audience).
-    ///
-    /// ```
-    /// use token_core::metadata::MetadataEndpoint;
-    /// use token_core::{Issuer, ResourceServer};
-    ///
-    /// # fn main() -> Result<(), token_core::ConfigError> {
-    /// let api = ResourceServer::resource("https://api.example.com/books").trust(Issuer::discover("https://login.example.com/")?).build()?;
-    /// let endpoint = MetadataEndpoint::of([&api])?;
-    /// let answer = endpoint.answer("GET", "/.well-known/oauth-protected-resource/books").expect("a place of metadata");
-    /// assert_eq!(
-    ///     answer.body,
-    ///     r#"{"resource":"https://api.example.com/books","authorization_servers":["https://login.example.com/"],"bearer_methods_supported":["header"]}"#
-    /// );
-    /// # Ok(()) }
-    /// ```
-    pub fn resource(uri: impl Into<String>) -> ResourceServerBuilder {
-        ResourceServerBuilder::of_resource(uri.into())
-    }
-
     pub(crate) fn new(inner: Inner) -> Self {
         let server = Arc::new(inner);
         server.home.is(Arc::downgrade(&server) as Weak<dyn Any + Send + Sync>);
@@ -137,8 +108,8 @@ impl ResourceServer {
     ///
     /// # Errors
     /// Every kind of [`ErrorKind`]; those of insufficient scope, details or authentication only where the server holds every token to a
-    /// [rule](ResourceServerBuilder::require), [`ErrorKind::Misconfigured`] only for a bare token where
-    /// [tenants](ResourceServerBuilder::tenants) are looked up by the request.
+    /// [rule](crate::ResourceServerBuilder::require), [`ErrorKind::Misconfigured`] only for a bare token where
+    /// [tenants](crate::ResourceServerBuilder::tenants) are looked up by the request.
     pub fn authenticate(&self, presented: Presented<'_>) -> MaybeReady<Verified> {
         match (&self.0.follows, self.0.explain) {
             (Some(current), _) => Self(current.load_full()).authenticate(presented),

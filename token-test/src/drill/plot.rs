@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::expect::{Answer, Probe, Spell};
-use super::report::{Report, Sample};
+use super::report::{Report, Sample, escaped};
 
 const WIDTH: f64 = 960.0;
 /// Where the time axis begins and ends.
@@ -31,11 +31,6 @@ text.label{stroke:#0d1117}.spell{fill:#9198a1;fill-opacity:.2}.edge{stroke:#9198
 .in{fill:#3fb950}.refused{fill:#79a7ff}.unavailable{fill:#e3b341}.broke{fill:#b392f0}\
 .wrong{fill:#ff7b72}.ring{stroke:#ff7b72}}";
 
-/// A text as XML has it.
-pub(super) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
 const fn class(answer: Answer) -> &'static str {
     match answer {
         Answer::LetIn => "in",
@@ -45,7 +40,15 @@ const fn class(answer: Answer) -> &'static str {
     }
 }
 
-pub(super) fn svg(report: &Report, title: &str) -> String {
+impl Report {
+    /// A plot of answers and times over the seconds of the drill, as SVG: for a review, in light and dark.
+    #[must_use]
+    pub fn to_svg(&self, title: &str) -> String {
+        svg(self, title)
+    }
+}
+
+fn svg(report: &Report, title: &str) -> String {
     let scale = Scale::of(report);
     let labels = labels(report.spells(), &scale);
     let rows = labels.iter().map(|(_, _, row)| row + 1).max().unwrap_or(0);

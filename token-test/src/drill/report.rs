@@ -6,7 +6,6 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::expect::{Answer, Expected, Probe, Spell};
-use super::plot;
 
 /// One request of a drill and its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,12 +124,6 @@ impl Report {
         assert!(findings.is_empty(), "{} findings in a drill of {} s:\n{self}", findings.len(), self.end);
     }
 
-    /// A plot of answers and times over the seconds of the drill, as SVG: for a review, in light and dark.
-    #[must_use]
-    pub fn to_svg(&self, title: &str) -> String {
-        plot::svg(self, title)
-    }
-
     /// As JSON: an object with `seconds`, `events`, `findings` and `answers`.
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -155,7 +148,7 @@ impl Report {
     /// As JUnit's XML: one test case for each kind of request, and one for what else was promised.
     #[must_use]
     pub fn to_junit(&self) -> String {
-        let escape = plot::escaped;
+        let escape = escaped;
         let mut cases = String::new();
         let mut failures = 0;
         let kinds = Probe::ALL.iter().map(|probe| (probe.name(), self.of(*probe)));
@@ -238,4 +231,9 @@ fn finding(run: &[&Sample]) -> Finding {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A text as XML has it.
+pub(super) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

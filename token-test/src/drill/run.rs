@@ -14,7 +14,7 @@ use super::expect::{Answer, Expected, LIFE, Probe, What};
 use super::report::{Report, Sample};
 use super::{Act, Drill};
 use crate::attacks::Target;
-use crate::faults::Endpoint;
+use crate::traffic::Endpoint;
 
 /// How long one answer is waited for.
 const LONGEST: Duration = Duration::from_secs(15);

@@ -11,13 +11,13 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::form::Form;
+use super::grant::{check_resource, granted};
 use super::oauth_error::OAuthError;
-use super::token::granted;
 use super::{Routes, client_document, consent};
 use crate::client::Client;
-use crate::faults::Endpoint;
 use crate::sign_in::Asked;
 use crate::tenant::Tenant;
+use crate::traffic::Endpoint;
 
 pub(crate) const PATH: &str = "/authorize";
 
@@ -58,7 +58,7 @@ async fn authorize(State(tenant): State<Arc<Tenant>>, RawQuery(query): RawQuery)
         Some(subject) => grant(&tenant, asked, &subject, None),
         None => {
             let ticket = tenant.unique();
-            let page = consent::page(&tenant, &client, &asked, &ticket);
+            let page = consent::page(&tenant, PATH, &client, &asked, &ticket);
             tenant.sign_ins().wait(ticket, asked);
             page
         }
@@ -125,14 +125,6 @@ fn asked(client: &Client, form: &Form, redirect_uri: &str) -> Result<Asked, OAut
         resources,
         challenge,
     })
-}
-
-/// RFC 8707 section 2: an absolute URI without a fragment.
-pub(super) fn check_resource(resource: &str) -> Result<(), OAuthError> {
-    match Url::parse(resource) {
-        Ok(url) if url.fragment().is_none() => Ok(()),
-        _ => Err(OAuthError::invalid_target()),
-    }
 }
 
 /// A code for what was asked, or for the part of it that the user left on the page.

@@ -8,8 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::form::Form;
+use super::grant::LIFE;
 use super::oauth_error::OAuthError;
-use super::token::LIFE;
 use crate::client::Client;
 use crate::mint::TokenBuilder;
 use crate::sign_in::Redeemed;

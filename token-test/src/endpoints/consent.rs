@@ -4,7 +4,6 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use url::Url;
 
-use super::authorization::PATH;
 use super::oauth_error::OAuthError;
 use crate::client::Client;
 use crate::sign_in::Asked;
@@ -14,7 +13,8 @@ const STYLE: &str = "body{font:16px/1.5 system-ui;max-width:34rem;margin:3rem au
     fieldset{margin:1rem 0}label{display:block}button{font:inherit;padding:.4rem 1rem;margin-right:.5rem}";
 
 /// What the user is asked: who wants what, where the answer goes, and as whom to sign in.
-pub(super) fn page(tenant: &Tenant, client: &Client, asked: &Asked, ticket: &str) -> Response {
+/// The form is sent to `path` of the issuer.
+pub(super) fn page(tenant: &Tenant, path: &str, client: &Client, asked: &Asked, ticket: &str) -> Response {
     let name = escape(client.name.as_deref().unwrap_or(&client.id));
     let id = escape(&client.id);
     // The host, since a name can be anybody's (client-id metadata documents, section 8).
@@ -46,7 +46,7 @@ pub(super) fn page(tenant: &Tenant, client: &Client, asked: &Asked, ticket: &str
              <label>User <input name=subject value=test-user></label>\
              <p><button name=decision value=allow>Allow</button><button name=decision value=deny>Deny</button></p></form>\
              <p><small>A development issuer: it asks nobody for a password.</small></p>",
-            action = escape(&format!("{}{PATH}", tenant.path)),
+            action = escape(&format!("{}{path}", tenant.path)),
         ),
     )
 }

@@ -12,10 +12,10 @@ use token_core::Algorithm;
 
 use super::Routes;
 use super::oauth_error::OAuthError;
-use crate::faults::Endpoint;
 use crate::keys::TestKey;
 use crate::mint::TokenBuilder;
 use crate::tenant::Tenant;
+use crate::traffic::Endpoint;
 
 /// What the old default was.
 const LIFE: u64 = 36_000;

@@ -9,8 +9,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::Routes;
-use crate::faults::Endpoint;
 use crate::tenant::{Documents, Tenant};
+use crate::traffic::Endpoint;
 
 pub(super) fn routes(tenant: &Tenant) -> Routes {
     let openid = format!("{}/.well-known/openid-configuration", tenant.path);

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use token_core::{Audience, Issuer, Presented, ResourceServer, StaticKeys, Verified};
 
 use super::form::Form;
+use super::grant::{LIFE, granted};
 use super::identity_assertion;
 use super::oauth_error::OAuthError;
-use super::token::{LIFE, granted};
 use crate::client::Client;
 use crate::mint::TokenBuilder;
 use crate::tenant::Tenant;

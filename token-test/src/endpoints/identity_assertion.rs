@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::authorization::check_resource;
 use super::form::Form;
+use super::grant::{LIFE, check_resource, granted};
 use super::oauth_error::OAuthError;
-use super::token::{LIFE, granted};
 use crate::client::Client;
 use crate::mint::TokenBuilder;
 use crate::own;

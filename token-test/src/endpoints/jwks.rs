@@ -9,8 +9,8 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::Routes;
-use crate::faults::Endpoint;
 use crate::tenant::Tenant;
+use crate::traffic::Endpoint;
 
 pub(crate) const PATH: &str = "/jwks";
 

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use token_core::Verified;
 
 use super::{Routes, exchange};
-use crate::faults::Endpoint;
 use crate::tenant::Tenant;
+use crate::traffic::Endpoint;
 
 pub(super) fn routes(tenant: &Tenant) -> Routes {
     let at = |path: &str, methods| (Endpoint::Management, format!("{}/api/v2{path}", tenant.path), methods);

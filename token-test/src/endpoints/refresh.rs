@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::form::Form;
+use super::grant::LIFE;
 use super::oauth_error::OAuthError;
-use super::token::LIFE;
 use crate::client::Client;
 use crate::grants::Presented;
 use crate::mint::TokenBuilder;

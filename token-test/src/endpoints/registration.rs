@@ -13,8 +13,8 @@ use url::Url;
 use super::Routes;
 use super::oauth_error::OAuthError;
 use crate::client::{Client, Proof};
-use crate::faults::Endpoint;
 use crate::tenant::Tenant;
+use crate::traffic::Endpoint;
 
 pub(crate) const PATH: &str = "/register";
 

@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 use super::Routes;
 use super::form::Form;
 use super::oauth_error::OAuthError;
-use crate::faults::Endpoint;
 use crate::tenant::Tenant;
+use crate::traffic::Endpoint;
 
 pub(crate) const PATH: &str = "/revoke";
 

@@ -1,7 +1,6 @@
 //! The token endpoint: a grant goes in, an access token or an error comes out (RFC 6749 sections 3.2, 4.4 and 5).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -11,18 +10,16 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::Routes;
-use super::authorization::check_resource;
 use super::form::Form;
+use super::grant::{LIFE, check_resource, granted};
 use super::oauth_error::OAuthError;
 use super::{client_document, code, exchange, identity_assertion, refresh, vault};
 use crate::client::{Client, Proof};
-use crate::faults::Endpoint;
 use crate::mint::TokenBuilder;
 use crate::tenant::Tenant;
+use crate::traffic::Endpoint;
 
 pub(crate) const PATH: &str = "/token";
-
-pub(super) const LIFE: Duration = Duration::from_secs(3600);
 
 const GRANTS: [&str; 6] =
     ["client_credentials", code::GRANT, refresh::GRANT, exchange::EXCHANGE, exchange::JWT_BEARER, vault::GRANT];
@@ -88,21 +85,4 @@ fn client_credentials(tenant: &Arc<Tenant>, client: &Client, form: &Form) -> Res
     }
     answer["access_token"] = json!(token.mint());
     Ok(answer)
-}
-
-/// The scope that the client gets: what it asks for, when it may; all that it may have, when it asks for nothing.
-pub(super) fn granted(client: &Client, asked: Option<&str>) -> Result<String, OAuthError> {
-    let Some(asked) = asked else {
-        return Ok(client.scopes.as_ref().map(|scopes| scopes.join(" ")).unwrap_or_default());
-    };
-    // RFC 6749 section 3.3: printable ASCII but for the quote and the backslash.
-    let well_formed =
-        |scope: &str| !scope.is_empty() && scope.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
-    let may_have =
-        |scope: &str| client.scopes.as_ref().is_none_or(|scopes| scopes.iter().any(|allowed| allowed == scope));
-    if asked.split(' ').all(|scope| well_formed(scope) && may_have(scope)) {
-        Ok(asked.to_owned())
-    } else {
-        Err(OAuthError::invalid_scope())
-    }
 }

@@ -10,8 +10,8 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::Routes;
-use crate::faults::Endpoint;
 use crate::tenant::Tenant;
+use crate::traffic::Endpoint;
 
 pub(crate) const USERINFO_PATH: &str = "/userinfo";
 pub(crate) const TOKENINFO_PATH: &str = "/tokeninfo";

@@ -10,7 +10,7 @@ use crate::answer::error::{Error, ErrorKind};
 use crate::answer::maybe_ready::MaybeReady;
 use crate::base::http::BoxFuture;
 use crate::base::time::Timestamp;
-use crate::gate::tenants::Tenants;
+use crate::gate::server::tenants::Tenants;
 use crate::stores::{AnswerKey, Deny, DenyLookup, Evict, LocalCaches, Named, StoreError, What, WhenUnreachable};
 use crate::verify::verified::{Facts, Verified};
 

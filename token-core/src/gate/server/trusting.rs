@@ -9,7 +9,7 @@ use crate::base::config_error::ConfigError;
 use crate::base::sync::ArcSwap;
 use crate::base::sync::atomic::Ordering;
 use crate::base::time::Timestamp;
-use crate::gate::tenants::Tenants;
+use crate::gate::server::tenants::Tenants;
 use crate::policy::{IssuerPolicy, Policy};
 use crate::request::bearer::Candidate;
 use crate::request::presented::Presented;

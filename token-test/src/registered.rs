@@ -1,0 +1,57 @@
+//! A client that a test has just registered in, its settings changed out.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::client::{Client, Proof};
+use crate::tenant::Tenant;
+
+/// A client just registered, to be changed. Got from [`TestIssuer::client`](crate::TestIssuer::client).
+#[derive(Debug)]
+pub struct RegisteredClient {
+    tenant: Arc<Tenant>,
+    id: String,
+}
+
+impl RegisteredClient {
+    pub(crate) fn register(tenant: Arc<Tenant>, id: &str, secret: &str) -> Self {
+        tenant.clients().insert(id.to_owned(), Client::with_secret(id, secret));
+        Self { tenant, id: id.to_owned() }
+    }
+
+    /// The only scopes, separated by spaces, that the client gets. Asking for another is `invalid_scope`; asking for
+    /// none yields all of them.
+    pub fn scopes(self, scopes: &str) -> Self {
+        self.change(|client| client.scopes = Some(scopes.split(' ').map(str::to_owned).collect()))
+    }
+
+    /// Where users may be sent back to after they have signed in; may be called again. Without one the client signs nobody in.
+    /// For a loopback address the port does not count.
+    pub fn redirect_uri(self, uri: &str) -> Self {
+        self.change(|client| client.redirect_uris.push(uri.to_owned()))
+    }
+
+    /// A public client: its secret counts no more, and PKCE alone ties a code to it.
+    pub fn public(self) -> Self {
+        self.change(|client| client.proof = Proof::Nothing)
+    }
+
+    /// A client that authenticates by `private_key_jwt` with one of these keys, and no longer by its secret.
+    pub fn keys<'a>(self, jwks: impl IntoIterator<Item = &'a Value>) -> Self {
+        let set = json!({ "keys": jwks.into_iter().collect::<Vec<_>>() });
+        self.change(|client| client.proof = Proof::Keys(set))
+    }
+
+    /// Signing a user in yields a refresh token, whether `offline_access` is asked for or not.
+    pub fn refreshes(self) -> Self {
+        self.change(|client| client.refreshes = true)
+    }
+
+    fn change(self, change: impl FnOnce(&mut Client)) -> Self {
+        if let Some(client) = self.tenant.clients().get_mut(&self.id) {
+            change(client);
+        }
+        self
+    }
+}
