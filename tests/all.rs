@@ -8,6 +8,7 @@ mod attacks;
 mod canary;
 mod cases;
 mod drill;
+mod ended;
 mod explained;
 mod faults;
 mod fuzz_smoke;

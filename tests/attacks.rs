@@ -42,6 +42,22 @@ async fn nothing_of_the_list_gets_into_an_axum_router() {
 }
 
 #[tokio::test]
+async fn nor_what_a_status_list_revokes_where_lists_are_looked_at() {
+    let issuer = TestIssuer::start().await;
+    let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
+    let trusted = trusted.status_lists(token_core::revocation::StatusLists::new().required());
+    let api = ResourceServer::builder(issuer.audience()).trust(trusted).build().unwrap();
+    let app = Router::new().route("/", get(async || "in")).layer(axum_token::TokenLayer::new(api));
+    let report = attacks(&issuer).status_lists().only(Class::Status).only(Class::Kind).run(app).await;
+    assert!(report.rows().iter().filter(|row| row.class == Class::Status).count() >= 15);
+    noted("axum, with status lists", &report);
+    // And where they are not, the list finds it out.
+    let careless = attacks(&issuer).route("/users").granted("read:users").status_lists().only(Class::Status);
+    let careless = careless.run(router(&issuer)).await;
+    assert!(!careless.findings().is_empty());
+}
+
+#[tokio::test]
 async fn nor_over_a_real_connection() {
     let issuer = TestIssuer::start().await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

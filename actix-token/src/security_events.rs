@@ -42,6 +42,9 @@ pub fn security_events(
             let status = StatusCode::from_u16(answer.status).expect("202, 400 and 503 are statuses");
             let mut response = HttpResponse::build(status);
             response.insert_header((header::CACHE_CONTROL, "no-store"));
+            if let Some(seconds) = answer.retry_after {
+                response.insert_header((header::RETRY_AFTER, seconds));
+            }
             match answer.body {
                 "" => response.finish(),
                 body => {

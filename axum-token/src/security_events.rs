@@ -43,6 +43,9 @@ pub fn security_events(
             *response.status_mut() = StatusCode::from_u16(answer.status).expect("202, 400 and 503 are statuses");
             let headers = response.headers_mut();
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            if let Some(seconds) = answer.retry_after {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
             if !answer.body.is_empty() {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
                 headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static("en"));

@@ -28,6 +28,8 @@ pages! {
     tenants = "tenants.md",
     revocation = "revocation.md",
     sending = "sending.md",
+    fleet = "fleet.md",
+    status_lists = "status-lists.md",
     testing = "testing.md",
     drill = "drill.md",
     operating = "operating.md",

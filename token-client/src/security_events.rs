@@ -6,20 +6,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Uri};
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, Uri};
 use serde::{Deserialize, Serialize};
 use token_core::ErrorKind;
 use token_core::http::{HttpClient, HttpError, Limits};
 use token_core::security_events::SecurityEventEndpoint;
+use tokio::time::Instant;
 
 use crate::error::{TokenError, TokenErrorKind, misconfigured};
+use crate::send::turn::{self, Next, Turns};
 use crate::source::TokenSource;
 
 /// The largest answer that is read: a hundred events of the largest size that is verified.
 const LARGEST: usize = 2 * 1024 * 1024;
 /// After a failure: doubled each time, up to the most.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// After an answer without anything new that came at once: a transmitter that does not hold polls open is not asked without end.
+const IDLE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+/// An answer that takes longer was held open.
+const AT_ONCE: Duration = Duration::from_millis(500);
+/// How much longer than it holds a poll open an answer may take.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Polls one transmitter for security events, hands each to an endpoint, and acknowledges what was carried out.
 ///
@@ -59,8 +67,17 @@ pub struct Polled {
     pub refused: usize,
     /// Events that met trouble of ours, and will come again.
     pub postponed: usize,
+    /// How many of the events were among those that this poll acknowledged or reported: the transmitter had sent them before.
+    pub repeated: usize,
     /// Whether the transmitter has more.
     pub more: bool,
+}
+
+impl Polled {
+    /// Whether there was an event that had not come before.
+    fn is_news(&self) -> bool {
+        self.taken + self.refused + self.postponed > self.repeated
+    }
 }
 
 #[derive(Serialize)]
@@ -122,62 +139,58 @@ impl SecurityEventPoller {
         self
     }
 
-    /// How long the transmitter may hold a poll open until there is an event. Default 30 s.
+    /// How long the transmitter may hold a poll open until there is an event. Default 30 s. When it takes 5 s more it is asked once for an answer
+    /// without delay: one that holds polls open for longer is told from one that is out of reach.
     #[must_use]
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
         self
     }
 
-    /// Polls for ever. After a failure it pauses for 1 s, doubled with each up to a minute; each failure is an event.
+    /// Polls for ever, the next time at once where there was something new. After a failure it pauses for 1 s, doubled with each up to a minute; each failure is an
+    /// event of `tracing`. A transmitter that answers at once that there is nothing is asked after 1 s, doubled with each up to 10 s.
     pub async fn run(&mut self) {
-        let mut pause = PAUSE.0;
+        let (mut pause, mut idle) = (PAUSE.0, IDLE.0);
         loop {
-            match self.poll().await {
-                Ok(polled) if polled.postponed == 0 => {
-                    pause = PAUSE.0;
-                    continue;
-                }
-                Ok(_) => {}
+            let asked = Instant::now();
+            let next = match self.poll().await {
+                Ok(polled) if polled.postponed > 0 => Err(Duration::ZERO),
+                Ok(polled) => Ok(polled.is_news() || asked.elapsed() >= AT_ONCE),
                 Err(error) => {
-                    let wait = error.wait().unwrap_or_default();
-                    pause = pause.max(wait.min(PAUSE.1));
                     tracing::warn!(name: "token.client.poll_failed", %error, "security events could not be fetched; it is tried again");
+                    Err(error.wait().unwrap_or_default())
+                }
+            };
+            match next {
+                Ok(true) => (pause, idle) = (PAUSE.0, IDLE.0),
+                Ok(false) => {
+                    tokio::time::sleep(idle).await;
+                    (pause, idle) = (PAUSE.0, (idle * 2).min(IDLE.1));
+                }
+                Err(wait) => {
+                    tokio::time::sleep(pause.max(wait.min(PAUSE.1))).await;
+                    pause = (pause * 2).min(PAUSE.1);
                 }
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE.1);
         }
     }
 
-    /// Polls once: acknowledges what was taken before, and carries out what comes. A poll that the transmitter held open until its end without an
-    /// event is one that brought nothing.
+    /// Polls once: acknowledges what was taken before, and carries out what comes. A token that is bound to a key goes out with a proof (RFC 9449); one
+    /// that is refused is renewed, and the poll sent once more.
     ///
     /// # Errors
-    /// [`TokenError`] when there is no token to poll with, or no answer that is one.
+    /// [`TokenError`] when there is no token to poll with, or no answer that is one. What was to be acknowledged is said again then.
     pub async fn poll(&mut self) -> Result<Polled, TokenError> {
-        let token = self.tokens.token().await?;
-        let poll =
-            Poll { max_events: self.most, return_immediately: false, ack: &self.acknowledged, set_errs: &self.refused };
-        let body = serde_json::to_vec(&poll).map_err(|_| misconfigured("the poll cannot be written as JSON"))?;
-        let mut request = Request::new(Bytes::from(body));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.uri.clone();
-        let headers = request.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(AUTHORIZATION, token.header());
-        let limits = Limits::default().timeout(self.wait + Duration::from_secs(5)).max_body(LARGEST);
-        let answer = match self.http.send(request, limits).await {
-            Ok(answer) => answer,
-            // Whether it heard of what was acknowledged is not known: that is said again.
-            Err(HttpError::Timeout) => return Ok(Polled::default()),
-            Err(error) => return Err(error.into()),
+        let answer = match self.ask(false, self.wait.saturating_add(GRACE)).await? {
+            Some(answer) => answer,
+            // It may be holding the poll open still, or be gone: one without delay tells.
+            None => self.ask(true, GRACE).await?.ok_or_else(|| {
+                TokenError::new(TokenErrorKind::Unreachable, "the transmitter does not answer in time")
+            })?,
         };
         match answer.status().as_u16() {
             200 => {}
             401 => {
-                drop(self.tokens.renew(&token));
                 return Err(TokenError::new(TokenErrorKind::InvalidClient, "the transmitter does not take our token"));
             }
             429 => return Err(TokenError::new(TokenErrorKind::RateLimited, "status 429")),
@@ -187,9 +200,49 @@ impl SecurityEventPoller {
         let answer: Answer = serde_json::from_slice(answer.body()).map_err(|_| {
             TokenError::new(TokenErrorKind::Malformed, "expected an object with sets, by jti, as RFC 8936 says")
         })?;
+        let said = |jti: &String| self.acknowledged.contains(jti) || self.refused.contains_key(jti);
+        let repeated = answer.sets.keys().filter(|jti| said(jti)).count();
         self.acknowledged.clear();
         self.refused.clear();
-        Ok(self.take(answer).await)
+        Ok(Polled { repeated, ..self.take(answer).await })
+    }
+
+    /// One poll, with another token or the receiver's nonce if that is what it takes. `None` when there was no answer in time.
+    async fn ask(&self, at_once: bool, timeout: Duration) -> Result<Option<Response<Bytes>>, TokenError> {
+        let poll = Poll {
+            max_events: self.most,
+            return_immediately: at_once,
+            ack: &self.acknowledged,
+            set_errs: &self.refused,
+        };
+        let body = serde_json::to_vec(&poll).map_err(|_| misconfigured("the poll cannot be written as JSON"))?;
+        let body = Bytes::from(body);
+        let mut token = self.tokens.token().await?;
+        let mut turns = Turns::new();
+        loop {
+            let mut request = Request::new(body.clone());
+            *request.method_mut() = Method::POST;
+            *request.uri_mut() = self.uri.clone();
+            let headers = request.headers_mut();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+            let sent = turn::attach(headers, &token, &Method::POST, &self.uri)?;
+            let limits = Limits::default().timeout(timeout).max_body(LARGEST);
+            let answer = match self.http.send(request, limits).await {
+                Ok(answer) => answer,
+                Err(HttpError::Timeout) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            match turns.after(&token, &sent, answer.status(), answer.headers()) {
+                Next::Answer => return Ok(Some(answer)),
+                Next::SendAgain => {}
+                Next::Renew => match self.tokens.renew(&token).await {
+                    Ok(renewed) if renewed != token => token = renewed,
+                    // There is no other token: what the transmitter said stands.
+                    _ => return Ok(Some(answer)),
+                },
+            }
+        }
     }
 
     async fn take(&mut self, answer: Answer) -> Polled {

@@ -1,6 +1,7 @@
 //! The ground: time, locks, files, HTTP and the names of metrics. Nothing here knows what a token is.
 
 pub(crate) mod bucket;
+pub(crate) mod chance;
 pub(crate) mod config_error;
 pub(crate) mod file;
 pub mod http;

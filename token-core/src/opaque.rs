@@ -11,6 +11,8 @@ pub(crate) mod flight;
 pub(crate) mod introspection;
 pub(crate) mod settings;
 mod state;
+pub(crate) mod status_list;
+pub(crate) mod status_lists;
 pub(crate) mod userinfo;
 
 use std::fmt;

@@ -37,6 +37,7 @@ use crate::answer::implications::Implications;
 use crate::base::time::text;
 use crate::jose::Algorithms;
 use crate::keys::JwksSettings;
+use crate::opaque::status_lists::StatusLists;
 use crate::request::source::TokenLocation;
 use crate::stores::TokenCacheSettings;
 use crate::token::mapping::ClaimMapping;
@@ -177,6 +178,9 @@ pub struct IssuerPolicy {
     /// Whom to ask about the issuer's opaque tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introspection: Option<IntrospectionPolicy>,
+    /// Looks the issuer's JWTs up in the status lists that it publishes; `{}` is enough. Without it the claim `status` is not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_lists: Option<StatusLists>,
     /// Set when the keys, or the endpoint that verifies opaque tokens, were handed over in code: such a policy can be read and compared, and not be built again from its text.
     #[serde(default, skip_serializing_if = "is_false")]
     pub keys_from_code: bool,
@@ -269,6 +273,7 @@ impl IssuerPolicy {
             api_keys: None,
             without_keys: false,
             introspection: None,
+            status_lists: None,
             keys_from_code: false,
             audience: Vec::new(),
             dangerously_unchecked_audience: false,

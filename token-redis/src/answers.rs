@@ -11,6 +11,7 @@ use token_core::{
 };
 
 use crate::Redis;
+use crate::connection::chance;
 
 /// No answer lives longer.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -49,9 +50,18 @@ local number = redis.call('INCR', KEYS[1])
 redis.call('SET', KEYS[2], number, 'PX', ARGV[1])
 return number";
 
+/// Takes a claim back, if it is still that of who gives it back. Keys: the claim.
+const RELEASE: &str = r"
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0";
+
 /// The store for answers. Got from [`Redis::answers`].
 #[derive(Clone, Debug)]
-pub struct RedisAnswers(Redis);
+pub struct RedisAnswers(Redis, Owner);
+
+/// Tells the claims of this store from those of others.
+#[derive(Clone, Debug)]
+struct Owner(String);
 
 /// What stands under a key.
 #[derive(Serialize, Deserialize)]
@@ -65,7 +75,7 @@ struct Value {
 
 impl RedisAnswers {
     pub(crate) fn new(redis: Redis) -> Self {
-        Self(redis)
+        Self(redis, Owner(format!("{:016x}", chance())))
     }
 
     fn key(&self, key: AnswerKey) -> String {
@@ -176,9 +186,17 @@ impl AnswerStore for RedisAnswers {
     fn claim(&self, key: AnswerKey, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
             let mut set = cmd("SET");
-            set.arg(self.0.key("asking", key.as_bytes())).arg(1).arg("NX").arg("PX");
+            set.arg(self.0.key("asking", key.as_bytes())).arg(&self.1.0).arg("NX").arg("PX");
             set.arg(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX).max(1));
             Ok(self.0.ask::<Option<String>>(set).await?.is_some())
+        })
+    }
+
+    fn release(&self, key: AnswerKey) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut release = cmd("EVAL");
+            release.arg(RELEASE).arg(1).arg(self.0.key("asking", key.as_bytes())).arg(&self.1.0);
+            self.0.ask::<i64>(release).await.map(drop)
         })
     }
 

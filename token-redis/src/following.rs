@@ -40,6 +40,8 @@ return 1";
 const BATCH: usize = 5_000;
 /// The list is not read again sooner than this.
 const BETWEEN_LOADS: Duration = Duration::from_secs(1);
+/// Nor one that has no room: that takes an operator, or time.
+const BETWEEN_FULL_LOADS: Duration = Duration::from_secs(10);
 /// A connection that held for so long was a good one.
 const LONG: Duration = Duration::from_secs(5);
 /// Ended entries are forgotten as often as this.
@@ -53,7 +55,7 @@ impl Redis {
     /// A deny-list that this process holds whole, and follows: a request asks memory only. What [`deny`](token_core::revocation::DenyList::deny) and
     /// [`evict`](token_core::ResourceServer::evict) say on one instance reaches all others that follow, within milliseconds.
     ///
-    /// Follows in a task of its own until nobody has the list any more. While it cannot, it tries again; once it is further behind than
+    /// Follows on a thread of its own until nobody has the list any more: an application that keeps its own threads busy does not make its list old. While it cannot, it tries again; once it is further behind than
     /// [the bound](FollowedSettings::staleness), requests are refused unless `when_deny_list_is_unreachable` says otherwise. At a start that is so until the list
     /// has been read: see [`FollowedDenyList::whole`].
     ///
@@ -64,7 +66,7 @@ impl Redis {
         let log = Log { redis: self.clone(), line: Arc::default() };
         let (list, follower) = FollowedDenyList::with(log, settings);
         let reader = Reader { redis: self.clone(), block, loaded: None, purged: Instant::now() };
-        tokio::spawn(reader.run(follower));
+        on_a_thread_of_its_own(reader.run(follower));
         list
     }
 
@@ -161,7 +163,7 @@ impl Reader {
 
     /// Follows for as long as nothing goes wrong and somebody has the list.
     async fn follow(&mut self, follower: &mut Follower) -> Result<(), StoreError> {
-        let mut line = Line::open(&self.redis.settings, self.block).await?;
+        let mut line = Line::watched(&self.redis.settings, self.block).await?;
         let (end, there) = self.look(&mut line, follower.held()).await?;
         let mut next = follower.connected(end, there);
         while follower.is_wanted() {
@@ -196,7 +198,8 @@ impl Reader {
 
     async fn load(&mut self, line: &mut Line, follower: &mut Follower) -> Result<Next, StoreError> {
         if let Some(last) = self.loaded {
-            sleep(BETWEEN_LOADS.saturating_sub(last.elapsed())).await;
+            let pause = if follower.is_short() { BETWEEN_FULL_LOADS } else { BETWEEN_LOADS };
+            sleep(pause.saturating_sub(last.elapsed())).await;
         }
         self.loaded = Some(Instant::now());
         let asked = follower.now();
@@ -243,7 +246,7 @@ impl Reader {
         for entry in &entries {
             let Some(position) = position(entry) else { return Ok(Next::Load) };
             let change = entry.map.get("c").and_then(|change| Vec::<u8>::from_redis_value_ref(change).ok());
-            let next = follower.heard(position, mark(entry), &change.unwrap_or_default()).await;
+            let next = follower.heard(position, mark(entry), &change.unwrap_or_default());
             if next == Next::Load {
                 return Ok(next);
             }
@@ -252,6 +255,20 @@ impl Reader {
             return Ok(follower.quiet(asked, end));
         }
         Ok(follower.held().map_or(Next::Load, Next::Read))
+    }
+}
+
+/// Carries `work` out on a thread with a runtime of its own; among the others of this one where there is no thread to be had.
+fn on_a_thread_of_its_own(work: impl Future<Output = ()> + Send + 'static) {
+    let (hand_over, taken) = std::sync::mpsc::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let thread = runtime.and_then(|runtime| {
+        let work = move || taken.recv().map(|work| runtime.block_on(work));
+        std::thread::Builder::new().name("token-deny-list".to_owned()).spawn(work)
+    });
+    match thread {
+        Ok(_) => drop(hand_over.send(work)),
+        Err(_) => drop(tokio::spawn(work)),
     }
 }
 

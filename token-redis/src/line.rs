@@ -1,14 +1,16 @@
 //! One connection to whoever is the master now: settings in, a connection that answers in time out, for one server, Sentinels and Cluster.
 
+mod sentinels;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Cmd, ConnectionInfo, FromRedisValue, Value, cmd};
 use token_core::stores::StoreError;
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::line::sentinels::{Address, Sentinels};
 use crate::settings::{RedisSettings, Topology};
 
 /// A connection. A clone is the same one; once it is lost it stays lost.
@@ -16,13 +18,8 @@ use crate::settings::{RedisSettings, Topology};
 pub(crate) struct Line {
     wire: Wire,
     patience: Duration,
-    /// The master that the Sentinels named, where they did.
-    named: Option<Arc<Named>>,
-}
-
-struct Named {
-    settings: Arc<RedisSettings>,
-    address: (String, u16),
+    /// Who is asked whether this is the master still, and where it is.
+    named: Option<Arc<(Arc<Sentinels>, Address)>>,
 }
 
 #[derive(Clone)]
@@ -42,13 +39,8 @@ impl Line {
                 Ok(Self { wire: Wire::One(wire), patience, named: None })
             }
             Topology::Sentinels { .. } => {
-                let (address, sentinel) = master(settings).await?;
-                let node = settings.master(&sentinel, &address.0, address.1);
-                let wire = connect(settings, node, patience).await?;
-                let named = Some(Arc::new(Named { settings: Arc::clone(settings), address }));
-                let mut line = Self { wire: Wire::One(wire), patience, named };
-                line.is_master().await?;
-                Ok(line)
+                let sentinels = Sentinels::new(settings).ok_or_else(|| unreachable("there are no sentinels to ask"))?;
+                Ok(Self::named(settings, block, &sentinels).await?.0)
             }
             #[cfg(feature = "cluster")]
             Topology::Cluster(nodes) => {
@@ -69,6 +61,28 @@ impl Line {
         }
     }
 
+    /// The same, and where Sentinels watch, one that asks them each time [whether it is the master still](Self::is_master).
+    pub(crate) async fn watched(settings: &Arc<RedisSettings>, block: Duration) -> Result<Self, StoreError> {
+        let Some(sentinels) = Sentinels::new(settings) else { return Self::open(settings, block).await };
+        let (line, address) = Self::named(settings, block, &sentinels).await?;
+        Ok(Self { named: Some(Arc::new((sentinels, address))), ..line })
+    }
+
+    /// A connection to the master that these Sentinels name now.
+    async fn named(
+        settings: &Arc<RedisSettings>,
+        block: Duration,
+        sentinels: &Arc<Sentinels>,
+    ) -> Result<(Self, Address), StoreError> {
+        let patience = settings.timeout + block;
+        let (address, sentinel) = sentinels.master().await?;
+        let node = settings.master(sentinel, &address.0, address.1);
+        let wire = Wire::One(connect(settings, node, patience).await?);
+        let mut line = Self { wire, patience, named: None };
+        line.is_master().await?;
+        Ok((line, address))
+    }
+
     pub(crate) async fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, StoreError> {
         match &mut self.wire {
             Wire::One(wire) => bounded(self.patience, command.query_async(wire)).await,
@@ -77,18 +91,18 @@ impl Line {
         }
     }
 
-    /// Whether this is a master still, and where Sentinels watch, whether most of them and all who answer say that it is this one. Two who each
-    /// heard most of the Sentinels say so have heard one of them both: they cannot have been told of two masters at once.
+    /// Whether this is a master still, and of one that is [watched](Self::watched), whether most of the Sentinels say that it is this one.
     pub(crate) async fn is_master(&mut self) -> Result<(), StoreError> {
         #[cfg(feature = "cluster")]
         if matches!(self.wire, Wire::Cluster(_)) {
             // The nodes of a Cluster say so themselves: MOVED, or CLUSTERDOWN.
             return Ok(());
         }
-        if let Some(named) = &self.named
-            && master(&named.settings).await?.0 != named.address
-        {
-            return Err(unreachable("the sentinels name another master"));
+        if let Some(named) = &self.named {
+            let (sentinels, address) = &**named;
+            if sentinels.master().await?.0 != *address {
+                return Err(unreachable("the sentinels name another master"));
+            }
         }
         match self.ask::<Value>(&cmd("ROLE")).await? {
             Value::Array(role) => match role.first() {
@@ -100,7 +114,7 @@ impl Line {
     }
 }
 
-async fn connect(
+pub(crate) async fn connect(
     settings: &RedisSettings,
     node: ConnectionInfo,
     patience: Duration,
@@ -123,40 +137,6 @@ async fn connect(
     }
     let client = redis::Client::open(node).map_err(|error| said(&error))?;
     bounded(settings.timeout * 2, client.get_multiplexed_async_connection_with_config(&config)).await
-}
-
-/// The master that most of the Sentinels name, and none of those who answer names another. All are asked at once.
-async fn master(settings: &Arc<RedisSettings>) -> Result<((String, u16), ConnectionInfo), StoreError> {
-    let Topology::Sentinels { nodes, name } = &settings.topology else {
-        return Err(unreachable("there are no sentinels to ask"));
-    };
-    let mut asked = JoinSet::new();
-    for node in nodes {
-        let (settings, node, name) = (Arc::clone(settings), node.clone(), name.clone());
-        asked.spawn(async move {
-            let mut wire = connect(&settings, node.clone(), settings.timeout).await?;
-            let mut question = cmd("SENTINEL");
-            question.arg("GET-MASTER-ADDR-BY-NAME").arg(&name);
-            let address: Option<(String, u16)> = bounded(settings.timeout, question.query_async(&mut wire)).await?;
-            Ok::<_, StoreError>((address, node))
-        });
-    }
-    let mut answers = Vec::new();
-    while let Some(answer) = asked.join_next().await {
-        if let Ok(Ok((Some(address), node))) = answer {
-            answers.push((address, node));
-        }
-    }
-    let Some((first, node)) = answers.first().cloned() else {
-        return Err(unreachable("no sentinel knows this master"));
-    };
-    if answers.iter().any(|(address, _)| *address != first) {
-        return Err(unreachable("the sentinels name more than one master"));
-    }
-    if answers.len() * 2 <= nodes.len() {
-        return Err(unreachable("most of the sentinels do not answer"));
-    }
-    Ok((first, node))
 }
 
 pub(crate) async fn bounded<T>(

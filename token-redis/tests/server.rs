@@ -29,6 +29,8 @@ use token_redis::Redis;
 use token_test::{Endpoint, HeldPort, ManualClock, TestIssuer, TestKey};
 use tokio::sync::Notify;
 
+use crate::engine::until;
+
 const ISSUER: &str = "https://issuer.example";
 const LATER: Timestamp = Timestamp::from_secs(4_000_000_000);
 
@@ -55,7 +57,7 @@ impl Server {
         let port = self.port.to_string();
         let settings =
             ["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no", "--daemonize", "no"];
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(engine::program());
         command.args(settings).arg("--dir").arg(&self.folder).stdout(Stdio::null());
         self.process = Some(command.spawn().expect("redis-server is installed: `cargo xtask test` does that"));
         let redis = self.connect();
@@ -133,14 +135,14 @@ async fn what_one_instance_found_serves_all_and_what_one_evicts_is_gone_for_all(
 async fn many_instances_ask_about_one_token_once_and_for_themselves_when_the_asker_is_gone() {
     let (mut server, issuer) = (Server::start().await, TestIssuer::start().await);
     let redis = server.connect();
-    let instance = |redis: Redis| {
+    let instance_with = |redis: Redis, lease: Duration| {
         let secret = ClientAuthentication::Basic("test-secret".into());
         let tokens = OpaqueTokens::introspection(issuer.introspection_endpoint(), "test-client", secret).unwrap();
-        let tokens = tokens.store(redis.answers()).asked_once_for_all(Duration::from_secs(1));
+        let tokens = tokens.store(redis.answers()).asked_once_for_all(lease);
         let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
         ResourceServer::builder(issuer.audience()).trust(trusted.opaque_tokens(tokens)).build().unwrap()
     };
-    let instances: Vec<_> = (0..6).map(|_| instance(server.connect())).collect();
+    let instances: Vec<_> = (0..6).map(|_| instance_with(server.connect(), Duration::from_secs(1))).collect();
     let all_admit = async |token: &str| {
         let asked = instances.iter().map(|api| {
             let (api, token) = (api.clone(), token.to_owned());
@@ -150,14 +152,41 @@ async fn many_instances_ask_about_one_token_once_and_for_themselves_when_the_ask
             assert_eq!(verdict.await.unwrap(), None);
         }
     };
-    all_admit(&issuer.token().subject("ada").mint_opaque()).await;
+    let token = issuer.token().subject("ada").mint_opaque();
+    all_admit(&token).await;
     assert_eq!(issuer.hits(Endpoint::Introspection), 1, "once for all");
+    let identity = format!("introspection {} client_secret_basic test-client false", issuer.introspection_endpoint());
+    let key = |token: &str| AnswerKey::new(&identity, token);
+    until("who asked has given its claim back", async || {
+        redis.answers().claim(key(&token), Duration::from_millis(10)).await.unwrap()
+    })
+    .await;
+
+    // Who has the claim finds out that there is no answer to be had: the others need not wait for the end of the lease.
+    issuer.forget_hits();
+    let (asker, token) = (redis.answers(), issuer.token().subject("dora").mint_opaque());
+    assert!(asker.claim(key(&token), Duration::from_secs(3600)).await.unwrap());
+    assert!(!redis.answers().claim(key(&token), Duration::from_secs(3600)).await.unwrap());
+    redis.answers().release(key(&token)).await.unwrap();
+    assert!(
+        !redis.answers().claim(key(&token), Duration::from_secs(3600)).await.unwrap(),
+        "only who has it gives it back"
+    );
+    let patient = instance_with(server.connect(), Duration::from_secs(10));
+    let started = std::time::Instant::now();
+    let waiting = tokio::spawn({
+        let (patient, token) = (patient.clone(), token.clone());
+        async move { verdict(&patient, &token).await }
+    });
+    asker.release(key(&token)).await.unwrap();
+    assert_eq!(waiting.await.unwrap(), None);
+    assert!(started.elapsed() < Duration::from_secs(9), "{:?}", started.elapsed());
+    assert_eq!(issuer.hits(Endpoint::Introspection), 1);
 
     // Somebody claims every question and brings no answer: nobody waits for longer than the lease.
     issuer.forget_hits();
     let token = issuer.token().subject("bob").mint_opaque();
-    let identity = format!("introspection {} client_secret_basic test-client false", issuer.introspection_endpoint());
-    let silent = AnswerKey::new(&identity, &token);
+    let silent = key(&token);
     assert!(redis.answers().claim(silent, Duration::from_secs(30)).await.unwrap());
     let started = std::time::Instant::now();
     assert_eq!(verdict(&instances[0], &token).await, None);

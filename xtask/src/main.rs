@@ -68,6 +68,11 @@ fn test() -> Outcome {
         "{runner} --workspace --all-targets --no-fail-fast --features token-tests/foreign,token-redis/foreign,token-cli/foreign,token-examples/foreign"
     );
     step::with_env("TOKEN_EVIDENCE", &evidence.to_string_lossy(), &words)?;
+    if let Some(valkey) = install::valkey() {
+        // The same tests, of the same build, with the other engine; this build of it has no TLS.
+        let words = format!("{} -- --skip over_tls", words.replace("--all-targets", "--test server"));
+        step::with_env("TOKEN_REDIS_SERVER", &valkey.to_string_lossy(), &words)?;
+    }
     cargo("test -p token-tests --features alone --test allocations")?;
     fuzz::smoke()?;
     report::write()?;

@@ -193,7 +193,7 @@ fn who_sees_a_followed_list_as_whole_sees_all_that_made_it_so() {
         follower.loaded(now);
         let (position, mark) = place(2);
         let change = Change::Deny(deny("cleo"), Timestamp::MAX).to_bytes();
-        block_on(follower.heard(position, mark, &change));
+        follower.heard(position, mark, &change);
         follower.quiet(now, Some(place(2)));
         follower.purge();
         let cleo = Marks::of(ISSUER).subject("cleo", None);

@@ -12,7 +12,12 @@ use token_core::security_events::SecurityEventVerifier;
 use token_core::stores::StoreError;
 use token_core::{Algorithm, Issuer, Presented, ResourceServer, StaticKeys, Timestamp};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::AUTHORIZATION;
+
 use super::*;
+use crate::DpopKey;
 use crate::source::FixedSource;
 use crate::token::Token;
 
@@ -39,7 +44,10 @@ impl Transmitter {
 
 impl HttpClient for Transmitter {
     fn send(&self, request: Request<Bytes>, _: Limits) -> BoxFuture<'_, Result<Response<Bytes>, HttpError>> {
-        assert_eq!(request.headers()[AUTHORIZATION], "Bearer canary");
+        let credentials = request.headers()[AUTHORIZATION].to_str().unwrap();
+        assert!(
+            credentials == "Bearer canary" || (credentials == "DPoP canary" && request.headers().contains_key("dpop"))
+        );
         let mut inner = self.0.lock().unwrap();
         inner.1.push(serde_json::from_slice(request.body()).unwrap());
         let answer = inner.0.pop_front().unwrap_or(Err(HttpError::Timeout));
@@ -101,7 +109,11 @@ async fn what_is_carried_out_is_acknowledged_what_is_not_believed_reported_and_w
     );
     let admitted = || api.authenticate(Presented::token(&access)).now().unwrap().is_ok();
 
-    assert_eq!(poller.poll().await.unwrap(), Polled::default(), "a poll that was held open to its end");
+    transmitter.will_say(Err(HttpError::Timeout));
+    transmitter.will_say(sets(&json!({})));
+    assert_eq!(poller.poll().await.unwrap(), Polled::default(), "it holds polls open for longer, and is there");
+    assert_eq!(transmitter.0.lock().unwrap().1.last().unwrap()["returnImmediately"], true);
+    assert_eq!(poller.poll().await.unwrap_err().kind(), TokenErrorKind::Unreachable, "it is not there");
     transmitter.will_say(sets(&json!({"1": event("1", "ada"), "2": "junk", "3": event("other", "bob"), "4": access})));
     assert!(admitted());
     let polled = poller.poll().await.unwrap();
@@ -158,4 +170,74 @@ async fn an_answer_that_is_none_is_an_error_that_says_whose() {
         let tokens = FixedSource::new(Token::bearer("canary", None).unwrap());
         assert!(SecurityEventPoller::new(url, Transmitter::default(), tokens, endpoint()).is_err(), "{url}");
     }
+}
+
+/// Answers every poll at once, in these words.
+#[derive(Clone, Debug)]
+struct Parrot(Arc<Mutex<u32>>, String);
+
+impl HttpClient for Parrot {
+    fn send(&self, _: Request<Bytes>, _: Limits) -> BoxFuture<'_, Result<Response<Bytes>, HttpError>> {
+        *self.0.lock().unwrap() += 1;
+        let response = Response::new(Bytes::from(self.1.clone()));
+        Box::pin(std::future::ready(Ok(response)))
+    }
+}
+
+fn poller(http: impl HttpClient, token: Token) -> SecurityEventPoller {
+    let api = ResourceServer::builder("api").trust(issuer()).build().unwrap();
+    let endpoint = SecurityEventEndpoint::new(SecurityEventVerifier::new("me", issuer()).unwrap(), api);
+    SecurityEventPoller::new("https://i/poll", http, FixedSource::new(token), endpoint).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transmitter_that_answers_at_once_is_not_asked_without_end() {
+    for (what, sets, more) in [
+        ("nothing", json!({}), false),
+        ("nothing, and more of it", json!({}), true),
+        ("the same event again, acknowledged or not", json!({"1": event("1", "ada")}), true),
+        ("the same junk again, reported or not", json!({"1": "junk"}), true),
+    ] {
+        let parrot = Parrot(Arc::default(), json!({"sets": sets, "moreAvailable": more}).to_string());
+        let mut poller = poller(parrot.clone(), Token::bearer("canary", None).unwrap());
+        let _ = tokio::time::timeout(Duration::from_secs(600), poller.run()).await;
+        let polls = *parrot.0.lock().unwrap();
+        assert!((60..70).contains(&polls), "{what}: {polls} polls in ten minutes");
+    }
+}
+
+#[tokio::test]
+async fn a_bound_token_polls_with_a_proof_and_the_transmitters_nonce() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    #[derive(Debug)]
+    struct Strict(Arc<Mutex<Vec<(String, String)>>>);
+    impl HttpClient for Strict {
+        fn send(&self, request: Request<Bytes>, _: Limits) -> BoxFuture<'_, Result<Response<Bytes>, HttpError>> {
+            let field = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
+            let mut heard = self.0.lock().unwrap();
+            heard.push((field("authorization"), field("dpop")));
+            let response = match heard.len() {
+                1 => Response::builder()
+                    .status(401)
+                    .header("www-authenticate", r#"DPoP error="use_dpop_nonce""#)
+                    .header("dpop-nonce", "n-1"),
+                _ => Response::builder(),
+            };
+            let response = response.body(Bytes::from_static(br#"{"sets": {}}"#)).unwrap();
+            Box::pin(std::future::ready(Ok(response)))
+        }
+    }
+    let key = DpopKey::generate(Algorithm::ES256).unwrap();
+    let token = Token::dpop("canary", None, &key).unwrap();
+    let mut poller = poller(Strict(Arc::clone(&heard)), token);
+    assert_eq!(poller.poll().await.unwrap(), Polled::default());
+    let heard = heard.lock().unwrap();
+    let claims = |at: usize| {
+        let part = heard[at].1.split('.').nth(1).unwrap().to_owned();
+        serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+    };
+    assert!(heard.len() == 2 && heard.iter().all(|(credentials, _)| credentials == "DPoP canary"));
+    assert_eq!((claims(0)["htm"].as_str(), claims(0)["htu"].as_str()), (Some("POST"), Some("https://i/poll")));
+    assert_eq!((claims(0).get("nonce"), claims(1)["nonce"].as_str()), (None, Some("n-1")));
+    assert_ne!(claims(0)["jti"], claims(1)["jti"]);
 }

@@ -267,6 +267,11 @@ impl Error {
         self.0.retry_after
     }
 
+    /// The same as the field says it: whole seconds, at least one.
+    pub(crate) fn retry_after_seconds(&self) -> u64 {
+        self.retry_after().unwrap_or_default().as_secs().max(1)
+    }
+
     /// The `WWW-Authenticate` field that goes with a 400, 401 or 403.
     #[must_use]
     pub fn challenge(&self) -> Option<String> {
@@ -322,7 +327,7 @@ impl Error {
         Answer {
             status: kind.status(),
             www_authenticate: self.challenge(),
-            retry_after: self.retry_after().map(|after| after.as_secs().max(1)),
+            retry_after: self.retry_after().is_some().then(|| self.retry_after_seconds()),
             explanation: self.0.explanation.as_deref().map(Into::into),
             dpop_nonce: self.dpop_nonce(),
             exposed: self.dpop().map(|_| Answer::EXPOSED),

@@ -139,6 +139,10 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("token.opaque.failed", "an endpoint that knows tokens did not answer"),
     ("token.opaque.not_bearer", "an endpoint says that a token is no bearer token"),
     ("token.opaque.store_failed", "a store of answers did not answer"),
+    (
+        "token.status_list.failed",
+        "a status list that a token points to could not be had; fields issuer, outcome, error",
+    ),
     ("token.deny_list.full", "an entry of a followed deny-list has no room: the list counts as out of reach"),
     ("token.deny_list.gap", "the log of a followed deny-list has a gap: the list is read anew"),
     ("token.deny_list.lost", "the log of a followed deny-list cannot be followed; it is tried again"),

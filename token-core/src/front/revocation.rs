@@ -6,9 +6,12 @@
 //!
 //! Many instances share a list either by asking it on each request, or by [following](followed) it: each holds it whole in memory.
 //!
+//! Where the issuer publishes the status of its JWTs in lists, [`StatusLists`] looks them up.
+//!
 //! An [`Evict`] forgets cached answers about opaque tokens, so that the next request asks the endpoint anew.
 
 pub use crate::gate::logout::{Logout, LogoutAnswer, LogoutEndpoint, LogoutVerifier};
+pub use crate::opaque::status_lists::StatusLists;
 pub use crate::stores::deny_list::{Deny, DenyList, DenyLookup, WhenUnreachable};
 pub use crate::stores::evict::{Evict, LocalCaches};
 pub use crate::stores::memory_deny_list::MemoryDenyList;

@@ -153,6 +153,9 @@ impl IssuerPolicy {
         if !self.accept_id_tokens_for.is_empty() {
             issuer = issuer.accept_id_tokens(Audience::any_of(self.accept_id_tokens_for.iter().cloned()));
         }
+        if let Some(lists) = &self.status_lists {
+            issuer = issuer.status_lists(lists.clone());
+        }
         issuer = issuer.mapping(self.mapping.clone());
         issuer = self.require_claims.iter().cloned().fold(issuer, Issuer::require_claim);
         let switches: [(bool, Switch); 7] = [

@@ -4,6 +4,7 @@ mod asking;
 mod possession;
 pub(crate) mod resolving;
 mod revocation;
+mod status;
 pub(crate) mod tenants;
 mod trusting;
 

@@ -50,7 +50,10 @@ impl Verified {
     /// # Panics
     /// When it is awaited outside of a tokio runtime.
     pub fn until_expiry(&self) -> UntilExpiry {
-        UntilExpiry { token: self.clone(), every: EVERY, watch: None }
+        let issuer = &self.shared_facts().issuer;
+        // A tenant that has to make room for others goes on being judged by its own server while somebody listens.
+        let tenant = issuer.tenant.as_ref().and_then(|_| issuer.home.server::<Inner>()).map(ResourceServer);
+        UntilExpiry { token: self.clone(), every: EVERY, tenant, watch: None }
     }
 
     /// The items of `stream`, until the token ends: see [`until_expiry`](Self::until_expiry). Fits server-sent events of axum and actix-web alike.
@@ -85,6 +88,7 @@ impl StreamEnd {
 pub struct UntilExpiry {
     token: Verified,
     every: Duration,
+    tenant: Option<ResourceServer>,
     watch: Option<Pin<Box<dyn Future<Output = StreamEnd> + Send>>>,
 }
 
@@ -102,19 +106,19 @@ impl Future for UntilExpiry {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<StreamEnd> {
         let this = self.get_mut();
-        let (token, every) = (&this.token, this.every);
-        this.watch.get_or_insert_with(|| Box::pin(watch(token.clone(), every))).as_mut().poll(context)
+        let (token, every, tenant) = (&this.token, this.every, &mut this.tenant);
+        this.watch.get_or_insert_with(|| Box::pin(watch(token.clone(), every, tenant.take()))).as_mut().poll(context)
     }
 }
 
-async fn watch(token: Verified, every: Duration) -> StreamEnd {
+async fn watch(token: Verified, every: Duration, tenant: Option<ResourceServer>) -> StreamEnd {
     let issuer = Arc::clone(&token.shared_facts().issuer);
     let end = token.expires_at().map_or(Timestamp::MAX, |expires| expires.saturating_add(issuer.leeway));
     loop {
         // A clock that runs behind the timer by a tick is asked again in a moment.
         let left = end.since(issuer.clock.now()).max(Duration::from_millis(1));
         sleep(left.min(every)).await;
-        match judge_again(&token).await {
+        match judge_again(&token, tenant.as_ref()).await {
             Ok(()) => {}
             // Our trouble, not the caller's fault.
             Err(error) if error.kind() == ErrorKind::Unavailable && issuer.clock.now() < end => {}
@@ -123,10 +127,14 @@ async fn watch(token: Verified, every: Duration) -> StreamEnd {
     }
 }
 
-/// What the gate says of a token that it has let in before.
-async fn judge_again(token: &Verified) -> Result<(), Error> {
-    let issuer = &token.shared_facts().issuer;
-    let Some(server) = issuer.home.server::<Inner>().map(ResourceServer) else {
+/// What the gate says of a token that it has let in before. `tenant` is the server of its tenant, where there are tenants.
+async fn judge_again(token: &Verified, tenant: Option<&ResourceServer>) -> Result<(), Error> {
+    let in_force = match tenant {
+        // It holds for as long as the server whose tenant it is.
+        Some(tenant) => tenant.0.compiler.home.server::<Inner>().map(|_| tenant.clone()),
+        None => token.shared_facts().issuer.home.server::<Inner>().map(ResourceServer),
+    };
+    let Some(server) = in_force else {
         return Err(Error::new(
             ErrorKind::Inactive,
             "the server's policy was replaced: the caller is judged anew when it comes back",

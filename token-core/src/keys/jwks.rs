@@ -18,6 +18,7 @@ use super::settings::JwksSettings;
 use super::source::{FetchError, FetchedKeys, KeySource};
 use super::state::{KeyState, KeyStatus, KeysUnavailable};
 use super::{Answer, Fetched, KeyFetch, Looked, Missing};
+use crate::base::chance::chance;
 use crate::base::limits::FetchLimits;
 use crate::base::sync::atomic::{AtomicI64, Ordering};
 use crate::base::sync::{AbortHandle, ArcSwapOption, Handle, Mutex, MutexGuard};
@@ -311,7 +312,7 @@ impl JwksCache {
     /// try again although nobody asks.
     fn land(&self, id: FlightId, end: Option<Result<(Read, FetchedKeys), FetchError>>) -> (Fetched, Option<Duration>) {
         let now = self.clock.now();
-        let jitter = flight::chance();
+        let jitter = chance();
         let mut inner = self.lock();
         let (landing, event) = match end {
             // Another one took its place.

@@ -43,6 +43,7 @@ impl IssuerPolicy {
             without_keys: matches!(issuer.keys, KeysFrom::Nowhere) && introspection.is_some(),
             introspection,
             api_keys,
+            status_lists: issuer.status_lists.clone(),
             audience: issuer.audience.as_ref().map(names).unwrap_or_default(),
             dangerously_unchecked_audience: issuer.audience.as_ref().is_some_and(Audience::is_unchecked),
             algorithms: given,
@@ -185,6 +186,10 @@ impl Policy {
         }
         if let Some(proxy) = &issuer.proxy {
             line!(f, "    proxy       {proxy}")?;
+        }
+        if let Some(lists) = &issuer.status_lists {
+            let without = if lists.required { "refused" } else { "let in" };
+            line!(f, "    status      looked up in its status lists; tokens that name none are {without}")?;
         }
         line!(f, "    algorithms  {algorithms}")?;
         let types = match (issuer.rfc9068, issuer.strict) {

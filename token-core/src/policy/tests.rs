@@ -471,6 +471,30 @@ fn nothing_in_a_policy_can_play_tricks_with_a_terminal() {
 }
 
 #[test]
+fn status_lists_are_data_too_and_off_unless_they_are_named() {
+    let text = r#"{"audience": "api", "issuers": [{"issuer": "https://a.example", "status_lists": {
+        "required": true, "at": ["https://status.example/lists/"], "fresh_for": "60s"}}]}"#;
+    let policy = json(text);
+    let server = policy.server().unwrap();
+    assert_eq!(*server.policy(), policy, "what was built says the same");
+    let said = "status      looked up in its status lists; tokens that name none are refused";
+    assert!(policy.to_string().contains(said), "{policy}");
+    let short = json(r#"{"audience": "api", "issuers": [{"issuer": "https://a.example", "status_lists": {}}]}"#);
+    assert_eq!(short.issuers[0].status_lists, Some(crate::revocation::StatusLists::new()));
+    let off = json(r#"{"audience": "api", "issuers": [{"issuer": "https://a.example"}]}"#);
+    assert!(off.issuers[0].status_lists.is_none() && !off.to_string().contains("status"));
+    for (lists, why) in
+        [(r#"{"at": ["http://status.example/"]}"#, "expected https"), (r#"{"at": ["lists"]}"#, "status lists lists")]
+    {
+        let text = format!(
+            r#"{{"audience": "api", "issuers": [{{"issuer": "https://a.example", "status_lists": {lists}}}]}}"#
+        );
+        let error = json(&text).server().unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+#[test]
 fn an_unknown_member_is_an_error_at_every_depth() {
     let issuer =
         |more: &str| format!(r#"{{"audience": "api", "issuers": [{{"issuer": "https://a.example", {more}}}]}}"#);
@@ -481,6 +505,7 @@ fn an_unknown_member_is_an_error_at_every_depth() {
         server(r#""token_locations": [{"header": {"name": "x", "oops": 1}}]"#),
         server(r#""token_locations": [{"cookie": {"name": "x", "csrf": {"origins": [], "oops": 1}}}]"#),
         issuer(r#""oops": 1"#),
+        issuer(r#""status_lists": {"oops": 1}"#),
         issuer(r#""jwks": {"oops": 1}"#),
         issuer(r#""secret": {"algorithm": "HS256", "env": "A", "oops": 1}"#),
         issuer(r#""introspection": {"endpoint": "a", "client_id": "b", "client_secret": {"env": "A"}, "oops": 1}"#),

@@ -139,6 +139,15 @@ pub trait AnswerStore: fmt::Debug + Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(true)))
     }
 
+    /// Gives back a claim of this process, when its answer is in the store or will not come: whoever waits may ask. By default nothing: a claim ends with its lease.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be done.
+    fn release(&self, key: AnswerKey) -> BoxFuture<'_, Result<(), StoreError>> {
+        let _ = key;
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Whether others write here too. Then nothing is remembered beside it unless the operator says so, and a revocation that one
     /// instance writes is seen by all at their next request.
     fn is_shared(&self) -> bool {

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::AnswerTag;
-use crate::base::http::BoxFuture;
 use crate::jose::signature::sha256;
 
 /// Which tokens to drop out of the caches. Give it to [`ResourceServer::evict`](crate::ResourceServer::evict).
@@ -99,21 +98,18 @@ impl fmt::Debug for Evict {
 #[derive(Clone)]
 pub struct LocalCaches(std::sync::Arc<DropOut>);
 
-type DropOut = dyn Fn(Option<Evict>) -> Option<BoxFuture<'static, ()>> + Send + Sync;
+type DropOut = dyn Fn(Option<Evict>) -> Option<()> + Send + Sync;
 
 impl LocalCaches {
     /// `drop_out` answers `None` once the caches are gone, and does nothing when it is asked with `None`.
-    pub(crate) fn new(
-        drop_out: impl Fn(Option<Evict>) -> Option<BoxFuture<'static, ()>> + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) fn new(drop_out: impl Fn(Option<Evict>) -> Option<()> + Send + Sync + 'static) -> Self {
         Self(std::sync::Arc::new(drop_out))
     }
 
-    /// Drops these tokens out of the caches of this server, and of nobody else.
-    pub async fn drop_out(&self, what: Evict) {
-        if let Some(done) = (self.0)(Some(what)) {
-            done.await;
-        }
+    /// Drops these tokens out of the caches of this server and the stores of this process. Those that are [shared](crate::stores::AnswerStore::is_shared) were gone
+    /// through by who announced it. Caches in memory have dropped them when this returns.
+    pub fn drop_out(&self, what: Evict) {
+        let _ = (self.0)(Some(what));
     }
 
     /// Whether the server is still there.

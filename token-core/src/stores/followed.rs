@@ -50,7 +50,7 @@ impl Default for FollowedSettings {
 }
 
 impl FollowedSettings {
-    /// Room for this many entries. Default 1,000,000, which take 70 MiB when they are there. An entry for which there is no room makes the
+    /// Room for this many entries. Default 1,000,000, which take 50 MiB when they are there. An entry for which there is no room makes the
     /// list count as out of reach: nobody is let in because of it.
     #[must_use]
     pub fn capacity(mut self, entries: usize) -> Self {
@@ -144,7 +144,7 @@ impl FollowedDenyList {
             caches: Mutex::default(),
             counts: Counts::default(),
         }));
-        (list.clone(), Follower { list: list.0, course: Course::new() })
+        (list.clone(), Follower { list: list.0, course: Course::new(), is_short: false })
     }
 
     /// How the list is doing.
@@ -247,6 +247,8 @@ impl Inner {
 pub struct Follower {
     list: Arc<Inner>,
     course: Course,
+    /// Whether an entry found no room since the list was last begun to be read: it is said once, and room is looked for once.
+    is_short: bool,
 }
 
 impl Follower {
@@ -269,6 +271,7 @@ impl Follower {
 
     /// The whole list is read from now on; `end` is the end of the log, asked for before.
     pub fn loading(&mut self, end: Place) {
+        self.is_short = false;
         self.course.loading(end);
     }
 
@@ -288,8 +291,8 @@ impl Follower {
         next
     }
 
-    /// The log has this entry. Await what has to be dropped out of the caches.
-    pub async fn heard(&mut self, position: Position, mark: Mark, bytes: &[u8]) -> Next {
+    /// The log has this entry. What it evicts is gone out of the caches in memory when this returns; a store that is slow to drop it holds up nobody.
+    pub fn heard(&mut self, position: Position, mark: Mark, bytes: &[u8]) -> Next {
         match self.course.heard(position, mark) {
             Verdict::Skip => {}
             Verdict::Gap => {
@@ -301,7 +304,7 @@ impl Follower {
                 self.list.counts.taken.fetch_add(1, Ordering::Relaxed);
                 match Change::from_bytes(bytes) {
                     Some(Change::Deny(entry, until)) => self.take_in(&entry, until),
-                    Some(Change::Evict(what)) => self.list.evict(what).await,
+                    Some(Change::Evict(what)) => self.list.evict(what),
                     Some(Change::Opened) => {}
                     None => self.unreadable(),
                 }
@@ -330,6 +333,12 @@ impl Follower {
         self.list.table.purge(self.now())
     }
 
+    /// Whether an entry found no room since the list was last begun to be read. To read it again at once would help nobody.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.is_short
+    }
+
     /// Whether somebody else has the list, too. Where nobody has, there is no more to follow for.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
@@ -342,13 +351,18 @@ impl Follower {
         if until <= now || list.table.insert(entry, until).is_ok() {
             return;
         }
-        list.table.purge(now);
-        if list.table.insert(entry, until).is_err() {
-            list.counts.left_out.fetch_add(1, Ordering::Relaxed);
-            list.as_of.store(NEVER, Ordering::Release);
-            self.course.left_out();
+        // To look through a million entries for each that has no room would take longer than to read them.
+        if !self.is_short {
+            list.table.purge(now);
+            if list.table.insert(entry, until).is_ok() {
+                return;
+            }
             tracing::error!(name: "token.deny_list.full", capacity = list.table.capacity(), "an entry of the deny-list has no room: the list counts as out of reach");
         }
+        self.is_short = true;
+        list.counts.left_out.fetch_add(1, Ordering::Relaxed);
+        list.as_of.store(NEVER, Ordering::Release);
+        self.course.left_out();
     }
 
     fn unreadable(&self) {
@@ -368,11 +382,9 @@ impl Follower {
 }
 
 impl Inner {
-    async fn evict(&self, what: EvictDigest) {
+    fn evict(&self, what: EvictDigest) {
         let caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for caches in caches {
-            caches.drop_out(what.evict()).await;
-        }
+        caches.iter().for_each(|caches| caches.drop_out(what.evict()));
     }
 }
 

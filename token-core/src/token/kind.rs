@@ -215,6 +215,7 @@ mod tests {
             (TokenType::Jwt, r#"{"token_type":"access","type":"refresh"}"#, Some(Refresh)),
             (TokenType::Other(OtherType::Logout), "{}", Some(Logout)),
             (TokenType::Other(OtherType::DpopProof), "{}", Some(Other)),
+            (TokenType::Other(OtherType::StatusList), "{}", Some(Other)),
         ] {
             assert_eq!(marks(typ, json), (expected, None), "{typ:?} {json}");
         }

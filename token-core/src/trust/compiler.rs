@@ -18,6 +18,7 @@ use crate::keys::discovery::Discovery;
 use crate::keys::{CertificateMapSource, DiscoveryKeySource, HttpKeySource, KeySource, Keys, PemPerKidSource};
 use crate::opaque::api_keys::Keyring;
 use crate::opaque::introspection::Introspection;
+use crate::opaque::status_lists::Lists;
 use crate::opaque::userinfo::{Protocol, UserInfo};
 use crate::opaque::{Exchange, Kind, Opaque, OpaqueVerifier};
 use crate::token::audience::Audience;
@@ -111,6 +112,7 @@ impl Compiler {
             Purpose::Logout => Accepts { logout: Some(audience), ..Accepts::default() },
             Purpose::SecurityEvents => Accepts { events: Some(audience), ..Accepts::default() },
         };
+        let status_lists = compile_status_lists(&issuer, self.purpose, &self.clients, &self.limits)?;
         let keys = compile_keys(&issuer, &self.clock, &self.clients, &self.limits)?;
         let keyless = matches!(issuer.keys, KeysFrom::Nowhere);
         Ok(TrustedIssuer {
@@ -135,6 +137,7 @@ impl Compiler {
             home: Arc::clone(&self.home),
             keyless,
             opaque,
+            status_lists,
             protection: Arc::clone(&self.protection),
         })
     }
@@ -179,6 +182,27 @@ fn compile_keys(
         }
     };
     Ok(Keys::remote(source, issuer.settings.clone(), Arc::clone(clock), name, limits.clone()))
+}
+
+fn compile_status_lists(
+    issuer: &Issuer,
+    purpose: Purpose,
+    clients: &Clients,
+    limits: &FetchLimits,
+) -> Result<Option<Arc<Lists>>, ConfigError> {
+    // Logout tokens and events are not looked up: they are good once, and now.
+    let Some(lists) = issuer.status_lists.as_ref().filter(|_| matches!(purpose, Purpose::Api | Purpose::Client)) else {
+        return Ok(None);
+    };
+    let name = &issuer.identifier;
+    let refuse = |why: &dyn std::fmt::Display| ConfigError::new(format!("issuer {name}: {why}"));
+    if matches!(issuer.keys, KeysFrom::Nowhere) {
+        return Err(refuse(&"status lists are signed with the issuer's keys, and it has none"));
+    }
+    lists.at.iter().try_for_each(|at| secure(issuer, "status lists", at))?;
+    let own = Some(name.as_str()).filter(|_| issuer.naming == Naming::Exact);
+    let lists = Lists::new(lists.clone(), own, clients.client(issuer)?, limits.clone(), issuer.loopback_http);
+    Ok(Some(Arc::new(lists.map_err(|error| refuse(&error))?)))
 }
 
 fn compile_opaque(

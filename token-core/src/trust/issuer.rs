@@ -12,6 +12,7 @@ use crate::jose::{Algorithm, Algorithms};
 use crate::keys::discovery::{issuer_of_document, not_the_document};
 use crate::keys::{JwksSettings, KeySource};
 use crate::opaque::api_keys::{self, ApiKeyStore};
+use crate::opaque::status_lists::StatusLists;
 use crate::opaque::{Kind, OpaqueTokens};
 use crate::token::audience::Audience;
 use crate::token::mapping::ClaimMapping;
@@ -57,6 +58,7 @@ pub struct Issuer {
     pub(crate) proxy: Option<String>,
     pub(crate) settings: JwksSettings,
     pub(crate) opaque: Option<OpaqueTokens>,
+    pub(crate) status_lists: Option<StatusLists>,
 }
 
 /// Where the keys of an issuer come from.
@@ -297,6 +299,7 @@ impl Issuer {
             proxy: None,
             settings: JwksSettings::default(),
             opaque: None,
+            status_lists: None,
         }
     }
 
@@ -365,6 +368,13 @@ impl Issuer {
     #[must_use]
     pub fn opaque_tokens(mut self, tokens: OpaqueTokens) -> Self {
         self.opaque = Some(tokens);
+        self
+    }
+
+    /// Looks the issuer's JWTs up in the status lists that it publishes. Without it the claim `status` is not looked at.
+    #[must_use]
+    pub fn status_lists(mut self, lists: StatusLists) -> Self {
+        self.status_lists = Some(lists);
         self
     }
 

@@ -15,6 +15,8 @@ use crate::jose::header::TokenType;
 use crate::jose::{Algorithm, Algorithms, VerificationKey};
 use crate::keys::Keys;
 use crate::opaque::Opaque;
+use crate::opaque::status_list::Reference;
+use crate::opaque::status_lists::Lists;
 use crate::token::actor::Delegation;
 use crate::token::audience::Audience;
 use crate::token::binding::Binding;
@@ -57,6 +59,8 @@ pub(crate) struct TrustedIssuer {
     /// Whether it has no keys at all: its tokens are asked about, JWTs too.
     pub(crate) keyless: bool,
     pub(crate) opaque: Option<Arc<Opaque>>,
+    /// Where the status of its JWTs is looked up.
+    pub(crate) status_lists: Option<Arc<Lists>>,
     /// What whoever is refused later, in a handler, is told of the server.
     pub(crate) protection: Arc<Protection>,
 }
@@ -103,6 +107,7 @@ pub(crate) struct Extra {
     pub(crate) roles: Box<[Box<str>]>,
     pub(crate) delegation: Delegation,
     pub(crate) binding: Option<Binding>,
+    pub(crate) status: Option<Reference>,
 }
 
 impl TrustedIssuer {
@@ -256,10 +261,18 @@ impl TrustedIssuer {
             _ => None,
         };
         let whole = self.mapping.looks_further() || !self.rules.is_empty() || tenant.is_some();
-        if !whole && !claims.delegation && !claims.confirmation {
+        // What an endpoint vouches for has the endpoint's word for its status.
+        let lists = self.status_lists.as_ref().filter(|_| key.is_some());
+        if !whole && !claims.delegation && !claims.confirmation && lists.is_none() {
             return Ok(None);
         }
         let mut extra = Extra::default();
+        if let Some(lists) = lists {
+            extra.status = Reference::read(text.json())?;
+            if extra.status.is_none() && lists.settings.required {
+                return Err(Error::new(ErrorKind::ClaimsMismatch, "expected the claim status, it is missing"));
+            }
+        }
         if claims.confirmation {
             extra.binding = Some(Binding::read(text.json())?);
         }

@@ -11,6 +11,7 @@ use crate::answer::error::{Error, ErrorKind, Presented};
 use crate::base::time::Timestamp;
 use crate::claims::{Claims, List, Names, Span, Text};
 use crate::jose::VerificationKey;
+use crate::opaque::status_list::Reference;
 use crate::token::actor::Actor;
 use crate::token::binding::Binding;
 use crate::token::kind::TokenKind;
@@ -83,6 +84,11 @@ impl Facts {
 
     pub(crate) fn binding(&self) -> Option<&Binding> {
         self.extra.as_ref()?.binding.as_ref()
+    }
+
+    /// Where the issuer keeps the token's status.
+    pub(crate) fn status(&self) -> Option<&Reference> {
+        self.extra.as_ref()?.status.as_ref()
     }
 
     /// What a deny-list can be asked about.

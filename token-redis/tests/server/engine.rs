@@ -24,6 +24,11 @@ fn two_ports() -> [HeldPort; 2] {
     }
 }
 
+/// What is started: `redis-server`, or the one that `TOKEN_REDIS_SERVER` names, Valkey's say.
+pub(crate) fn program() -> std::ffi::OsString {
+    std::env::var_os("TOKEN_REDIS_SERVER").unwrap_or_else(|| "redis-server".into())
+}
+
 /// A process of redis-server that lives as long as this value.
 pub(crate) struct Node {
     process: Option<Child>,
@@ -48,7 +53,7 @@ impl Node {
 
     pub(crate) fn start(&mut self) {
         let port = self.port.to_string();
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(program());
         if let Some(sentinel) = self.words.iter().find_map(|word| word.strip_prefix("sentinel:")) {
             let file = self.folder.join("sentinel.conf");
             std::fs::write(&file, format!("port {port}\nbind 127.0.0.1\n{sentinel}")).unwrap();
@@ -76,6 +81,12 @@ impl Node {
             process.kill().unwrap();
             process.wait().unwrap();
         }
+    }
+
+    /// Kills it and starts it again, with what it had saved.
+    pub(crate) fn restart(&mut self) {
+        self.kill();
+        self.start();
     }
 
     /// Stops or continues the process: it keeps its connections and answers nothing.

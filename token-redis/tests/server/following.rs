@@ -224,8 +224,7 @@ async fn a_server_that_is_slow_full_read_only_or_loading_is_our_trouble_and_says
     server.signal("CONT");
     well().await;
 
-    server.kill();
-    server.start();
+    server.restart();
     well().await;
     assert_eq!(says(&two, "full"), "absent", "what was refused was not written");
 

@@ -11,7 +11,7 @@ use serde_json::json;
 use token_core::Algorithm;
 
 use crate::mint::TokenBuilder;
-use crate::{TestIssuer, TestKey};
+use crate::{TestIssuer, TestKey, TestStatusList};
 
 /// What an attack goes for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,6 +47,8 @@ pub enum Class {
     Binding,
     /// What was judged before.
     Cache,
+    /// Tokens that their status list says are not good; tried where [`status_lists`](super::Attacks::status_lists) says so.
+    Status,
 }
 
 impl Class {
@@ -66,6 +68,7 @@ impl Class {
         Self::Scope,
         Self::Binding,
         Self::Cache,
+        Self::Status,
     ];
 
     /// Its name, in small letters.
@@ -87,6 +90,7 @@ impl Class {
             Self::Scope => "scope",
             Self::Binding => "binding",
             Self::Cache => "cache",
+            Self::Status => "status",
         }
     }
 }
@@ -122,6 +126,8 @@ pub(crate) struct Bait<'i> {
     pub(crate) path: String,
     pub(crate) granted: Option<String>,
     pub(crate) leeway: u64,
+    /// The list that tokens point to, where the API looks at it.
+    pub(crate) status_list: Option<TestStatusList>,
     pub(crate) shape: Option<fn(TokenBuilder) -> TokenBuilder>,
 }
 
@@ -130,6 +136,7 @@ impl Bait<'_> {
     pub(crate) fn token(&self) -> TokenBuilder {
         let token = self.issuer.token();
         let token = self.granted.iter().fold(token, |token, scope| token.scope(scope));
+        let token = self.status_list.iter().fold(token, |token, list| token.status(list, 0));
         self.shape.map_or(token.clone(), |shape| shape(token))
     }
 
@@ -210,6 +217,7 @@ impl Bait<'_> {
         self.scope(&mut all);
         self.binding(&mut all);
         self.cache(&mut all, seen);
+        self.status(&mut all);
         all
     }
 
@@ -402,6 +410,7 @@ impl Bait<'_> {
         for (name, clause, typ) in [
             ("a proof of possession", "RFC 9449 4.2", "dpop+jwt"),
             ("a security event", "RFC 8417 2.3", "secevent+jwt"),
+            ("a status list token", "Token Status List 5.1", "statuslist+jwt"),
             ("an introspection answer", "RFC 9701 5", "token-introspection+jwt"),
             ("a client's assertion", "RFC 7523 3", "client-authentication+jwt"),
             ("an authorization request", "RFC 9101 10.8", "oauth-authz-req+jwt"),
@@ -719,6 +728,52 @@ impl Bait<'_> {
         ));
     }
 
+    fn status(&self, all: &mut Vec<Attack>) {
+        let Some(list) = &self.status_list else { return };
+        const STATUS: &str = "Token Status List 7.1";
+        const PLACE: &str = "Token Status List 6.2";
+        let mut add = |name, clause, token: TokenBuilder| {
+            all.push(self.bearer(Class::Status, name, clause, &token.mint()));
+        };
+        for (name, index) in [
+            ("a token that was revoked", TestStatusList::INVALID),
+            ("a token that is suspended", TestStatusList::SUSPENDED),
+            ("a token with a status of an application", 3),
+        ] {
+            add(name, STATUS, self.token().status(list, index.into()));
+        }
+        add("a place beyond the end of the list", "Token Status List 8.3", self.token().status(list, 10_000_000));
+        let place = |index: serde_json::Value, uri: &str| {
+            self.token().claim("status", json!({"status_list": {"idx": index, "uri": uri}}))
+        };
+        let uri = list.uri();
+        for (name, index) in [
+            ("a place before the start of the list", json!(-1)),
+            ("a place that is a text", json!("0")),
+            ("a place that is a fraction", json!(0.5)),
+            ("a place that is null", json!(null)),
+            ("a place past all numbers", json!(1e300)),
+        ] {
+            add(name, PLACE, place(index, &uri));
+        }
+        for (name, uri) in [
+            ("a list at a stranger's", "https://status.example/lists/1"),
+            ("a list at the address of a cloud's metadata", "http://169.254.169.254/latest/meta-data"),
+            ("a list that is a file", "file:///etc/passwd"),
+            ("a list of no address", ""),
+        ] {
+            add(name, "Token Status List 11", place(json!(0), uri));
+        }
+        add("a status that is null", PLACE, self.token().claim("status", json!(null)));
+        add("a status that is a text", PLACE, self.token().claim("status", "valid"));
+        add("a status of another kind", PLACE, self.token().claim("status", json!({"valid": true})));
+        add(
+            "a status list token with an access token's claims",
+            "Token Status List 5.1",
+            self.token().header("typ", "statuslist+jwt"),
+        );
+    }
+
     fn cache(&self, all: &mut Vec<Attack>, good: &str) {
         // What looks like a token that was let in before, to a careless cache.
         let (message, signature) = good.rsplit_once('.').unwrap_or_default();
@@ -741,6 +796,15 @@ impl Bait<'_> {
         add("a token seen before, one letter longer", format!("{good}A"));
         add("a token seen before, one letter shorter", good[..good.len() - 1].to_owned());
     }
+}
+
+/// A list in which the first token is valid, and the next are what their place says.
+pub(crate) fn status_list(issuer: &TestIssuer) -> TestStatusList {
+    let list = issuer.status_list();
+    for status in [TestStatusList::INVALID, TestStatusList::SUSPENDED, 3] {
+        list.set(status.into(), status);
+    }
+    list
 }
 
 fn field(before: &str, text: &str) -> HeaderValue {

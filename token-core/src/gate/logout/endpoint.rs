@@ -30,6 +30,8 @@ pub struct LogoutAnswer {
     pub status: u16,
     /// A JSON object; empty with 204.
     pub body: &'static str,
+    /// Value of `Retry-After` in whole seconds, at least one; with 503.
+    pub retry_after: Option<u64>,
 }
 
 impl LogoutEndpoint {
@@ -81,13 +83,16 @@ impl LogoutEndpoint {
     /// Does as [`receive`](Self::receive) and says what to answer. Refusals are logged.
     pub async fn answer(&self, form: &[u8]) -> LogoutAnswer {
         let error = match self.receive(form).await {
-            Ok(_) => return LogoutAnswer { status: 204, body: "" },
+            Ok(_) => return LogoutAnswer { status: 204, body: "", retry_after: None },
             Err(error) => error,
         };
         error.log();
         match error.kind().status() {
-            503 => LogoutAnswer { status: 503, body: r#"{"error":"temporarily_unavailable"}"# },
-            _ => LogoutAnswer { status: 400, body: r#"{"error":"invalid_request"}"# },
+            503 => {
+                let body = r#"{"error":"temporarily_unavailable"}"#;
+                LogoutAnswer { status: 503, body, retry_after: Some(error.retry_after_seconds()) }
+            }
+            _ => LogoutAnswer { status: 400, body: r#"{"error":"invalid_request"}"#, retry_after: None },
         }
     }
 }

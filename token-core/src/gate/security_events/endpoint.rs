@@ -63,6 +63,8 @@ pub struct PushAnswer {
     pub status: u16,
     /// The error of RFC 8935 section 2.3; empty with 202.
     pub body: &'static str,
+    /// Value of `Retry-After` in whole seconds, at least one; with 503.
+    pub retry_after: Option<u64>,
 }
 
 /// What became of one event.
@@ -157,7 +159,7 @@ impl SecurityEventEndpoint {
 
     /// Does as [`receive`](Self::receive) with a pushed request, and says what to answer. Refusals are logged.
     pub async fn answer(&self, request: PushRequest<'_>) -> PushAnswer {
-        let refuse = |body| PushAnswer { status: 400, body };
+        let refuse = |body| PushAnswer { status: 400, body, retry_after: None };
         if let Some(expected) = &self.authorization
             && request.authorization.map(|field| Agreed(sha256(field))).as_ref() != Some(expected)
         {
@@ -171,12 +173,14 @@ impl SecurityEventEndpoint {
             return refuse(INVALID_REQUEST);
         };
         let error = match self.receive(token.trim_ascii()).await {
-            Ok(_) => return PushAnswer { status: 202, body: "" },
+            Ok(_) => return PushAnswer { status: 202, body: "", retry_after: None },
             Err(error) => error,
         };
         error.log();
         match error.kind() {
-            ErrorKind::Unavailable => PushAnswer { status: 503, body: "" },
+            ErrorKind::Unavailable => {
+                PushAnswer { status: 503, body: "", retry_after: Some(error.retry_after_seconds()) }
+            }
             kind => refuse(Self::complaint(kind)),
         }
     }
@@ -218,16 +222,21 @@ impl SecurityEventEndpoint {
         kind: EventKind,
         subject: &SubjectIdentifier,
     ) -> Result<Vec<Target>, Error> {
-        let session_of = |name: &SubjectIdentifier| match name {
-            SubjectIdentifier::Opaque(id) => {
-                self.spoken_for(transmitter).map(|issuer| Target::Session(issuer.to_owned(), id.clone())).collect()
-            }
-            _ => Vec::new(),
+        let sessions_of = |subject: &SubjectIdentifier| -> Vec<Target> {
+            let ids = subject.names().iter().filter_map(|name| match name {
+                SubjectIdentifier::Opaque(id) => Some(id),
+                _ => None,
+            });
+            let of_each = |id: &String| {
+                let id = id.clone();
+                self.spoken_for(transmitter).map(move |issuer| Target::Session(issuer.to_owned(), id.clone()))
+            };
+            ids.flat_map(of_each).collect()
         };
         match subject {
             SubjectIdentifier::Complex { session: Some(session), user, .. } => {
                 // A session that cannot be told from the others: all of its user's.
-                match (session_of(session), user) {
+                match (sessions_of(session), user) {
                     (sessions, None) => Ok(sessions),
                     (sessions, Some(_)) if !sessions.is_empty() => Ok(sessions),
                     (_, Some(user)) => self.accounts(transmitter, user).await,
@@ -237,10 +246,11 @@ impl SecurityEventEndpoint {
                 self.accounts(transmitter, user).await
             }
             SubjectIdentifier::Complex { .. } | SubjectIdentifier::Unknown => Ok(Vec::new()),
-            SubjectIdentifier::Opaque(_) if kind == EventKind::SessionRevoked && self.directory.is_none() => {
-                Ok(session_of(subject))
-            }
-            other => self.accounts(transmitter, other).await,
+            other => match self.accounts(transmitter, other).await? {
+                // A name that the transmitter made up is a session's, unless the application knows whose it is.
+                nobody if nobody.is_empty() && kind == EventKind::SessionRevoked => Ok(sessions_of(other)),
+                accounts => Ok(accounts),
+            },
         }
     }
 

@@ -81,10 +81,10 @@ impl SubjectIdentifier {
             "account" => named(NameFormat::Account, "uri"),
             "did" => named(NameFormat::Did, "url"),
             "uri" => named(NameFormat::Uri, "uri"),
-            // 3.2.8: aliases are not nested.
-            "aliases" if depth == 0 => {
+            // 3.2.8: aliases are not nested; a member of a complex subject may have some.
+            "aliases" if depth <= 1 => {
                 let all = object.get("identifiers")?.as_array()?;
-                let all = all.iter().take(MOST_ALIASES).map(|one| Self::read_at(one, 1).unwrap_or(Self::Unknown));
+                let all = all.iter().take(MOST_ALIASES).map(|one| Self::read_at(one, 2).unwrap_or(Self::Unknown));
                 Some(Self::Aliases(all.collect()))
             }
             "complex" if depth == 0 => {

@@ -170,6 +170,24 @@ async fn each_event_does_to_its_subject_what_it_says_and_to_nobody_else() {
             json!({"format": "complex", "user": ada(), "device": {}}),
             both.clone(),
         ),
+        (
+            format!("{RISC}account-disabled"),
+            json!({}),
+            json!({"format": "complex", "user": {"format": "aliases", "identifiers": [{"format": "email", "email": "x@i"}, ada()]}}),
+            both.clone(),
+        ),
+        (
+            format!("{CAEP}session-revoked"),
+            json!({}),
+            json!({"format": "complex", "session": {"format": "aliases", "identifiers": [{"format": "opaque", "id": "2"}, {"format": "opaque", "id": "3"}]}}),
+            vec!["ada 2", "bob"],
+        ),
+        (
+            format!("{RISC}account-disabled"),
+            json!({}),
+            json!({"format": "complex", "user": {"format": "complex", "user": ada()}}),
+            vec![],
+        ),
         (format!("{CAEP}session-revoked"), json!({}), json!({"format": "complex", "device": {}}), vec![]),
         (format!("{CAEP}session-revoked"), json!({"event_timestamp": NOW - 100}), ada(), vec![]),
         (format!("{CAEP}session-revoked"), json!({"event_timestamp": 1e300}), ada(), both.clone()),
@@ -248,6 +266,7 @@ impl SubjectDirectory for People {
         assert_eq!(transmitter, "https://i/");
         let found = match name {
             _ if !self.0 => Err(StoreError::Unreachable("on purpose".to_owned())),
+            SubjectIdentifier::Opaque(id) if id == "bob's" => Ok(vec![Account::new("https://i/", "bob")]),
             SubjectIdentifier::Named { name, .. } if name == "bob@i" => Ok(vec![Account::new("https://i/", "bob")]),
             // A directory may know people by other issuers, too.
             SubjectIdentifier::Named { name, .. } if name == "ada@j" => Ok(vec![Account::new("https://j/", "ada")]),
@@ -269,7 +288,10 @@ async fn a_directory_places_names_and_an_event_that_met_trouble_is_to_come_again
     };
     let push = async |endpoint: &SecurityEventEndpoint, token: &str| {
         let content_type = Some(&b"application/secevent+jwt"[..]);
-        endpoint.answer(PushRequest { content_type, authorization: None, body: token.as_bytes() }).await.status
+        let answer = endpoint.answer(PushRequest { content_type, authorization: None, body: token.as_bytes() }).await;
+        // It says when to come again exactly where it has to.
+        assert_eq!(answer.retry_after, (answer.status == 503).then_some(60));
+        answer.status
     };
     let down = api.endpoint().directory(People(false));
     assert_eq!(push(&down, &named("bob@i")).await, 503);
@@ -278,6 +300,25 @@ async fn a_directory_places_names_and_an_event_that_met_trouble_is_to_come_again
     assert_eq!((push(&up, &named("bob@i")).await, push(&up, &named("nobody@i")).await), (202, 202));
     assert_eq!(push(&up, &named("ada@j")).await, 202, "acknowledged, and not the transmitter's to say");
     assert_eq!(api.refused(), ["bob"]);
+}
+
+#[tokio::test]
+async fn a_directory_takes_no_session_its_name() {
+    let complex = |id: &str| json!({"format": "complex", "session": {"format": "opaque", "id": id}});
+    let opaque = |id: &str| json!({"format": "opaque", "id": id});
+    for (event_type, sub_id, expected) in [
+        ("session-revoked", opaque("1"), vec!["ada 1"]),
+        ("session-revoked", complex("2"), vec!["ada 2"]),
+        ("session-revoked", opaque("bob's"), vec!["bob"]),
+        ("credential-change", opaque("bob's"), vec!["bob"]),
+        ("credential-change", opaque("1"), vec![]),
+    ] {
+        let api = Api::new();
+        let claims = json!({"sub_id": sub_id, "events": {format!("{CAEP}{event_type}"): {}}});
+        let set = sign(Some("secevent+jwt"), &event(&claims));
+        api.endpoint().directory(People(true)).receive(&set).await.unwrap();
+        assert_eq!(api.refused(), expected, "{event_type} {sub_id}");
+    }
 }
 
 #[tokio::test]

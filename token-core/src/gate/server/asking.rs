@@ -105,6 +105,15 @@ fn judge_facts(opaque: &Opaque, facts: &Facts, now: Timestamp) -> Result<(), Err
     }
 }
 
+/// Whose the one question of all instances is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claim {
+    /// This instance's, until it gives it back.
+    Ours,
+    /// Not this one's.
+    Nobody,
+}
+
 impl Inner {
     /// The one question: the store, then the endpoint. Runs in a task of its own.
     async fn find_out(
@@ -118,11 +127,11 @@ impl Inner {
         let epoch = opaque.epoch();
         let shared = opaque.settings.store.is_shared();
         let mut stored = in_time(opaque, opaque.settings.store.find(key, self.clock.now())).await.flatten();
+        let mut claim = Claim::Nobody;
         if stored.is_none()
             && let Some(lease) = opaque.settings.lease
-            && in_time(opaque, opaque.settings.store.claim(key, lease)).await == Some(false)
         {
-            stored = self.await_another(opaque, key, lease).await;
+            (claim, stored) = self.claim(opaque, key, lease).await;
         }
         if let Some(StoredAnswer { claims, until, .. }) = stored {
             let now = self.clock.now();
@@ -137,6 +146,25 @@ impl Inner {
             }
         }
 
+        let found = self.ask_and_keep(issuer, opaque, key, token, jwt, epoch).await;
+        if claim == Claim::Ours {
+            // Answered or not: nobody has to wait for the end of the lease.
+            in_time(opaque, opaque.settings.store.release(key)).await;
+        }
+        found
+    }
+
+    /// The question to the endpoint, and its answer into the store.
+    async fn ask_and_keep(
+        &self,
+        issuer: &Arc<TrustedIssuer>,
+        opaque: &Opaque,
+        key: AnswerKey,
+        token: &str,
+        jwt: Option<Verified>,
+        epoch: u64,
+    ) -> Found {
+        let shared = opaque.settings.store.is_shared();
         // What is in the store waits for nobody; from here on it is the endpoint's time that is asked for.
         let Some(_turn) = opaque.turn().await else { return Found::Unavailable(SOON) };
         // Before the endpoint is asked: what another instance drops from now on, this answer must not bring back.
@@ -174,18 +202,32 @@ impl Inner {
         found
     }
 
-    /// The answer that another instance is asking for, once it is in the store. `None` when it did not come within its lease: then everybody
-    /// asks for himself.
-    async fn await_another(&self, opaque: &Opaque, key: AnswerKey, lease: Duration) -> Option<StoredAnswer> {
-        let look = async {
+    /// Claims the question for this instance, or waits for who has: for the answer, or for the claim to be given back because none came. Nothing of both when that
+    /// takes longer than the lease, or the store is out of reach: then everybody asks for himself.
+    async fn claim(&self, opaque: &Opaque, key: AnswerKey, lease: Duration) -> (Claim, Option<StoredAnswer>) {
+        let store = &opaque.settings.store;
+        let claimed = async {
+            match in_time(opaque, store.claim(key, lease)).await {
+                Some(true) => return (Claim::Ours, None),
+                Some(false) => {}
+                None => return (Claim::Nobody, None),
+            }
             loop {
                 sleep(LOOK_AGAIN).await;
-                if let Some(answer) = in_time(opaque, opaque.settings.store.find(key, self.clock.now())).await? {
-                    return Some(answer);
+                // The claim before the answer: who had it has written the answer before it gave the claim back.
+                let Some(ours) = in_time(opaque, store.claim(key, lease)).await else { return (Claim::Nobody, None) };
+                let answer = in_time(opaque, store.find(key, self.clock.now())).await.flatten();
+                if ours && answer.is_some() {
+                    in_time(opaque, store.release(key)).await;
+                } else if ours {
+                    return (Claim::Ours, None);
+                }
+                if answer.is_some() {
+                    return (Claim::Nobody, answer);
                 }
             }
         };
-        timeout(lease, look).await.ok().flatten()
+        timeout(lease, claimed).await.unwrap_or((Claim::Nobody, None))
     }
 
     /// Makes facts of claims, remembers them here until `end`, and says what to keep in the store.
@@ -276,7 +318,7 @@ impl Inner {
     }
 
     /// Verifies a signed answer with the issuer's keys, fetched if they have to be.
-    async fn signed(
+    pub(super) async fn signed(
         &self,
         issuer: &Arc<TrustedIssuer>,
         jwt: &str,

@@ -1,6 +1,7 @@
 //! The end of a token before its `exp`: what is denied, what is forgotten. A verified token goes in, it or a refusal comes out.
 
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::asking::tags;
@@ -8,10 +9,12 @@ use super::{Inner, ResourceServer};
 use crate::answer::check::Check;
 use crate::answer::error::{Error, ErrorKind};
 use crate::answer::maybe_ready::MaybeReady;
-use crate::base::http::BoxFuture;
+use crate::base::sync::Handle;
 use crate::base::time::Timestamp;
 use crate::gate::server::tenants::Tenants;
-use crate::stores::{AnswerKey, Deny, DenyLookup, Evict, LocalCaches, Named, StoreError, What, WhenUnreachable};
+use crate::stores::{
+    AnswerKey, AnswerStore, Deny, DenyLookup, Evict, LocalCaches, Named, StoreError, What, WhenUnreachable,
+};
 use crate::verify::verified::{Facts, Verified};
 
 /// What a client is told to wait while a store is out of reach.
@@ -67,7 +70,7 @@ impl ResourceServer {
     /// [`ErrorKind::Unavailable`] when a shared store is out of reach.
     pub fn evict(&self, what: Evict) -> MaybeReady<usize> {
         let server = self.current();
-        let dropped = server.evict_here(&what);
+        let dropped = server.evict_here(&what, |_| true);
         let Some(told) = server.0.deny_list.as_ref().and_then(|list| list.announce(&what)) else { return dropped };
         // Last, when nobody finds it in a shared store any more.
         MaybeReady::waiting(async move {
@@ -77,8 +80,8 @@ impl ResourceServer {
         })
     }
 
-    /// The same for the caches of this instance and the stores it shares; nobody is told.
-    fn evict_here(&self, what: &Evict) -> MaybeReady<usize> {
+    /// The same for the caches of this instance and those of its stores that are meant; nobody is told.
+    fn evict_here(&self, what: &Evict, is_meant: impl Fn(&dyn AnswerStore) -> bool) -> MaybeReady<usize> {
         let server = self;
         let tenants = server.0.tenants.as_ref().map(Tenants::all).unwrap_or_default();
         let servers = || [server].into_iter().chain(&tenants);
@@ -93,6 +96,7 @@ impl ResourceServer {
             What::Named(Named::Tag(tag)) => cache.evict(|facts| tags(facts).contains(tag)),
             _ => cache.evict(|facts| concerns(&what.0, facts)),
         });
+        let endpoints: Vec<_> = endpoints.into_iter().filter(|opaque| is_meant(&*opaque.settings.store)).collect();
         if endpoints.is_empty() {
             return MaybeReady::ready(Ok(dropped));
         }
@@ -119,24 +123,40 @@ impl ResourceServer {
         let weak = Arc::downgrade(&self.0);
         list.attach(LocalCaches::new(move |what| {
             let server = ResourceServer(weak.upgrade()?);
-            let Some(what) = what else { return Some(Box::pin(std::future::ready(()))) };
-            let dropped = server.evict_here(&what);
-            let done: BoxFuture<'static, ()> = Box::pin(async move {
+            let Some(what) = what else { return Some(()) };
+            // Who announced it has gone through the shared stores: the fleet does not do so once more each.
+            let dropped = server.evict_here(&what, |store| !store.is_shared());
+            let mut done = Box::pin(async move {
                 if let Err(error) = dropped.await {
                     tracing::warn!(name: "token.evict.incomplete", %error, "what another instance evicted could not be dropped everywhere");
                 }
             });
-            Some(done)
+            // A store in memory is done at once; another one goes on in a task of its own: who reads the log has more to read.
+            let at_once = done.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            if at_once.is_pending()
+                && let Ok(runtime) = Handle::try_current()
+            {
+                runtime.spawn(done);
+            }
+            Some(())
         }));
     }
 
-    /// The last word on a verified token: the deny-list's, at once where the list is at hand.
+    /// The last word on a verified token: its status list's where its issuer keeps some, and the deny-list's, at once where the list is at hand.
     pub(crate) fn admit(&self, verified: Verified, now: Timestamp) -> MaybeReady<Verified> {
         if let Some(rule) = &self.0.require
             && let Err(error) = verified.require(rule)
         {
             return MaybeReady::ready(Err(error.at(Check::Demands)));
         }
+        if verified.shared_facts().issuer.status_lists.is_some() {
+            return self.admit_by_status(verified, now);
+        }
+        self.admit_by_list(verified, now)
+    }
+
+    #[inline]
+    pub(super) fn admit_by_list(&self, verified: Verified, now: Timestamp) -> MaybeReady<Verified> {
         let Some(list) = &self.0.deny_list else { return MaybeReady::ready(Ok(verified)) };
         match list.look_up(&verified.shared_facts().marks(), now) {
             DenyLookup::Absent => MaybeReady::ready(Ok(verified)),

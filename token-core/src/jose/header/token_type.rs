@@ -26,6 +26,8 @@ pub(crate) enum OtherType {
     Introspection,
     /// `secevent+jwt` (RFC 8417 section 2.3).
     SecurityEvent,
+    /// `statuslist+jwt` (draft-ietf-oauth-status-list section 5.1).
+    StatusList,
     /// `client-authentication+jwt` (RFC 7523bis).
     ClientAuthentication,
     /// `oauth-authz-req+jwt` (RFC 9101 section 10.8).
@@ -34,7 +36,7 @@ pub(crate) enum OtherType {
     Unknown,
 }
 
-const NAMES: [(&str, TokenType); 9] = [
+const NAMES: [(&str, TokenType); 10] = [
     ("jwt", TokenType::Jwt),
     ("at+jwt", TokenType::AccessToken),
     ("id_token+jwt", TokenType::Other(OtherType::IdToken)),
@@ -42,6 +44,7 @@ const NAMES: [(&str, TokenType); 9] = [
     ("dpop+jwt", TokenType::Other(OtherType::DpopProof)),
     ("token-introspection+jwt", TokenType::Other(OtherType::Introspection)),
     ("secevent+jwt", TokenType::Other(OtherType::SecurityEvent)),
+    ("statuslist+jwt", TokenType::Other(OtherType::StatusList)),
     ("client-authentication+jwt", TokenType::Other(OtherType::ClientAuthentication)),
     ("oauth-authz-req+jwt", TokenType::Other(OtherType::AuthorizationRequest)),
 ];
@@ -95,6 +98,9 @@ mod tests {
             (Some("Logout+JWT"), TokenType::Other(OtherType::Logout)),
             (Some("dpop+jwt"), TokenType::Other(OtherType::DpopProof)),
             (Some("secevent+jwt"), TokenType::Other(OtherType::SecurityEvent)),
+            (Some("statuslist+jwt"), TokenType::Other(OtherType::StatusList)),
+            (Some("application/StatusList+JWT"), TokenType::Other(OtherType::StatusList)),
+            (Some("statuslist+cwt"), TokenType::Other(OtherType::Unknown)),
             (Some("token-introspection+jwt"), TokenType::Other(OtherType::Introspection)),
             (Some("client-authentication+jwt"), TokenType::Other(OtherType::ClientAuthentication)),
             (Some("oauth-authz-req+jwt"), TokenType::Other(OtherType::AuthorizationRequest)),

@@ -1,8 +1,6 @@
 //! One fetch under way: carried out in a detached task, watched by requests, booked exactly once however it ends.
 
-use std::collections::hash_map::RandomState;
 use std::future::poll_fn;
-use std::hash::BuildHasher;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Weak};
@@ -157,10 +155,4 @@ async fn unpanicking<T>(future: impl Future<Output = Result<T, FetchError>>) -> 
         catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))).unwrap_or(Poll::Ready(Err(FetchError::Panicked)))
     })
     .await
-}
-
-/// A number from 0 to 1, different in each process and each time. For jitter, not for secrets.
-pub(super) fn chance() -> f64 {
-    // 53 bits, as many as a float keeps.
-    (RandomState::new().hash_one(0u8) >> 11) as f64 / (1u64 << 53) as f64
 }

@@ -10,19 +10,21 @@ use crate::base::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::base::time::Timestamp;
 
 /// Parts grow one at a time, so that a growing table is never there twice.
-const SHARDS: usize = 64;
+const LEAST_PARTS: usize = 64;
+/// A part is full with so many: a tenth below the 14,336 at which it would double.
+const PER_PART: usize = 13_000;
 
-/// Room for `capacity` entries. An entry takes 33 bytes and its part of the free places: 70 bytes at most, 64 on average of sizes.
+/// Room for `capacity` entries. An entry takes 33 bytes and its part of the free places: a full table of more than 832,000 has 42 bytes an entry, a smaller one
+/// 76 at most, and 34 MiB in all.
 pub(crate) struct DenyTable {
-    kinds: [Shards; 3],
+    parts: Box<[RwLock<HashMap<Name, Term, RandomState>>]>,
+    /// How many there are of each kind.
     entries: [AtomicUsize; 3],
     capacity: usize,
     total: AtomicUsize,
 }
 
-type Shards = [RwLock<HashMap<Name, Term, RandomState>>; SHARDS];
-
-/// The first half of a SHA-256: 128 bits are enough that no two names ever meet, and half the memory.
+/// The first half of a SHA-256, the kind in two of its bits: 126 bits are enough that no two names ever meet, and half the memory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Name([u64; 2]);
 
@@ -39,9 +41,9 @@ pub(crate) struct NoRoom;
 
 impl DenyTable {
     pub(crate) fn new(capacity: usize) -> Self {
-        let shards = || std::array::from_fn(|_| RwLock::new(HashMap::default()));
+        let parts = capacity.div_ceil(PER_PART).max(LEAST_PARTS);
         Self {
-            kinds: [shards(), shards(), shards()],
+            parts: (0..parts).map(|_| RwLock::default()).collect(),
             entries: Default::default(),
             capacity,
             total: AtomicUsize::new(0),
@@ -50,10 +52,10 @@ impl DenyTable {
 
     /// Adds an entry, or widens one that is there: what was denied stays denied, whatever the order.
     pub(crate) fn insert(&self, entry: &DenyEntry, until: Timestamp) -> Result<(), NoRoom> {
-        let name = Name::of(&entry.digest);
+        let name = Name::of(entry.kind, &entry.digest);
         let term = Term { until: until.as_millis(), issued_until: entry.issued_until.as_millis() };
-        let mut shard = self.write(entry.kind, name);
-        if let Some(old) = shard.get_mut(&name) {
+        let mut part = self.write(name);
+        if let Some(old) = part.get_mut(&name) {
             *old = Term { until: old.until.max(term.until), issued_until: old.issued_until.max(term.issued_until) };
             return Ok(());
         }
@@ -61,15 +63,15 @@ impl DenyTable {
         if self.total.fetch_update(Ordering::AcqRel, Ordering::Relaxed, room).is_err() {
             return Err(NoRoom);
         }
-        shard.insert(name, term);
+        part.insert(name, term);
         self.entries[entry.kind as usize - 1].fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
 
     /// Whether a token with this mark is denied.
     pub(crate) fn denies(&self, kind: Kind, digest: &[u8; 32], issued: Option<Timestamp>, now: Timestamp) -> bool {
-        let name = Name::of(digest);
-        self.read(kind, name).get(&name).is_some_and(|term| {
+        let name = Name::of(kind, digest);
+        self.read(name).get(&name).is_some_and(|term| {
             now.as_millis() < term.until && issued.is_none_or(|issued| issued.as_millis() <= term.issued_until)
         })
     }
@@ -81,22 +83,25 @@ impl DenyTable {
 
     /// Forgets what has ended. How many entries.
     pub(crate) fn purge(&self, now: Timestamp) -> usize {
-        let mut gone = 0;
-        for kind in Kind::ALL {
-            for shard in &self.kinds[kind as usize - 1] {
-                let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-                let before = shard.len();
-                shard.retain(|_, term| now.as_millis() < term.until);
-                let ended = before - shard.len();
-                if shard.len() < shard.capacity() / 4 {
-                    shard.shrink_to_fit();
-                }
-                self.entries[kind as usize - 1].fetch_sub(ended, Ordering::AcqRel);
-                gone += ended;
+        let mut all = 0;
+        for part in &self.parts {
+            let mut gone = [0; 3];
+            let mut part = part.write().unwrap_or_else(PoisonError::into_inner);
+            part.retain(|name, term| {
+                let stays = now.as_millis() < term.until;
+                gone[name.kind()] += usize::from(!stays);
+                stays
+            });
+            if part.len() < part.capacity() / 4 {
+                part.shrink_to_fit();
             }
+            for (count, gone) in self.entries.iter().zip(gone) {
+                count.fetch_sub(gone, Ordering::AcqRel);
+            }
+            all += gone.iter().sum::<usize>();
         }
-        self.total.fetch_sub(gone, Ordering::AcqRel);
-        gone
+        self.total.fetch_sub(all, Ordering::AcqRel);
+        all
     }
 
     /// How many entries there are, those included whose time is over.
@@ -108,27 +113,32 @@ impl DenyTable {
         self.capacity
     }
 
-    fn read(&self, kind: Kind, name: Name) -> RwLockReadGuard<'_, HashMap<Name, Term, RandomState>> {
-        self.shard(kind, name).read().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self, name: Name) -> RwLockReadGuard<'_, HashMap<Name, Term, RandomState>> {
+        self.part(name).read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self, kind: Kind, name: Name) -> RwLockWriteGuard<'_, HashMap<Name, Term, RandomState>> {
-        self.shard(kind, name).write().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self, name: Name) -> RwLockWriteGuard<'_, HashMap<Name, Term, RandomState>> {
+        self.part(name).write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn shard(&self, kind: Kind, name: Name) -> &RwLock<HashMap<Name, Term, RandomState>> {
-        &self.kinds[kind as usize - 1][name.0[1] as usize % SHARDS]
+    fn part(&self, name: Name) -> &RwLock<HashMap<Name, Term, RandomState>> {
+        &self.parts[name.0[1] as usize % self.parts.len()]
     }
 }
 
 impl Name {
-    fn of(digest: &[u8; 32]) -> Self {
+    fn of(kind: Kind, digest: &[u8; 32]) -> Self {
         let word = |at: usize| {
             let mut bytes = [0; 8];
             bytes.copy_from_slice(&digest[at..at + 8]);
             u64::from_le_bytes(bytes)
         };
-        Self([word(0), word(8)])
+        Self([word(0) & !0b11 | (kind as u64 - 1), word(8)])
+    }
+
+    /// From 0, as the counts have it.
+    fn kind(self) -> usize {
+        (self.0[0] & 0b11) as usize
     }
 }
 
@@ -157,15 +167,36 @@ mod tests {
     }
 
     #[test]
+    fn kinds_are_counted_apart_and_none_is_taken_for_another() {
+        let table = DenyTable::new(10);
+        let [id, subject, session] = Kind::ALL.map(|kind| DenyEntry { kind, digest: [7; 32], issued_until: LATER });
+        assert_eq!((table.insert(&id, NOW), table.insert(&subject, LATER)), (Ok(()), Ok(())));
+        let before = Timestamp::from_secs(1);
+        assert!(table.denies(Kind::Subject, &session.digest, None, before));
+        assert!(!table.denies(Kind::Session, &session.digest, None, before));
+        assert_eq!((Kind::ALL.map(|kind| table.lacks(kind)), table.purge(NOW)), ([false, false, true], 1));
+        assert_eq!((Kind::ALL.map(|kind| table.lacks(kind)), table.len()), ([true, false, true], 1));
+    }
+
+    #[test]
     fn an_entry_takes_what_is_promised() {
         assert_eq!(size_of::<(Name, Term)>(), 32);
-        // A part of a million entries in 64: the table has room for the next power of two at seven eighths.
-        let table = DenyTable::new(2_000_000);
-        for number in 0..64_000 {
-            table.insert(&session(&number.to_string()), LATER).unwrap();
+        let places = |table: &DenyTable| -> usize {
+            table.parts.iter().map(|part| part.read().unwrap().capacity().next_power_of_two()).sum()
+        };
+        // A tenth of a million, in a tenth of its parts: the places of a part are a power of two, filled to seven eighths.
+        for (capacity, entries, most) in [(130_000, 130_000, 77), (65_000, 65_000, 77)] {
+            let table = DenyTable::new(capacity);
+            for number in 0..entries {
+                table.insert(&session(&number.to_string()), LATER).unwrap();
+            }
+            assert!(places(&table) * 33 < entries * most, "{} bytes an entry", places(&table) * 33 / entries);
         }
-        let places: usize =
-            table.kinds[2].iter().map(|shard| shard.read().unwrap().capacity().next_power_of_two()).sum();
-        assert!(places * 33 < 64_000 * 80, "{} bytes an entry", places * 33 / 64_000);
+        let parts = DenyTable::new(1_000_000).parts.len();
+        let per_part = 1_000_000 / parts;
+        assert!(
+            (12_000..=PER_PART).contains(&per_part),
+            "{per_part} in a part, below the 14,336 that 16,384 places hold"
+        );
     }
 }

@@ -122,6 +122,108 @@ fn an_entry_without_room_puts_the_list_out_of_reach_until_there_is_room() {
     assert_eq!(says(&list, good, &hands), "absent");
 }
 
+#[test]
+fn a_list_that_is_far_too_small_says_so_once_and_looks_for_room_once() {
+    use std::sync::atomic::{AtomicUsize, Ordering as Order};
+    use tracing::field::{Field, Visit};
+
+    /// Counts events of this name.
+    struct Counting(Arc<AtomicUsize>);
+    struct Silent;
+    impl Visit for Silent {
+        fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+    }
+    impl tracing::Subscriber for Counting {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn event(&self, event: &tracing::Event<'_>) {
+            if event.metadata().name() == "token.deny_list.full" {
+                event.record(&mut Silent);
+                self.0.fetch_add(1, Order::Relaxed);
+            }
+        }
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+    let said = Arc::new(AtomicUsize::new(0));
+    tracing::subscriber::with_default(Counting(Arc::clone(&said)), || {
+        let (list, mut follower, _, hands) = list(1_000);
+        let entries: Vec<_> = (0..3_000).map(|number| Deny::session(ISSUER, &number.to_string())).collect();
+        for (time, said_by_then) in [(0, 1), (1_000, 2)] {
+            hands.set(time);
+            read_whole(&mut follower, &entries);
+            assert_eq!((follower.is_short(), said.load(Order::Relaxed)), (true, said_by_then));
+        }
+        assert_eq!((list.state().left_out, list.state().entries), (4_000, 1_000));
+        // One that ended makes room, as soon as the list is read anew.
+        hands.set(LATER.as_millis());
+        read_whole(&mut follower, &[]);
+        follower.entry(&DenyEntry::new(&Deny::session(ISSUER, "new")).to_bytes(), Timestamp::MAX);
+        assert_eq!((follower.is_short(), list.state().entries, said.load(Order::Relaxed)), (false, 1, 2));
+    });
+}
+
+#[tokio::test]
+async fn a_slow_store_holds_up_nobody_who_reads_the_log_and_a_shared_one_is_left_to_who_announced_it() {
+    use crate::gate::server::ResourceServer;
+    use crate::opaque::{OpaqueAnswer, OpaqueError, OpaqueTokens, OpaqueVerifier};
+    use crate::stores::{AnswerKey, AnswerStore, AnswerTag, StoredAnswer};
+    use crate::token::audience::Audience;
+    use crate::trust::issuer::Issuer;
+    use std::sync::atomic::{AtomicUsize, Ordering as Order};
+
+    #[derive(Debug)]
+    struct Nobody;
+    impl OpaqueVerifier for Nobody {
+        fn identity(&self) -> &str {
+            "nobody"
+        }
+        fn ask<'a>(&'a self, _: &'a str, _: Timestamp) -> BoxFuture<'a, Result<OpaqueAnswer, OpaqueError>> {
+            Box::pin(ready(Ok(OpaqueAnswer::Inactive)))
+        }
+    }
+    /// Never done with a drop; how many it was asked for.
+    #[derive(Clone, Debug)]
+    struct Slow(Arc<AtomicUsize>, bool);
+    impl AnswerStore for Slow {
+        fn find(&self, _: AnswerKey, _: Timestamp) -> BoxFuture<'_, Result<Option<StoredAnswer>, StoreError>> {
+            Box::pin(ready(Ok(None)))
+        }
+        fn keep(&self, _: AnswerKey, _: StoredAnswer, _: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+            Box::pin(ready(Ok(())))
+        }
+        fn drop_key(&self, _: AnswerKey) -> BoxFuture<'_, Result<usize, StoreError>> {
+            Box::pin(std::future::pending())
+        }
+        fn drop_tagged(&self, _: AnswerTag) -> BoxFuture<'_, Result<usize, StoreError>> {
+            self.0.fetch_add(1, Order::Relaxed);
+            Box::pin(std::future::pending())
+        }
+        fn is_shared(&self) -> bool {
+            self.1
+        }
+    }
+    for (shared, expected) in [(false, 1), (true, 0)] {
+        let (list, mut follower, ..) = list(10);
+        let store = Slow(Arc::default(), shared);
+        let tokens = OpaqueTokens::verifier(Nobody).audience(Audience::any_of(["api"])).store(store.clone());
+        let issuer = Issuer::without_keys(ISSUER, tokens).unwrap();
+        let _api = ResourceServer::builder("api").trust(issuer).deny_list(list).build().unwrap();
+        read_whole(&mut follower, &[]);
+        let change = Change::Evict(EvictDigest::of(&Evict::subject(ISSUER, "ada")));
+        let position = Position { epoch: 1, number: 2 };
+        assert_eq!(follower.heard(position, Mark([0; 8]), &change.to_bytes()), Next::Read(position));
+        tokio::task::yield_now().await;
+        assert_eq!(store.0.load(Order::Relaxed), expected, "shared: {shared}");
+    }
+}
+
 #[tokio::test]
 async fn junk_replays_and_gaps_in_the_log_deny_nobody_and_lose_nothing() {
     let (list, mut follower, _, hands) = list(10);
@@ -130,13 +232,13 @@ async fn junk_replays_and_gaps_in_the_log_deny_nobody_and_lose_nothing() {
     let good = Change::Deny(DenyEntry::new(&Deny::session(ISSUER, "bad")), LATER).to_bytes();
     for junk in [&b""[..], b"\x01", b"junk", &good[..20], &[9; 50]] {
         let number = follower.held().unwrap().number + 1;
-        assert_eq!(follower.heard(at(number), Mark([0; 8]), junk).await, Next::Read(at(number)));
+        assert_eq!(follower.heard(at(number), Mark([0; 8]), junk), Next::Read(at(number)));
     }
     assert_eq!((list.state().unreadable, list.state().entries), (5, 0));
-    assert_eq!(follower.heard(at(7), Mark([0; 8]), &good).await, Next::Read(at(7)));
-    assert_eq!(follower.heard(at(7), Mark([0; 8]), &good).await, Next::Read(at(7)), "a replay");
+    assert_eq!(follower.heard(at(7), Mark([0; 8]), &good), Next::Read(at(7)));
+    assert_eq!(follower.heard(at(7), Mark([0; 8]), &good), Next::Read(at(7)), "a replay");
     assert_eq!(says(&list, Marks::of(ISSUER).session_id("bad"), &hands), "denied");
-    assert_eq!(follower.heard(at(9), Mark([0; 8]), &good).await, Next::Load, "8 is missing");
+    assert_eq!(follower.heard(at(9), Mark([0; 8]), &good), Next::Load, "8 is missing");
     assert_eq!(list.state().gaps, 1);
 }
 
@@ -172,7 +274,7 @@ async fn what_one_server_evicts_is_announced_and_dropped_by_the_others() {
         api.authenticate(Presented::token(&token)).await.unwrap();
         // As another instance would have said it.
         let change = Change::Evict(EvictDigest::of(&evict));
-        follower.heard(Position { epoch: 1, number }, Mark([0; 8]), &change.to_bytes()).await;
+        follower.heard(Position { epoch: 1, number }, Mark([0; 8]), &change.to_bytes());
         assert_eq!(api.evict(evict.clone()).await.unwrap(), 0, "{evict:?} was dropped already");
         assert_eq!(log.0.lock().unwrap().pop(), Some(change), "{evict:?} is announced");
     }

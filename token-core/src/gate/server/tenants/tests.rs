@@ -283,6 +283,36 @@ async fn a_tenant_that_had_to_make_room_is_still_reached_by_the_operators_word()
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stream_goes_on_when_its_tenant_makes_room_and_ends_by_the_operators_word() {
+    use std::time::Duration;
+    for (word, expected) in [
+        ("deny", ErrorKind::Inactive),
+        ("forget", ErrorKind::UnknownIssuer),
+        ("distrust", ErrorKind::UnknownIssuer),
+        ("replace", ErrorKind::Inactive),
+    ] {
+        let bench = bench(ResolverSettings::default().most(1), None);
+        let verified = bench.ask("a.example", &token("https://a/", json!({"sid": "s"}))).await.unwrap();
+        let mut ended = Box::pin(verified.until_expiry());
+        let not_yet = Duration::from_secs(100);
+        assert!(tokio::time::timeout(not_yet, &mut ended).await.is_err());
+        bench.api.tenant("b").await.unwrap();
+        assert!(
+            tokio::time::timeout(not_yet, &mut ended).await.is_err(),
+            "{word}: it made room and nothing was said of it"
+        );
+        match word {
+            "deny" => bench.api.deny(Deny::session("https://a/", "s"), Timestamp::MAX).await.unwrap(),
+            "forget" => assert!(bench.api.forget_tenant("a")),
+            "distrust" => assert!(bench.api.distrust("https://a/")),
+            _ => drop(bench.api),
+        }
+        let end = tokio::time::timeout(not_yet, ended).await.unwrap_or_else(|_| panic!("{word}: it goes on"));
+        assert_eq!(end.error().kind(), expected, "{word}");
+    }
+}
+
 #[tokio::test]
 async fn who_sends_no_token_learns_nothing_of_tenants() {
     let bench = bench(ResolverSettings::default(), None);
