@@ -35,7 +35,8 @@ async fn without_a_place_a_fault_is_everywhere() {
     let issuer = TestIssuer::start().await;
     issuer.faults().status(500);
     let document = format!("{}/.well-known/oauth-authorization-server", issuer.url());
-    for url in [issuer.jwks_uri(), document, format!("{}/api/v2/users/ada", issuer.url())] {
+    let list = issuer.status_list().uri();
+    for url in [issuer.jwks_uri(), document, list, format!("{}/api/v2/users/ada", issuer.url())] {
         assert_eq!(client().get(url).send().await.unwrap().status(), 500);
     }
     let posts = [issuer.token_endpoint(), issuer.revocation_endpoint(), format!("{}/delegation", issuer.url())];
