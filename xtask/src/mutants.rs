@@ -24,7 +24,10 @@ const ROOMS: &[&str] = &[
 ];
 
 /// Changes that no test can notice, and why. A part of the tool's own words is enough.
-const HARMLESS: &[(&str, &str)] = &[];
+const HARMLESS: &[(&str, &str)] = &[(
+    "replace < with <= in claim_at",
+    "no error is noticed where a value begins: serde has read its first byte by then",
+)];
 
 /// Runs it: all, or one part of so many (`1/8`), each in some minutes. A survivor without a reason is a failure.
 pub(crate) fn run_mutants(shard: Option<&str>) -> Outcome {

@@ -132,6 +132,8 @@ mod tests {
     fn the_claim_and_what_was_expected_are_named_and_no_value_is() {
         for (json, expected) in [
             (r#"{"sub": 77777}"#, "the claim sub is a number, User expected a string"),
+            (r#"{"sub": true}"#, "the claim sub is a boolean, User expected a string"),
+            (r#"{"sub": null}"#, "the claim sub is null, User expected a string"),
             ("{\n \"sub\": \"a\",\n \"age\": \"canary\"\n}", "the claim age is a string, User expected u8"),
             (r#"{"sub":"a","age":77777}"#, "the claim age is a number, User expected u8"),
             (r#"{"sub":"a","age":-1.5,"verified":true}"#, "the claim age is a number, User expected u8"),
@@ -177,5 +179,34 @@ mod tests {
             let seen = said::<BTreeMap<String, u8>>(&format!("{{\"{name}\": \"canary\"}}"));
             assert_eq!(seen, "the claims do not fit User, which expected u8");
         }
+        let longest = "x".repeat(LONGEST);
+        let seen = said::<BTreeMap<String, u8>>(&format!("{{\"{longest}\": \"canary\"}}"));
+        assert_eq!(seen, format!("the claim {longest} is a string, User expected u8"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_claims_as_a_whole_is_no_single_ones_fault() {
+        #[derive(Debug)]
+        struct Two;
+        impl<'de> Deserialize<'de> for Two {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Pair;
+                impl<'de> Visitor<'de> for Pair {
+                    type Value = Two;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("two claims")
+                    }
+
+                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Two, A::Error> {
+                        while map.next_entry::<String, u8>()?.is_some() {}
+                        Err(serde::de::Error::custom("one is missing"))
+                    }
+                }
+                deserializer.deserialize_map(Pair)
+            }
+        }
+        let seen = said::<Two>("{\"age\": 7    \n    }");
+        assert_eq!(seen, "the claims do not fit User, which expected another type");
     }
 }
