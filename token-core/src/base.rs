@@ -6,6 +6,7 @@ pub(crate) mod config_error;
 pub(crate) mod file;
 pub mod http;
 pub(crate) mod limits;
+pub(crate) mod object;
 pub(crate) mod patience;
 pub(crate) mod sync;
 pub(crate) mod telemetry;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::answer::check::Check;
 use crate::answer::error::{Error, ErrorKind};
+use crate::base::object::object;
 use crate::base::time::Timestamp;
 use crate::jose::base64url;
 
@@ -22,7 +23,7 @@ pub(crate) struct Reference {
 
 #[derive(Deserialize)]
 struct Referring {
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(default, deserialize_with = "present")]
     status: Option<Mechanisms>,
 }
 
@@ -31,9 +32,15 @@ fn not_null<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> 
     T::deserialize(deserializer).map(Some)
 }
 
+/// What is there has to be an object: neither `null`, nor an array of its members.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    object(deserializer).map(Some)
+}
+
 /// Other members are other ways to learn of a status, none of which is known here.
 #[derive(Deserialize)]
 struct Mechanisms {
+    #[serde(default, deserialize_with = "present")]
     status_list: Option<Place>,
 }
 
@@ -75,6 +82,7 @@ struct Claims {
     sub: Box<str>,
     #[serde(default, deserialize_with = "not_null")]
     ttl: Option<f64>,
+    #[serde(deserialize_with = "object")]
     status_list: Encoded,
 }
 
@@ -194,6 +202,12 @@ mod tests {
     }
 
     #[test]
+    fn a_list_is_an_object_and_no_array_of_its_members() {
+        let json = format!(r#"{{"sub":"{URI}","status_list":[1,"{}"]}}"#, packed(&[0]));
+        assert!(list(&json).unwrap_err().contains("status_list"));
+    }
+
+    #[test]
     fn every_number_of_bits_has_its_places() {
         for (bits, expected) in [(1, vec![0, 1, 1, 0]), (2, vec![2, 1, 3, 0]), (4, vec![6, 3]), (8, vec![0x36])] {
             let list = of(bits, &packed(&[0x36])).unwrap();
@@ -261,6 +275,8 @@ mod tests {
             r#"{"status":"valid"}"#,
             r#"{"status":[]}"#,
             r#"{"status":null}"#,
+            r#"{"status":[{"idx":7,"uri":"https://a.example"}]}"#,
+            r#"{"status":{"status_list":[7,"https://a.example"]}}"#,
             r#"{"status":{"status_list":null}}"#,
             r#"{"status":{"status_list":{"idx":-1,"uri":"https://a.example"}}}"#,
             r#"{"status":{"status_list":{"idx":1.5,"uri":"https://a.example"}}}"#,

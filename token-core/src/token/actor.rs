@@ -1,10 +1,9 @@
 //! The claims `act` and `may_act` in, a typed chain of actors out (RFC 8693 sections 4.1 and 4.4).
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::answer::error::{Error, ErrorKind};
+use crate::base::object::object;
 
 /// How many actors a chain may have. Each is one more party that a request went through.
 const LONGEST_CHAIN: usize = 8;
@@ -31,17 +30,7 @@ struct Members {
 
 impl<'de> Deserialize<'de> for Actor {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Members, A::Error> {
-                Members::deserialize(MapAccessDeserializer::new(map))
-            }
-        }
-        let Members { sub: subject, iss: issuer, client_id, act: previous } = deserializer.deserialize_map(Object)?;
+        let Members { sub: subject, iss: issuer, client_id, act: previous } = object(deserializer)?;
         Ok(Self { subject, issuer, client_id, previous })
     }
 }
