@@ -81,6 +81,7 @@ impl Api {
         let routes = Router::new()
             .route("/.well-known/oauth-protected-resource/mcp", get(document))
             .route("/mcp", any(call))
+            .route("/mcp/open", get(async || "for everybody"))
             .route("/mcp/{*rest}", any(call))
             .with_state(Arc::clone(&said));
         let server = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
@@ -291,6 +292,24 @@ async fn a_user_signs_in_through_a_client_that_registered_itself_or_has_a_docume
     assert_eq!(api.last_token()["client_id"], id);
     assert_eq!(issuer.hits(Endpoint::Registration), 1, "a document comes before a registration");
     server.abort();
+}
+
+#[tokio::test]
+async fn what_an_api_gives_to_everybody_sends_nobody_to_sign_in() {
+    let issuer = TestIssuer::start().await;
+    issuer.consent_at_once("ada");
+    let api = Api::of(&issuer).await;
+    *api.said.challenge.lock().unwrap() = ", scope=\"read\"".to_owned();
+    let metadata = ClientMetadata::new("Agent").redirect_uri("http://127.0.0.1/callback");
+    let client = builder(&api).register(metadata).user_agent(Browser).build().unwrap();
+    // Each is a round trip: a sign-in that had begun behind the first would be over after the last.
+    for _ in 0..20 {
+        assert_eq!(get_it(&client, &format!("{}/open", api.url)).await.unwrap(), 200);
+    }
+    assert_eq!((api.said.looks.load(Ordering::Relaxed), issuer.hits(Endpoint::Authorization)), (0, 0));
+    assert_eq!(get_it(&client, &api.url).await.unwrap(), 200);
+    assert_eq!(api.last_token()["scope"], "offline_access read", "the challenge was heard before the user was asked");
+    assert_eq!(issuer.hits(Endpoint::Authorization), 1);
 }
 
 #[tokio::test]

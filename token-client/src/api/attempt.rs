@@ -53,10 +53,10 @@ impl<'a> Attempt<'a> {
             return Err(TokenError::new(TokenErrorKind::WrongHost, detail));
         }
         let first = self.left == RETRIES;
-        let token = match self.api.token().now() {
-            Ok(token) => Some(token?),
-            Err(_) if first && self.api.engine.knows_nothing() => None,
-            Err(waiting) => Some(waiting.await?),
+        // To ask the cell would send somebody off for a token at once, without the scope that the challenge is about to name.
+        let token = match first && self.api.engine.knows_nothing() {
+            true => None,
+            false => Some(self.api.token().await?),
         };
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let attach = |token: Token| {
