@@ -116,7 +116,39 @@ mod tests {
             ] {
                 assert!(manifest.contains(line), "{name}: {line}");
             }
-            assert!(folder.join("README.md").exists(), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_readme_is_the_front_page_and_says_how_to_start_what_is_where_and_what_is_not_checked() {
+        for name in PUBLISHED {
+            let folder = root().join(name);
+            let page = std::fs::read_to_string(folder.join("README.md")).unwrap();
+            assert!(page.starts_with(&format!("# {name}\n")) || name == "token-cli", "{name}");
+            assert!(
+                page.contains("--git https://github.com/token-toolkit/token-toolkit"),
+                "{name}: how to depend on it"
+            );
+            let limits = ["## What is not checked", "## What it is not", "## What it does not do"];
+            assert!(limits.iter().any(|title| page.contains(title)), "{name}: what it does not do");
+            if let Ok(library) = std::fs::read_to_string(folder.join("src/lib.rs")) {
+                assert!(
+                    library.starts_with("#![doc = include_str!(\"../README.md\")]\n"),
+                    "{name}: the page is its own"
+                );
+                assert!(page.contains("```rust"), "{name}: an example");
+            }
+            let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+            let features = manifest
+                .split_once("\n[features]\n")
+                .and_then(|(_, rest)| rest.split("\n[").next())
+                .unwrap_or_default();
+            let names = features.lines().filter_map(|line| line.split_once(" = ")).map(|(feature, _)| feature);
+            for feature in
+                names.filter(|feature| !["default", "foreign"].contains(feature) && !feature.starts_with('#'))
+            {
+                assert!(page.contains(&format!("| `{feature}` |")), "{name}: the feature {feature} has no line");
+            }
         }
     }
 
