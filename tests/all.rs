@@ -7,6 +7,7 @@ mod api_keys;
 mod attacks;
 mod canary;
 mod cases;
+mod cookies;
 mod drill;
 mod ended;
 mod explained;

@@ -44,6 +44,8 @@ use crate::token::mapping::ClaimMapping;
 use crate::token::rule::Rule;
 use crate::trust::claim_rule::ClaimRule;
 
+#[doc(inline)]
+pub use crate::request::choice::SeveralTokens;
 pub use api_keys::{ApiKeyPolicy, ApiKeySecretPolicy, ApiKeysPolicy, Date};
 pub use diff::Change;
 pub use introspection::{AuthenticationMethod, IntrospectionPolicy};
@@ -99,6 +101,10 @@ pub struct Policy {
     /// Where tokens are looked for. Default: the `Authorization` header alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_locations: Option<Vec<TokenLocation>>,
+    /// What becomes of a request that brings different tokens in different places: `refuse` answers 400, with `first_location` the first of
+    /// `token_locations` that holds one decides. Default: `refuse`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub several_tokens: SeveralTokens,
     /// The longest token that is looked at, in bytes. Default 16,384.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_token_bytes: Option<usize>,

@@ -2,6 +2,7 @@
 
 pub(crate) mod address;
 pub(crate) mod bearer;
+pub(crate) mod choice;
 pub(crate) mod forwarded;
 pub(crate) mod grammar;
 pub(crate) mod network;

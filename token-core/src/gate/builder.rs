@@ -18,6 +18,7 @@ use crate::gate::server::{Inner, ResourceServer};
 use crate::gate::token_cache::TokenCache;
 use crate::jose::signing::SigningKey;
 use crate::policy::{IssuerPolicy, METADATA_WITHOUT_RESOURCE, Metadata, Policy, RESOURCE_AND_METADATA};
+use crate::request::choice::{Agreed, SeveralTokens};
 use crate::request::source::TokenLocation;
 use crate::stores::TokenCacheSettings;
 use crate::stores::{DenyList, WhenUnreachable};
@@ -44,6 +45,7 @@ pub struct ResourceServerBuilder {
     clock: Arc<dyn Clock>,
     protection: Protection,
     sources: Option<Vec<TokenLocation>>,
+    several: SeveralTokens,
     resolving: Option<Resolving>,
     tenants: Option<Tenants>,
     max_token: usize,
@@ -104,6 +106,7 @@ impl ResourceServerBuilder {
             clock: Arc::new(SystemClock),
             protection: Protection::default(),
             sources: None,
+            several: SeveralTokens::Refuse,
             resolving: None,
             tenants: None,
             max_token: MAX_TOKEN,
@@ -215,7 +218,7 @@ impl ResourceServerBuilder {
     }
 
     /// Where requests carry their token, in place of the `Authorization` header alone. All places are looked at; a request with two
-    /// tokens, wherever they are, is answered with 400.
+    /// different tokens is answered with 400, unless [`several_tokens`](Self::several_tokens) says which of them counts.
     ///
     /// ```
     /// # use token_core::{CsrfRule, ResourceServer, TokenLocation};
@@ -226,6 +229,21 @@ impl ResourceServerBuilder {
     /// ```
     pub fn token_locations(mut self, sources: impl IntoIterator<Item = TokenLocation>) -> Self {
         self.sources = Some(sources.into_iter().collect());
+        self
+    }
+
+    /// What becomes of a request that brings different tokens in different places. Default: [`SeveralTokens::Refuse`], 400.
+    ///
+    /// ```
+    /// # use token_core::{policy::SeveralTokens, CsrfRule, ResourceServer, TokenLocation};
+    /// // The header wins: it is named first.
+    /// let header_first = [TokenLocation::authorization(), TokenLocation::cookie("__Host-access", CsrfRule::same_origin())];
+    /// let api = ResourceServer::builder("https://api.example.com")
+    ///     .token_locations(header_first)
+    ///     .several_tokens(SeveralTokens::FirstLocation);
+    /// ```
+    pub fn several_tokens(mut self, choice: SeveralTokens) -> Self {
+        self.several = choice;
         self
     }
 
@@ -356,6 +374,7 @@ impl ResourceServerBuilder {
             require: self.require.clone(),
             resource_metadata: self.protection.resource_metadata.clone(),
             token_locations: self.sources.clone(),
+            several_tokens: self.several,
             max_token_bytes: (self.max_token != MAX_TOKEN).then_some(self.max_token),
             token_cache: self.cache.into(),
             log_refusals: self.log_refusals,
@@ -453,7 +472,7 @@ impl ResourceServerBuilder {
             resolving: self.resolving,
             tenants: self.tenants,
             tenant: None,
-            sources: self.sources.map(Into::into),
+            sources: self.sources.map(|places| Arc::new(Agreed::new(places, self.several))),
             max_token: self.max_token,
             keep_tokens: !self.cache.are_digests(),
             cache: TokenCache::new(self.cache).map(Arc::new),

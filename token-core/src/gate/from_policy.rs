@@ -36,7 +36,10 @@ impl Policy {
             None => ResourceServer::builder(audience),
         };
         let mut builder = builder.metadata(self.metadata.clone()).token_cache(self.token_cache.into());
-        builder = builder.scope_challenge(self.scope_challenge).log_refusals(self.log_refusals);
+        builder = builder
+            .scope_challenge(self.scope_challenge)
+            .log_refusals(self.log_refusals)
+            .several_tokens(self.several_tokens);
         if let Some(rule) = &self.require {
             builder = builder.require(rule.clone());
         }

@@ -32,8 +32,8 @@ use crate::keys::{Answer, Fetched, KeyFetch, KeyState, Looked, Missing};
 use crate::opaque::OpaqueState;
 use crate::policy::Policy;
 use crate::request::bearer::{self, Candidate};
+use crate::request::choice::Agreed;
 use crate::request::presented::Presented;
-use crate::request::source::TokenLocation;
 use crate::stores::{DenyList, WhenUnreachable};
 use crate::token::rule::Rule;
 use crate::trust::compiler::Compiler;
@@ -73,7 +73,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) protection: Arc<Protection>,
     /// Where tokens are looked for, if not in the `Authorization` header alone.
-    pub(crate) sources: Option<Arc<[TokenLocation]>>,
+    pub(crate) sources: Option<Arc<Agreed>>,
     pub(crate) max_token: usize,
     pub(crate) keep_tokens: bool,
     pub(crate) cache: Option<Arc<TokenCache>>,

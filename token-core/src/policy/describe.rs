@@ -9,6 +9,7 @@ use crate::answer::challenge::DpopPolicy;
 use crate::answer::resource;
 use crate::jose::Algorithms;
 use crate::opaque::Kind;
+use crate::request::choice::SeveralTokens;
 use crate::request::network::Network;
 use crate::stores::{TokenCacheSettings, WhenUnreachable};
 use crate::token::audience::Audience;
@@ -144,11 +145,17 @@ impl fmt::Display for Policy {
         line!(f, "  {}logout tokens, refresh tokens, proofs, encrypted tokens", self.id_tokens())?;
         self.describe_possession(f)?;
         line!(f, "  tokens longer than {} bytes", self.max_token_bytes.unwrap_or(16 * 1024))?;
+        let several = match self.several_tokens {
+            SeveralTokens::Refuse => "requests with two tokens",
+            SeveralTokens::FirstLocation => {
+                "requests with two tokens in one place (of several places the first decides)"
+            }
+        };
         match &self.token_locations {
-            None => line!(f, "  requests with two tokens, or a token anywhere but in the Authorization header"),
+            None => line!(f, "  {several}, or a token anywhere but in the Authorization header"),
             Some(sources) => {
                 let sources = serde_json::to_string(sources).unwrap_or_default();
-                line!(f, "  requests with two tokens, or a token anywhere but in {sources}")
+                line!(f, "  {several}, or a token anywhere but in {sources}")
             }
         }
     }

@@ -19,6 +19,7 @@ use super::{IntrospectionPolicy, IssuerPolicy, Metadata, Policy, ReplayMemoryPol
 use crate::answer::resource::Resource;
 use crate::base::http::{BoxFuture, HttpClient, HttpError, Limits};
 use crate::jose::Algorithms;
+use crate::request::choice::SeveralTokens;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -199,6 +200,15 @@ impl Policy {
                 "small-tokens",
                 "max_token_bytes",
                 "access tokens of 1 to 4 KiB are common and would be refused",
+            );
+        }
+        if self.several_tokens == SeveralTokens::FirstLocation
+            && self.token_locations.as_ref().is_none_or(|places| places.len() < 2)
+        {
+            found.warn(
+                "one-location",
+                "several_tokens",
+                "tokens are looked for in one place, so there is no first one: name several in token_locations, or remove this",
             );
         }
         self.lint_possession(found);

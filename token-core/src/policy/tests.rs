@@ -231,6 +231,12 @@ fn each_trap_is_found_by_its_rule() {
     let named = |name: &str| format!(r#"{{"audience": "https://api.example", "issuers": [{{"issuer": "{name}"}}]}}"#);
     for (text, rule, severity) in [
         (r#"{"audience": "a", "issuers": []}"#.to_owned(), "no-issuer", Severity::Error),
+        (
+            r#"{"audience": "a", "several_tokens": "first_location", "issuers": [{"issuer": "https://a.example"}]}"#
+                .to_owned(),
+            "one-location",
+            Severity::Warning,
+        ),
         (r#"{"issuers": [{"issuer": "https://a.example"}]}"#.to_owned(), "no-audience", Severity::Error),
         (
             r#"{"dangerously_unchecked_audience": true, "issuers": [{"issuer": "https://a.example"}]}"#.to_owned(),
@@ -700,6 +706,8 @@ fn the_schema_takes_what_the_reader_takes_and_refuses_what_it_refuses() {
         (r#"{"audience": ["a", "b"], "issuers": [{"issuer": "a", "leeway": "5s"}, {"issuer": "b", "leeway": 5}]}"#.to_owned(), true),
         (r#"{"token_locations": ["authorization", {"header": {"name": "x"}}, {"cookie": {"name": "x", "csrf": {"origins": []}}}, {"websocket_protocol": {"prefix": "bearer."}}]}"#.to_owned(), true),
         (r#"{"implies": {"write": ["read"]}, "token_cache": {"entries": 0}}"#.to_owned(), true),
+        (r#"{"several_tokens": "first_location"}"#.to_owned(), true),
+        (r#"{"several_tokens": "last"}"#.to_owned(), false),
         (r#"{"dpop": {"schemes": "required", "external_url": "https://a.example", "algorithms": ["ES256"], "max_age": "300s", "require_nonces": true}}"#.to_owned(), true),
         (r#"{"dpop": {}}"#.to_owned(), true),
         (r#"{"dpop": {"schemes": "dpop"}}"#.to_owned(), false),

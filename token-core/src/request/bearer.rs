@@ -2,9 +2,9 @@
 
 use crate::answer::check::Check;
 use crate::answer::error::{Error, ErrorKind};
-use crate::request::grammar::{credentials, dpop_credentials, is_b64token, is_padded_b64token, no_token};
+use crate::request::choice::Agreed;
+use crate::request::grammar::{Scheme, credentials, dpop_credentials, is_b64token, is_padded_b64token, no_token};
 use crate::request::presented::{Presented, RequestView, Source};
-use crate::request::source::{self, TokenLocation};
 
 /// What stands in a token's place.
 #[derive(Clone, Copy)]
@@ -64,21 +64,14 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// Finds the token's place: in `sources`, where the operator has named some, else in the header. Exactly one `Authorization` field
+/// Finds the token's place: in those `agreed`, where the operator has named some, else in the header. Exactly one `Authorization` field
 /// may be there; its scheme is compared without regard to case.
 ///
 /// # Errors
 /// [`ErrorKind::MissingToken`] when there is no field, or one of another scheme; [`ErrorKind::InvalidRequest`] when there are two
 /// fields, or nothing after the scheme.
-pub(crate) fn find<'a>(presented: Presented<'a>, sources: Option<&[TokenLocation]>) -> Result<Candidate<'a>, Error> {
-    candidate(presented, sources).map_err(|error| error.at(Check::Credentials))
-}
-
-/// The scheme that credentials came with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scheme {
-    Bearer,
-    Dpop,
+pub(crate) fn find<'a>(presented: Presented<'a>, agreed: Option<&Agreed>) -> Result<Candidate<'a>, Error> {
+    candidate(presented, agreed).map_err(|error| error.at(Check::Credentials))
 }
 
 /// The same where the scheme `DPoP` is taken, too.
@@ -87,24 +80,20 @@ pub(crate) enum Scheme {
 /// As [`find`].
 pub(crate) fn find_any<'a>(
     presented: Presented<'a>,
-    sources: Option<&[TokenLocation]>,
+    agreed: Option<&Agreed>,
 ) -> Result<(Scheme, Candidate<'a>), Error> {
-    let has_field = sources.is_none_or(|sources| sources.contains(&TokenLocation::authorization()));
-    let bound = match presented.0 {
-        Source::Request(request) if has_field => dpop_token(request),
-        _ => None,
-    };
-    match (bound, sources) {
-        (None, _) => Ok((Scheme::Bearer, find(presented, sources)?)),
-        (Some(token), None) => Ok((Scheme::Dpop, Candidate::Field(token))),
-        (Some(token), Some(_)) => match find(presented, sources) {
-            Err(error) if error.kind() == ErrorKind::MissingToken => Ok((Scheme::Dpop, Candidate::Field(token))),
-            Err(error) => Err(error),
-            Ok(_) => {
-                let why = "expected one token, the request has one with the scheme DPoP and another one elsewhere";
-                Err(Error::new(ErrorKind::InvalidRequest, why).at(Check::Credentials))
-            }
+    match (presented.0, agreed) {
+        (Source::Request(request), Some(agreed)) => {
+            let found = agreed.token(request, true);
+            found
+                .map(|(scheme, token)| (scheme, Candidate::Checked(token)))
+                .map_err(|error| error.at(Check::Credentials))
+        }
+        (Source::Request(request), None) => match dpop_token(request) {
+            Some(token) => Ok((Scheme::Dpop, Candidate::Field(token))),
+            None => Ok((Scheme::Bearer, find(presented, None)?)),
         },
+        (Source::Token(_), _) => Ok((Scheme::Bearer, find(presented, agreed)?)),
     }
 }
 
@@ -118,13 +107,13 @@ fn dpop_token(request: &dyn RequestView) -> Option<&[u8]> {
     found.filter(|_| fields == 1)
 }
 
-fn candidate<'a>(presented: Presented<'a>, sources: Option<&[TokenLocation]>) -> Result<Candidate<'a>, Error> {
+fn candidate<'a>(presented: Presented<'a>, agreed: Option<&Agreed>) -> Result<Candidate<'a>, Error> {
     let request = match presented.0 {
         Source::Token(token) => return Ok(Candidate::Bare(token)),
         Source::Request(request) => request,
     };
-    if let Some(sources) = sources {
-        return source::token(sources, request).map(Candidate::Checked);
+    if let Some(agreed) = agreed {
+        return agreed.token(request, false).map(|(_, token)| Candidate::Checked(token));
     }
     let mut found: Option<&'a [u8]> = None;
     let mut fields = 0_usize;

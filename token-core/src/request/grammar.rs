@@ -2,6 +2,13 @@
 
 use crate::answer::error::{Error, ErrorKind};
 
+/// The scheme that credentials came with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Bearer,
+    Dpop,
+}
+
 /// The token in the value of an authorization header.
 pub(crate) fn from_field(field: &[u8]) -> Result<&str, Error> {
     credentials(field).and_then(b64token)

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::answer::error::{Error, ErrorKind};
-use crate::request::grammar::{b64token, from_field, padded_b64token};
+use crate::request::grammar::{Scheme, b64token, dpop_credentials, from_field, padded_b64token};
 use crate::request::presented::RequestView;
 
 /// One place in a request where a token is looked for. Default is the `Authorization` header alone; see
@@ -154,21 +154,30 @@ impl TokenLocation {
         (!fits).then(|| format!("{name:?} is not the name of a {what}"))
     }
 
-    fn each<'a>(&self, request: &'a dyn RequestView, found: &mut dyn FnMut(Result<&'a str, Error>)) {
+    /// What stands in this place, piece by piece. With `dpop`, the scheme `DPoP` is one of tokens, too.
+    pub(super) fn each<'a>(&self, request: &'a dyn RequestView, dpop: bool, found: &mut dyn FnMut(Found<'a>)) {
         match &self.0 {
-            Place::Authorization => request.header("authorization", &mut |value| found(from_field(value))),
-            Place::Header { name } => request.header(name, &mut |value| found(padded_b64token(value))),
+            Place::Authorization => request.header("authorization", &mut |value| {
+                found(match dpop_credentials(value).filter(|_| dpop) {
+                    Some(token) => Found { scheme: Scheme::Dpop, ..Found::of(b64token(token)) },
+                    None => Found::of(from_field(value)),
+                });
+            }),
+            Place::Header { name } => request.header(name, &mut |value| found(Found::of(padded_b64token(value)))),
             Place::Cookie { name, csrf } => request.header("cookie", &mut |value| {
                 for pair in value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii) {
-                    if let Some(token) = after(pair, name.as_bytes(), b'=') {
-                        found(csrf.check(request).and_then(|()| padded_b64token(token)));
+                    // Servers write an empty value, quoted or not, where they take a cookie back.
+                    if let Some(token) =
+                        after(pair, name.as_bytes(), b'=').filter(|token| !matches!(*token, b"" | b"\"\""))
+                    {
+                        found(Found { doubt: csrf.check(request).err(), ..Found::of(padded_b64token(token)) });
                     }
                 }
             }),
             Place::WebsocketProtocol { prefix } => request.header("sec-websocket-protocol", &mut |value| {
                 for protocol in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
                     if let Some(token) = protocol.strip_prefix(prefix.as_bytes()) {
-                        found(b64token(token));
+                        found(Found::of(b64token(token)));
                     }
                 }
             }),
@@ -176,11 +185,26 @@ impl TokenLocation {
                 let query = request.path_and_query().split_once('?').map_or("", |(_, query)| query);
                 for pair in query.split('&') {
                     if let Some(token) = after(pair.as_bytes(), name.as_bytes(), b'=') {
-                        found(b64token(token));
+                        found(Found::of(b64token(token)));
                     }
                 }
             }
         }
+    }
+}
+
+/// What stands where a token does.
+pub(super) struct Found<'a> {
+    /// The token, or what is wrong with how it is written.
+    pub(super) token: Result<&'a str, Error>,
+    pub(super) scheme: Scheme,
+    /// Why nobody can tell whether the user has sent it.
+    pub(super) doubt: Option<Error>,
+}
+
+impl<'a> Found<'a> {
+    fn of(token: Result<&'a str, Error>) -> Self {
+        Self { token, scheme: Scheme::Bearer, doubt: None }
     }
 }
 
@@ -198,32 +222,6 @@ fn sift(text: &[u8], separator: u8, joint: &[u8], is_token: impl Fn(&[u8]) -> bo
 
 fn is_origin(text: &str) -> bool {
     url::Url::parse(text).is_ok_and(|url| url.origin().is_tuple() && url.origin().ascii_serialization() == text)
-}
-
-/// The one token in all these places.
-///
-/// # Errors
-/// [`ErrorKind::MissingToken`] when there is none; [`ErrorKind::InvalidRequest`] when there are two, wherever, or one that is
-/// not well formed.
-pub(crate) fn token<'a>(sources: &[TokenLocation], request: &'a dyn RequestView) -> Result<&'a str, Error> {
-    let mut outcome: Option<Result<&'a str, Error>> = None;
-    for source in sources {
-        source.each(request, &mut |next| {
-            // An Authorization header of another scheme is not a token, and no second one either.
-            let another = matches!(&next, Err(error) if error.kind() == ErrorKind::MissingToken);
-            outcome = match (outcome.take(), another) {
-                (None, _) => Some(next),
-                (Some(first), true) => Some(first),
-                (Some(Err(first)), false) if first.kind() == ErrorKind::MissingToken => Some(next),
-                (Some(_), false) => {
-                    Some(Err(Error::new(ErrorKind::InvalidRequest, "expected one token, the request has several")))
-                }
-            };
-        });
-    }
-    outcome.unwrap_or_else(|| {
-        Err(Error::new(ErrorKind::MissingToken, "the request has a token in none of the places agreed"))
-    })
 }
 
 /// Which requests with a cookie are believed to be the user's own will.

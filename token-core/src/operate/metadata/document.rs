@@ -112,7 +112,7 @@ fn authorization_servers(server: &ResourceServer, registry: &Registry) -> Vec<St
 fn bearer_methods(server: &ResourceServer) -> Vec<&'static str> {
     let Some(sources) = &server.0.sources else { return vec!["header"] };
     let mut methods = Vec::new();
-    for method in sources.iter().filter_map(crate::request::source::TokenLocation::bearer_method) {
+    for method in sources.places().iter().filter_map(crate::request::source::TokenLocation::bearer_method) {
         if !methods.contains(&method) {
             methods.push(method);
         }
