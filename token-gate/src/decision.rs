@@ -20,6 +20,7 @@ use token_core::policy::Policy;
 use token_core::policy::gate::Access;
 use token_core::telemetry::Health;
 use token_core::{Error, ErrorKind, Presented, ResourceServer, Verified};
+use tokio::sync::Semaphore;
 
 use crate::telemetry;
 use onward::{Authorization, Onward};
@@ -44,10 +45,11 @@ pub(crate) struct Rules {
     peers: Peers,
 }
 
-/// The rules in force, and whether the end has begun.
-#[derive(Clone, Debug, Default)]
+/// The rules in force, room for questions under way, and whether the end has begun.
+#[derive(Clone, Debug)]
 pub(crate) struct InForce {
     rules: Arc<ArcSwapOption<Rules>>,
+    room: Arc<Semaphore>,
     ending: Arc<AtomicBool>,
 }
 
@@ -58,6 +60,8 @@ pub(crate) struct Passed {
     pub(crate) set: Vec<(HeaderName, HeaderValue)>,
     /// What becomes of the client's `Authorization` field.
     pub(crate) authorization: Authorization,
+    /// For the client, beside the service's answer: the nonce for its next proof (RFC 9449 section 8.2).
+    pub(crate) nonce: Option<HeaderValue>,
 }
 
 impl Rules {
@@ -137,11 +141,18 @@ impl Rules {
 
     async fn pass(&self, token: Option<&Verified>) -> Result<Passed, Refusal> {
         let set = self.upstream.values(token).map_err(|long| Refusal::TooLong { name: long.name, max: long.max })?;
-        Ok(Passed { set, authorization: self.onward.authorization(token).await? })
+        let nonce = token.and_then(Verified::dpop_nonce).and_then(|nonce| nonce.try_into().ok());
+        Ok(Passed { set, authorization: self.onward.authorization(token).await?, nonce })
     }
 }
 
 impl InForce {
+    /// With room for so many questions at once.
+    pub(crate) fn with_room(questions: usize) -> Self {
+        let room = Arc::new(Semaphore::new(questions.min(Semaphore::MAX_PERMITS)));
+        Self { rules: Arc::default(), room, ending: Arc::default() }
+    }
+
     pub(crate) fn put(&self, rules: Rules) {
         self.rules.store(Some(Arc::new(rules)));
     }
@@ -191,7 +202,10 @@ impl InForce {
                 (Err(Refusal::Stranger), NO_ROUTE)
             }
             (_, Err(refusal)) => (Err(refusal), NO_ROUTE),
-            (Some(rules), Ok(question)) => rules.decide(&Question { peer, ..question }).await,
+            (Some(rules), Ok(question)) => match self.room.try_acquire() {
+                Ok(_place) => rules.decide(&Question { peer, ..question }).await,
+                Err(_) => (Err(Refusal::Busy), NO_ROUTE),
+            },
         };
         let outcome = match &verdict {
             Ok(_) => "passed",

@@ -7,12 +7,15 @@ mod plain;
 
 use std::net::IpAddr;
 
-use http::{Method, Request, Response, StatusCode, header};
+use http::{HeaderName, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 
 pub(crate) use body::Body;
 
 use crate::decision::InForce;
+
+/// For the client's next proof, beside a refusal and beside the service's answer alike.
+const DPOP_NONCE: HeaderName = HeaderName::from_static(token_core::Answer::DPOP_NONCE);
 
 /// Answers one question.
 pub(crate) async fn answer(rules: &InForce, peer: Option<IpAddr>, request: Request<Incoming>) -> Response<Body> {

@@ -20,6 +20,8 @@ use crate::serve::{Listener, serve};
 
 /// The most connections at once, where nothing else is said.
 const CONNECTIONS: usize = 4096;
+/// The most questions at once, where nothing else is said.
+pub(crate) const QUESTIONS: u32 = 16_384;
 /// How long open questions may take in the end, where nothing else is said.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -56,7 +58,15 @@ impl Gate {
         path: impl AsRef<Path>,
         finish: impl Fn(ResourceServerBuilder) -> ResourceServerBuilder + Send + Sync + 'static,
     ) -> Result<Self, PolicyError> {
-        let rules = InForce::default();
+        Self::with_room(path, finish, QUESTIONS)
+    }
+
+    pub(crate) fn with_room(
+        path: impl AsRef<Path>,
+        finish: impl Fn(ResourceServerBuilder) -> ResourceServerBuilder + Send + Sync + 'static,
+        questions: u32,
+    ) -> Result<Self, PolicyError> {
+        let rules = InForce::with_room(usize::try_from(questions).unwrap_or(usize::MAX));
         let put = rules.clone();
         let policy = Reload::start(path, finish)?.beside(move |policy, server| {
             let (put, rules) = (put.clone(), Rules::new(policy, server.clone())?);
@@ -94,7 +104,7 @@ impl Gate {
     }
 
     /// Answers proxies until `end` is there, HTTP/1.1 and HTTP/2 alike; then answers what is being asked, at most 10 s. At most 4,096
-    /// connections at once: further ones wait.
+    /// connections at once: further ones wait. Of 16,384 questions at once on, further ones are answered with 503.
     pub async fn serve(&self, listener: TcpListener, end: impl Future<Output = ()> + Send) {
         let (announce, ending) = watch::channel(false);
         let bound = Arc::new(Semaphore::new(CONNECTIONS));

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use token_test::{HeldPort, TestIssuer};
+use token_test::{Endpoint, HeldPort, TestIssuer};
 
 /// A gate in a process of its own, and a folder for what it reads and writes.
 struct Program {
@@ -32,6 +32,10 @@ impl Program {
     }
 
     fn lingering(policy: &str, seconds: u32) -> Self {
+        Self::with(policy, &["--linger", &seconds.to_string()])
+    }
+
+    fn with(policy: &str, arguments: &[&str]) -> Self {
         let ports = [(); 2].map(|()| HeldPort::new().unwrap());
         let [proxies, operators] = [ports[0].address(), ports[1].address()];
         let folder = std::env::temp_dir().join(format!("token-gate-{}-{}", std::process::id(), proxies.port()));
@@ -45,7 +49,8 @@ impl Program {
             .args(["--listen", &proxies.to_string(), "--admin", &operators.to_string(), "--follow", "0"])
             .arg("--listen")
             .arg(format!("unix:{}", folder.join("gate.sock").display()))
-            .args(["--log-level", "debug", "--linger", &seconds.to_string()])
+            .args(["--log-level", "debug"])
+            .args(arguments)
             .env("NOTIFY_SOCKET", folder.join("notify"))
             .stderr(Stdio::piped())
             .spawn()
@@ -218,6 +223,29 @@ async fn it_sends_proxies_elsewhere_before_it_lets_nobody_in_and_operators_see_i
     open.read_to_string(&mut answer).unwrap();
     assert_eq!(status(&answer), "401", "{answer}");
     program.end_by_itself();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_questions_than_there_is_room_for_are_told_to_come_again() {
+    let issuer = TestIssuer::start().await;
+    issuer.faults().at(Endpoint::Jwks).hold();
+    let program = Program::with(&policy(&issuer, ""), &["--linger", "0", "--max-questions", "1"]);
+    let token = issuer.token().subject("ada").mint();
+    // The one place is taken by a question that waits for keys.
+    let waiting = TcpStream::connect(program.proxies).unwrap();
+    let (address, text) = (program.proxies, question("/a", Some(&token)));
+    let first = std::thread::spawn(move || exchange(waiting, &text));
+    let asked = || exchange(TcpStream::connect(address).unwrap(), &question("/a", None));
+    eventually(|| {
+        let answer = asked();
+        assert!(["401", "503"].contains(&status(&answer)), "{answer}");
+        status(&answer) == "503" && answer.contains("retry-after: 1\r\n")
+    });
+    issuer.heal();
+    assert_eq!(status(&first.join().unwrap()), "200");
+    assert_eq!(status(&asked()), "401", "there is room again");
+    assert!(program.probe("/metrics").contains(r#"outcome="busy""#));
+    program.end();
 }
 
 fn eventually(is: impl Fn() -> bool) {

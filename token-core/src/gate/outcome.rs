@@ -42,8 +42,7 @@ impl Outcome {
     #[must_use]
     pub fn dpop_nonce(&self) -> Option<String> {
         let Self::Verified(verified) = self else { return None };
-        verified.binding()?.key()?;
-        verified.shared_facts().issuer.protection.dpop.as_ref()?.nonces.as_ref()?.fresh()
+        verified.dpop_nonce()
     }
 
     /// The verified ID token.

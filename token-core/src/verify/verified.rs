@@ -161,6 +161,14 @@ impl Verified {
         self.0.binding()
     }
 
+    /// Value of the header field `DPoP-Nonce` for the response: the nonce for the next proof, where the server asks for nonces and this token came with
+    /// a proof (RFC 9449 section 8.2). Layers and middleware send it by themselves; it is for whoever writes responses without them.
+    #[must_use]
+    pub fn dpop_nonce(&self) -> Option<String> {
+        self.binding()?.key()?;
+        self.0.issuer.protection.dpop.as_ref()?.nonces.as_ref()?.fresh()
+    }
+
     /// Asks for a token that is bound to its sender, to a key or to a certificate.
     ///
     /// # Errors

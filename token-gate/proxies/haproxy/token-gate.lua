@@ -52,6 +52,9 @@ core.register_action("token_gate", { "http-req" }, function(txn, address, names)
             txn.http:req_del_header(name)
             if value ~= "" then txn.http:req_set_header(name, value) end
         end
+        -- For the client's next DPoP proof: haproxy.cfg puts it beside the service's answer.
+        local nonce = values(answer.headers, "dpop-nonce")[1]
+        if nonce then txn:set_var("txn.token_gate_nonce", nonce) end
         txn:set_var("txn.token_gate", "passed")
     elseif status == 400 or status == 401 or status == 403 or status == 429 then
         refuse(txn, status, answer.headers, answer.body)

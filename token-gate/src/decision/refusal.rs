@@ -31,6 +31,8 @@ pub(crate) enum Refusal {
     Stranger,
     /// The gate has not read its policy yet.
     NotReady,
+    /// As many questions are under way as there is room for.
+    Busy,
 }
 
 /// An answer as plain values, for each door to put into its own words.
@@ -58,6 +60,7 @@ impl Refusal {
             Self::Unsigned(_) => "unsigned",
             Self::Stranger => "unknown_peer",
             Self::NotReady => "not_ready",
+            Self::Busy => "busy",
         }
     }
 
@@ -97,7 +100,7 @@ impl Refusal {
             Self::Question(_) | Self::TooLong { .. } | Self::Unsigned(_) => {
                 (500, r#"{"title":"Internal Server Error","status":500,"detail":"the server is misconfigured"}"#)
             }
-            Self::NotReady => (
+            Self::NotReady | Self::Busy => (
                 503,
                 r#"{"title":"Service Unavailable","status":503,"detail":"the token cannot be verified right now"}"#,
             ),
@@ -135,6 +138,9 @@ impl Refusal {
             }
             Self::NotReady => {
                 tracing::warn!(name: "gate.refused", kind, detail = "no policy is in force yet", "request refused")
+            }
+            Self::Busy => {
+                tracing::debug!(name: "gate.refused", kind, detail = "as many questions are under way as --max-questions allows", "request refused")
             }
         }
     }

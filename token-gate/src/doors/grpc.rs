@@ -18,6 +18,7 @@ use crate::decision::onward::Authorization;
 use crate::decision::question::{Fields, Question};
 use crate::decision::refusal::Refusal;
 use crate::decision::{InForce, Passed};
+use crate::doors::DPOP_NONCE;
 
 /// The path of the one method.
 pub(crate) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
@@ -101,11 +102,12 @@ fn pass(passed: Passed) -> CheckResponse {
             &["dpop"]
         }
     };
+    let response_headers_to_add = passed.nonce.iter().map(|nonce| set(&DPOP_NONCE, nonce)).collect();
     let headers_to_remove = removed.iter().map(|name| (*name).to_owned()).collect();
     CheckResponse {
         status: Some(Status { code: 0 }),
         denied_response: None,
-        ok_response: Some(OkHttpResponse { headers, headers_to_remove }),
+        ok_response: Some(OkHttpResponse { headers, headers_to_remove, response_headers_to_add }),
     }
 }
 

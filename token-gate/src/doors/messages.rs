@@ -108,6 +108,9 @@ pub(crate) struct OkHttpResponse {
     pub(crate) headers: Vec<HeaderValueOption>,
     #[prost(string, repeated, tag = "5")]
     pub(crate) headers_to_remove: Vec<String>,
+    /// For the client, beside the service's answer.
+    #[prost(message, repeated, tag = "6")]
+    pub(crate) response_headers_to_add: Vec<HeaderValueOption>,
 }
 
 #[derive(Clone, PartialEq, Message)]

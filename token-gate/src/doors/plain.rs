@@ -10,6 +10,7 @@ use crate::decision::onward::Authorization;
 use crate::decision::question::{Fields, Question};
 use crate::decision::refusal::{Answer, Refusal};
 use crate::decision::{InForce, Passed};
+use crate::doors::DPOP_NONCE;
 
 /// The status of a refusal once more: nginx turns all but 401 and 403 into 500, and its configuration reads it from here.
 const STATUS: HeaderName = HeaderName::from_static("token-gate-status");
@@ -138,6 +139,9 @@ fn pass(door: Door, passed: Passed) -> Response<Body> {
     };
     if let (Door::ExtAuthz, Some(removed)) = (door, removed) {
         headers.insert(REMOVE, HeaderValue::from_static(removed));
+    }
+    if let Some(nonce) = passed.nonce {
+        headers.insert(DPOP_NONCE, nonce);
     }
     response
 }
