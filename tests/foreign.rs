@@ -8,6 +8,7 @@ mod cases;
 #[path = "../token-redis/tests/server/engine.rs"]
 #[allow(dead_code)]
 mod engine;
+mod foreign_apis;
 mod foreign_clients;
 #[path = "mcp/server.rs"]
 #[allow(dead_code, reason = "the table of requests uses more of it")]

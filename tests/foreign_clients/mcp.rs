@@ -11,7 +11,7 @@ use token_tests::evidence::note;
 use tokio::process::Command;
 
 use crate::mcp_server::{Framework, Served};
-use crate::real_issuers::{Server, folder};
+use crate::real_issuers::{Server, folder, mcp_python};
 
 /// How long a program may take: what hangs is a failure, not a job that never ends.
 const BOUND: Duration = Duration::from_secs(180);
@@ -33,7 +33,7 @@ fn node(script: &str) -> Command {
 
 /// The Python that `cargo xtask test` has installed the MCP clients for.
 fn python(script: &str) -> Command {
-    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/servers/mcp-venv/bin/python"));
+    let mut command = Command::new(mcp_python());
     command.arg(folder().join(script));
     command
 }

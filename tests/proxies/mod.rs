@@ -10,3 +10,4 @@ mod smuggling;
 mod spoofed;
 mod stage;
 mod table;
+pub(crate) use proxy::Proxy;

@@ -31,6 +31,19 @@ pub(crate) struct Proxy {
     folder: PathBuf,
 }
 
+/// A folder for what a proxy reads and writes.
+fn folder(address: SocketAddr) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("token-proxy-{}-{}", std::process::id(), address.port()));
+    std::fs::create_dir_all(folder.join("tmp")).unwrap();
+    folder
+}
+
+fn envoy() -> Command {
+    let mut command = Command::new(python().with_file_name("envoy"));
+    command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warn", "-c"]);
+    command
+}
+
 /// Addresses as the shipped configurations have them.
 const GATE: &str = "127.0.0.1:9191";
 const SERVICE: &str = "127.0.0.1:8000";
@@ -40,8 +53,7 @@ impl Proxy {
     pub(crate) fn start(kind: Kind, gate: SocketAddr, service: SocketAddr, edit: &dyn Fn(String) -> String) -> Self {
         let port = HeldPort::new().unwrap();
         let address = port.address();
-        let folder = std::env::temp_dir().join(format!("token-proxy-{}-{}", std::process::id(), address.port()));
-        std::fs::create_dir_all(folder.join("tmp")).unwrap();
+        let folder = folder(address);
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../token-gate/proxies");
         let configured = |file: &str| {
             let text = std::fs::read_to_string(shipped.join(file)).unwrap();
@@ -80,8 +92,7 @@ impl Proxy {
             }
             Kind::EnvoyGrpc | Kind::EnvoyHttp => {
                 let file = if kind == Kind::EnvoyGrpc { "envoy/grpc.yaml" } else { "envoy/http.yaml" };
-                let mut command = Command::new(venv("envoy"));
-                command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warn", "-c"]);
+                let mut command = envoy();
                 command.arg(place("envoy.yaml", configured(file)));
                 command
             }
@@ -96,6 +107,19 @@ impl Proxy {
                 command
             }
         };
+        Self::spawned(&mut command, &format!("{kind:?}"), port, folder)
+    }
+
+    /// Envoy with this configuration, made for its address.
+    pub(crate) fn envoy(configuration: impl FnOnce(SocketAddr) -> String) -> Self {
+        let port = HeldPort::new().unwrap();
+        let folder = folder(port.address());
+        let file = folder.join("envoy.yaml");
+        std::fs::write(&file, configuration(port.address())).unwrap();
+        Self::spawned(envoy().arg(file), "Envoy", port, folder)
+    }
+
+    fn spawned(command: &mut Command, name: &str, port: HeldPort, folder: PathBuf) -> Self {
         let log = std::fs::File::create(folder.join("log")).unwrap();
         let child = command
             .env("HOME", &folder)
@@ -105,18 +129,18 @@ impl Proxy {
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
-            .unwrap_or_else(|error| panic!("`cargo xtask test` installs the proxies, {kind:?}: {error}"));
-        let mut proxy = Self { child, address, _port: port, folder };
-        proxy.wait(kind);
+            .unwrap_or_else(|error| panic!("`cargo xtask test` installs the proxies, {name}: {error}"));
+        let mut proxy = Self { child, address: port.address(), _port: port, folder };
+        proxy.wait(name);
         proxy
     }
 
-    fn wait(&mut self, kind: Kind) {
+    fn wait(&mut self, name: &str) {
         let start = Instant::now();
         while TcpStream::connect(self.address).is_err() {
             let ended = self.child.try_wait().unwrap();
             if ended.is_some() || start.elapsed() > Duration::from_secs(30) {
-                panic!("{kind:?} does not listen: {}", self.log());
+                panic!("{name} does not listen: {}", self.log());
             }
             std::thread::sleep(Duration::from_millis(20));
         }

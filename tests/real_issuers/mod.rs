@@ -11,4 +11,4 @@ mod process;
 mod proofs;
 mod proxies;
 mod served;
-pub(crate) use process::{Server, folder, python};
+pub(crate) use process::{Server, folder, mcp_python, python};

@@ -28,6 +28,11 @@ pub(crate) fn python() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/servers/venv/bin/python")
 }
 
+/// The other Python, with `requirements-mcp.txt`.
+pub(crate) fn mcp_python() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/servers/mcp-venv/bin/python")
+}
+
 impl Server {
     /// `oidc-provider`, a certified OpenID Provider (npm).
     pub(crate) fn oidc_provider() -> Self {
@@ -47,6 +52,12 @@ impl Server {
     /// An API behind `express-oauth2-jwt-bearer` (npm) over TLS, for tokens of this issuer.
     pub(crate) fn express(issuer: &str, audience: &str) -> Self {
         Self::start(Command::new("node").arg(folder().join("resource.mjs")).args([issuer, audience]))
+    }
+
+    /// An API of `servers/apis`, told whom to trust and for which audience.
+    pub(crate) fn api(program: &str, words: &[&str]) -> Self {
+        let runner = if program.ends_with(".py") { mcp_python() } else { PathBuf::from("node") };
+        Self::start(Command::new(runner).arg(folder().join("apis").join(program)).args(words))
     }
 
     /// `django-oauth-toolkit` (PyPI).

@@ -410,6 +410,9 @@ pub(crate) struct Service {
     /// For how many seconds the service takes a token after it expired.
     #[arg(long, default_value_t = 30)]
     pub(crate) leeway: u64,
+    /// For how many seconds a new key may be unknown.
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    pub(crate) rotation_within: u64,
     /// For how many seconds to wait until the service shows that it is yours, and lets a good token in.
     #[arg(long, default_value_t = 10)]
     pub(crate) wait: u64,
@@ -443,9 +446,6 @@ pub(crate) struct Drill {
     /// How many milliseconds the answer to a token may take whose key is known.
     #[arg(long, default_value_t = 1000, value_name = "MS")]
     pub(crate) answers_within: u64,
-    /// For how many seconds a new key may be unknown.
-    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
-    pub(crate) rotation_within: u64,
     /// For how many seconds a withdrawn key may be good.
     #[arg(long, default_value_t = 600, value_name = "SECONDS")]
     pub(crate) withdrawn_within: u64,

@@ -1,15 +1,14 @@
 //! The address of an API of one's own and a script in; what it answered meanwhile, and which promises it kept, out (`token_test::drill`).
 
 use std::io::{self, IsTerminal, Write};
-use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
 use token_test::drill::{Drill, Promises, Report, drill};
 
-use crate::args::{self, ReportFormat};
+use crate::args;
 use crate::end::{End, Failure};
-use crate::{issuer, service, trust};
+use crate::{service, trust};
 
 /// What happens where no script is named.
 const TWO_MINUTES: &str = "\
@@ -22,29 +21,26 @@ at 120 end
 
 pub(crate) async fn run(options: &args::Drill) -> Result<End, Failure> {
     let of = &options.service;
-    service::route(of)?;
     let script = match &options.script {
         None => TWO_MINUTES.to_owned(),
         Some(file) => String::from_utf8(trust::read_file(file)?)
             .map_err(|_| Failure::input(format!("{}: not UTF-8", file.display())))?,
     };
-    let mut way = service::way(of).await?;
-    let issuer = issuer::start(SocketAddr::from((of.address, of.port)), &of.audience).await?;
-    eprintln!("issuer    {}   trust it in the service, for the audience {}", issuer.url(), issuer.audience());
+    let (mut way, issuer) = service::meet(of).await?;
     let drill = promised(drill(&issuer).route(&of.route), options);
     let drill = drill.script(&script, command).map_err(|why| {
         let name = options.script.as_ref().map_or_else(String::new, |file| format!("{}: ", file.display()));
         Failure::input(format!("{name}{why}"))
     })?;
-    let good = of.granted.iter().fold(issuer.token(), |token, scope| token.scope(scope)).mint();
-    service::lets_in(&mut way, of, &good).await?;
+    service::lets_in(&mut way, of, &issuer).await?;
 
     let report = drill.watch(progress()).run_against(way).await;
     if let Some(file) = &options.plot {
         let plot = report.to_svg(&format!("{} of {}", of.route, of.url));
         std::fs::write(file, plot).map_err(|error| Failure::input(format!("--plot {}: {error}", file.display())))?;
     }
-    write(&report, of.format)?;
+    service::print(of.format, &report, || report.to_json(), || report.to_junit())?;
+    eprintln!("{} answers in {} s, {} findings", report.samples().len(), report.end(), report.findings().len());
     Ok(if report.findings().is_empty() { End::Yes } else { End::No })
 }
 
@@ -53,7 +49,7 @@ fn promised<'i>(drill: Drill<'i>, options: &args::Drill) -> Drill<'i> {
     drill.promises(|promises: &mut Promises| {
         promises.leeway = Duration::from_secs(options.service.leeway);
         promises.answers_within = Duration::from_millis(options.answers_within);
-        promises.rotation_within = Duration::from_secs(options.rotation_within);
+        promises.rotation_within = Duration::from_secs(options.service.rotation_within);
         promises.withdrawn_within = Duration::from_secs(options.withdrawn_within);
         promises.outage = Duration::from_secs(options.outage);
         promises.fresh_for = Duration::from_secs(options.fresh_for);
@@ -86,16 +82,4 @@ fn progress() -> impl FnMut(u64, u64, &Report) {
         // Whoever does not read how far it is still wants to know how it ends.
         let _ = write!(io::stderr(), "{before}{line}{after}");
     }
-}
-
-fn write(report: &Report, format: ReportFormat) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    match format {
-        ReportFormat::Json => writeln!(out, "{}", report.to_json())?,
-        ReportFormat::Junit => write!(out, "{}", report.to_junit())?,
-        ReportFormat::Table => write!(out, "{report}")?,
-    }
-    out.flush()?;
-    eprintln!("{} answers in {} s, {} findings", report.samples().len(), report.end(), report.findings().len());
-    Ok(())
 }

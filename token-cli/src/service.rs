@@ -1,5 +1,7 @@
 //! The address of a service in; a way to it out: at once on this machine, and elsewhere after the service has shown whose it is.
 
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +11,15 @@ use http::{Request, Response};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use rustls_platform_verifier::Verifier;
+use token_test::TestIssuer;
 use token_test::attacks::{Loopback, Target, exchange, head};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 
-use crate::args::Service;
+use crate::args::{ReportFormat, Service};
 use crate::end::Failure;
+use crate::issuer;
 
 /// How often a service is asked whether it shows the text, or takes a good token, by now.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -58,8 +62,17 @@ impl std::fmt::Debug for Elsewhere {
     }
 }
 
+/// The way to the service, and the issuer that it is to trust, which serves from here on.
+pub(crate) async fn meet(options: &Service) -> Result<(Way, Arc<TestIssuer>), Failure> {
+    route(options)?;
+    let way = way(options).await?;
+    let issuer = issuer::start(SocketAddr::from((options.address, options.port)), &options.audience).await?;
+    eprintln!("issuer    {}   trust it in the service, for the audience {}", issuer.url(), issuer.audience());
+    Ok((way, issuer))
+}
+
 /// The way to the service. One that is not on this machine is asked to show a text that was made for this run.
-pub(crate) async fn way(options: &Service) -> Result<Way, Failure> {
+async fn way(options: &Service) -> Result<Way, Failure> {
     if let Ok(here) = Loopback::at(&options.url) {
         return Ok(Way::Here(here));
     }
@@ -85,8 +98,9 @@ pub(crate) async fn way(options: &Service) -> Result<Way, Failure> {
 }
 
 /// Waits until the service lets a good token in: it may have to fetch the issuer's keys first, or forget that they were out of reach.
-pub(crate) async fn lets_in(way: &mut Way, options: &Service, good: &str) -> Result<(), Failure> {
+pub(crate) async fn lets_in(way: &mut Way, options: &Service, issuer: &TestIssuer) -> Result<(), Failure> {
     let (method, path) = route(options)?;
+    let good = options.granted.iter().fold(issuer.token(), |token, scope| token.scope(scope)).mint();
     let give_up = Instant::now() + Duration::from_secs(options.wait);
     loop {
         let request =
@@ -109,7 +123,7 @@ pub(crate) async fn lets_in(way: &mut Way, options: &Service, good: &str) -> Res
 }
 
 /// The route in its two parts.
-pub(crate) fn route(options: &Service) -> Result<(http::Method, &str), Failure> {
+fn route(options: &Service) -> Result<(http::Method, &str), Failure> {
     let (method, path) = options.route.split_once(' ').unwrap_or(("GET", &options.route));
     match method.parse() {
         Ok(method) if path.starts_with('/') => Ok((method, path)),
@@ -118,6 +132,22 @@ pub(crate) fn route(options: &Service) -> Result<(http::Method, &str), Failure> 
             Err(Failure::input(format!("--route {:?}: {expected}", options.route)))
         }
     }
+}
+
+/// Writes a report as it was asked for.
+pub(crate) fn print(
+    format: ReportFormat,
+    table: &dyn Display,
+    json: impl FnOnce() -> String,
+    junit: impl FnOnce() -> String,
+) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match format {
+        ReportFormat::Json => writeln!(out, "{}", json())?,
+        ReportFormat::Junit => write!(out, "{}", junit())?,
+        ReportFormat::Table => write!(out, "{table}")?,
+    }
+    Ok(out.flush()?)
 }
 
 /// 128 bits that nobody could have put there before.

@@ -9,7 +9,10 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::routing::get;
+use std::path::Path;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use support::run;
 use token_core::{Issuer, Presented, ResourceServer};
@@ -52,11 +55,9 @@ async fn attack(url: &str, port: &HeldPort, more: &[&str]) -> support::Seen {
     let port = port.port().to_string();
     let words = [&["attack", url, "--route", "GET /users", "--granted", "read:users", "--port", &port], more].concat();
     let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
-    tokio::task::spawn_blocking(move || {
-        run(std::path::Path::new("."), &words.iter().map(String::as_str).collect::<Vec<_>>(), b"")
-    })
-    .await
-    .unwrap()
+    tokio::task::spawn_blocking(move || run(Path::new("."), &words.iter().map(String::as_str).collect::<Vec<_>>(), b""))
+        .await
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -104,11 +105,8 @@ async fn what_cannot_be_attacked_is_said() {
 }
 
 /// A service that is not on a loopback address, as far as one can tell from its URL. It shows whatever text it is given.
-async fn elsewhere(
-    issuer: &HeldPort,
-) -> (String, std::sync::Arc<std::sync::Mutex<String>>, std::sync::Arc<AtomicUsize>) {
-    let (text, asked) =
-        (std::sync::Arc::<std::sync::Mutex<String>>::default(), std::sync::Arc::<AtomicUsize>::default());
+async fn elsewhere(issuer: &HeldPort) -> (String, Arc<Mutex<String>>, Arc<AtomicUsize>) {
+    let (text, asked) = (Arc::<Mutex<String>>::default(), Arc::<AtomicUsize>::default());
     let (shown, counted) = (text.clone(), asked.clone());
     let inner = serve(issuer, false).await;
     let show = move || {
@@ -147,16 +145,38 @@ async fn a_service_elsewhere_gets_nothing_before_it_shows_whose_it_is() {
     assert!(seen.stderr.contains("it has not shown the text") && seen.stderr.contains("tunnel"), "{}", seen.stderr);
     assert_eq!(asked.load(Ordering::SeqCst), 0, "no request but for the text");
 
+    proves_itself(&url, &port, &text, None).await;
+    assert!(asked.load(Ordering::SeqCst) > 15);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_elsewhere_proves_itself_over_tls_too_when_its_certificate_is_good() {
+    let port = HeldPort::new().unwrap();
+    let (url, text, asked) = elsewhere(&port).await;
+    let behind = url.strip_prefix("http://0.0.0.0:").unwrap().parse().unwrap();
+    let url = support::tls_before((std::net::Ipv4Addr::LOCALHOST, behind).into()).await;
+
+    let seen = attack(&url, &port, &["--wait", "1"]).await;
+    assert_eq!((seen.code, asked.load(Ordering::SeqCst)), (2, 0), "nobody vouches for it: {}", seen.stderr);
+    assert!(seen.stderr.contains("it has not shown the text"), "{}", seen.stderr);
+
+    let root = std::env::temp_dir().join(format!("token-attack-root-{}.pem", std::process::id()));
+    std::fs::write(&root, support::ROOT).unwrap();
+    proves_itself(&url, &port, &text, Some(&root)).await;
+    std::fs::remove_file(&root).unwrap();
+    assert!(asked.load(Ordering::SeqCst) > 15);
+}
+
+/// Puts the text that the command prints where the service shows it; the attacks that follow are all refused.
+async fn proves_itself(url: &str, port: &HeldPort, text: &Mutex<String>, root: Option<&Path>) {
     let words =
-        ["attack", &url, "--route", "GET /users", "--granted", "read:users", "--wait", "60", "--only", "key", "--port"];
-    let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_token"))
-        .args(words)
-        .arg(port.port().to_string())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
+        ["attack", url, "--route", "GET /users", "--granted", "read:users", "--wait", "60", "--only", "key", "--port"];
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_token"));
+    if let Some(root) = root {
+        command.env("SSL_CERT_FILE", root);
+    }
+    let command = command.args(words).arg(port.port().to_string()).kill_on_drop(true);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let is_text = |line: &str| line.len() == 32 && line.bytes().all(|byte| byte.is_ascii_hexdigit());
     let printed = loop {
@@ -173,7 +193,6 @@ async fn a_service_elsewhere_gets_nothing_before_it_shows_whose_it_is() {
     let output = child.wait_with_output().await.unwrap();
     assert_eq!(output.status.code(), Some(0), "{said:?}");
     assert!(said.contains(&"it is yours".to_owned()) && said.last().unwrap().contains("0 findings"), "{said:?}");
-    assert!(asked.load(Ordering::SeqCst) > 15);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

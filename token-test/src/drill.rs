@@ -51,10 +51,9 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
-use http::Method;
-
 use crate::TestIssuer;
 use crate::attacks::{Body, Target, service};
+use crate::guarded::Guarded;
 use crate::mint::TokenBuilder;
 use expect::{Plan, Spell, What};
 
@@ -65,11 +64,7 @@ pub use report::{Finding, Report, Sample};
 /// [`token`](Drill::token) says otherwise.
 pub fn drill(issuer: &TestIssuer) -> Drill<'_> {
     Drill {
-        issuer,
-        method: Method::GET,
-        path: "/".to_owned(),
-        granted: None,
-        shape: None,
+        guarded: Guarded::by(issuer),
         plan: Plan { every: 1, ..Plan::default() },
         acts: Vec::new(),
         cursor: 0,
@@ -125,11 +120,7 @@ type Watch<'i> = Box<dyn FnMut(u64, u64, &Report) + 'i>;
 /// A script over time, and where it is played. Made by [`drill`].
 #[must_use = "nothing happens until `run` is called"]
 pub struct Drill<'i> {
-    issuer: &'i TestIssuer,
-    method: Method,
-    path: String,
-    granted: Option<String>,
-    shape: Option<fn(TokenBuilder) -> TokenBuilder>,
+    guarded: Guarded<'i>,
     plan: Plan,
     acts: Vec<(u64, Act<'i>)>,
     cursor: u64,
@@ -140,7 +131,7 @@ pub struct Drill<'i> {
 
 impl fmt::Debug for Drill<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Drill").field("path", &self.path).field("plan", &self.plan).finish_non_exhaustive()
+        f.debug_struct("Drill").field("path", &self.guarded.path).field("plan", &self.plan).finish_non_exhaustive()
     }
 }
 
@@ -151,22 +142,19 @@ impl<'i> Drill<'i> {
     /// # Panics
     /// When it is neither.
     pub fn route(mut self, route: &str) -> Self {
-        let (method, path) = route.split_once(' ').unwrap_or(("GET", route));
-        self.method = method.parse().expect("a method and a path, as in `GET /users`");
-        assert!(path.starts_with('/'), "expected a method and a path, as in `GET /users`, found {route:?}");
-        path.clone_into(&mut self.path);
+        self.guarded = self.guarded.at(route);
         self
     }
 
     /// The scope that the route asks for. Several are separated by blanks.
     pub fn granted(mut self, scope: &str) -> Self {
-        self.granted = Some(scope.to_owned()).filter(|scope| !scope.is_empty());
+        self.guarded = self.guarded.granted(scope);
         self
     }
 
     /// What a good token of this API has besides: `|token| token.claim("tenant", "shop")`.
     pub fn token(mut self, shape: fn(TokenBuilder) -> TokenBuilder) -> Self {
-        self.shape = Some(shape);
+        self.guarded.shape = Some(shape);
         self
     }
 

@@ -9,6 +9,7 @@ pub mod drill;
 mod endpoints;
 mod faults;
 mod grants;
+mod guarded;
 mod gzip;
 mod in_memory;
 mod issuer;

@@ -55,6 +55,14 @@ const SECTIONS: &[(&str, &str, &str, &str)] = &[
         "| API | attacks | findings |",
     ),
     (
+        "attacks-foreign",
+        "The same attacks on guards that nobody here wrote",
+        "APIs in other languages, each wired as its documentation shows, in the versions that `tests/servers` pins. \
+         Only classes and counts. What was not refused is not always a hole: some clauses bind only those who claim to follow them (RFC 9068's kinds of token, \
+         tokens that are bound to a key), and others say what a strict reader does. Envoy was asked no scope.",
+        "| API | good requests let in | attacks refused | not refused, by class |",
+    ),
+    (
         "attacks-found",
         "One check taken out",
         "An API written by hand that lacks one check each time: an attack that must find it, and how many did.",

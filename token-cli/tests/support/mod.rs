@@ -196,38 +196,50 @@ pub async fn introspection(credentials: &[u8]) -> String {
     url
 }
 
-/// An issuer with TLS on this machine: its metadata, and a key set without keys. Its address and the root of its certificate.
-pub async fn tls_issuer() -> (String, String) {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// The root of the certificate that servers with TLS on this machine show.
+pub const ROOT: &str = include_str!("../../../token-core/src/base/http/reqwest/testdata/ca.crt.pem");
+
+/// The server's side of TLS, for `localhost`.
+fn tls() -> tokio_rustls::TlsAcceptor {
     use tokio_rustls::rustls::pki_types::pem::PemObject;
     use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
     use tokio_rustls::rustls::{ServerConfig, crypto::aws_lc_rs};
     const SERVER: &[u8] = include_bytes!("../../../token-core/src/base/http/reqwest/testdata/server.pem");
-    const ROOT: &str = include_str!("../../../token-core/src/base/http/reqwest/testdata/ca.crt.pem");
     let chain = CertificateDer::pem_slice_iter(SERVER).map(Result::unwrap).collect();
     let key = PrivateKeyDer::from_pem_slice(SERVER).unwrap();
     let config = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into());
     let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-    let tls = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config.with_single_cert(chain, key).unwrap()));
+    std::sync::Arc::new(config.with_single_cert(chain, key).unwrap()).into()
+}
+
+/// TLS in front of a server without. Its address.
+pub async fn tls_before(server: std::net::SocketAddr) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
-    let (metadata, keys) = (json!({"issuer": url, "jwks_uri": format!("{url}/keys")}), json!({"keys": []}));
+    let tls = tls();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let (tls, metadata, keys) = (tls.clone(), metadata.to_string(), keys.to_string());
+            let tls = tls.clone();
             tokio::spawn(async move {
                 // Whoever does not know the root goes away: that is what is tried.
                 let Ok(mut stream) = tls.accept(stream).await else { return };
-                let mut head = [0; 4096];
-                let read = stream.read(&mut head).await.unwrap_or_default();
-                let body = if head[..read].starts_with(b"GET /keys") { keys } else { metadata };
-                let fields = "content-type: application/json\r\nconnection: close";
-                let answer = format!("HTTP/1.1 200 OK\r\n{fields}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-                let _ = stream.write_all(answer.as_bytes()).await;
-                let _ = stream.shutdown().await;
+                let mut onward = tokio::net::TcpStream::connect(server).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut stream, &mut onward).await;
             });
         }
     });
+    url
+}
+
+/// An issuer with TLS on this machine: its metadata, and a key set without keys. Its address and the root of its certificate.
+pub async fn tls_issuer() -> (String, String) {
+    use axum::routing::get;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = tls_before(listener.local_addr().unwrap()).await;
+    let metadata = json!({"issuer": url, "jwks_uri": format!("{url}/keys")});
+    let keys = get(async || axum::Json(json!({"keys": []})));
+    let app = axum::Router::new().route("/keys", keys).fallback(async move || axum::Json(metadata));
+    tokio::spawn(axum::serve(listener, app).into_future());
     (url, ROOT.to_owned())
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::{Host, Url};
@@ -105,11 +105,29 @@ where
             Err(_) if !answer.is_empty() => break,
             Err(error) => return Err(wrote.err().unwrap_or(error)),
         }
-        if answer.len() >= MOST {
+        if answer.len() >= MOST || is_whole(&answer, request.method()) {
             break;
         }
     }
     Ok(answer)
+}
+
+/// Whether that is all of an answer (RFC 9112 section 6): some servers go on holding a connection that they were asked to close.
+fn is_whole(answer: &[u8], asked: &Method) -> bool {
+    let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+    let (head, body) = (String::from_utf8_lossy(&answer[..end]), &answer[end + 4..]);
+    let field = |wanted: &str| {
+        let mut fields = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        fields.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim().to_owned())
+    };
+    if asked == Method::HEAD || matches!(head.split(' ').nth(1), Some("204" | "304")) {
+        return true;
+    }
+    match field("content-length").map(|length| length.parse::<usize>()) {
+        Some(Ok(length)) => body.len() >= length,
+        Some(Err(_)) => false,
+        None => field("transfer-encoding").is_some() && (body.ends_with(b"\r\n0\r\n\r\n") || body == b"0\r\n\r\n"),
+    }
 }
 
 /// The status of an answer; nothing else of it is looked at.
@@ -149,6 +167,26 @@ mod tests {
             assert!(Loopback::at(bad).is_err(), "{bad}");
         }
         assert_eq!(Loopback::at("http://127.0.0.1:3000/api/").unwrap().prefix, "/api");
+    }
+
+    #[test]
+    fn an_answer_is_read_to_its_end_and_no_further() {
+        for (answer, whole) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab", true),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nab", false),
+            ("HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n", true),
+            ("HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n", false),
+            ("HTTP/1.1 200 OK\r\ncontent-length: some\r\n\r\nab", false),
+            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n", false),
+            ("HTTP/1.1 204 No Content\r\n\r\n", true),
+            // Up to where the connection is closed.
+            ("HTTP/1.0 200 OK\r\n\r\nab", false),
+            ("", false),
+        ] {
+            assert_eq!(is_whole(answer.as_bytes(), &Method::GET), whole, "{answer:?}");
+        }
+        assert!(is_whole(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", &Method::HEAD));
     }
 
     #[test]

@@ -6,15 +6,16 @@ use bytes::Bytes;
 use http::Response;
 use serde_json::json;
 
-use super::list::{Attack, Class};
+use super::class::Class;
+use super::list::Attack;
 
 /// What an API did with one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// Refused, with this status (4xx).
+    /// Refused, with this status: 4xx, or 3xx, which sends whoever asks elsewhere and gives them nothing.
     Refused(u16),
-    /// Let in, with this status (2xx or 3xx).
+    /// Let in, with this status (2xx).
     LetIn(u16),
     /// Neither: a status that says that the API broke (5xx), or no answer.
     Broke(String),
@@ -40,7 +41,7 @@ impl Row {
     /// Whether it ended as it has to.
     #[must_use]
     pub fn is_right(&self) -> bool {
-        matches!((self.class, &self.verdict), (Class::Good, Verdict::LetIn(200..=299)))
+        matches!((self.class, &self.verdict), (Class::Good, Verdict::LetIn(_)))
             || (self.class != Class::Good && matches!(self.verdict, Verdict::Refused(_)))
     }
 }
@@ -54,8 +55,9 @@ impl Report {
     pub(crate) fn push(&mut self, attack: &Attack, answer: Result<Response<Bytes>, String>) {
         let verdict = match answer {
             Ok(response) => match response.status().as_u16() {
-                status @ 400..=499 => Verdict::Refused(status),
-                status @ 200..=399 => Verdict::LetIn(status),
+                status @ 200..=299 => Verdict::LetIn(status),
+                // A page to sign in, or the same path in its usual spelling.
+                status @ 300..=499 => Verdict::Refused(status),
                 status => Verdict::Broke(format!("status {status}")),
             },
             // A server may hang up on a giant; on anything else it owes an answer.
@@ -190,7 +192,8 @@ mod tests {
             row("none \"again\"", Class::Algorithm, Verdict::LetIn(204)),
             row("a giant", Class::Encoding, Verdict::Broke("status 500".to_owned())),
             row("good again", Class::Good, Verdict::Refused(401)),
-            row("elsewhere", Class::Good, Verdict::LetIn(302)),
+            row("elsewhere", Class::Good, Verdict::Refused(302)),
+            row("to sign in", Class::Credentials, Verdict::Refused(302)),
         ])
     }
 
@@ -200,7 +203,7 @@ mod tests {
         assert_eq!(names, ["none \"again\"", "a giant", "good again", "elsewhere"]);
         let panic = std::panic::catch_unwind(|| report().assert_all_refused()).unwrap_err();
         let text = panic.downcast_ref::<String>().unwrap();
-        assert!(text.contains("4 of 6") && text.contains("let in with 204") && !text.contains("<none>"), "{text}");
+        assert!(text.contains("4 of 7") && text.contains("let in with 204") && !text.contains("<none>"), "{text}");
     }
 
     #[test]
@@ -208,7 +211,7 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&report().to_json()).unwrap();
         assert_eq!((json[2]["verdict"].as_str(), json[2]["right"].as_bool()), (Some("let_in"), Some(false)));
         let xml = report().to_junit();
-        assert!(xml.contains("tests=\"6\" failures=\"4\""), "{xml}");
+        assert!(xml.contains("tests=\"7\" failures=\"4\""), "{xml}");
         assert!(xml.contains("name=\"&lt;none&gt;\"/>") && xml.contains("none &quot;again&quot;"), "{xml}");
     }
 }

@@ -126,9 +126,7 @@ fn turns(drill: &Drill<'_>) -> Vec<(u64, Turn)> {
 }
 
 fn good(drill: &Drill<'_>) -> crate::TokenBuilder {
-    let token = drill.issuer.token();
-    let token = drill.granted.iter().fold(token, |token, scope| token.scope(scope));
-    drill.shape.map_or(token.clone(), |shape| shape(token)).expires_in(Duration::from_secs(LIFE))
+    drill.guarded.token().expires_in(Duration::from_secs(LIFE))
 }
 
 impl<'i, T: Target + Clone + 'i> Stage<'i, T> {
@@ -168,7 +166,7 @@ impl<'i, T: Target + Clone + 'i> Stage<'i, T> {
             Turn::Begins(number) => (number, true),
             Turn::Ends(number) => (number, false),
         };
-        let issuer = self.drill.issuer;
+        let issuer = self.drill.guarded.issuer;
         let spell = self.drill.plan.spells[number].clone();
         match (&spell.what, begins) {
             (What::Rotated, _) => {
@@ -203,7 +201,7 @@ impl<'i, T: Target + Clone + 'i> Stage<'i, T> {
 
     /// Sets the issuer's faults to what is on in this second: spells may overlap.
     fn faults(&self, at: u64) {
-        let issuer = self.drill.issuer;
+        let issuer = self.drill.guarded.issuer;
         issuer.heal();
         for spell in self.drill.plan.spells.iter().filter(|spell| spell.from <= at && at < spell.to) {
             match spell.what {
@@ -259,7 +257,7 @@ impl<'i, T: Target + Clone + 'i> Stage<'i, T> {
     }
 
     fn request(&self, token: &str) -> Request<Bytes> {
-        let request = Request::builder().method(self.drill.method.clone()).uri(&self.drill.path);
+        let request = Request::builder().method(self.drill.guarded.method.clone()).uri(&self.drill.guarded.path);
         let request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         request.body(Bytes::new()).expect("a path and a token that were written here")
     }
