@@ -28,3 +28,4 @@ mod spans;
 mod step_up;
 mod streams;
 mod tenants;
+mod two_addresses;

@@ -64,16 +64,36 @@ struct Place {
     api: ResourceServer,
 }
 
+/// How the issuer is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// At the address of its keys.
+    Keys,
+    /// At another address than its name says, where its metadata names the keys by that name.
+    OtherAddress,
+}
+
+/// The name of an issuer that is asked somewhere else: nobody is asked at this one.
+const NAME: &str = "https://login.example.com/realms/shop";
+
 impl Place {
-    async fn with(fault: Fault) -> Self {
+    async fn with(fault: Fault, way: Way) -> Self {
         let clock = ManualClock::default();
-        let issuer = TestIssuer::builder().clock(clock.clone()).start().await;
-        let keys = reqwest::get(issuer.jwks_uri()).await.unwrap().text().await.unwrap();
-        let server = FaultServer::start(keys, fault).await;
+        let issuer = TestIssuer::builder().clock(clock.clone());
+        let issuer = if way == Way::OtherAddress { issuer.known_as(NAME) } else { issuer };
+        let issuer = issuer.start().await;
+        let fetch = async |address: &str| reqwest::get(address).await.unwrap().text().await.unwrap();
+        let keys = fetch(&issuer.jwks_uri()).await;
+        let document = if way == Way::OtherAddress { "/realms/shop" } else { "" };
+        let metadata = fetch(&format!("{}{document}/.well-known/openid-configuration", issuer.address())).await;
+        let server = FaultServer::start(keys, metadata, fault).await;
         let mut settings = JwksSettings::default();
         settings.wait = Duration::from_secs(2);
-        let trusted = Issuer::with_jwks_uri(issuer.url(), server.url()).unwrap().allow_loopback_http();
-        let trusted = trusted.jwks_settings(settings);
+        let trusted = match way {
+            Way::Keys => Issuer::with_jwks_uri(issuer.url(), server.url()).unwrap(),
+            Way::OtherAddress => Issuer::discover(NAME).unwrap().reached_at(server.origin()).unwrap(),
+        };
+        let trusted = trusted.allow_loopback_http().jwks_settings(settings);
         let api = ResourceServer::builder(issuer.audience()).trust(trusted).clock(clock.clone()).build().unwrap();
         Self { issuer, clock, server, api }
     }
@@ -117,8 +137,8 @@ impl Place {
 }
 
 /// One row: cold start, known key, past the fresh time, after healing.
-async fn row(name: &'static str, fault: Fault, stale_serves: bool) {
-    let place = Place::with(fault).await;
+async fn row(name: &'static str, fault: Fault, stale_serves: bool, way: Way) {
+    let place = Place::with(fault, way).await;
     assert_eq!(place.ask().await, "503 with Retry-After", "{name}: no keys yet, which is never the caller's fault");
 
     place.until_failed(1).await;
@@ -142,13 +162,24 @@ async fn row(name: &'static str, fault: Fault, stale_serves: bool) {
     place.server.become_(Fault::None).await;
     place.clock.advance(Duration::from_secs(121));
     assert_eq!(place.ask().await, "accepted", "{name}: heals again");
-    note("faults", name, &[name, "503 with Retry-After", "accepted at once", expected, "accepted"]);
+    if way == Way::Keys {
+        note("faults", name, &[name, "503 with Retry-After", "accepted at once", expected, "accepted"]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_promises_hold_whatever_the_network_does() {
+    every_row(Way::Keys).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_promises_hold_for_an_issuer_that_is_asked_at_another_address() {
+    every_row(Way::OtherAddress).await;
+}
+
+async fn every_row(way: Way) {
     let rows: Vec<_> =
-        TABLE.iter().map(|&(name, fault, stale)| (name, tokio::spawn(row(name, fault, stale)))).collect();
+        TABLE.iter().map(|&(name, fault, stale)| (name, tokio::spawn(row(name, fault, stale, way)))).collect();
     for (name, row) in rows {
         row.await.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
@@ -157,7 +188,9 @@ async fn the_promises_hold_whatever_the_network_does() {
 #[tokio::test]
 async fn odd_but_correct_answers_are_read() {
     for &(name, fault) in FINE {
-        let place = Place::with(fault).await;
+        let elsewhere = Place::with(fault, Way::OtherAddress).await;
+        assert_eq!(elsewhere.ask().await, "accepted", "{name}, at another address");
+        let place = Place::with(fault, Way::Keys).await;
         assert_eq!(place.ask().await, "accepted", "{name}");
         note("faults", name, &[name, "accepted", "accepted at once", "accepted", "accepted"]);
     }

@@ -17,6 +17,7 @@ pages! {
     start_tonic = "start/tonic.md",
     provider = "provider.md",
     network = "network.md",
+    two_addresses = "two-addresses.md",
     edge = "edge.md",
     opaque = "opaque.md",
     scopes = "scopes.md",

@@ -46,21 +46,26 @@ pub(super) struct FaultServer {
 }
 
 impl FaultServer {
-    pub(super) async fn start(document: String, fault: Fault) -> Self {
+    /// Serves `document`, and `metadata` in its place where a path is well-known.
+    pub(super) async fn start(document: String, metadata: String, fault: Fault) -> Self {
         let elsewhere = Arc::new(AtomicUsize::new(0));
         let other = count_connections(Arc::clone(&elsewhere)).await;
         let held = HeldPort::new().expect("a free port");
         let port = held.port();
         let (tell_fault, fault) = watch::channel(fault);
         let (tell, in_force) = watch::channel(None);
-        tokio::spawn(listen(held, other, document.into(), fault, tell));
+        tokio::spawn(listen(held, other, [document, metadata].into(), fault, tell));
         let server = Self { port, fault: tell_fault, in_force, elsewhere };
         server.settled().await;
         server
     }
 
     pub(super) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/jwks", self.port)
+        format!("{}/jwks", self.origin())
+    }
+
+    pub(super) fn origin(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     /// Breaks in another way from now on.
@@ -94,7 +99,7 @@ async fn count_connections(count: Arc<AtomicUsize>) -> u16 {
 async fn listen(
     port: HeldPort,
     other: u16,
-    document: Arc<str>,
+    documents: Arc<[String; 2]>,
     mut fault: watch::Receiver<Fault>,
     tell: watch::Sender<Option<Fault>>,
 ) {
@@ -117,8 +122,8 @@ async fn listen(
             changed = fault.changed() => if changed.is_err() { return },
             accepted = open.accept() => {
                 let Ok((stream, _)) = accepted else { continue };
-                let document = Arc::clone(&document);
-                tokio::spawn(async move { drop(answer(stream, now, &document, other).await) });
+                let documents = Arc::clone(&documents);
+                tokio::spawn(async move { drop(answer(stream, now, &documents, other).await) });
             }
         }
     }
@@ -126,11 +131,12 @@ async fn listen(
 
 const DRIP: Duration = Duration::from_millis(200);
 
-async fn answer(mut stream: TcpStream, fault: Fault, document: &str, other: u16) -> std::io::Result<()> {
+async fn answer(mut stream: TcpStream, fault: Fault, documents: &[String; 2], other: u16) -> std::io::Result<()> {
     if fault == Fault::ResetAtOnce {
         return stream.set_zero_linger();
     }
-    read_request(&mut stream).await?;
+    let is_well_known = read_request(&mut stream).await?;
+    let document = documents[usize::from(is_well_known)].as_str();
     let length = document.len();
     let whole = |head: &str, body: &str| {
         format!("HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
@@ -193,7 +199,8 @@ async fn answer(mut stream: TcpStream, fault: Fault, document: &str, other: u16)
     stream.shutdown().await
 }
 
-async fn read_request(stream: &mut TcpStream) -> std::io::Result<()> {
+/// Whether it is one for metadata.
+async fn read_request(stream: &mut TcpStream) -> std::io::Result<bool> {
     let (mut read, mut chunk) = (Vec::new(), [0; 1024]);
     while !read.windows(4).any(|four| four == b"\r\n\r\n") {
         match stream.read(&mut chunk).await? {
@@ -201,7 +208,7 @@ async fn read_request(stream: &mut TcpStream) -> std::io::Result<()> {
             n => read.extend_from_slice(&chunk[..n]),
         }
     }
-    Ok(())
+    Ok(String::from_utf8_lossy(&read).lines().next().is_some_and(|line| line.contains("/.well-known/")))
 }
 
 async fn drip(stream: &mut TcpStream, text: &str, at_once: usize, pause: Duration) -> std::io::Result<()> {

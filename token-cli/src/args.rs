@@ -181,6 +181,9 @@ pub(crate) struct Trust {
     /// The time to judge by: 2026-11-23T01:02:03Z, or seconds since 1970.
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<At>,
+    /// Where the issuer's metadata and keys are asked for, if that is not where its name points: http://keycloak:8080.
+    #[arg(long, value_name = "ORIGIN", conflicts_with = "keys")]
+    pub(crate) reached_at: Option<String>,
     #[command(flatten)]
     pub(crate) network: Network,
 }
@@ -191,6 +194,9 @@ pub(crate) struct Network {
     /// Lets servers stand at private addresses, as inside a company or a cluster. The metadata services of clouds stay refused.
     #[arg(long)]
     pub(crate) allow_private: bool,
+    /// Speaks plain http to servers at private addresses. Whoever sits on that network can put in keys of their own.
+    #[arg(long)]
+    pub(crate) dangerously_allow_plain_http: bool,
     /// Trusts the certificates in this file as roots, beside those of the system: PEM.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
@@ -281,6 +287,9 @@ pub(crate) struct Keys {
 pub(crate) struct Discover {
     /// The issuer.
     pub(crate) issuer: String,
+    /// Where its metadata is asked for, if that is not where its name points: http://keycloak:8080.
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) reached_at: Option<String>,
     /// How to print the answer.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,

@@ -3,20 +3,22 @@
 use std::io::{self, Write};
 
 use serde_json::Value;
-use token_core::keys::discovery::{Discovery, DiscoveryError};
+use token_core::keys::discovery::{Discovery, DiscoveryError, Reach};
 
 use crate::args::{Discover, Format};
 use crate::end::{End, Failure};
-use crate::terminal::plain;
+use crate::terminal::{plain, sentence};
 use crate::trust;
 
 pub(crate) async fn run(options: &Discover) -> Result<End, Failure> {
-    let client = trust::client(&options.issuer, &options.network)?;
-    let discovery = Discovery::new(&options.issuer, client).map_err(|error| Failure::input(error.to_string()))?;
+    let client = trust::client(options.reached_at.as_ref().unwrap_or(&options.issuer), &options.network)?;
+    let reach = options.reached_at.iter().fold(Reach::default(), Reach::reached_at);
+    let discovery = Discovery::elsewhere(&options.issuer, &reach, client);
+    let discovery = discovery.map_err(|error| Failure::input(error.to_string()))?;
     let metadata = match discovery.metadata().await {
         Ok(metadata) => metadata,
         Err(error @ DiscoveryError::IssuerMismatch { .. }) => {
-            writeln!(io::stdout(), "{}", plain(&error.to_string()))?;
+            writeln!(io::stdout(), "{}", sentence(&error.to_string()))?;
             return Ok(End::No);
         }
         Err(error) => return Err(Failure::unreachable(format!("{}: {error}", plain(&options.issuer)))),

@@ -31,6 +31,9 @@ pub(crate) fn policy(trust: &Trust, client: Option<&str>) -> Result<Policy, Fail
         with_keys(&mut policy, keys);
     }
     reached_by(&mut policy, &trust.network);
+    if let Some(origin) = &trust.reached_at {
+        elsewhere(&mut policy, origin)?;
+    }
     Ok(policy)
 }
 
@@ -41,10 +44,23 @@ fn of_issuer(issuer: &str, audience: &str) -> Policy {
     Policy::new(audience).trust(one)
 }
 
+/// Says of the one issuer where it is asked.
+fn elsewhere(policy: &mut Policy, origin: &str) -> Result<(), Failure> {
+    let [issuer] = policy.issuers.as_mut_slice() else {
+        return Err(Failure::input(
+            "--reached-at is for one issuer, and the policy has several: write reached_at into it",
+        ));
+    };
+    issuer.reached_at = Some(origin.to_owned());
+    issuer.allow_loopback_http |= is_loopback(origin);
+    Ok(())
+}
+
 /// Says of every issuer how its servers are reached.
 pub(crate) fn reached_by(policy: &mut Policy, network: &Network) {
     for issuer in &mut policy.issuers {
         issuer.allow_private_addresses |= network.allow_private;
+        issuer.dangerously_allow_plain_http |= network.dangerously_allow_plain_http;
         if let Some(ca) = &network.ca {
             issuer.ca_file = Some(ca.clone());
         }
@@ -112,6 +128,9 @@ pub(crate) fn client(address: &str, network: &Network) -> Result<Arc<dyn HttpCli
     if network.allow_private {
         builder = builder.allow_private_addresses();
     }
+    if network.dangerously_allow_plain_http {
+        builder = builder.dangerously_allow_plain_http();
+    }
     if let Some(ca) = &network.ca {
         builder = builder.root_certificate_pem(read_file(ca)?);
     }
@@ -130,7 +149,12 @@ pub(crate) async fn read_keys(
     if !is_address(keys) {
         return Ok((read_file(Path::new(keys))?, None));
     }
-    let source = HttpKeySource::new(keys, client(keys, network)?).map_err(|error| Failure::input(error.to_string()))?;
+    let open = if network.dangerously_allow_plain_http {
+        HttpKeySource::dangerously_over_plain_http
+    } else {
+        HttpKeySource::new
+    };
+    let source = open(keys, client(keys, network)?).map_err(|error| Failure::input(error.to_string()))?;
     let fetched = source.fetch().await.map_err(|error| Failure::unreachable(format!("{keys}: {error}")))?;
     Ok((fetched.jwk_set.to_vec(), fetched.max_age))
 }

@@ -342,6 +342,38 @@ async fn a_refused_address_says_how_it_is_allowed_and_the_flag_does_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_issuer_with_two_addresses_is_asked_at_the_one_that_is_given() {
+    let name = "https://login.example.com/realms/shop";
+    let issuer = TestIssuer::builder().known_as(name).start().await;
+    let desk = Desk::new("two").await;
+    let elsewhere = ["--reached-at", issuer.address()];
+    let discover = desk.run(&[&["discover", name], &elsewhere[..]].concat(), b"");
+    assert!(discover.code == 0 && discover.stdout.contains(name), "{}{}", discover.stdout, discover.stderr);
+    let trust = ["explain", "--issuer", name, "--audience", issuer.audience()];
+    let token = issuer.token().mint();
+    let seen = desk.run(&[&trust[..], &elsewhere[..]].concat(), token.as_bytes());
+    assert_eq!(seen.code, 0, "{}{}", seen.stdout, seen.stderr);
+
+    let inner = format!("{}/realms/shop", issuer.address());
+    let told = desk.run(&["discover", &inner], b"");
+    assert!(
+        told.code == 1 && told.stdout.contains("--reached-at on the command line"),
+        "{}{}",
+        told.stdout,
+        told.stderr
+    );
+    let told = desk.run(&["discover", name, "--reached-at", "http://keycloak.internal:8080"], b"");
+    assert!(told.code == 3 && told.stderr.contains("--dangerously-allow-plain-http"), "{}", told.stderr);
+    let public = ["--reached-at", "http://93.184.216.34", "--dangerously-allow-plain-http"];
+    let told = desk.run(&[&["discover", name], &public[..]].concat(), b"");
+    assert!(told.code == 3 && told.stderr.contains("is a public address"), "{}", told.stderr);
+    let told = desk.run(&["keys", "http://93.184.216.34/keys"], b"");
+    assert!(told.code != 0 && told.stderr.contains("--dangerously-allow-plain-http"), "{}", told.stderr);
+    let told = desk.run(&["keys", "http://93.184.216.34/keys", "--dangerously-allow-plain-http"], b"");
+    assert!(told.code == 3 && told.stderr.contains("is a public address"), "{}", told.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_issuer_over_the_network_is_looked_at_and_believed() {
     let issuer = TestIssuer::start().await;
     issuer.publish_jwk(json!({"kty": "oct", "k": "c2VjcmV0", "kid": "a-secret"}));

@@ -221,6 +221,17 @@ pub struct IssuerPolicy {
     /// Lets the issuer's servers stand at private addresses. Link-local ones and the metadata services of clouds stay refused.
     #[serde(default, skip_serializing_if = "is_false")]
     pub allow_private_addresses: bool,
+    /// Lets the issuer's servers be asked over plain http, at private addresses and at this machine. Whoever sits on that network can put in a key
+    /// of their own, and with it make any token. Public addresses stay refused.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dangerously_allow_plain_http: bool,
+    /// Where the metadata document lies, for an issuer that is asked at another address than its name says. The name is then only compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata_url: Option<String>,
+    /// The origin where metadata and keys are asked for, and nowhere else: `https://keycloak.internal:8443`. It takes the place of scheme, host and
+    /// port in the issuer's name and in its document's `jwks_uri`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached_at: Option<String>,
     /// A PEM file with certificates that are trusted as roots for the issuer's servers, beside the system's; relative to the policy's own file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
@@ -290,6 +301,9 @@ impl IssuerPolicy {
             dangerously_accept_tokens_without_expiry: false,
             allow_loopback_http: false,
             allow_private_addresses: false,
+            dangerously_allow_plain_http: false,
+            metadata_url: None,
+            reached_at: None,
             ca_file: None,
             proxy: None,
             tenants: Vec::new(),

@@ -26,6 +26,7 @@ impl Default for IssuerBuilder {
             also: axum::Router::new(),
             plan: Plan {
                 path: String::new(),
+                known_as: None,
                 trailing_slash: false,
                 audience: "https://api.example.com".to_owned(),
                 algorithms: Vec::new(),
@@ -60,6 +61,22 @@ impl IssuerBuilder {
     /// Whether the issuer identifier ends with a slash. Default: it does not.
     pub fn trailing_slash(mut self, slash: bool) -> Self {
         self.plan.trailing_slash = slash;
+        self
+    }
+
+    /// The issuer identifier, where it is not the address: an issuer that outsiders know by another name than those who stand beside it, such as
+    /// `https://login.example.com/realms/shop` for a container. Tokens and documents have this name, and the endpoints in the documents are at its
+    /// origin; [`address`](TestIssuer::address) is where it really is. Its path is taken over; [`path`](Self::path) and
+    /// [`trailing_slash`](Self::trailing_slash) have no say.
+    ///
+    /// # Panics
+    /// When `identifier` is not a URL with a host.
+    pub fn known_as(mut self, identifier: &str) -> Self {
+        let behind = identifier.split_once("://").map(|(_, rest)| rest).filter(|rest| !rest.is_empty());
+        let behind = behind.expect("an issuer identifier such as https://login.example.com/realms/shop");
+        let path = behind.split_once('/').map_or("", |(_, path)| path).trim_matches('/');
+        self.plan.path = if path.is_empty() { String::new() } else { format!("/{path}") };
+        self.plan.known_as = Some(identifier.to_owned());
         self
     }
 

@@ -60,6 +60,13 @@ impl TestIssuer {
         &self.tenant.issuer
     }
 
+    /// Where it listens: scheme, host and port. The same as in its [identifier](Self::url), unless it is
+    /// [known by another name](crate::IssuerBuilder::known_as).
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.tenant.origin
+    }
+
     /// Where the JWK Set is.
     #[must_use]
     pub fn jwks_uri(&self) -> String {
@@ -70,7 +77,7 @@ impl TestIssuer {
     /// paused, a fetch then ends in the moment it began, or after the time that a fault takes. A closed port is not seen this way.
     #[must_use]
     pub fn in_memory(&self) -> InMemory {
-        let authority = self.tenant.issuer.split('/').nth(2).unwrap_or_default().to_owned();
+        let authority = self.tenant.origin.split('/').nth(2).unwrap_or_default().to_owned();
         InMemory { router: self.router.clone(), authority }
     }
 

@@ -62,6 +62,8 @@ pub(crate) enum Documents {
 pub(crate) struct Plan {
     pub(crate) path: String,
     pub(crate) trailing_slash: bool,
+    /// The identifier, where it is not the address.
+    pub(crate) known_as: Option<String>,
     pub(crate) audience: String,
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -71,7 +73,10 @@ pub(crate) struct Plan {
 impl Tenant {
     pub(crate) fn new(origin: String, plan: Plan) -> Self {
         let path = plan.path.trim_end_matches('/').to_owned();
-        let issuer = format!("{origin}{path}{}", if plan.trailing_slash { "/" } else { "" });
+        let issuer = plan.known_as.unwrap_or_else(|| {
+            let slash = if plan.trailing_slash { "/" } else { "" };
+            format!("{origin}{path}{slash}")
+        });
         let mut keys = KeyRing::default();
         let algorithm = plan.algorithms.first().copied().unwrap_or(Algorithm::RS256);
         keys.signing(algorithm);
@@ -106,6 +111,13 @@ impl Tenant {
     /// The absolute address of an endpoint, whose path starts with a slash.
     pub(crate) fn endpoint(&self, path: &str) -> String {
         format!("{}{}{path}", self.origin, self.path)
+    }
+
+    /// An address of an endpoint as outsiders know it.
+    pub(crate) fn outside(&self, address: &str) -> String {
+        let named = self.issuer.split_inclusive('/').take(3).collect::<String>();
+        let named = named.trim_end_matches('/');
+        address.strip_prefix(&self.origin).map_or_else(|| address.to_owned(), |path| format!("{named}{path}"))
     }
 
     pub(crate) fn now_secs(&self) -> i64 {

@@ -112,6 +112,14 @@ impl IssuerPolicy {
             Some(url) => issuer.proxy(url)?,
             None => issuer,
         };
+        let issuer = match &self.metadata_url {
+            Some(url) => issuer.metadata_url(url)?,
+            None => issuer,
+        };
+        let issuer = match &self.reached_at {
+            Some(origin) => issuer.reached_at(origin)?,
+            None => issuer,
+        };
         Ok(self.with_rules(issuer))
     }
 
@@ -161,7 +169,7 @@ impl IssuerPolicy {
         }
         issuer = issuer.mapping(self.mapping.clone());
         issuer = self.require_claims.iter().cloned().fold(issuer, Issuer::require_claim);
-        let switches: [(bool, Switch); 7] = [
+        let switches: [(bool, Switch); 8] = [
             (self.match_key_issuer, Issuer::match_key_issuer),
             (self.accept_padding, Issuer::accept_padding),
             (self.rfc9068, Issuer::rfc9068),
@@ -169,6 +177,7 @@ impl IssuerPolicy {
             (self.dangerously_accept_tokens_without_expiry, Issuer::dangerously_accept_tokens_without_expiry),
             (self.allow_loopback_http, Issuer::allow_loopback_http),
             (self.allow_private_addresses, Issuer::allow_private_addresses),
+            (self.dangerously_allow_plain_http, Issuer::dangerously_allow_plain_http),
         ];
         switches.into_iter().filter(|(on, _)| *on).fold(issuer, |issuer, (_, switch)| switch(issuer))
     }

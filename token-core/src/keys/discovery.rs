@@ -14,7 +14,7 @@ use http::{Request, Uri};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::base::http::address::endpoint;
+use crate::base::http::address::{PlainHttp, endpoint, origin};
 use crate::base::http::{HttpClient, HttpError, Limits};
 use crate::base::patience::within;
 use crate::base::telemetry;
@@ -43,6 +43,9 @@ const KEPT: Duration = Duration::from_secs(86_400);
 pub struct Discovery {
     issuer: Box<str>,
     urls: Vec<Uri>,
+    /// Everything is asked here, whatever the document says.
+    reached_at: Option<Uri>,
+    plain_http: PlainHttp,
     client: Arc<dyn HttpClient>,
     kept: Mutex<Option<(Arc<Metadata>, Instant)>>,
 }
@@ -55,7 +58,57 @@ impl Discovery {
     /// is for loopback hosts only, and the client has to allow it too.
     pub fn new(issuer: &str, client: Arc<dyn HttpClient>) -> Result<Self, DiscoveryError> {
         let urls = well_known_urls(issuer)?;
-        Ok(Self { issuer: issuer.into(), urls, client, kept: Mutex::new(None) })
+        Ok(Self::of(issuer, urls, PlainHttp::from(issuer.starts_with("http://")), client))
+    }
+
+    fn of(issuer: &str, urls: Vec<Uri>, plain_http: PlainHttp, client: Arc<dyn HttpClient>) -> Self {
+        Self { issuer: issuer.into(), urls, reached_at: None, plain_http, client, kept: Mutex::new(None) }
+    }
+
+    /// For an issuer that is asked at other addresses than its name says, as inside a cluster; nothing is fetched yet. `issuer` is then a name
+    /// that is compared, and never asked; it may be plain http, too.
+    ///
+    /// Where plain http may lead is a matter of the client: one of ours allows it only where
+    /// [`dangerously_allow_plain_http`](crate::http::ReqwestClientBuilder::dangerously_allow_plain_http) or `allow_loopback_http` says so.
+    ///
+    /// ```no_run
+    /// # use std::sync::Arc;
+    /// # use token_core::http::HttpClient;
+    /// # fn example(client: Arc<dyn HttpClient>) -> Result<(), Box<dyn std::error::Error>> {
+    /// use token_core::keys::discovery::{Discovery, Reach};
+    ///
+    /// let reach = Reach::default().reached_at("https://keycloak.internal:8443");
+    /// let discovery = Discovery::elsewhere("https://login.example.com/realms/shop", &reach, client)?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`DiscoveryError::Insecure`] when an address in `reach` is none, or there is only an origin and `issuer` is no URL that it could
+    /// take the place in.
+    pub fn elsewhere(issuer: &str, reach: &Reach, client: Arc<dyn HttpClient>) -> Result<Self, DiscoveryError> {
+        let insecure =
+            |what| move |why: crate::base::http::address::AddressRefused| DiscoveryError::Insecure { what, why: why.0 };
+        let inside = PlainHttp::Inside;
+        let reached_at =
+            reach.origin.as_deref().map(|at| origin(at, inside)).transpose().map_err(insecure("reached_at"))?;
+        let metadata = reach.metadata_url.as_deref().map(|at| endpoint(at, inside)).transpose();
+        let (urls, plain) = match (metadata.map_err(insecure("metadata_url"))?, &reached_at) {
+            (Some(url), _) => (vec![uri(url.as_str())?], url.scheme() == "http"),
+            (None, Some(origin)) => {
+                let places = places(issuer, inside)?.into_iter().map(|place| at_origin(&place, &uri(origin.as_str())?));
+                (places.collect::<Result<_, _>>()?, origin.scheme() == "http")
+            }
+            (None, None) if reach.plain_http => (places(issuer, inside)?, issuer.starts_with("http://")),
+            (None, None) => return Self::new(issuer, client),
+        };
+        let plain_http = match (plain, reach.plain_http) {
+            (_, true) => inside,
+            // A document that is read over TLS must not be able to point us at this machine.
+            (plain, false) => PlainHttp::from(plain),
+        };
+        let mut discovery = Self::of(issuer, urls, plain_http, client);
+        discovery.reached_at = reached_at.map(|origin| uri(origin.as_str())).transpose()?;
+        Ok(discovery)
     }
 
     /// Reads the document from this URL only, for an issuer that publishes it somewhere else. Its `issuer` is compared all the same.
@@ -110,7 +163,10 @@ impl Discovery {
             *request.uri_mut() = url.clone();
             request.headers_mut().insert(ACCEPT, http::HeaderValue::from_static("application/json"));
             let response = self.client.send(request, Limits::default()).await.map_err(DiscoveryError::Http)?;
-            match process_metadata(&self.issuer, response.status(), response.headers(), response.body()) {
+            // What is asked in the place of a `jwks_uri` has been judged already.
+            let keys_plain_http = self.reached_at.as_ref().map_or(self.plain_http, |_| PlainHttp::Inside);
+            let judged = metadata::process(&self.issuer, (keys_plain_http, self.plain_http), &response);
+            match judged.and_then(|metadata| self.moved(metadata)) {
                 Ok(metadata) => return Ok(metadata),
                 Err(error @ DiscoveryError::Status { status: 429 | 502..=504, .. }) => return Err(error),
                 Err(error) if worst.as_ref().is_none_or(|worst| worst.weight() < error.weight()) => worst = Some(error),
@@ -118,6 +174,56 @@ impl Discovery {
             }
         }
         Err(worst.unwrap_or(DiscoveryError::Unparsable))
+    }
+}
+
+impl Discovery {
+    /// The metadata with the place of the JWK Set at the origin where the issuer is reached. What else the document names is for clients
+    /// outside, and stays.
+    fn moved(&self, mut metadata: Metadata) -> Result<Metadata, DiscoveryError> {
+        if let (Some(origin), Some(jwks_uri)) = (&self.reached_at, &metadata.jwks_uri) {
+            metadata.jwks_uri = Some(at_origin(&uri(jwks_uri)?, origin)?.to_string());
+        }
+        Ok(metadata)
+    }
+}
+
+/// `url` at another origin: path and query stay.
+fn at_origin(url: &Uri, origin: &Uri) -> Result<Uri, DiscoveryError> {
+    let mut parts = origin.clone().into_parts();
+    parts.path_and_query = url.path_and_query().cloned();
+    Uri::from_parts(parts).map_err(|_| DiscoveryError::Insecure { what: "url", why: "not a uri".to_owned() })
+}
+
+/// Where an issuer is asked, if that is not where its name points. The issuer's name stays what tokens and documents have to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    pub(crate) metadata_url: Option<String>,
+    pub(crate) origin: Option<String>,
+    pub(crate) plain_http: bool,
+}
+
+impl Reach {
+    /// The document lies at this address. The JWK Set is fetched from where the document says.
+    #[must_use]
+    pub fn metadata_url(mut self, url: impl Into<String>) -> Self {
+        self.metadata_url = Some(url.into());
+        self
+    }
+
+    /// Document and JWK Set are fetched from this origin, `https://keycloak.internal:8443`, and from nowhere else: it takes the place of scheme,
+    /// host and port in the issuer's name, and in the `jwks_uri` of the document. Paths stay.
+    #[must_use]
+    pub fn reached_at(mut self, origin: impl Into<String>) -> Self {
+        self.origin = Some(origin.into());
+        self
+    }
+
+    /// Lets the document name a `jwks_uri` with plain http. The client has to allow that, too.
+    #[must_use]
+    pub fn dangerously_allow_plain_http(mut self) -> Self {
+        self.plain_http = true;
+        self
     }
 }
 
@@ -139,13 +245,17 @@ impl Discovery {
 /// # Errors
 /// [`DiscoveryError::Insecure`] when `issuer` is not an https URL (or plain http to loopback) without query, fragment and credentials.
 pub fn well_known_urls(issuer: &str) -> Result<Vec<Uri>, DiscoveryError> {
+    places(issuer, PlainHttp::Loopback)
+}
+
+fn places(issuer: &str, plain_http: PlainHttp) -> Result<Vec<Uri>, DiscoveryError> {
     const OPENID: &str = "/.well-known/openid-configuration";
     const OAUTH: &str = "/.well-known/oauth-authorization-server";
     let refuse = |why: String| DiscoveryError::Insecure { what: "issuer", why };
     if let Some(issuer) = issuer_of_document(issuer) {
         return Err(refuse(not_the_document(&issuer)));
     }
-    let url = endpoint(issuer, true).map_err(|why| refuse(why.0))?;
+    let url = endpoint(issuer, plain_http).map_err(|why| refuse(why.0))?;
     if url.query().is_some() {
         return Err(refuse("a url with a query".to_owned()));
     }
@@ -234,6 +344,15 @@ impl DiscoveryError {
     }
 }
 
+/// The origin of `configured`, where it differs from the issuer that a document names by that alone.
+pub(crate) fn two_addresses(named: &str, configured: &str) -> Option<String> {
+    let parse = |text: &str| url::Url::parse(text).ok().filter(url::Url::has_host);
+    let (named, configured) = (parse(named)?, parse(configured)?);
+    let origin = |url: &url::Url| url.origin().ascii_serialization();
+    let path = |url: &url::Url| url.path().trim_end_matches('/').to_owned();
+    (origin(&named) != origin(&configured) && path(&named) == path(&configured)).then(|| origin(&configured))
+}
+
 impl fmt::Display for DiscoveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -247,7 +366,15 @@ impl fmt::Display for DiscoveryError {
                 write!(
                     f,
                     "metadata is of issuer {found:?}, configured is {expected:?}; they must be equal byte by byte"
-                )
+                )?;
+                match two_addresses(found, expected) {
+                    Some(origin) => write!(
+                        f,
+                        "; if this is one issuer with two addresses, trust the one that tokens name, {found:?}, and let reached_at be {origin}, in code \
+                         or in the policy, or by --reached-at on the command line"
+                    ),
+                    None => Ok(()),
+                }
             }
             Self::Insecure { what, why } => write!(f, "{what} not allowed: {why}"),
             Self::Missing(what) => write!(f, "metadata names no {what}"),

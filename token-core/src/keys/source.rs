@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_ENCODING};
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 
-use crate::base::http::address::endpoint;
+use crate::base::http::address::{PlainHttp, endpoint};
 use crate::base::http::freshness::{max_age, retry_after, server_time};
 use crate::base::http::{BoxFuture, HttpClient, HttpError, Limits};
 use crate::base::time::Timestamp;
@@ -194,8 +194,20 @@ impl HttpKeySource {
     /// [`FetchError::Http`] when `jwks_uri` is not an https URL. Plain http is for loopback hosts only, and the client has to
     /// allow it too.
     pub fn new(jwks_uri: &str, client: Arc<dyn HttpClient>) -> Result<Self, FetchError> {
+        Self::at(jwks_uri, PlainHttp::Loopback, client)
+    }
+
+    /// The same, with plain http to whatever host the client allows it for.
+    ///
+    /// # Errors
+    /// [`FetchError::Http`] when `jwks_uri` is no https or http URL.
+    pub fn dangerously_over_plain_http(jwks_uri: &str, client: Arc<dyn HttpClient>) -> Result<Self, FetchError> {
+        Self::at(jwks_uri, PlainHttp::Inside, client)
+    }
+
+    pub(crate) fn at(jwks_uri: &str, plain_http: PlainHttp, client: Arc<dyn HttpClient>) -> Result<Self, FetchError> {
         let refuse = |why: String| FetchError::Http(HttpError::Forbidden(why));
-        let url = endpoint(jwks_uri, true).map_err(|why| refuse(why.0))?;
+        let url = endpoint(jwks_uri, plain_http).map_err(|why| refuse(why.0))?;
         let jwks_uri = url.as_str().parse().map_err(|_| refuse("not a uri".to_owned()))?;
         Ok(Self { jwks_uri, client })
     }

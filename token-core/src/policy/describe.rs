@@ -54,6 +54,9 @@ impl IssuerPolicy {
             dangerously_accept_tokens_without_expiry: !issuer.expiry_required,
             allow_loopback_http: issuer.loopback_http,
             allow_private_addresses: issuer.private_addresses,
+            dangerously_allow_plain_http: issuer.plain_http,
+            metadata_url: issuer.metadata_url.clone(),
+            reached_at: issuer.reached_at.clone(),
             ca_file: issuer.ca_file.clone(),
             proxy: issuer.proxy.clone(),
             jwks: issuer.settings.clone(),
@@ -187,6 +190,15 @@ impl Policy {
         line!(f, "    keys        {}", issuer.keys())?;
         if let Some(asked) = &issuer.introspection {
             asked.describe(f)?;
+        }
+        if let Some(url) = &issuer.metadata_url {
+            line!(f, "    metadata    {url}")?;
+        }
+        if let Some(origin) = &issuer.reached_at {
+            line!(f, "    reached at  {origin}, for metadata and keys")?;
+        }
+        if issuer.dangerously_allow_plain_http {
+            line!(f, "    network     plain http to private addresses (!)")?;
         }
         if let Some(file) = &issuer.ca_file {
             line!(f, "    roots       the system's, and those in {}", file.display())?;

@@ -358,13 +358,13 @@ fn lint_introspection(asked: &IntrospectionPolicy, issuer: &IssuerPolicy, path: 
         let why = "whoever reads this policy can ask in the client's name: use client_secret.env or client_secret.file";
         found.warn("secret-in-policy", member("client_secret.value"), why);
     }
-    if Url::parse(&asked.endpoint).is_ok_and(|url| url.scheme() == "http") {
-        let why = "tokens and the client's secret over plain http: whoever sits on the way reads them";
-        match issuer.allow_loopback_http {
-            false => found.error("http", member("endpoint"), format!("{why}; expected https")),
-            true => found.warn("http", member("endpoint"), format!("{why}; right on a developer's machine only")),
-        }
-    }
+    lint_http(
+        &member("endpoint"),
+        &asked.endpoint,
+        issuer,
+        "tokens and the client's secret over plain http: whoever sits on the way reads them",
+        found,
+    );
     if asked.dangerously_unchecked_audience {
         found.warn("unchecked-audience", member("dangerously_unchecked_audience"), UNCHECKED);
         if !asked.audience.is_empty() {
@@ -491,11 +491,24 @@ fn lint_algorithms(issuer: &IssuerPolicy, found: &mut Findings) {
     }
 }
 
+fn lint_http(path: &str, address: &str, issuer: &IssuerPolicy, why: &str, found: &mut Findings) {
+    if !Url::parse(address).is_ok_and(|url| url.scheme() == "http") {
+        return;
+    }
+    match (issuer.dangerously_allow_plain_http, issuer.allow_loopback_http) {
+        (true, _) => found.warn("http", path, format!("{why}; right inside a network that only you are on")),
+        (false, true) => found.warn("http", path, format!("{why}; right on a developer's machine only")),
+        (false, false) => found.error("http", path, format!("{why}; expected https")),
+    }
+}
+
 fn lint_fetching(issuer: &IssuerPolicy, found: &mut Findings) {
     let path = |member: &str| format!("issuers[{}].{member}", issuer.issuer);
-    let (member, address) = match &issuer.jwks_uri {
-        Some(uri) => ("jwks_uri", uri),
-        None => ("issuer", &issuer.issuer),
+    let (member, address) = match (&issuer.jwks_uri, &issuer.metadata_url, &issuer.reached_at) {
+        (Some(uri), ..) => ("jwks_uri", uri),
+        (_, Some(url), _) => ("metadata_url", url),
+        (.., Some(origin)) => ("reached_at", origin),
+        _ => ("issuer", &issuer.issuer),
     };
     if issuer.has_given_keys() {
         return;
@@ -503,14 +516,14 @@ fn lint_fetching(issuer: &IssuerPolicy, found: &mut Findings) {
     if let Err(error) = issuer.jwks.check() {
         found.error("jwks", path(&format!("jwks.{}", error.setting())), error.to_string());
     }
-    if let Ok(url) = Url::parse(address)
-        && url.scheme() == "http"
-    {
-        let why = "keys over plain http: whoever sits on the way can put in a key of their own";
-        match issuer.allow_loopback_http {
-            false => found.error("http", path(member), format!("{why}; expected https")),
-            true => found.warn("http", path(member), format!("{why}; right on a developer's machine only")),
-        }
+    let why = "keys over plain http: whoever sits on the way can put in a key of their own, and with it make any token";
+    lint_http(&path(member), address, issuer, why, found);
+    if issuer.dangerously_allow_plain_http {
+        found.warn(
+            "plain-http",
+            path("dangerously_allow_plain_http"),
+            "every machine on the network between can replace the issuer's keys, and then be anybody: give the issuer a certificate and say ca_file",
+        );
     }
     if issuer.allow_private_addresses {
         found.warn(

@@ -266,6 +266,20 @@ fn each_trap_is_found_by_its_rule() {
         (named("http://127.0.0.1:1"), "http", Severity::Error),
         (issuer(r#""jwks_uri": "http://127.0.0.1/keys", "allow_loopback_http": true"#), "http", Severity::Warning),
         (issuer(r#""allow_private_addresses": true"#), "private-addresses", Severity::Warning),
+        (issuer(r#""dangerously_allow_plain_http": true"#), "plain-http", Severity::Warning),
+        (issuer(r#""reached_at": "http://keycloak:8080""#), "http", Severity::Error),
+        (
+            issuer(r#""reached_at": "http://keycloak:8080", "dangerously_allow_plain_http": true"#),
+            "http",
+            Severity::Warning,
+        ),
+        (issuer(r#""metadata_url": "http://keycloak:8080/m""#), "http", Severity::Error),
+        (issuer(r#""reached_at": "https://keycloak/realms""#), "cannot-be-built", Severity::Error),
+        (
+            issuer(r#""reached_at": "https://keycloak", "jwks_uri": "https://a.example/keys""#),
+            "cannot-be-built",
+            Severity::Error,
+        ),
         (issuer(r#""dangerously_accept_tokens_without_expiry": true"#), "no-expiry", Severity::Warning),
         (issuer(r#""secret": {"algorithm": "HS256", "value": "x"}"#), "secret-in-policy", Severity::Warning),
         (
@@ -463,6 +477,30 @@ fn roots_and_proxy_of_an_issuer_are_data_and_the_logging_of_refusals_is() {
     assert!(refused.contains("no certificate in the root certificates"), "{refused}");
     let found = policy.lint();
     assert!(found.iter().any(|finding| finding.rule == "blind-proxy"), "{found:?}");
+}
+
+#[test]
+fn where_an_issuer_is_reached_is_data_and_plain_http_is_printed_with_a_mark() {
+    let text = |more: &str| format!(r#"{{"audience": "api", "issuers": [{{"issuer": "https://a.example/r"{more}}}]}}"#);
+    let policy = json(&text(
+        r#", "reached_at": "http://keycloak:8080", "metadata_url": "http://keycloak:8080/m", "dangerously_allow_plain_http": true"#,
+    ));
+    let server = policy.server().unwrap();
+    assert_eq!(*server.policy(), policy, "what was built says the same");
+    assert_eq!(json(&serde_json::to_string(&policy).unwrap()), policy);
+    let printed = policy.to_string();
+    for line in [
+        "metadata    http://keycloak:8080/m\n",
+        "reached at  http://keycloak:8080, for metadata and keys\n",
+        "network     plain http to private addresses (!)\n",
+    ] {
+        assert!(printed.contains(line), "{printed}");
+    }
+    let printed = json(&text("")).to_string();
+    assert!(!printed.contains("network") && !printed.contains("reached"), "{printed}");
+    let ours = json(&text(r#", "dangerously_allow_plain_http": true"#));
+    let found = ours.lint();
+    assert!(found.iter().all(|finding| finding.why.contains("replace the issuer's keys")), "what it costs: {found:?}");
 }
 
 #[test]

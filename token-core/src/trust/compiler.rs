@@ -9,12 +9,13 @@ use crate::base::config_error::ConfigError;
 use crate::base::config_error::parse_url;
 use crate::base::file;
 use crate::base::http::HttpClient;
+use crate::base::http::address::PlainHttp;
 use crate::base::limits::FetchLimits;
 use crate::base::sync::atomic::AtomicBool;
 use crate::base::time::Clock;
 use crate::jose::Algorithms;
 use crate::jose::jwk_set::{KeySet, Origin};
-use crate::keys::discovery::Discovery;
+use crate::keys::discovery::{Discovery, Reach};
 use crate::keys::{CertificateMapSource, DiscoveryKeySource, HttpKeySource, KeySource, Keys, PemPerKidSource};
 use crate::opaque::api_keys::Keyring;
 use crate::opaque::introspection::Introspection;
@@ -152,6 +153,15 @@ fn compile_keys(
     let name = &issuer.identifier;
     let refuse = |why: &dyn std::fmt::Display| ConfigError::new(format!("issuer {name}: {why}"));
     issuer.settings.check().map_err(|error| refuse(&error))?;
+    if !matches!(issuer.keys, KeysFrom::Discovery) {
+        let elsewhere = [("metadata_url", &issuer.metadata_url), ("reached_at", &issuer.reached_at)];
+        if let Some((setting, _)) = elsewhere.iter().find(|(_, address)| address.is_some()) {
+            return Err(refuse(&format!(
+                "{setting} is for issuers whose keys are discovered, and this one's are not: remove it"
+            )));
+        }
+    }
+    let plain_http = if issuer.plain_http { PlainHttp::Inside } else { PlainHttp::Loopback };
     let source: Arc<dyn KeySource> = match &issuer.keys {
         KeysFrom::Nowhere => return Ok(Keys::fixed(KeySet::from_keys(Origin::Given, Vec::new()))),
         KeysFrom::Static(keys) => {
@@ -159,8 +169,15 @@ fn compile_keys(
         }
         KeysFrom::Source(source) => Arc::clone(source),
         KeysFrom::Discovery => {
-            secure(issuer, "issuer", name)?;
-            let discovery = Discovery::new(name, clients.client(issuer)?).map_err(|error| refuse(&error))?;
+            match (&issuer.metadata_url, &issuer.reached_at) {
+                (Some(url), _) => secure(issuer, "metadata_url", url)?,
+                (None, Some(origin)) => secure(issuer, "reached_at", origin)?,
+                (None, None) => secure(issuer, "issuer", name)?,
+            }
+            let (metadata_url, origin) = (issuer.metadata_url.clone(), issuer.reached_at.clone());
+            let reach = Reach { metadata_url, origin, plain_http: issuer.plain_http };
+            let discovery =
+                Discovery::elsewhere(name, &reach, clients.client(issuer)?).map_err(|error| refuse(&error))?;
             Arc::new(DiscoveryKeySource::new(Arc::new(discovery)))
         }
         KeysFrom::Certificates(uri) => {
@@ -178,7 +195,7 @@ fn compile_keys(
         }
         KeysFrom::JwksUri(uri) => {
             secure(issuer, "JWK Set", uri)?;
-            Arc::new(HttpKeySource::new(uri, clients.client(issuer)?).map_err(|error| refuse(&error))?)
+            Arc::new(HttpKeySource::at(uri, plain_http, clients.client(issuer)?).map_err(|error| refuse(&error))?)
         }
     };
     Ok(Keys::remote(source, issuer.settings.clone(), Arc::clone(clock), name, limits.clone()))
@@ -272,9 +289,10 @@ fn compile_opaque(
 /// https, unless the operator opted for this machine's own http or brought a client with guards of its own.
 fn secure(issuer: &Issuer, what: &str, text: &str) -> Result<(), ConfigError> {
     let url = parse_url(what, text)?;
-    if url.scheme() != "https" && !issuer.loopback_http && issuer.client.is_none() {
+    if url.scheme() != "https" && !issuer.loopback_http && !issuer.plain_http && issuer.client.is_none() {
         return Err(ConfigError::new(format!(
-            "{what} {text}: expected https; for a development issuer on this machine call allow_loopback_http()"
+            "{what} {text}: expected https; allow_loopback_http lets an issuer on this machine speak plain http, and \
+             dangerously_allow_plain_http one inside your network"
         )));
     }
     Ok(())
@@ -289,6 +307,7 @@ pub(crate) struct Clients(Mutex<Vec<Allowing>>);
 struct Way {
     loopback_http: bool,
     private_addresses: bool,
+    plain_http: bool,
     roots: Option<Vec<u8>>,
     proxy: Option<String>,
 }
@@ -312,6 +331,7 @@ impl Clients {
         let wanted = Way {
             loopback_http: issuer.loopback_http,
             private_addresses: issuer.private_addresses,
+            plain_http: issuer.plain_http,
             roots: issuer.ca_file.as_ref().map(read).transpose()?,
             proxy: issuer.proxy.clone(),
         };
@@ -334,6 +354,9 @@ fn default_client(way: &Way) -> Result<Arc<dyn HttpClient>, ConfigError> {
     }
     if way.private_addresses {
         builder = builder.allow_private_addresses();
+    }
+    if way.plain_http {
+        builder = builder.dangerously_allow_plain_http();
     }
     if let Some(roots) = &way.roots {
         builder = builder.root_certificate_pem(roots);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::base::config_error::{ConfigError, parse_url};
 use crate::base::http::HttpClient;
-use crate::base::http::address::proxy_url;
+use crate::base::http::address::{self, PlainHttp, proxy_url};
 use crate::jose::{Algorithm, Algorithms};
 use crate::keys::discovery::{issuer_of_document, not_the_document};
 use crate::keys::{JwksSettings, KeySource};
@@ -53,6 +53,9 @@ pub struct Issuer {
     pub(crate) expiry_required: bool,
     pub(crate) loopback_http: bool,
     pub(crate) private_addresses: bool,
+    pub(crate) plain_http: bool,
+    pub(crate) metadata_url: Option<String>,
+    pub(crate) reached_at: Option<String>,
     pub(crate) client: Option<Arc<dyn HttpClient>>,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) proxy: Option<String>,
@@ -294,6 +297,9 @@ impl Issuer {
             expiry_required: true,
             loopback_http: false,
             private_addresses: false,
+            plain_http: false,
+            metadata_url: None,
+            reached_at: None,
             client: None,
             ca_file: None,
             proxy: None,
@@ -429,6 +435,57 @@ impl Issuer {
     #[must_use]
     pub fn allow_private_addresses(mut self) -> Self {
         self.private_addresses = true;
+        self
+    }
+
+    /// Reads the issuer's metadata from this address. Its name is then compared with what document and tokens say, and never asked. The JWK Set
+    /// is fetched from where the document says; [`reached_at`](Self::reached_at) moves that, too.
+    ///
+    /// For issuers whose keys are [discovered](Self::discover): others have an address for them already.
+    ///
+    /// # Errors
+    /// When `url` is not an absolute URL.
+    pub fn metadata_url(mut self, url: impl Into<String>) -> Result<Self, ConfigError> {
+        let url = url.into();
+        parse_url("metadata_url", &url)?;
+        self.metadata_url = Some(url);
+        Ok(self)
+    }
+
+    /// Asks the issuer for metadata and keys at this origin, and nowhere else: one issuer with two addresses, such as a container that browsers
+    /// know as `https://login.example.com` and services as `https://keycloak:8443`. Scheme, host and port in its name and in the `jwks_uri` of its
+    /// document are replaced by this one; paths stay. What tokens have to say in `iss` stays the name.
+    ///
+    /// For issuers whose keys are [discovered](Self::discover): others have an address for them already. Endpoints for opaque tokens are asked
+    /// where [`opaque_tokens`](Self::opaque_tokens) says.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), token_core::ConfigError> {
+    /// use token_core::Issuer;
+    ///
+    /// let issuer = Issuer::discover("https://login.example.com/realms/shop")?
+    ///     .reached_at("https://keycloak.internal:8443")?
+    ///     .allow_private_addresses();
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// When `origin` is anything but scheme, host and perhaps a port.
+    pub fn reached_at(mut self, origin: impl Into<String>) -> Result<Self, ConfigError> {
+        let origin = origin.into();
+        address::origin(&origin, PlainHttp::Inside)
+            .map_err(|why| ConfigError::new(format!("issuer {}: reached_at {origin}: {why}", self.identifier)))?;
+        self.reached_at = Some(origin);
+        Ok(self)
+    }
+
+    /// Lets keys be fetched and endpoints be asked over plain http, at private addresses and at this very machine: an issuer without TLS inside a
+    /// cluster. **Whoever sits on that network can put in a key of their own, and with it make any token.** Public addresses stay refused.
+    ///
+    /// https to private addresses is a matter of [`allow_private_addresses`](Self::allow_private_addresses).
+    #[must_use]
+    pub fn dangerously_allow_plain_http(mut self) -> Self {
+        self.plain_http = true;
         self
     }
 

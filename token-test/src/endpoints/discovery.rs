@@ -25,6 +25,11 @@ pub(super) fn routes(tenant: &Tenant) -> Routes {
 
 async fn document(State(tenant): State<Arc<Tenant>>) -> Response {
     let mut document = super::metadata(&tenant);
+    for value in document.values_mut() {
+        if let Value::String(address) = value {
+            *address = tenant.outside(address);
+        }
+    }
     document.insert("issuer".to_owned(), json!(tenant.issuer));
     for (name, value) in tenant.metadata().iter() {
         if value.is_null() {

@@ -12,6 +12,32 @@ pub(crate) struct AddressGuard {
     pub(crate) loopback_http: bool,
     /// Private networks: RFC 1918, carrier-grade NAT, unique-local.
     pub(crate) private: bool,
+    /// Plain http to private networks and to this machine. Neither is thereby allowed over https.
+    pub(crate) plain_http: bool,
+}
+
+/// How a request travels, which decides where it may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    Tls,
+    PlainHttp,
+}
+
+/// Where plain http may lead, as far as a URL tells. The client looks at the addresses behind the name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum PlainHttp {
+    Nowhere,
+    /// To this very machine.
+    #[default]
+    Loopback,
+    /// To private networks, too: an operator said so.
+    Inside,
+}
+
+impl From<bool> for PlainHttp {
+    fn from(loopback: bool) -> Self {
+        if loopback { Self::Loopback } else { Self::Nowhere }
+    }
 }
 
 /// Why an address may not be talked to. Names the host and the rule.
@@ -43,9 +69,10 @@ impl AddressGuard {
     /// Looks at everything a URL says by itself: scheme, credentials and an IP address in place of a name.
     pub(crate) fn check_url(self, url: &Url) -> Result<(), AddressRefused> {
         self.check_scheme(url)?;
+        let over = Over::of(url);
         match url.host() {
-            Some(Host::Ipv4(ip)) => self.check_ip(&ip.to_string(), ip.into()),
-            Some(Host::Ipv6(ip)) => self.check_ip(&ip.to_string(), ip.into()),
+            Some(Host::Ipv4(ip)) => self.check_ip(&ip.to_string(), ip.into(), over),
+            Some(Host::Ipv6(ip)) => self.check_ip(&ip.to_string(), ip.into(), over),
             // A proxy resolves names where nobody looks at the addresses.
             Some(Host::Domain(name)) if is_metadata_name(name) => Err(AddressRefused(format!(
                 "{name} is the name of a cloud's metadata service, which is never talked to"
@@ -62,7 +89,11 @@ impl AddressGuard {
         let Some(host) = url.host() else { return refuse("a url without a host") };
         match url.scheme() {
             "https" => Ok(()),
-            "http" if !is_loopback(&host) => refuse("plain http; only https is allowed"),
+            "http" if self.plain_http => Ok(()),
+            "http" if !is_loopback(&host) => refuse(
+                "plain http, expected https; inside a private network dangerously_allow_plain_http opts into it, in code or in the policy, or \
+                 --dangerously-allow-plain-http on the command line",
+            ),
             "http" if !self.loopback_http => refuse(
                 "plain http to this machine, which is opted into by allow_loopback_http, in code or in the policy",
             ),
@@ -73,15 +104,19 @@ impl AddressGuard {
 
     /// Looks at the address a name was resolved to. Called for each of them, at the moment of connecting, so that
     /// a name cannot show one address when it is checked and another one when it is used.
-    pub(crate) fn check_resolved(self, name: &str, ip: IpAddr) -> Result<(), AddressRefused> {
+    pub(crate) fn check_resolved(self, name: &str, ip: IpAddr, over: Over) -> Result<(), AddressRefused> {
         if is_localhost(name) && classify(ip) != Reach::Loopback {
             return Err(AddressRefused(format!("{name} does not resolve to loopback")));
         }
-        self.check_ip(name, ip)
+        self.check_ip(name, ip, over)
     }
 
-    fn check_ip(self, host: &str, ip: IpAddr) -> Result<(), AddressRefused> {
+    fn check_ip(self, host: &str, ip: IpAddr, over: Over) -> Result<(), AddressRefused> {
         match classify(ip) {
+            Reach::Loopback | Reach::Private(_) if over == Over::PlainHttp && self.plain_http => Ok(()),
+            Reach::Global if over == Over::PlainHttp => Err(AddressRefused(format!(
+                "plain http to {host}, which is a public address: dangerously_allow_plain_http is for private networks, expected https"
+            ))),
             Reach::Global => Ok(()),
             Reach::Loopback if self.loopback_http => Ok(()),
             Reach::Loopback => Err(AddressRefused(format!(
@@ -98,14 +133,31 @@ impl AddressGuard {
 }
 
 /// Reads the URL of an issuer or of one of its endpoints: absolute, https, without credentials or fragment; plain http
-/// only to loopback, and only where `loopback_http` says so. Which addresses the name leads to is not looked at here.
-pub(crate) fn endpoint(text: &str, loopback_http: bool) -> Result<Url, AddressRefused> {
+/// only where `plain_http` says so. Which addresses the name leads to is not looked at here.
+pub(crate) fn endpoint(text: &str, plain_http: impl Into<PlainHttp>) -> Result<Url, AddressRefused> {
     let url = Url::parse(text).map_err(|_| AddressRefused("not an absolute url".to_owned()))?;
     if url.fragment().is_some() {
         return Err(AddressRefused("a url with a fragment".to_owned()));
     }
-    AddressGuard { loopback_http, private: true }.check_scheme(&url)?;
+    let plain_http = plain_http.into();
+    let (loopback, inside) = (plain_http != PlainHttp::Nowhere, plain_http == PlainHttp::Inside);
+    AddressGuard { loopback_http: loopback, private: true, plain_http: inside }.check_scheme(&url)?;
     Ok(url)
+}
+
+/// Reads an origin as operators write it: http or https, a host and perhaps a port, and nothing else.
+pub(crate) fn origin(text: &str, plain_http: impl Into<PlainHttp>) -> Result<Url, AddressRefused> {
+    let url = endpoint(text, plain_http)?;
+    if url.path() == "/" && url.query().is_none() {
+        return Ok(url);
+    }
+    Err(AddressRefused("expected scheme, host and port alone, such as https://login.internal:8443".to_owned()))
+}
+
+impl Over {
+    pub(crate) fn of(url: &Url) -> Self {
+        if url.scheme() == "http" { Self::PlainHttp } else { Self::Tls }
+    }
 }
 
 /// Reads the URL of a proxy: http or https, a host and perhaps a port, and nothing else.
@@ -235,9 +287,10 @@ fn classify_v6(ip: Ipv6Addr) -> Reach {
 mod tests {
     use super::*;
 
-    const CLOSED: AddressGuard = AddressGuard { loopback_http: false, private: false };
-    const LOOPBACK: AddressGuard = AddressGuard { loopback_http: true, private: false };
-    const PRIVATE: AddressGuard = AddressGuard { loopback_http: false, private: true };
+    const CLOSED: AddressGuard = AddressGuard { loopback_http: false, private: false, plain_http: false };
+    const LOOPBACK: AddressGuard = AddressGuard { loopback_http: true, ..CLOSED };
+    const PRIVATE: AddressGuard = AddressGuard { private: true, ..CLOSED };
+    const PLAIN: AddressGuard = AddressGuard { plain_http: true, ..CLOSED };
 
     #[test]
     fn every_address_class_is_refused_unless_opted_in() {
@@ -280,14 +333,14 @@ mod tests {
             ("100::1", false, false, false),
         ] {
             let address: IpAddr = ip.parse().unwrap();
-            let verdict = |guard: AddressGuard| guard.check_resolved("issuer.example", address).is_ok();
+            let verdict = |guard: AddressGuard| guard.check_resolved("issuer.example", address, Over::Tls).is_ok();
             assert_eq!((verdict(CLOSED), verdict(LOOPBACK), verdict(PRIVATE)), (closed, loopback, private), "{ip}");
         }
     }
 
     #[test]
     fn metadata_services_of_clouds_are_refused_even_where_private_addresses_are_allowed() {
-        const OPEN: AddressGuard = AddressGuard { loopback_http: true, private: true };
+        const OPEN: AddressGuard = AddressGuard { loopback_http: true, private: true, plain_http: true };
         for ip in [
             "169.254.169.254",
             "169.254.170.2",
@@ -310,9 +363,11 @@ mod tests {
             "2002:a9fe:a9fe::1",
             "2002:6464:64c8::1",
         ] {
-            let refused = OPEN.check_resolved("issuer.example", ip.parse().unwrap());
-            let why = refused.expect_err(ip).to_string();
-            assert!(why.ends_with("which is never talked to"), "{ip}: {why}");
+            for over in [Over::Tls, Over::PlainHttp] {
+                let refused = OPEN.check_resolved("issuer.example", ip.parse().unwrap(), over);
+                let why = refused.expect_err(ip).to_string();
+                assert!(why.ends_with("which is never talked to"), "{ip}: {why}");
+            }
         }
         for name in ["metadata.google.internal", "METADATA.google.internal.", "metadata", "instance-data.ec2.internal"]
         {
@@ -320,7 +375,7 @@ mod tests {
             assert!(OPEN.check_url(&url).is_err(), "{name}, behind a proxy that resolves it");
         }
         for ip in ["64:ff9b:1::a00:1", "fd00:ec3::254", "100.100.100.201", "10.0.0.1"] {
-            assert!(OPEN.check_resolved("issuer.example", ip.parse().unwrap()).is_ok(), "{ip}");
+            assert!(OPEN.check_resolved("issuer.example", ip.parse().unwrap(), Over::Tls).is_ok(), "{ip}");
         }
         let url = Url::parse("https://metadata.example.com/keys").unwrap();
         assert!(OPEN.check_url(&url).is_ok(), "a name of somebody's own");
@@ -332,6 +387,11 @@ mod tests {
             ("https://10.0.0.1/keys", &["allow_private_addresses", "--allow-private", "policy"][..]),
             ("https://127.0.0.1/keys", &["allow_loopback_http", "policy"]),
             ("http://127.0.0.1/keys", &["allow_loopback_http", "policy"]),
+            (
+                "http://keycloak:8080/keys",
+                &["dangerously_allow_plain_http", "policy", "--dangerously-allow-plain-http"],
+            ),
+            ("http://10.0.0.1/keys", &["dangerously_allow_plain_http"]),
         ] {
             let why = CLOSED.check_url(&Url::parse(url).unwrap()).unwrap_err().to_string();
             assert!(words.iter().all(|word| why.contains(word)), "{url}: {why}");
@@ -377,7 +437,66 @@ mod tests {
     #[test]
     fn localhost_that_resolves_elsewhere_is_refused() {
         let elsewhere = "93.184.216.34".parse().unwrap();
-        assert!(LOOPBACK.check_resolved("localhost", elsewhere).is_err());
-        assert!(LOOPBACK.check_resolved("localhost", "127.0.0.1".parse().unwrap()).is_ok());
+        assert!(LOOPBACK.check_resolved("localhost", elsewhere, Over::PlainHttp).is_err());
+        assert!(LOOPBACK.check_resolved("localhost", "127.0.0.1".parse().unwrap(), Over::PlainHttp).is_ok());
+        assert!(PLAIN.check_resolved("localhost", elsewhere, Over::PlainHttp).is_err());
+    }
+
+    #[test]
+    fn plain_http_is_opted_into_for_private_networks_and_this_machine_and_opens_nothing_over_https() {
+        // address, over plain http, over https
+        for (ip, plain, tls) in [
+            ("172.18.0.3", true, false),
+            ("10.0.0.1", true, false),
+            ("fd00::1", true, false),
+            ("127.0.0.1", true, false),
+            ("93.184.216.34", false, true),
+            ("2606:2800:220:1::1", false, true),
+            ("169.254.169.254", false, false),
+            ("169.254.0.1", false, false),
+            ("224.0.0.1", false, false),
+            ("0.0.0.0", false, false),
+        ] {
+            let allowed = |over| PLAIN.check_resolved("keycloak", ip.parse().unwrap(), over).is_ok();
+            assert_eq!((allowed(Over::PlainHttp), allowed(Over::Tls)), (plain, tls), "{ip}");
+            let url = |scheme: &str| {
+                let host = if ip.contains(':') { format!("[{ip}]") } else { ip.to_owned() };
+                PLAIN.check_url(&Url::parse(&format!("{scheme}://{host}/keys")).unwrap()).is_ok()
+            };
+            assert_eq!((url("http"), url("https")), (plain, tls), "{ip} in a url");
+            assert!(
+                CLOSED.check_resolved("keycloak", ip.parse().unwrap(), Over::PlainHttp).is_err(),
+                "{ip}: off by default"
+            );
+        }
+        for url in [
+            "http://keycloak:8080/keys",
+            "http://user@keycloak/keys",
+            "ftp://keycloak/keys",
+            "http://metadata.google.internal/",
+        ] {
+            let parsed = Url::parse(url).unwrap();
+            assert!(CLOSED.check_url(&parsed).is_err(), "{url}");
+            assert_eq!(PLAIN.check_url(&parsed).is_ok(), url.starts_with("http://keycloak"), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port_alone() {
+        for (text, good) in [
+            ("https://login.internal", true),
+            ("https://login.internal:8443/", true),
+            ("http://127.0.0.1:9000", true),
+            ("http://keycloak:8080", false),
+            ("https://login.internal/realms/a", false),
+            ("https://login.internal?a", false),
+            ("https://login.internal#a", false),
+            ("https://user@login.internal", false),
+            ("login.internal:8443", false),
+            ("", false),
+        ] {
+            assert_eq!(origin(text, true).is_ok(), good, "{text}");
+        }
+        assert!(origin("http://keycloak:8080", PlainHttp::Inside).is_ok());
     }
 }

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use http::{HeaderValue, Request, Response};
 
-use super::address::{AddressGuard, AddressRefused};
+use super::address::{AddressGuard, AddressRefused, Over};
 use super::{BoxFuture, HttpClient, HttpError, Limits};
 
 pub use builder::{ReqwestClientBuilder, ReqwestClientError};
@@ -41,6 +41,8 @@ pub use builder::{ReqwestClientBuilder, ReqwestClientError};
 #[derive(Clone, Debug)]
 pub struct ReqwestClient {
     client: reqwest::Client,
+    /// For plain http, where that may go to private networks.
+    plain: Option<reqwest::Client>,
     guard: AddressGuard,
 }
 
@@ -65,6 +67,10 @@ impl ReqwestClient {
             .map_err(|_| HttpError::Forbidden("not an absolute url".to_owned()))?;
         self.guard.check_url(&url).map_err(|refused| HttpError::Forbidden(refused.0))?;
 
+        let client = match Over::of(&url) {
+            Over::PlainHttp => self.plain.as_ref().unwrap_or(&self.client),
+            Over::Tls => &self.client,
+        };
         let mut outgoing = reqwest::Request::new(parts.method, url);
         *outgoing.headers_mut() = parts.headers;
         outgoing.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -72,7 +78,7 @@ impl ReqwestClient {
         if !body.is_empty() {
             *outgoing.body_mut() = Some(body.into());
         }
-        let mut incoming = self.client.execute(outgoing).await.map_err(explain)?;
+        let mut incoming = client.execute(outgoing).await.map_err(explain)?;
         if incoming
             .headers()
             .get_all(CONTENT_ENCODING)

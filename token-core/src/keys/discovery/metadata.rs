@@ -1,12 +1,13 @@
 //! Reads a metadata response: status, headers and body in, checked [`Metadata`] out (RFC 8414 section 3.2 and 3.3). Sends nothing.
 
+use bytes::Bytes;
 use http::header::CONTENT_ENCODING;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::DiscoveryError;
-use crate::base::http::address::endpoint;
+use crate::base::http::address::{PlainHttp, endpoint};
 use crate::base::http::freshness::retry_after;
 
 /// What an issuer says about itself (RFC 8414 section 2, OpenID Connect Discovery 1.0 section 3), as far as this toolkit uses it.
@@ -98,6 +99,27 @@ pub fn process_metadata(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Metadata, DiscoveryError> {
+    // Someone on the way to a public issuer must not be able to point us at this machine.
+    let plain_http = PlainHttp::from(issuer.starts_with("http://"));
+    judge(issuer, (plain_http, plain_http), status, headers, body)
+}
+
+/// The same; `plain_http` says where the JWK Set may be plain http, and where the other endpoints.
+pub(super) fn process(
+    issuer: &str,
+    plain_http: (PlainHttp, PlainHttp),
+    response: &Response<Bytes>,
+) -> Result<Metadata, DiscoveryError> {
+    judge(issuer, plain_http, response.status(), response.headers(), response.body())
+}
+
+fn judge(
+    issuer: &str,
+    (keys_plain_http, plain_http): (PlainHttp, PlainHttp),
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Metadata, DiscoveryError> {
     if status != StatusCode::OK {
         return Err(DiscoveryError::Status { status: status.as_u16(), retry_after: retry_after(headers) });
     }
@@ -113,10 +135,8 @@ pub fn process_metadata(
         let found = metadata.issuer.chars().take(200).collect();
         return Err(DiscoveryError::IssuerMismatch { expected: issuer.to_owned(), found });
     }
-    // Someone on the way to a public issuer must not be able to point us at this machine.
-    let loopback_http = issuer.starts_with("http://");
     if let Some(jwks_uri) = &metadata.jwks_uri {
-        endpoint(jwks_uri, loopback_http).map_err(|why| DiscoveryError::Insecure { what: "jwks_uri", why: why.0 })?;
+        endpoint(jwks_uri, keys_plain_http).map_err(|why| DiscoveryError::Insecure { what: "jwks_uri", why: why.0 })?;
     }
     let mut aliases = metadata.mtls_endpoint_aliases.take().unwrap_or_default();
     for (name, field) in [
@@ -138,7 +158,7 @@ pub fn process_metadata(
         ),
         ("mtls_endpoint_aliases.device_authorization_endpoint", &mut aliases.device_authorization_endpoint),
     ] {
-        if field.take_if(|url| endpoint(url, loopback_http).is_err()).is_some() {
+        if field.take_if(|url| endpoint(url, plain_http).is_err()).is_some() {
             metadata.left_out.push(name.to_owned());
         }
     }

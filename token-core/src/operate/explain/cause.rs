@@ -7,6 +7,7 @@ use crate::answer::check::Check;
 use crate::answer::error::ErrorKind;
 use crate::base::time::Timestamp;
 use crate::jose::Algorithm;
+use crate::keys::discovery::two_addresses;
 use crate::policy::Policy;
 
 type Cause = Option<&'static str>;
@@ -142,8 +143,13 @@ fn issuer(look: &Look<'_>, policy: &Policy) -> Cause {
     let port = |name: &str| url::Url::parse(name).ok().and_then(|url| url.port_or_known_default());
     let same_port =
         || policy.issuers.iter().any(|issuer| host(&issuer.issuer) == host(seen) && port(&issuer.issuer) == port(seen));
+    let two_addresses = || policy.issuers.iter().any(|issuer| two_addresses(seen, &issuer.issuer).is_some());
     near.or_else(|| {
-        if same_host() && !same_port() {
+        if !same_host() && policy.issuers.len() == 1 && two_addresses() && url::Url::parse(seen).is_ok_and(|url| url.path().len() > 1) {
+            Some(
+                "the same path at another host: one issuer with two addresses? Trust the name in iss, and let reached_at be the address it has here",
+            )
+        } else if same_host() && !same_port() {
             Some("the same host with another port: another service, or an issuer that does not know its public address")
         } else if same_host() {
             Some("the same host with another path: another realm, tenant or version of the issuer")

@@ -4,8 +4,10 @@ use super::Told;
 use super::look::Look;
 use crate::answer::check::Check;
 use crate::answer::error::{Error, ErrorKind};
+use crate::base::http::HttpError;
 use crate::jose::Algorithm;
 use crate::keys::FetchError;
+use crate::keys::discovery::{DiscoveryError, two_addresses};
 
 /// What is the matter with the keys of the token's issuer.
 pub(super) enum Trouble {
@@ -39,6 +41,19 @@ impl Trouble {
             }
             Self::Keys(FetchError::Unparsable(_)) => Some(
                 "what lies at the address of the key set is none: another address, or a page of a proxy in between",
+            ),
+            Self::Keys(FetchError::Discovery(DiscoveryError::IssuerMismatch { found, expected }))
+                if two_addresses(found, expected).is_some() =>
+            {
+                Some(
+                    "one issuer with two addresses: the name in its document has to be trusted, and reached_at says where it is from here",
+                )
+            }
+            Self::Keys(
+                FetchError::Http(HttpError::Connect(_))
+                | FetchError::Discovery(DiscoveryError::Http(HttpError::Connect(_))),
+            ) => Some(
+                "nobody answers at that address from here: if the issuer has another one inside this network, reached_at or jwks_uri names it",
             ),
             Self::Keys(_) => None,
             Self::Ambiguous => Some(

@@ -11,7 +11,7 @@ use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use rustls_platform_verifier::Verifier;
 
 use super::{AddressGuard, ReqwestClient, resolver::GuardedResolver};
-use crate::base::http::address::proxy_url;
+use crate::base::http::address::{Over, proxy_url};
 
 /// Connecting, which includes resolving the name and the TLS handshake.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -74,6 +74,17 @@ impl ReqwestClientBuilder {
         self
     }
 
+    /// Allows plain http to private networks and to this machine, where the addresses would be private: an issuer that has no TLS inside a
+    /// cluster. Whoever sits on that network can read and change what is fetched, keys included.
+    ///
+    /// Plain http to public addresses stays refused, and https to private ones stays a matter of
+    /// [`allow_private_addresses`](Self::allow_private_addresses).
+    #[must_use]
+    pub fn dangerously_allow_plain_http(mut self) -> Self {
+        self.guard.plain_http = true;
+        self
+    }
+
     /// Trusts the certificates in this PEM text as roots, beside the operating system's. May be called again.
     #[must_use]
     pub fn root_certificate_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
@@ -132,15 +143,29 @@ impl ReqwestClientBuilder {
     /// # Errors
     /// [`ReqwestClientError`]: a PEM text without the expected content, a key that does not fit its certificate, a
     /// user agent that is no header value, only given roots and none given, or no readable system roots. (With
-    /// [`allow_loopback_http`](Self::allow_loopback_http) the last is no error, as plain http needs none: every https
-    /// connection then fails.)
+    /// [`allow_loopback_http`](Self::allow_loopback_http) or [`dangerously_allow_plain_http`](Self::dangerously_allow_plain_http) the last is
+    /// no error, as plain http needs none: every https connection then fails.)
     pub fn build(self) -> Result<ReqwestClient, ReqwestClientError> {
         let tls = self.tls()?;
         let proxy = self.proxy.as_deref().map(named_proxy).transpose()?;
+        // A resolver is not told for which scheme it is asked: where plain http may go elsewhere than https, it has a client of its own.
+        let plain =
+            self.guard.plain_http.then(|| self.client(tls.clone(), proxy.clone(), Over::PlainHttp)).transpose()?;
+        let client = self.client(tls, proxy, Over::Tls)?;
+        Ok(ReqwestClient { client, plain, guard: self.guard })
+    }
+
+    fn client(
+        &self,
+        tls: ClientConfig,
+        proxy: Option<(reqwest::Proxy, Box<str>)>,
+        over: Over,
+    ) -> Result<reqwest::Client, ReqwestClientError> {
         let user_agent = self.user_agent.as_deref().unwrap_or(concat!("token-core/", env!("CARGO_PKG_VERSION")));
+        let resolver = GuardedResolver { guard: self.guard, over, proxy: proxy.as_ref().map(|(_, host)| host.clone()) };
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
-            .dns_resolver(GuardedResolver { guard: self.guard, proxy: proxy.as_ref().map(|(_, host)| host.clone()) })
+            .dns_resolver(resolver)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
@@ -158,8 +183,7 @@ impl ReqwestClientBuilder {
             None if self.system_proxy => {}
             None => builder = builder.no_proxy(),
         }
-        let client = builder.build().map_err(|error| ReqwestClientError(super::explain(error).to_string()))?;
-        Ok(ReqwestClient { client, guard: self.guard })
+        builder.build().map_err(|error| ReqwestClientError(super::explain(error).to_string()))
     }
 
     fn tls(&self) -> Result<ClientConfig, ReqwestClientError> {
@@ -196,7 +220,7 @@ impl ReqwestClientBuilder {
         }
         match Verifier::new_with_extra_roots(given, provider) {
             Ok(verifier) => Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))),
-            Err(error) if self.guard.loopback_http && self.roots.is_empty() => {
+            Err(error) if (self.guard.loopback_http || self.guard.plain_http) && self.roots.is_empty() => {
                 tracing::warn!(name: "token.http.no_roots", %error, "no root certificates: every https connection will fail");
                 Ok(builder.with_root_certificates(RootCertStore::empty()))
             }
