@@ -26,6 +26,7 @@ use crate::service::future::McpFuture;
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const DPOP: HeaderName = HeaderName::from_static("dpop");
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
+const EVENTS: &[u8] = b"text/event-stream";
 
 /// What all services of one layer share.
 #[derive(Debug)]
@@ -206,7 +207,7 @@ impl Shared {
             response.headers_mut().insert(SESSION, sealed);
         }
         let media_type = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-        let events = media_type.to_ascii_lowercase().starts_with(b"text/event-stream");
+        let events = media_type.get(..EVENTS.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENTS));
         let end = events.then(|| caller.until_expiry());
         response.map(|body| ResponseBody::inner(McpBody::new(body, end)))
     }

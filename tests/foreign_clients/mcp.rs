@@ -1,6 +1,7 @@
 //! MCP clients that nobody here wrote, from the first 401 to a tool's answer: the guarded server, its metadata and the embedded issuer are
 //! what they accept. And the official conformance suite, which judges both sides.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use token_test::{Endpoint, TestIssuer};
 use token_tests::evidence::note;
 use tokio::process::Command;
 
+use super::everything::Both;
 use crate::mcp_server::{Framework, Served};
 use crate::real_issuers::{Server, folder, mcp_python};
 
@@ -46,8 +48,8 @@ async fn drive(served: &Served, framework: Framework, server: &str, mut program:
     let lines: Vec<_> = shown.lines().filter_map(|line| line.strip_prefix("shown ")?.split_once(" | ")).collect();
     assert!(!lines.is_empty(), "{server}, {framework:?}: {shown}");
     for (client, what) in lines {
-        let ours = format!("{framework:?}");
-        note("mcp", &format!("{client} {server} {ours}"), &[client, server, &ours, what]);
+        let ours = framework.name();
+        note("mcp", &format!("{client} {server} {ours}"), &[client, server, ours, what]);
     }
 }
 
@@ -165,4 +167,52 @@ fn checks(results: &Path) -> (usize, usize) {
         }
     }
     (passed, warned)
+}
+
+/// The scenarios for servers, by the revisions that require them: the guard has to be nowhere in the way of a client that has a token.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_guard_changes_no_outcome_of_the_conformance_suite_for_servers() {
+    let issuer = TestIssuer::start().await;
+    let both = Both::start(&issuer).await;
+    let token = issuer.token().subject("ada").audience(&both.guarded).scope("notes:read").mint();
+    for (revision, at_least) in [("2025-11-25", 29), ("2026-07-28", 24)] {
+        let judged = async |url: &str, token: Option<&str>| {
+            let results = tempfile(&format!("{revision}-{}", url.rsplit('/').next().unwrap_or_default()));
+            let mut command = suite("server");
+            command.args(["--requirements", revision, "--timeout", "20000", "--url", url, "-o"]).arg(&results);
+            if let Some(token) = token {
+                command.env("MCP_TOKEN", token);
+            }
+            let (_, shown) = run(command).await;
+            let _ = std::fs::remove_dir_all(&results);
+            outcomes(&shown)
+        };
+        let (guarded, open) = (judged(&both.guarded, Some(&token)).await, judged(&both.open, None).await);
+        assert!(guarded.len() > 30, "{guarded:?}");
+        assert!(guarded.keys().eq(open.keys()), "{revision}: {guarded:?}, {open:?}");
+        let mut passed = 0;
+        for (scenario, outcome) in &guarded {
+            assert_eq!(outcome, &open[scenario], "{revision}: {scenario}, guarded and not");
+            let word = match &**outcome {
+                "0 passed, 0 failed" => "nothing to check",
+                outcome if outcome.ends_with(" 0 failed") => {
+                    passed += 1;
+                    "passed"
+                }
+                _ => "fails without the guard, too",
+            };
+            note("conformance-servers", &format!("{revision} {scenario}"), &[revision, scenario, word, outcome]);
+        }
+        assert!(passed >= at_least, "{revision}: {passed} of {guarded:?}");
+    }
+}
+
+/// What the suite's summary says of each scenario: `3 passed, 0 failed`.
+fn outcomes(shown: &str) -> BTreeMap<String, String> {
+    let summary = shown.split_once("=== SUMMARY ===").map_or("", |(_, summary)| summary);
+    let line = |line: &str| {
+        let (name, outcome) = line.strip_prefix(['✓', '✗'])?.split_once(": ")?;
+        Some((name.trim().to_owned(), outcome.trim().to_owned()))
+    };
+    summary.lines().filter_map(line).collect()
 }

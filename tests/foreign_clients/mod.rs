@@ -1,5 +1,6 @@
 //! Clients that nobody here wrote, driving the embedded issuer of `token-test`: our answers are what they accept.
 
+mod everything;
 mod mcp;
 
 use std::process::{Command, Stdio};

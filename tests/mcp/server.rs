@@ -23,6 +23,15 @@ pub(crate) enum Framework {
 
 impl Framework {
     pub(crate) const ALL: [Self; 2] = [Self::Axum, Self::Actix];
+
+    #[allow(dead_code, reason = "where nothing is reported")]
+    /// As the report calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Axum => "axum",
+            Self::Actix => "actix-web",
+        }
+    }
 }
 
 #[derive(Clone)]

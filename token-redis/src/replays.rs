@@ -11,7 +11,7 @@ use crate::Redis;
 /// The memory of tokens that came. Got from [`Redis::replays`].
 ///
 /// The server has to keep what it was told until it ends: no eviction (`maxmemory-policy noeviction`), and a failover to a replica that lags may
-/// let one token in twice.
+/// let one token in twice. Its clock may be up to a minute ahead of the instances'; how far those are apart does not matter.
 ///
 /// For proofs of possession it takes the place of a process's own memory: hand it to
 /// [`Dpop::replay_memory`](token_core::possession::Dpop::replay_memory), and a proof is good once at all instances together.
@@ -35,14 +35,20 @@ pub struct RedisReplays {
 const PER_SENDER: usize = 1_000;
 
 /// All proofs of one key, by when they end: what has ended goes, what is there is no first, what is too much is refused. One step for the server,
-/// one round trip for us.
+/// one round trip for us. A proof has ended when both the server's clock and the asking instance's say so: an instance whose clock is ahead
+/// forgets nothing that others would still let in.
 const FIRST_PROOF: &str = "
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
+local time = redis.call('TIME')
+local ended = math.min(time[1] * 1000 + math.floor(time[2] / 1000), tonumber(ARGV[3]))
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ended)
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
 if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[4]) then return -1 end
 redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
-redis.call('PEXPIREAT', KEYS[1], redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2])
+redis.call('PEXPIREAT', KEYS[1], redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2] + ARGV[5])
 return 1";
+
+/// How far the server's clock may be ahead of an instance's before it forgets too early by itself, in milliseconds.
+const AHEAD: i64 = 60_000;
 
 /// The end of the year 9999, in milliseconds: later than any token, and within what the server takes.
 const LATEST: i64 = 253_402_300_799_000;
@@ -66,7 +72,7 @@ impl ReplayMemory for RedisReplays {
         let (redis, key) = (self.redis.clone(), self.redis.key("seen", &token));
         FirstTime::Ask(Box::pin(async move {
             let mut set = cmd("SET");
-            set.arg(key).arg(1).arg("NX").arg("PXAT").arg(until.as_millis().clamp(1, LATEST));
+            set.arg(key).arg(1).arg("NX").arg("PXAT").arg(until.as_millis().clamp(1, LATEST) + AHEAD);
             Ok(redis.ask::<Option<String>>(set).await?.is_some())
         }))
     }
@@ -75,7 +81,7 @@ impl ReplayMemory for RedisReplays {
         FirstTime::Ask(Box::pin(async move {
             let mut ask = cmd("EVAL");
             ask.arg(FIRST_PROOF).arg(1).arg(key).arg(&proof[..]);
-            ask.arg(until.as_millis().clamp(1, LATEST)).arg(now.as_millis().clamp(0, LATEST)).arg(capacity);
+            ask.arg(until.as_millis().clamp(1, LATEST)).arg(now.as_millis().clamp(0, LATEST)).arg(capacity).arg(AHEAD);
             match redis.ask::<i64>(ask).await? {
                 1 => Ok(true),
                 0 => Ok(false),

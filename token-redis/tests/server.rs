@@ -20,12 +20,12 @@ use token_core::http::BoxFuture;
 use token_core::opaque::client_authentication::ClientAuthentication;
 use token_core::possession::Dpop;
 use token_core::{
-    Algorithm, ErrorKind, Issuer, Presented, ResourceServer, Timestamp,
+    Algorithm, Clock as _, ErrorKind, Issuer, Presented, ResourceServer, SystemClock, Timestamp,
     opaque::{OpaqueAnswer, OpaqueError, OpaqueTokens, OpaqueVerifier},
     revocation::{Deny, DenyList, DenyLookup, Evict, LogoutVerifier, Marks},
     stores::{AnswerKey, AnswerStore as _, FirstTime, ReplayMemory, StoreError},
 };
-use token_redis::Redis;
+use token_redis::{Redis, RedisReplays};
 use token_test::{Endpoint, HeldPort, ManualClock, TestIssuer, TestKey};
 use tokio::sync::Notify;
 
@@ -571,23 +571,46 @@ async fn a_proof_is_good_once_at_all_instances_together() {
     assert_eq!(refused.kind(), ErrorKind::Unavailable, "in doubt it is refused");
 }
 
+/// The same question of a memory's, at a time of the asker's own.
+async fn first(
+    memory: &RedisReplays,
+    (sender, proof): (u8, u8),
+    until: Timestamp,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    match memory.first_proof([sender; 32], [proof; 32], until, now) {
+        FirstTime::Ask(answer) => answer.await,
+        FirstTime::Known(answer) => answer,
+        _ => panic!("an answer of another kind"),
+    }
+}
+
 #[tokio::test]
 async fn one_key_has_its_own_room_and_what_ended_makes_some() {
     let server = Server::start().await;
     let memory = server.connect().replays().per_sender(2);
-    let (now, soon) = (Timestamp::from_secs(1_900_000_000), Timestamp::from_secs(1_900_000_060));
-    let first =
-        async |sender: u8, proof: u8, now: Timestamp| match memory.first_proof([sender; 32], [proof; 32], LATER, now) {
-            FirstTime::Ask(answer) => answer.await,
-            FirstTime::Known(answer) => answer,
-            _ => panic!("an answer of another kind"),
-        };
+    // For the server it has ended a moment ago, for the asker when it says so.
+    let until = SystemClock.now().saturating_sub(Duration::from_secs(1));
+    let before = until.saturating_sub(Duration::from_secs(60));
+    let ask = async |name, now| first(&memory, name, until, now).await;
     assert_eq!(
-        (first(1, 1, now).await, first(1, 1, now).await, first(1, 2, now).await),
+        (ask((1, 1), before).await, ask((1, 1), before).await, ask((1, 2), before).await),
         (Ok(true), Ok(false), Ok(true))
     );
-    assert_eq!(first(1, 3, now).await, Err(StoreError::Full { capacity: 2 }));
-    assert_eq!((first(1, 2, now).await, first(2, 3, now).await), (Ok(false), Ok(true)));
-    assert_eq!(first(1, 3, soon).await, Err(StoreError::Full { capacity: 2 }), "they are still good");
-    assert_eq!(first(1, 3, LATER).await, Ok(true));
+    assert_eq!(ask((1, 3), before).await, Err(StoreError::Full { capacity: 2 }));
+    assert_eq!((ask((1, 2), before).await, ask((2, 3), before).await), (Ok(false), Ok(true)));
+    assert_eq!(ask((1, 3), until).await, Ok(true));
+}
+
+#[tokio::test]
+async fn an_instance_whose_clock_is_ahead_forgets_nothing_that_is_still_good_for_others() {
+    let server = Server::start().await;
+    let memory = server.connect().replays().per_sender(2);
+    let now = SystemClock.now();
+    let until = now.saturating_add(Duration::from_secs(60));
+    let ahead = until.saturating_add(Duration::from_secs(11));
+    assert_eq!(first(&memory, (1, 1), until, now).await, Ok(true));
+    assert_eq!(first(&memory, (1, 2), ahead, ahead).await, Ok(true), "there was room, and none was made");
+    assert_eq!(first(&memory, (1, 3), ahead, ahead).await, Err(StoreError::Full { capacity: 2 }));
+    assert_eq!(first(&memory, (1, 1), until, now).await, Ok(false), "a replay of the first proof");
 }

@@ -37,10 +37,11 @@ fn main() -> ExitCode {
         "counts" => counts::counts(std::env::args().any(|word| word == "--record")),
         "bench" => bench(),
         "gate-bench" => gate_bench(),
+        "mcp-bench" => mcp_bench(),
         "guide" => guide::build(),
         "wasm" => wasm::check(),
         "weigh" => weigh::weigh(std::env::args().nth(2).as_deref()),
-        _ => Err("usage: cargo xtask test | install | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | fleet | drill | mutants [PART/ALL] | supply [CHECK…] [--record] | counts [--record] | guide | wasm | weigh [COMMIT] | bench [--quick] [--ours] [--no-web] | gate-bench [--quick] [--dry]"
+        _ => Err("usage: cargo xtask test | install | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | fleet | drill | mutants [PART/ALL] | supply [CHECK…] [--record] | counts [--record] | guide | wasm | weigh [COMMIT] | bench [--quick] [--ours] [--no-web] | gate-bench [--quick] [--dry] | mcp-bench [--dry]"
             .to_owned()),
     };
     match outcome {
@@ -90,6 +91,12 @@ fn gate_bench() -> Outcome {
     cargo(&format!("build {manifest} --bins"))?;
     let flags: Vec<String> = std::env::args().skip(2).collect();
     cargo(&format!("run {manifest} --bin bench-gate -- {}", flags.join(" ")))
+}
+
+/// Measures calls of an MCP server's tools with and without the guard, and writes `benchmarks/MCP.md`: seconds, once it is compiled.
+fn mcp_bench() -> Outcome {
+    let flags: Vec<String> = std::env::args().skip(2).collect();
+    cargo(&format!("run --release --manifest-path benchmarks/mcp/Cargo.toml -- {}", flags.join(" ")))
 }
 
 /// Measures everything in `benchmarks/` and writes its RESULTS.md: minutes on a machine that has nothing else to do.

@@ -37,6 +37,12 @@ const SECTIONS: &[(&str, &str, &str, &str)] = &[
         "| scenario | outcome | |",
     ),
     (
+        "conformance-servers",
+        "The same suite's scenarios for servers",
+        "Against an rmcp server behind the guard, by the revision that requires them, and against the same server without it: each has the same outcome. What fails on both sides is what that server does not offer.",
+        "| revision | scenario | outcome | checks |",
+    ),
+    (
         "vectors",
         "Published vectors",
         "Where we disagree, `tests/vectors/README.md` says why.",
