@@ -9,6 +9,7 @@ mod canary;
 mod cases;
 mod cookies;
 mod drill;
+mod encrypted;
 mod ended;
 mod explained;
 mod faults;

@@ -19,6 +19,7 @@ pages! {
     network = "network.md",
     two_addresses = "two-addresses.md",
     edge = "edge.md",
+    encrypted = "encrypted.md",
     opaque = "opaque.md",
     scopes = "scopes.md",
     answers = "answers.md",

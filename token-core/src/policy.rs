@@ -14,6 +14,7 @@
 mod api_keys;
 mod describe;
 mod diff;
+mod encryption;
 mod environment;
 pub mod gate;
 mod introspection;
@@ -48,6 +49,7 @@ use crate::trust::claim_rule::ClaimRule;
 pub use crate::request::choice::SeveralTokens;
 pub use api_keys::{ApiKeyPolicy, ApiKeySecretPolicy, ApiKeysPolicy, Date};
 pub use diff::Change;
+pub use encryption::{DecryptionKeyPolicy, EncryptedTokensPolicy};
 pub use introspection::{AuthenticationMethod, IntrospectionPolicy};
 pub use lint::{Finding, Severity};
 pub(crate) use metadata::is_authorization_server;
@@ -105,6 +107,9 @@ pub struct Policy {
     /// `token_locations` that holds one decides. Default: `refuse`.
     #[serde(skip_serializing_if = "is_default")]
     pub several_tokens: SeveralTokens,
+    /// Takes encrypted tokens, too (RFC 7516), and says what they are opened with. Without it they are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypted_tokens: Option<EncryptedTokensPolicy>,
     /// The longest token that is looked at, in bytes. Default 16,384.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_token_bytes: Option<usize>,

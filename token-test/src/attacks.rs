@@ -36,6 +36,7 @@ mod target;
 
 use std::time::Duration;
 
+use token_core::jose::encryption::EncryptionKey;
 use tokio::time::{Instant, sleep};
 
 use crate::TestIssuer;
@@ -61,6 +62,7 @@ pub fn attacks(issuer: &TestIssuer) -> Attacks<'_> {
         leeway: 30,
         rotation_within: Duration::ZERO,
         status_lists: false,
+        sealed_to: None,
         only: Vec::new(),
         except: Vec::new(),
     }
@@ -74,6 +76,7 @@ pub struct Attacks<'i> {
     leeway: u64,
     rotation_within: Duration,
     status_lists: bool,
+    sealed_to: Option<EncryptionKey>,
     only: Vec<Class>,
     except: Vec<String>,
 }
@@ -113,6 +116,12 @@ impl Attacks<'_> {
         self
     }
 
+    /// The API opens tokens that are encrypted to this key (RFC 7516): encrypted ones that are not what they seem are tried, too.
+    pub fn encrypted_to(mut self, key: EncryptionKey) -> Self {
+        self.sealed_to = Some(key);
+        self
+    }
+
     /// What a good token of this API has besides: `|token| token.claim("tenant", "shop")`.
     pub fn token(mut self, shape: fn(TokenBuilder) -> TokenBuilder) -> Self {
         self.guarded.shape = Some(shape);
@@ -148,6 +157,7 @@ impl Attacks<'_> {
             leeway: self.leeway,
             status_list: self.status_lists.then(|| list::status_list(self.guarded.issuer)),
             guarded: self.guarded,
+            sealed_to: self.sealed_to,
         };
         let mut report = Report::default();
         let seen = bait.token().mint();

@@ -37,8 +37,8 @@ checks! {
     Credentials = "credentials", "exactly one bearer token was presented";
     /// The token is no longer than the cap.
     Size = "size", "the token is not too long to be looked at";
-    /// Three parts, as the compact serialization of a JWS has them (RFC 7515 section 7.1).
-    Form = "form", "the token is a signed JWT of three parts";
+    /// Three parts, as the compact serialization of a JWS has them (RFC 7515 section 7.1), or an encrypted token that was opened and holds one.
+    Form = "form", "the token is a signed JWT of three parts, or an encrypted one that is opened here";
     /// The claims are one JSON object in strict base64url, without duplicates, registered claims of the right type.
     Claims = "claims", "the claims are one well-formed JSON object";
     /// `iss` is in the registry, byte by byte.
@@ -81,7 +81,7 @@ impl Check {
             ErrorKind::MissingToken | ErrorKind::InvalidRequest | ErrorKind::CrossSite | ErrorKind::Misconfigured => {
                 Self::Credentials
             }
-            ErrorKind::Malformed => Self::Form,
+            ErrorKind::Malformed | ErrorKind::Undecryptable => Self::Form,
             ErrorKind::UnknownIssuer => Self::Issuer,
             ErrorKind::AlgorithmNotAllowed => Self::Algorithm,
             ErrorKind::WrongType => Self::Type,

@@ -16,8 +16,11 @@ use crate::gate::server::resolving::Resolving;
 use crate::gate::server::tenants::Tenants;
 use crate::gate::server::{Inner, ResourceServer};
 use crate::gate::token_cache::TokenCache;
+use crate::jose::encryption::EncryptedTokens;
 use crate::jose::signing::SigningKey;
-use crate::policy::{IssuerPolicy, METADATA_WITHOUT_RESOURCE, Metadata, Policy, RESOURCE_AND_METADATA};
+use crate::policy::{
+    EncryptedTokensPolicy, IssuerPolicy, METADATA_WITHOUT_RESOURCE, Metadata, Policy, RESOURCE_AND_METADATA,
+};
 use crate::request::choice::{Agreed, SeveralTokens};
 use crate::request::source::TokenLocation;
 use crate::stores::TokenCacheSettings;
@@ -46,6 +49,7 @@ pub struct ResourceServerBuilder {
     protection: Protection,
     sources: Option<Vec<TokenLocation>>,
     several: SeveralTokens,
+    encrypted: Option<(EncryptedTokens, EncryptedTokensPolicy)>,
     resolving: Option<Resolving>,
     tenants: Option<Tenants>,
     max_token: usize,
@@ -107,6 +111,7 @@ impl ResourceServerBuilder {
             protection: Protection::default(),
             sources: None,
             several: SeveralTokens::Refuse,
+            encrypted: None,
             resolving: None,
             tenants: None,
             max_token: MAX_TOKEN,
@@ -247,6 +252,33 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Takes encrypted tokens, too (RFC 7516): signed tokens within, opened with these keys and then verified as any other. Without this they are
+    /// refused. See [`encryption`](crate::jose::encryption) for what is accepted. The cache of verified tokens remembers them as they came, so a warm
+    /// one costs no private-key operation; a token of a stranger costs one for each key that may be meant.
+    ///
+    /// ```
+    /// use token_core::jose::encryption::{DecryptionKey, EncryptedTokens, KeyManagement};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # if cfg!(not(feature = "aws-lc-rs")) { return Ok(()) }
+    /// # let pem = DecryptionKey::generate(KeyManagement::EcdhEs, Some("2026-11"));
+    /// # let load = |_: &str| pem.clone();
+    /// let key = load("2026-11.pem")?; // DecryptionKey::from_pem(KeyManagement::EcdhEs, Some("2026-11"), &std::fs::read("2026-11.pem")?)?
+    /// let api = token_core::ResourceServer::builder("https://api.example.com").encrypted_tokens(EncryptedTokens::with([key]));
+    /// # Ok(()) }
+    /// ```
+    pub fn encrypted_tokens(mut self, keys: EncryptedTokens) -> Self {
+        let text = EncryptedTokensPolicy::of(&keys);
+        self.encrypted = Some((keys, text));
+        self
+    }
+
+    /// The same, as a policy says it.
+    pub(crate) fn encrypted_tokens_of(mut self, text: &EncryptedTokensPolicy) -> Result<Self, ConfigError> {
+        self.encrypted = Some((text.tokens()?, text.clone()));
+        Ok(self)
+    }
+
     /// The longest token that is looked at, in bytes. Default 16 KiB.
     pub fn max_token_bytes(mut self, bytes: usize) -> Self {
         self.max_token = bytes;
@@ -375,6 +407,7 @@ impl ResourceServerBuilder {
             resource_metadata: self.protection.resource_metadata.clone(),
             token_locations: self.sources.clone(),
             several_tokens: self.several,
+            encrypted_tokens: self.encrypted.as_ref().map(|(_, text)| text.clone()),
             max_token_bytes: (self.max_token != MAX_TOKEN).then_some(self.max_token),
             token_cache: self.cache.into(),
             log_refusals: self.log_refusals,
@@ -421,6 +454,9 @@ impl ResourceServerBuilder {
                     return Err(ConfigError::new(format!("token source: {flaw}")));
                 }
             }
+        }
+        if let Some(flaw) = self.encrypted.as_ref().and_then(|(keys, _)| keys.flaw()) {
+            return Err(ConfigError::new(format!("encrypted tokens: {flaw}")));
         }
         let policy = Arc::new(self.policy());
         let mut protection = self.protection;
@@ -473,6 +509,7 @@ impl ResourceServerBuilder {
             tenants: self.tenants,
             tenant: None,
             sources: self.sources.map(|places| Arc::new(Agreed::new(places, self.several))),
+            encrypted: self.encrypted.map(|(keys, _)| Arc::new(keys)),
             max_token: self.max_token,
             keep_tokens: !self.cache.are_digests(),
             cache: TokenCache::new(self.cache).map(Arc::new),

@@ -52,6 +52,9 @@ impl Policy {
         if let Some(sources) = &self.token_locations {
             builder = builder.token_locations(sources.iter().cloned());
         }
+        if let Some(encrypted) = &self.encrypted_tokens {
+            builder = builder.encrypted_tokens_of(encrypted)?;
+        }
         if let Some(bytes) = self.max_token_bytes {
             builder = builder.max_token_bytes(bytes);
         }

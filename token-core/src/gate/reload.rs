@@ -204,6 +204,7 @@ impl ResourceServer {
             possession: None,
             deny_list: None,
             when_unreachable: inner.when_unreachable,
+            encrypted: None,
             max_token: 0,
             keep_tokens: false,
             cache: None,

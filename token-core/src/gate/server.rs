@@ -27,6 +27,7 @@ use crate::gate::server::resolving::Resolving;
 use crate::gate::server::tenants::Tenants;
 use crate::gate::token_cache::{Key, TokenCache};
 use crate::gate::verdicts;
+use crate::jose::encryption::{self, EncryptedTokens, NotOpened};
 use crate::jose::signing::SigningKey;
 use crate::keys::{Answer, Fetched, KeyFetch, KeyState, Looked, Missing};
 use crate::opaque::OpaqueState;
@@ -74,6 +75,8 @@ pub(crate) struct Inner {
     pub(crate) protection: Arc<Protection>,
     /// Where tokens are looked for, if not in the `Authorization` header alone.
     pub(crate) sources: Option<Arc<Agreed>>,
+    /// What encrypted tokens are opened with, where they are taken.
+    pub(crate) encrypted: Option<Arc<EncryptedTokens>>,
     pub(crate) max_token: usize,
     pub(crate) keep_tokens: bool,
     pub(crate) cache: Option<Arc<TokenCache>>,
@@ -326,10 +329,19 @@ impl Inner {
     }
 
     fn verify_anew(&self, token: &str, now: Timestamp) -> Result<Verified, Step> {
-        if let Some(issuer) = self.registry.load().routes().find(token) {
-            return Err(Step::Ask(Arc::clone(issuer), None));
-        }
-        let verified = self.verify_jwt(token, now)?;
+        let verified = match &self.encrypted {
+            Some(keys) if encryption::is_sealed(token) => {
+                // Whatever is in it is judged like a token that came without a cover, and remembered by what came.
+                let signed = keys.open(token).map_err(not_opened)?;
+                self.verify_jwt(&signed, token, now)?
+            }
+            _ => {
+                if let Some(issuer) = self.registry.load().routes().find(token) {
+                    return Err(Step::Ask(Arc::clone(issuer), None));
+                }
+                self.verify_jwt(token, token, now)?
+            }
+        };
         let issuer = &verified.shared_facts().issuer;
         match &issuer.opaque {
             Some(opaque) if opaque.jwts_too => Err(Step::Ask(Arc::clone(issuer), Some(verified))),
@@ -337,8 +349,9 @@ impl Inner {
         }
     }
 
-    fn verify_jwt(&self, token: &str, now: Timestamp) -> Result<Verified, Step> {
-        match jwt::verify(token, self.kept(token), &self.registry.load(), now) {
+    /// Verifies a signed token, which came as `presented`: as itself, or in an encrypted one.
+    fn verify_jwt(&self, token: &str, presented: &str, now: Timestamp) -> Result<Verified, Step> {
+        match jwt::verify(token, self.kept(presented), &self.registry.load(), now) {
             Ok(facts) => Ok(Verified::new(facts)),
             Err(Hurdle::Refused(error)) => Err(error.into()),
             Err(Hurdle::Stranger(issuer)) if self.resolving.is_some() => Err(Step::Resolve(issuer)),
@@ -382,6 +395,14 @@ fn missing_key(issuer: &TrustedIssuer, lacking: &Lacking, looked: Looked, now: T
         Answer::Unavailable { retry_after } => Step::Refused(no_keys(retry_after).about(&issuer.identifier)),
         Answer::Wait(fetch) => Step::Wait(fetch, kind, Arc::clone(&issuer.identifier)),
     }
+}
+
+fn not_opened(why: NotOpened) -> Error {
+    let (kind, detail) = match why {
+        NotOpened::Malformed(detail) => (ErrorKind::Malformed, detail),
+        NotOpened::Locked(detail) => (ErrorKind::Undecryptable, detail),
+    };
+    Error::new(kind, detail).at(Check::Form)
 }
 
 fn no_such_issuer() -> Error {

@@ -15,6 +15,8 @@ const VERSION: u8 = 0xa0;
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
 const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
+const X25519: &[u8] = &[0x2b, 0x65, 0x6e];
+const NULL: u8 = 0x05;
 
 /// The arc of the parameter sets of ML-DSA (RFC 9881 section 2), less its last number.
 const ML_DSA: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x03];
@@ -185,6 +187,40 @@ pub(super) fn rsa_private_key(der: &[u8]) -> Result<Material, UnusableKey> {
     };
     let (n, e) = read().ok_or(BROKEN)?;
     Material::rsa(n, e)
+}
+
+/// The 32 bytes of an X25519 key in PKCS#8 (RFC 8410 section 7); `None` for any other document.
+pub(super) fn x25519_private_key(der: &[u8]) -> Option<&[u8]> {
+    let mut info = Reader::only(der)?;
+    info.take(INTEGER)?; // version
+    let (algorithm, _) = info.identifier()?;
+    let mut key = Reader(info.take(OCTET_STRING)?);
+    let seed = key.take(OCTET_STRING)?;
+    (algorithm == X25519 && key.0.is_empty() && seed.len() == 32).then_some(seed)
+}
+
+/// PKCS#8 around a PKCS#1 `RSAPrivateKey` of these numbers: n, e, d, p, q, d mod p-1, d mod q-1, 1/q mod p.
+pub(super) fn rsa_pkcs8<'a>(numbers: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut key = element(INTEGER, &[0]);
+    for number in numbers {
+        let number = &number[number.iter().take_while(|byte| **byte == 0).count()..];
+        let sign: &[u8] = if number.first().is_none_or(|first| *first >= 0x80) { &[0] } else { &[] };
+        key.extend(element(INTEGER, &[sign, number].concat()));
+    }
+    let identifier = element(SEQUENCE, &[element(OBJECT_IDENTIFIER, RSA), vec![NULL, 0]].concat());
+    let key = element(OCTET_STRING, &element(SEQUENCE, &key));
+    element(SEQUENCE, &[element(INTEGER, &[0]), identifier, key].concat())
+}
+
+/// One element. Its contents are shorter than 64 KiB: RSA keys of 8192 bits have 5.
+fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
+    let [high, low] = u16::try_from(contents.len()).unwrap_or(u16::MAX).to_be_bytes();
+    let length: &[u8] = match (high, low) {
+        (0, 0..=0x7f) => &[low],
+        (0, _) => &[0x81, low],
+        _ => &[0x82, high, low],
+    };
+    [&[tag], length, contents].concat()
 }
 
 #[cfg(test)]

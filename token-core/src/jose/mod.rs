@@ -1,7 +1,7 @@
 //! JOSE as tokens need it: algorithms, headers, keys, signatures (RFC 7515, 7517, 7518, 8037, 9864, 9964).
 //!
 //! [`Algorithms`] is a closed list of signature algorithms, [`UnusableKey`] says why a published key was skipped, and [`signing`] makes signatures for
-//! tests and client assertions.
+//! tests and client assertions. [`encryption`] opens encrypted tokens.
 //!
 //! # Post-quantum signatures
 //!
@@ -21,6 +21,7 @@
 pub(crate) mod algorithm;
 pub(crate) mod base64url;
 mod der;
+pub mod encryption;
 pub(crate) mod header;
 mod jwk;
 pub(crate) mod jwk_set;

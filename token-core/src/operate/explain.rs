@@ -17,6 +17,7 @@ use crate::base::time::Timestamp;
 use crate::gate::explain::Explain;
 use crate::gate::id_token::{IdTokenVerifier, Login};
 use crate::gate::server::ResourceServer;
+use crate::jose::encryption::is_sealed;
 use crate::policy::Policy;
 use crate::request::bearer;
 use crate::request::presented::{Presented, Source};
@@ -87,7 +88,10 @@ fn kind_name<S: serde::Serializer>(kind: &Option<ErrorKind>, serializer: S) -> R
 impl Report {
     /// Describes the gate's `verdict` on `token`, which is `None` where not exactly one was presented.
     fn new(verdict: Result<(), &Error>, token: Option<&str>, told: &Told<'_>) -> Self {
-        let look = Look::new(token.unwrap_or_default());
+        let look = match (token, &told.opened) {
+            (Some(cover), Some(signed)) => Look::within(cover, signed),
+            (token, _) => Look::new(token.unwrap_or_default()),
+        };
         let (policy, now) = (told.policy, told.now);
         let trouble = verdict.err().and_then(|error| Trouble::of(error, &look, told));
         let failed = verdict.err().map(|error| error.check().unwrap_or_else(|| Check::usual(error.kind())));
@@ -219,7 +223,8 @@ impl ResourceServer {
 
     fn explained(&self, error: Error, token: Option<&str>, tenant: Option<&str>) -> Error {
         let policy = self.policy_for(tenant);
-        let report = Report::new(Err(&error), token, &self.told(&policy));
+        let told = Told { opened: token.and_then(|token| self.opened(token)), ..self.told(&policy) };
+        let report = Report::new(Err(&error), token, &told);
         let (kind, check) = (error.kind().name(), report.failed().map(|step| step.check.name()));
         let cause = report.failed().and_then(|step| step.cause);
         let (detail, issuer) = (error.detail(), error.issuer());
@@ -253,12 +258,19 @@ impl ResourceServer {
             let verdict = verdict.await;
             let verdict = verdict.as_ref().map(|_| ());
             let policy = server.policy_for(tenant.as_deref());
-            Report::new(verdict, token.as_deref(), &server.told(&policy))
+            let told = Told { opened: token.as_deref().and_then(|token| server.opened(token)), ..server.told(&policy) };
+            Report::new(verdict, token.as_deref(), &told)
         }
     }
 
     fn told<'a>(&'a self, policy: &'a Policy) -> Told<'a> {
-        Told { policy, now: self.0.clock.now(), registry: self.0.registry.load_full(), for_client: false }
+        let registry = self.0.registry.load_full();
+        Told { policy, now: self.0.clock.now(), registry, for_client: false, opened: None }
+    }
+
+    /// The signed token in an encrypted one.
+    fn opened(&self, token: &str) -> Option<String> {
+        self.0.encrypted.as_ref().filter(|_| is_sealed(token)).and_then(|keys| keys.open(token).ok())
     }
 }
 
@@ -269,6 +281,8 @@ struct Told<'a> {
     registry: Arc<Registry>,
     /// Whether an ID token is expected, by the client that it was issued to.
     for_client: bool,
+    /// What was in the token, where it came encrypted.
+    opened: Option<String>,
 }
 
 impl IdTokenVerifier {

@@ -119,7 +119,7 @@ impl Policy {
 }
 
 /// One line, for a terminal: whatever is in it that is not a letter, a digit or printable ASCII is escaped, line breaks too.
-fn line(f: &mut fmt::Formatter<'_>, text: fmt::Arguments<'_>) -> fmt::Result {
+pub(super) fn line(f: &mut fmt::Formatter<'_>, text: fmt::Arguments<'_>) -> fmt::Result {
     for character in text.to_string().chars() {
         if character.is_alphanumeric() || (' '..='~').contains(&character) {
             f.write_char(character)?;
@@ -143,9 +143,16 @@ impl fmt::Display for Policy {
         if self.issuers.is_empty() {
             line!(f, "  nothing: no issuer is trusted")?;
         }
+        if let Some(encrypted) = &self.encrypted_tokens {
+            encrypted.describe(f)?;
+        }
         line!(f, "refuses:")?;
         line!(f, "  tokens of every other issuer, also of one that differs by a slash")?;
-        line!(f, "  {}logout tokens, refresh tokens, proofs, encrypted tokens", self.id_tokens())?;
+        let encrypted = match &self.encrypted_tokens {
+            None => "encrypted tokens",
+            Some(_) => "tokens encrypted otherwise, or to another key",
+        };
+        line!(f, "  {}logout tokens, refresh tokens, proofs, {encrypted}", self.id_tokens())?;
         self.describe_possession(f)?;
         line!(f, "  tokens longer than {} bytes", self.max_token_bytes.unwrap_or(16 * 1024))?;
         let several = match self.several_tokens {

@@ -54,6 +54,11 @@ impl Policy {
         for (at, (old, new)) in nonces(self).into_iter().zip(nonces(newer)).enumerate() {
             hidden(format!("dpop.nonce_secrets[{at}].value"), old.value, new.value);
         }
+        let keys =
+            |policy: &Self| policy.encrypted_tokens.as_ref().map_or_else(Vec::new, |encrypted| encrypted.keys.clone());
+        for (at, (old, new)) in keys(self).into_iter().zip(keys(newer)).enumerate() {
+            hidden(format!("encrypted_tokens.keys[{at}].value"), old.value, new.value);
+        }
         for issuer in &newer.issuers {
             let Some(older) = self.issuers.iter().find(|older| older.issuer == issuer.issuer) else { continue };
             let shared = |policy: &IssuerPolicy| policy.secret.as_ref().and_then(|secret| secret.value.clone());

@@ -11,6 +11,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::describe::span;
+use super::encryption::EncryptedTokensPolicy;
 use super::secret::KeptSecret;
 use super::{
     CONTRADICTION, METADATA_WITHOUT_RESOURCE, NOBODY_KNOWS, RESOURCE_AND_AUDIENCE, RESOURCE_AND_METADATA, SEVERAL_KEYS,
@@ -120,6 +121,8 @@ impl Policy {
             dpop.nonce_secrets.clear();
             dpop.replay_memory = ReplayMemoryPolicy::Own;
         }
+        // Nor are keys of encrypted tokens: what can be said without them is said above.
+        dry.encrypted_tokens = None;
         for asked in dry.issuers.iter_mut().filter_map(|issuer| issuer.introspection.as_mut()) {
             asked.client_secret = KeptSecret::here("in place of one that would have to be read");
         }
@@ -210,6 +213,9 @@ impl Policy {
                 "several_tokens",
                 "tokens are looked for in one place, so there is no first one: name several in token_locations, or remove this",
             );
+        }
+        for (path, rule, why, error) in self.encrypted_tokens.iter().flat_map(EncryptedTokensPolicy::findings) {
+            found.add(if error { Severity::Error } else { Severity::Warning }, rule, path, why);
         }
         self.lint_possession(found);
         if self.token_cache.entries != Some(0) && self.token_cache.life > Duration::from_secs(3600) {

@@ -137,6 +137,10 @@ impl Policy {
                 each(format!("issuers[{}].{member}", issuer.issuer), file);
             }
         }
+        let keys = self.encrypted_tokens.iter_mut().flat_map(|encrypted| &mut encrypted.keys);
+        for (at, file) in keys.enumerate().filter_map(|(at, key)| Some((at, key.file.as_mut()?))) {
+            each(format!("encrypted_tokens.keys[{at}]"), file);
+        }
         let nonces = self.dpop.iter_mut().flat_map(|dpop| &mut dpop.nonce_secrets);
         for (at, file) in nonces.enumerate().filter_map(|(at, secret)| Some((at, secret.file.as_mut()?))) {
             each(format!("dpop.nonce_secrets[{at}]"), file);

@@ -116,7 +116,7 @@ impl<'de> Deserialize<'de> for KeptSecret {
 }
 
 /// Reads the members of a table, and refuses the mistake that is made most, the secret itself in their place, without repeating it.
-fn table<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+pub(super) fn table<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     // Not as a map alone: what a format itself says of another type repeats the value.
     deserializer.deserialize_any(Members(PhantomData))
 }

@@ -57,7 +57,7 @@ pub fn authentik(issuer: &str) -> Preset {
         .mapping(ClaimMapping::default().roles([GrantSource::names("groups")]))
         .note("the issuer ends with a slash, or is that of the whole server, by a setting")
         .see("https://github.com/goauthentik/authentik/blob/main/authentik/providers/oauth2/models.py")
-        .note("a provider with an encryption key sends JWE, which is refused")
+        .note("a provider with an encryption key sends JWE, which is refused unless encrypted_tokens names its key")
         .note("a provider without a signing key signs with HS256 and the client's secret; give it a key")
         .sample(json!({"sub": "u1", "azp": "client", "scope": "read:users", "groups": ["staff"]}))
         .near_miss("the token of another provider", json!({"aud": "another-client"}))

@@ -36,6 +36,8 @@ pub enum Class {
     Cache,
     /// Tokens that their status list says are not good; tried where [`status_lists`](super::Attacks::status_lists) says so.
     Status,
+    /// Encrypted tokens that are not what they seem; most are tried where [`encrypted_to`](super::Attacks::encrypted_to) names a key.
+    Encryption,
 }
 
 impl Class {
@@ -56,6 +58,7 @@ impl Class {
         Self::Binding,
         Self::Cache,
         Self::Status,
+        Self::Encryption,
     ];
 
     /// Its name, in small letters.
@@ -78,6 +81,7 @@ impl Class {
             Self::Binding => "binding",
             Self::Cache => "cache",
             Self::Status => "status",
+            Self::Encryption => "encryption",
         }
     }
 }

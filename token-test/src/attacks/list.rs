@@ -5,6 +5,7 @@ mod binding;
 mod claim;
 mod credentials;
 mod encoding;
+mod encryption;
 mod good;
 mod issuer;
 mod key;
@@ -17,6 +18,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderValue, Method, Request};
+use token_core::jose::encryption::EncryptionKey;
 
 use super::class::Class;
 use crate::guarded::Guarded;
@@ -53,6 +55,8 @@ pub(crate) struct Bait<'i> {
     pub(crate) leeway: u64,
     /// The list that tokens point to, where the API looks at it.
     pub(crate) status_list: Option<TestStatusList>,
+    /// What the API opens encrypted tokens with.
+    pub(crate) sealed_to: Option<EncryptionKey>,
 }
 
 impl Bait<'_> {
@@ -102,6 +106,7 @@ impl Bait<'_> {
         self.binding(&mut all);
         self.cache(&mut all, seen);
         self.status(&mut all);
+        self.encryption(&mut all);
         all
     }
 }

@@ -51,6 +51,9 @@ table! {
     UnknownKey = "unknown_key", 401, INVALID_TOKEN, 16, "the access token is signed with an unknown key";
     /// The signature does not belong to this token and key.
     BadSignature = "bad_signature", 401, INVALID_TOKEN, 16, "the signature of the access token is invalid";
+    /// The token is encrypted (RFC 7516), and none of this server's keys opens it, or not by what is agreed. One kind for all that may be wrong
+    /// with it, so that nobody learns how far it got.
+    Undecryptable = "undecryptable", 401, INVALID_TOKEN, 16, "the access token is encrypted and cannot be decrypted here";
     /// `exp` has passed.
     Expired = "expired", 401, INVALID_TOKEN, 16, "the access token expired";
     /// `nbf` has not come yet.

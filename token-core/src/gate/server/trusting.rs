@@ -75,6 +75,7 @@ impl ResourceServer {
             clock: Arc::clone(&front.clock),
             protection: Arc::clone(&front.protection),
             sources: front.sources.clone(),
+            encrypted: front.encrypted.clone(),
             max_token: front.max_token,
             keep_tokens: front.keep_tokens,
             cache: front.cache.clone(),

@@ -17,6 +17,7 @@ const PADDED: &str =
 
 pub(super) fn of(kind: ErrorKind, check: Check, look: &Look<'_>, policy: &Policy, now: Timestamp) -> Cause {
     match check {
+        Check::Form if kind == ErrorKind::Undecryptable => Some(sealed(look, policy)),
         Check::Form => form(look),
         Check::Claims | Check::Header if look.is_padded() => Some(PADDED),
         // Where they can be read, it is one of them that is not what its specification says.
@@ -107,9 +108,38 @@ fn form(look: &Look<'_>) -> Cause {
     Some(match look.parts() {
         1 => "an opaque token, or only a part of one: it is verified by introspection, not with keys",
         2 => "the signature is missing: the token was cut off",
-        5 => "an encrypted token (JWE): ask the issuer for signed ones",
+        5 => {
+            "an encrypted token (JWE): name the key it is encrypted to (encrypted_tokens), or ask the issuer for signed ones"
+        }
         _ => "not a token, or more than one",
     })
+}
+
+/// What kept an encrypted token shut, by its header and by which keys there are.
+fn sealed(look: &Look<'_>, policy: &Policy) -> &'static str {
+    let header = look.cover().unwrap_or_default();
+    let text = |name: &str| header.get(name).and_then(serde_json::Value::as_str);
+    let Some(ours) = &policy.encrypted_tokens else { return "no key is named that encrypted tokens are opened with" };
+    let Some(alg) = text("alg").and_then(|alg| alg.parse().ok()) else {
+        return "the issuer encrypts by an alg that is never accepted: ask the issuer for RSA-OAEP-256, ECDH-ES or dir";
+    };
+    if header.get("zip").is_some() {
+        return "the issuer compresses what it encrypts: ask the issuer for tokens without zip";
+    }
+    if !text("cty").is_some_and(|cty| cty.to_ascii_lowercase().ends_with("jwt")) {
+        return "the issuer does not say that a signed token is within: ask the issuer for nested JWTs, whose cty is JWT";
+    }
+    let mut of_alg = ours.keys.iter().filter(|key| key.algorithm == alg).peekable();
+    if of_alg.peek().is_none() {
+        return "the keys of this server are for another alg: name one for the token's, or have the issuer encrypt by theirs";
+    }
+    // A JWK brings its name with it, which the policy does not show.
+    let named =
+        |key: &crate::policy::DecryptionKeyPolicy| key.kid.as_deref().is_none_or(|kid| Some(kid) == text("kid"));
+    if text("kid").is_some() && !of_alg.any(named) {
+        return "this server has no key of that name: it was removed before its tokens had expired, or they are for another server";
+    }
+    "the key of that name is another one, its enc is not agreed, or the token was changed on its way"
 }
 
 /// How two names that should be equal differ, if by little.

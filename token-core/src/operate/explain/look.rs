@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::answer::check::Check;
 use crate::base::time::Timestamp;
 use crate::jose::base64url;
+use crate::jose::encryption::is_sealed;
 use crate::trust::trusted::rounded;
 
 /// The longest value that is repeated.
@@ -19,13 +20,26 @@ pub(super) struct Look<'a> {
     pub(super) token: &'a str,
     pub(super) header: Value,
     pub(super) claims: Value,
+    /// What it was encrypted in, where it was; or the token itself, where that is encrypted and was not opened.
+    cover: Option<&'a str>,
 }
 
 impl<'a> Look<'a> {
     pub(super) fn new(token: &'a str) -> Self {
         let mut parts = token.split('.').map(|part| if token.len() > LONGEST_READ { "" } else { part });
         let (header, claims) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        Self { token, header: read(header), claims: read(claims) }
+        let cover = Some(token).filter(|token| is_sealed(token));
+        Self { token, header: read(header), claims: read(claims), cover }
+    }
+
+    /// At a signed token that came in an encrypted one.
+    pub(super) fn within(cover: &'a str, signed: &'a str) -> Self {
+        Self { cover: Some(cover), ..Self::new(signed) }
+    }
+
+    /// How it is encrypted.
+    pub(super) fn cover(&self) -> Option<Value> {
+        self.cover.map(|cover| read(cover.split('.').next().unwrap_or_default()))
     }
 
     /// Whether it is nothing that keys could verify.
@@ -77,7 +91,13 @@ impl<'a> Look<'a> {
     /// The value that a check looks at, for people.
     pub(super) fn seen(&self, check: Check, now: Timestamp) -> Option<String> {
         match check {
-            Check::Size => Some(format!("{} bytes", self.token.len())),
+            Check::Size => Some(format!("{} bytes", self.cover.unwrap_or(self.token).len())),
+            Check::Form if self.cover.is_some() => {
+                let header = self.cover().unwrap_or_default();
+                let member = |name: &str| header.get(name).map_or_else(|| "nothing".to_owned(), shown);
+                let to = header.get("kid").map_or_else(String::new, |kid| format!(" to kid {}", shown(kid)));
+                Some(format!("encrypted by {} and {}{to}", member("alg"), member("enc")))
+            }
             Check::Form => Some(format!("{} part{}", self.parts(), if self.parts() == 1 { "" } else { "s" })),
             Check::Issuer => self.shown("iss"),
             Check::Algorithm => self.header.get("alg").map(shown),

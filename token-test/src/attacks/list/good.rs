@@ -10,7 +10,11 @@ impl Bait<'_> {
     /// What has to be let in before anything else counts. It begins with the token of this text.
     pub(in crate::attacks) fn good(&self, first: &str) -> Vec<Attack> {
         let audience = self.guarded.issuer.audience();
-        vec![
+        let sealed = self.sealed_to.iter().map(|key| {
+            let token = self.token().encrypted_to(key).mint();
+            self.bearer(Class::Good, "a good token, encrypted", "RFC 7519 5.2", &token)
+        });
+        let mut good = vec![
             self.bearer(Class::Good, "a good token", "RFC 6750 2.1", first),
             self.with(
                 Class::Good,
@@ -30,7 +34,9 @@ impl Bait<'_> {
                 "RFC 7519 4, RFC 7515 4",
                 &self.token().claim("https://example.com/x", json!({"a": [1, null]})).header("x-unknown", 1).mint(),
             ),
-        ]
+        ];
+        good.extend(sealed);
+        good
     }
 
     /// The issuer signs with a new key from here on. This comes before the attacks: made-up key names use up how often an API may ask for new keys.
