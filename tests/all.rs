@@ -5,6 +5,7 @@
 mod advisories;
 mod api_keys;
 mod attacks;
+mod bent_rules;
 mod canary;
 mod cases;
 mod cookies;

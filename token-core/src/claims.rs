@@ -11,8 +11,8 @@ mod parse;
 mod scan;
 mod spans;
 
-pub(crate) use members::KindClaim;
+pub(crate) use members::{IdTokenMark, KindClaim};
 pub(crate) use names::Names;
-pub(crate) use parse::{Claims, parse};
+pub(crate) use parse::{Claims, ClaimsError, Reading, parse, parse_as};
 pub(crate) use scan::scan;
 pub(crate) use spans::{List, Span, Text};

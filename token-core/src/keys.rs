@@ -23,7 +23,7 @@ use arc_swap::Guard;
 
 use crate::base::http::BoxFuture;
 use crate::base::time::{Clock, Timestamp};
-use crate::jose::jwk_set::KeySet;
+use crate::jose::jwk_set::{KeySet, Leniency};
 use jwks::JwksCache;
 
 pub use crate::base::limits::FetchLimits;
@@ -135,8 +135,9 @@ impl Keys {
         clock: Arc<dyn Clock>,
         name: &str,
         limits: FetchLimits,
+        leniency: Leniency,
     ) -> Self {
-        Self::Remote(JwksCache::new(source, settings, clock, name, limits))
+        Self::Remote(JwksCache::new(source, settings, clock, name, limits, leniency))
     }
 
     /// Starts fetching in the background if that is due and a tokio runtime is at hand: for boot.

@@ -263,6 +263,19 @@ pub struct IssuerPolicy {
     /// Takes tokens whose parts are padded with `=`.
     #[serde(default, skip_serializing_if = "is_false")]
     pub accept_padding: bool,
+    /// Takes access tokens with a `nonce`, if another mark says what they are: `at+jwt` in the header, or a claim `typ`, `token_use` and its like. For
+    /// Keycloak before 25.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub accept_nonce_in_access_tokens: bool,
+    /// Takes tokens whose `sub` is a whole number. The subject is then its text.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub accept_numeric_subjects: bool,
+    /// Tries up to four keys of one name in turn, where the issuer publishes several.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub accept_several_keys_of_one_kid: bool,
+    /// Takes keys whose numbers are in base64, or padded.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub accept_keys_in_base64: bool,
     /// Times and bounds of the JWK Set cache.
     #[serde(default, skip_serializing_if = "is_default")]
     pub jwks: JwksSettings,
@@ -317,6 +330,10 @@ impl IssuerPolicy {
             require_claims: Vec::new(),
             match_key_issuer: false,
             accept_padding: false,
+            accept_nonce_in_access_tokens: false,
+            accept_numeric_subjects: false,
+            accept_several_keys_of_one_kid: false,
+            accept_keys_in_base64: false,
             jwks: JwksSettings::default(),
         }
     }

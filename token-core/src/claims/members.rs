@@ -36,7 +36,27 @@ pub(super) enum Member {
     Other,
 }
 
+/// The strongest of the marks of ID tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum IdTokenMark {
+    #[default]
+    Absent,
+    /// `nonce` alone, which some issuers write into access tokens, too.
+    Nonce,
+    /// `at_hash` or `c_hash`.
+    Hash,
+}
+
 impl Member {
+    /// What the member says of the kind, where it is one of an ID token's.
+    pub(super) fn id_token_mark(self) -> IdTokenMark {
+        match self {
+            Self::Nonce => IdTokenMark::Nonce,
+            Self::AtHash | Self::CHash => IdTokenMark::Hash,
+            _ => IdTokenMark::Absent,
+        }
+    }
+
     pub(super) fn of(name: &[u8]) -> Self {
         match name {
             b"iss" => Self::Iss,

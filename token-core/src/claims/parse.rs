@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::members::{KindClaim, Member, Seen};
+use super::members::{IdTokenMark, KindClaim, Member, Seen};
 use super::number::NumericDate;
 use super::spans::{List, Names, Span, Spans, Text};
 use crate::base::time::Timestamp;
@@ -46,8 +47,18 @@ pub(crate) struct Claims {
     pub(crate) events: bool,
     /// Whether `act` or `may_act` (RFC 8693) is there, whatever they say.
     pub(crate) delegation: bool,
-    /// Whether `nonce`, `at_hash` or `c_hash` is there: an ID token (OpenID Connect Core section 2).
-    pub(crate) id_token_marks: bool,
+    /// Which of the claims that only ID tokens have is there (OpenID Connect Core section 2).
+    pub(crate) id_token_mark: IdTokenMark,
+}
+
+/// What is read beside what specifications say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// A `sub` that is a whole number is the text of it.
+    pub(crate) numeric_subject: bool,
+    /// A member that has to be of some type is absent where it is null: in an issuer's answers, and never in a token. Marks that count by being
+    /// there (`cnf`, `events`, `act`, `nonce`) count all the same.
+    pub(crate) null_is_absent: bool,
 }
 
 /// Why a claims set is refused. Names claims, never their values.
@@ -73,13 +84,18 @@ impl fmt::Display for ClaimsError {
 
 /// Reads the registered claims of `json` and keeps the text, and with it `token` unless that is empty.
 pub(crate) fn parse(json: String, token: &str) -> Result<(Text, Claims), ClaimsError> {
-    let mut pass = Pass { spans: Spans::of(&json), failure: None };
+    parse_as(json, token, Reading::default()).map(|(text, claims, _)| (text, claims))
+}
+
+/// The same, with what an operator said of the issuer; and whether `sub` is a number, which is a subject for some issuers only.
+pub(crate) fn parse_as(json: String, token: &str, reading: Reading) -> Result<(Text, Claims, bool), ClaimsError> {
+    let mut pass = Pass { spans: Spans::of(&json), failure: None, reading, numeric_subject: false };
     let mut deserializer = serde_json::Deserializer::from_str(&json);
     let claims = (&mut pass).deserialize(&mut deserializer).and_then(|claims| deserializer.end().map(|()| claims));
     match claims {
         Ok(claims) => {
-            let unescaped = pass.spans.unescaped;
-            Ok((Text::new(json, &unescaped, token), claims))
+            let (unescaped, numeric_subject) = (pass.spans.unescaped, pass.numeric_subject);
+            Ok((Text::new(json, &unescaped, token), claims, numeric_subject))
         }
         Err(_) => Err(pass.failure.unwrap_or(ClaimsError::NotAnObject)),
     }
@@ -88,6 +104,8 @@ pub(crate) fn parse(json: String, token: &str) -> Result<(Text, Claims), ClaimsE
 struct Pass<'a> {
     spans: Spans<'a>,
     failure: Option<ClaimsError>,
+    reading: Reading,
+    numeric_subject: bool,
 }
 
 impl<'a> DeserializeSeed<'a> for &mut Pass<'a> {
@@ -123,16 +141,16 @@ impl<'a> Visitor<'a> for &mut Pass<'a> {
                 return Err(A::Error::custom(""));
             }
             match member {
-                Member::Iss => claims.issuer = Some(self.string(&mut map, "iss")?),
-                Member::Sub => claims.subject = Some(self.string(&mut map, "sub")?),
+                Member::Iss => claims.issuer = self.string(&mut map, "iss")?,
+                Member::Sub => claims.subject = self.subject(&mut map)?,
                 Member::Aud => claims.audience = self.list(&mut map, "aud", false)?,
-                Member::Exp => claims.expires = Some(self.date(&mut map, "exp")?),
-                Member::Nbf => claims.not_before = Some(self.date(&mut map, "nbf")?),
-                Member::Iat => claims.issued = Some(self.date(&mut map, "iat")?),
-                Member::Jti => claims.token_id = Some(self.string(&mut map, "jti")?),
-                Member::ClientId => claims.client_id = Some(self.string(&mut map, "client_id")?),
-                Member::Azp => claims.authorized_party = Some(self.string(&mut map, "azp")?),
-                Member::Sid => claims.session_id = Some(self.string(&mut map, "sid")?),
+                Member::Exp => claims.expires = self.date(&mut map, "exp")?,
+                Member::Nbf => claims.not_before = self.date(&mut map, "nbf")?,
+                Member::Iat => claims.issued = self.date(&mut map, "iat")?,
+                Member::Jti => claims.token_id = self.string(&mut map, "jti")?,
+                Member::ClientId => claims.client_id = self.string(&mut map, "client_id")?,
+                Member::Azp => claims.authorized_party = self.string(&mut map, "azp")?,
+                Member::Sid => claims.session_id = self.string(&mut map, "sid")?,
                 Member::Scope => claims.scope = self.list(&mut map, "scope", true)?,
                 Member::Scp => claims.scp = self.list(&mut map, "scp", true)?,
                 Member::Permissions => claims.permissions = self.lenient(&mut map)?,
@@ -148,7 +166,10 @@ impl<'a> Visitor<'a> for &mut Pass<'a> {
                 Member::Cnf => claims.confirmation = there(&mut map)?,
                 Member::Events => claims.events = there(&mut map)?,
                 Member::Act | Member::MayAct => claims.delegation = there(&mut map)?,
-                Member::Nonce | Member::AtHash | Member::CHash => claims.id_token_marks = there(&mut map)?,
+                Member::Nonce | Member::AtHash | Member::CHash => {
+                    there(&mut map)?;
+                    claims.id_token_mark = claims.id_token_mark.max(member.id_token_mark());
+                }
                 Member::Other => _ = there(&mut map)?,
             }
         }
@@ -162,21 +183,44 @@ fn there<'a, A: MapAccess<'a>>(map: &mut A) -> Result<bool, A::Error> {
 }
 
 impl<'a> Pass<'a> {
-    fn string<A: MapAccess<'a>>(&mut self, map: &mut A, claim: &'static str) -> Result<Span, A::Error> {
-        match map.next_value::<Name<'a>>() {
-            Ok(Name(value)) => Ok(self.spans.span(&value)),
+    /// A value of one type; null is absent where that is said.
+    fn value<A: MapAccess<'a>, S: DeserializeSeed<'a>>(
+        map: &mut A,
+        null: bool,
+        seed: S,
+    ) -> Result<Option<S::Value>, A::Error> {
+        if null { map.next_value_seed(Nullable(seed)) } else { map.next_value_seed(seed).map(Some) }
+    }
+
+    fn string<A: MapAccess<'a>>(&mut self, map: &mut A, claim: &'static str) -> Result<Option<Span>, A::Error> {
+        match Self::value(map, self.reading.null_is_absent, PhantomData::<Name<'a>>) {
+            Ok(value) => Ok(value.map(|Name(value)| self.spans.span(&value))),
             Err(error) => Err(self.wrong(error, claim, "a string")),
         }
     }
 
-    fn date<A: MapAccess<'a>>(&mut self, map: &mut A, claim: &'static str) -> Result<Timestamp, A::Error> {
-        map.next_value_seed(DateSeed)
+    fn subject<A: MapAccess<'a>>(&mut self, map: &mut A) -> Result<Option<Span>, A::Error> {
+        if !self.reading.numeric_subject {
+            return self.string(map, "sub");
+        }
+        match Self::value(map, self.reading.null_is_absent, SubjectSeed) {
+            Ok(subject) => Ok(subject.map(|(text, numeric)| {
+                self.numeric_subject = numeric;
+                self.spans.span(&text)
+            })),
+            Err(error) => Err(self.wrong(error, "sub", "a string or a whole number")),
+        }
+    }
+
+    fn date<A: MapAccess<'a>>(&mut self, map: &mut A, claim: &'static str) -> Result<Option<Timestamp>, A::Error> {
+        Self::value(map, self.reading.null_is_absent, DateSeed)
             .map_err(|error| self.wrong(error, claim, "a number of seconds between 1970 and 9999"))
     }
 
     fn list<A: MapAccess<'a>>(&mut self, map: &mut A, claim: &'static str, split: bool) -> Result<List, A::Error> {
-        match map.next_value_seed(ListSeed { spans: &mut self.spans, split, strict: true }) {
-            Ok(list) => Ok(list),
+        let null = self.reading.null_is_absent;
+        match Self::value(map, null, ListSeed { spans: &mut self.spans, split, strict: true }) {
+            Ok(list) => Ok(list.unwrap_or_default()),
             Err(error) => Err(self.wrong(error, claim, "a string or an array of strings")),
         }
     }
@@ -259,6 +303,57 @@ impl<'a> serde::Deserialize<'a> for Lenient<'a> {
             }
         }
         deserializer.deserialize_any(Any)
+    }
+}
+
+/// A value, or null.
+struct Nullable<S>(S);
+impl<'a, S: DeserializeSeed<'a>> DeserializeSeed<'a> for Nullable<S> {
+    type Value = Option<S::Value>;
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+impl<'a, S: DeserializeSeed<'a>> Visitor<'a> for Nullable<S> {
+    type Value = Option<S::Value>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value or null")
+    }
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_some<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        self.0.deserialize(deserializer).map(Some)
+    }
+}
+
+/// A string, or a whole number of at most 64 bits as its text, and whether it is one.
+struct SubjectSeed;
+impl<'a> DeserializeSeed<'a> for SubjectSeed {
+    type Value = (Cow<'a, str>, bool);
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+impl<'a> Visitor<'a> for SubjectSeed {
+    type Value = (Cow<'a, str>, bool);
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or a whole number")
+    }
+    fn visit_borrowed_str<E>(self, text: &'a str) -> Result<Self::Value, E> {
+        Ok((Cow::Borrowed(text), false))
+    }
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok((Cow::Owned(text.to_owned()), false))
+    }
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok((Cow::Owned(number.to_string()), true))
+    }
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        Ok((Cow::Owned(number.to_string()), true))
     }
 }
 

@@ -102,7 +102,10 @@ impl<'a> Scanner<'a> {
                 Member::Cnf => claims.confirmation = self.there()?,
                 Member::Events => claims.events = self.there()?,
                 Member::Act | Member::MayAct => claims.delegation = self.there()?,
-                Member::Nonce | Member::AtHash | Member::CHash => claims.id_token_marks = self.there()?,
+                Member::Nonce | Member::AtHash | Member::CHash => {
+                    self.there()?;
+                    claims.id_token_mark = claims.id_token_mark.max(member.id_token_mark());
+                }
                 Member::Other => self.value(DEEPEST)?,
             }
             self.blanks();

@@ -172,9 +172,13 @@ impl IssuerPolicy {
         }
         issuer = issuer.mapping(self.mapping.clone());
         issuer = self.require_claims.iter().cloned().fold(issuer, Issuer::require_claim);
-        let switches: [(bool, Switch); 8] = [
+        let switches: [(bool, Switch); 12] = [
             (self.match_key_issuer, Issuer::match_key_issuer),
             (self.accept_padding, Issuer::accept_padding),
+            (self.accept_nonce_in_access_tokens, Issuer::accept_nonce_in_access_tokens),
+            (self.accept_numeric_subjects, Issuer::accept_numeric_subjects),
+            (self.accept_several_keys_of_one_kid, Issuer::accept_several_keys_of_one_kid),
+            (self.accept_keys_in_base64, Issuer::accept_keys_in_base64),
             (self.rfc9068, Issuer::rfc9068),
             (self.strict, Issuer::strict),
             (self.dangerously_accept_tokens_without_expiry, Issuer::dangerously_accept_tokens_without_expiry),

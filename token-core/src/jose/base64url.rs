@@ -68,6 +68,27 @@ pub(crate) fn decode_with_room(encoded: &[u8], more: usize) -> Option<Vec<u8>> {
     decode_into(encoded, &mut bytes).then_some(bytes)
 }
 
+/// The bytes behind a text in base64 or base64url, padded or not; `None` where it is empty, or bits at its end are odd.
+pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    let bare = text.trim_end_matches('=');
+    if bare.is_empty() || text.len() - bare.len() > 2 {
+        return None;
+    }
+    let url: String = bare
+        .chars()
+        .map(|c| {
+            if c == '+' {
+                '-'
+            } else if c == '/' {
+                '_'
+            } else {
+                c
+            }
+        })
+        .collect();
+    decode(url.as_bytes())
+}
+
 /// The one spelling of `bytes`.
 pub(crate) fn encode(bytes: &[u8]) -> String {
     ENGINE.encode(bytes)

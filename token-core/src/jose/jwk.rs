@@ -19,7 +19,18 @@ const PRIVATE: [&str; 8] = ["priv", "d", "p", "q", "dp", "dq", "qi", "oth"];
 impl VerificationKey {
     /// A key from a JWK. `operator` is the algorithm the operator named for it, where the JWK need not name one.
     pub(crate) fn from_jwk(jwk: &Value, origin: Origin, operator: Option<Algorithm>) -> Result<Self, UnusableKey> {
-        let jwk = Jwk(jwk.as_object().ok_or(UnusableKey::because("the key is not a JSON object"))?);
+        Self::from_jwk_as(jwk, origin, operator, false)
+    }
+
+    /// The same; `base64`: its numbers may be in base64, padded or not.
+    pub(crate) fn from_jwk_as(
+        jwk: &Value,
+        origin: Origin,
+        operator: Option<Algorithm>,
+        base64: bool,
+    ) -> Result<Self, UnusableKey> {
+        let members = jwk.as_object().ok_or(UnusableKey::because("the key is not a JSON object"))?;
+        let jwk = Jwk { members, base64 };
         let kid = jwk.text("kid", "kid is not a string")?;
         if kid.is_some_and(|kid| kid.len() > LONGEST_KID) {
             return Err(UnusableKey::because("kid is longer than 512 bytes"));
@@ -27,7 +38,7 @@ impl VerificationKey {
         let issuer = jwk.text("issuer", "issuer is not a string")?;
         jwk.check_use()?;
         let algorithm = jwk.algorithm(operator)?;
-        if PRIVATE.iter().any(|member| jwk.0.contains_key(*member)) {
+        if PRIVATE.iter().any(|member| jwk.get(member).is_some()) {
             return Err(UnusableKey::because("the key is published with its private half"));
         }
         let material = jwk.material(origin, algorithm)?;
@@ -37,19 +48,34 @@ impl VerificationKey {
     }
 }
 
-struct Jwk<'a>(&'a Map<String, Value>);
+struct Jwk<'a> {
+    members: &'a Map<String, Value>,
+    base64: bool,
+}
 
 impl<'a> Jwk<'a> {
+    /// A member, unless it is null: several frameworks write every member that a key could have.
+    fn get(&self, member: &str) -> Option<&'a Value> {
+        self.members.get(member).filter(|value| !value.is_null())
+    }
+
     /// A member that is a string if it is there.
     fn text(&self, member: &str, otherwise: &'static str) -> Result<Option<&'a str>, UnusableKey> {
-        self.0.get(member).map(|value| value.as_str().ok_or(UnusableKey::because(otherwise))).transpose()
+        self.get(member).map(|value| value.as_str().ok_or(UnusableKey::because(otherwise))).transpose()
     }
 
     /// A member that is there and is base64url.
     fn bytes(&self, member: &str) -> Result<Vec<u8>, UnusableKey> {
-        let text = self.0.get(member).and_then(Value::as_str);
-        text.and_then(|text| base64url::decode(text.as_bytes()))
-            .ok_or(UnusableKey::because("a number of the key is missing or not base64url"))
+        let text = self.get(member).and_then(Value::as_str).unwrap_or_default();
+        let missing = UnusableKey::because("a number of the key is missing or not base64url");
+        match (base64url::decode(text.as_bytes()).filter(|bytes| !bytes.is_empty()), base64url::decode_base64(text)) {
+            (Some(bytes), _) => Ok(bytes),
+            (None, Some(bytes)) if self.base64 => Ok(bytes),
+            (None, Some(_)) => Err(UnusableKey::because(
+                "a number of the key is in base64 or padded, expected base64url: accept_keys_in_base64 takes such keys of an issuer",
+            )),
+            (None, None) => Err(missing),
+        }
     }
 
     /// RFC 7517 sections 4.2 and 4.3. `jwt-svid` is how SPIFFE marks keys for tokens.
@@ -57,7 +83,7 @@ impl<'a> Jwk<'a> {
         if !matches!(self.text("use", "use is not a string")?, None | Some("sig" | "jwt-svid")) {
             return Err(UnusableKey::because("the key is not for signatures: use"));
         }
-        match self.0.get("key_ops") {
+        match self.get("key_ops") {
             None => Ok(()),
             Some(Value::Array(uses)) if uses.iter().any(|one| one == "verify") => Ok(()),
             Some(_) => Err(UnusableKey::because("the key is not for verifying: key_ops")),

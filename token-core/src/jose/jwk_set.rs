@@ -20,6 +20,8 @@ use memo::Memos;
 
 /// How many members of a set are looked at; those behind are skipped. Issuers publish two to five.
 pub(crate) const MOST_KEYS: usize = 100;
+/// No token is worth more signatures: of keys that could all be meant, those behind are not tried.
+const MOST_TRIED: usize = 4;
 /// Up to here a scan is faster than hashing.
 const SCANNED: usize = 16;
 /// The longest `kid` that is repeated to operators.
@@ -34,9 +36,19 @@ pub(crate) enum Origin {
     Given,
 }
 
+/// What an operator said of an issuer whose keys are not as RFC 7517 has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Leniency {
+    /// Their numbers may be in base64, padded or not.
+    pub(crate) base64: bool,
+    /// Several may have one name, and are tried in turn.
+    pub(crate) several_of_a_kid: bool,
+}
+
 /// An immutable set of keys. A refresh makes a new one that succeeds it.
 pub(crate) struct KeySet {
     origin: Origin,
+    leniency: Leniency,
     keys: Vec<Arc<VerificationKey>>,
     /// Only for more keys than are scanned.
     by_kid: Option<HashMap<Box<str>, Vec<usize>>>,
@@ -118,11 +130,16 @@ impl KeySet {
     /// Reads a set key by key: what cannot be used is skipped with a reason and never costs the others. A set of which
     /// nothing is usable is empty, and it is the caller who decides what that means. The caller caps the document's length.
     pub(crate) fn parse(json: &[u8], origin: Origin) -> Result<Self, KeySetError> {
+        Self::parse_as(json, origin, Leniency::default())
+    }
+
+    /// The same, with what an operator said of the issuer.
+    pub(crate) fn parse_as(json: &[u8], origin: Origin, leniency: Leniency) -> Result<Self, KeySetError> {
         let document: Value = serde_json::from_slice(json).map_err(|_| KeySetError::NotJson)?;
         let jwks = document.get("keys").and_then(Value::as_array).ok_or(KeySetError::NoKeys)?;
         let (mut keys, mut skipped) = (Vec::new(), Vec::new());
         for jwk in jwks.iter().take(MOST_KEYS) {
-            match VerificationKey::from_jwk(jwk, origin, None) {
+            match VerificationKey::from_jwk_as(jwk, origin, None, leniency.base64) {
                 Ok(key) => keys.push(Arc::new(key)),
                 Err(reason) => skipped.push(SkippedKey::new(jwk, reason)),
             }
@@ -130,7 +147,13 @@ impl KeySet {
         if jwks.len() > MOST_KEYS {
             skipped.push(SkippedKey { kid: None, reason: UnusableKey::because("all keys behind the hundredth") });
         }
-        Ok(Self::new(origin, keys, skipped))
+        Ok(Self { leniency, ..Self::new(origin, keys, skipped) })
+    }
+
+    /// The same set, judged by what an operator said of the issuer.
+    #[must_use]
+    pub(crate) fn lenient(self, leniency: Leniency) -> Self {
+        Self { leniency, ..self }
     }
 
     /// A set of keys that were read before.
@@ -156,7 +179,7 @@ impl KeySet {
             map
         });
         let memos = Memos::new(keys.len());
-        Self { origin, keys, by_kid, skipped, memos }
+        Self { origin, leniency: Leniency::default(), keys, by_kid, skipped, memos }
     }
 
     /// The one key for a token with this header. A name is compared exactly; without a name the key has to be the only one
@@ -176,11 +199,25 @@ impl KeySet {
         }
     }
 
-    /// The nameless keys for this algorithm that an operator handed over: while a secret is rotated there are two, and a token says of
-    /// neither that it is the one. Of a published set there are none, and keys that have names are never tried in turn.
-    pub(crate) fn given_nameless(&self, alg: Algorithm) -> impl Iterator<Item = &Arc<VerificationKey>> {
-        let given = self.origin == Origin::Given;
-        self.keys.iter().filter(move |key| given && key.kid().is_none() && key.can(alg))
+    /// The keys that are tried one after the other for a token that could mean several. Nameless ones for this algorithm that an operator handed
+    /// over: while a secret is rotated there are two, and a token says of neither that it is the one. And those of the name that the token says,
+    /// where an operator said that the issuer has several of one name; the first few of them. Of a published set there are no others.
+    pub(crate) fn tried_in_turn(
+        &self,
+        alg: Algorithm,
+        kid: Option<&str>,
+    ) -> impl Iterator<Item = &Arc<VerificationKey>> {
+        let (given, several) = (self.origin == Origin::Given, self.leniency.several_of_a_kid);
+        let named = kid.filter(|kid| self.is_ambiguous_name(alg, kid));
+        let is_meant = move |key: &VerificationKey| match named {
+            Some(_) => several && key.kid() == named,
+            None => given && key.kid().is_none(),
+        };
+        self.keys.iter().filter(move |key| is_meant(key) && key.can(alg)).take(MOST_TRIED)
+    }
+
+    fn is_ambiguous_name(&self, alg: Algorithm, kid: &str) -> bool {
+        self.keys.iter().filter(|key| key.kid() == Some(kid) && key.can(alg)).nth(1).is_some()
     }
 
     /// This set in the place of `previous`. Keys that are the same in both are carried over, with all that hangs on them;
@@ -215,7 +252,7 @@ impl KeySet {
 
     /// Whether several keys that could be meant have this name: a token that names it is refused, since none is tried on the off chance.
     pub(crate) fn is_ambiguous(&self, alg: Algorithm, kid: &str) -> bool {
-        self.keys.iter().filter(|key| key.kid() == Some(kid) && key.can(alg)).nth(1).is_some()
+        !self.leniency.several_of_a_kid && self.is_ambiguous_name(alg, kid)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -24,7 +24,7 @@ use crate::base::sync::atomic::{AtomicI64, Ordering};
 use crate::base::sync::{AbortHandle, ArcSwapOption, Handle, Mutex, MutexGuard};
 use crate::base::telemetry;
 use crate::base::time::{Clock, Timestamp};
-use crate::jose::jwk_set::{KeySet, KeySetError, Origin, skipped_keys};
+use crate::jose::jwk_set::{KeySet, KeySetError, Leniency, Origin, skipped_keys};
 use flight::{Flight, UnderWay};
 
 /// The largest document that is read, wherever a source has it from.
@@ -45,6 +45,8 @@ pub(crate) struct JwksCache {
     settings: JwksSettings,
     clock: Arc<dyn Clock>,
     limits: FetchLimits,
+    /// What an operator said of keys that are not as they should be.
+    leniency: Leniency,
     set: ArcSwapOption<KeySet>,
     // The fences of the state, in milliseconds: between floor and due a request has nothing to ask.
     floor: AtomicI64,
@@ -91,6 +93,7 @@ impl JwksCache {
         clock: Arc<dyn Clock>,
         name: &str,
         limits: FetchLimits,
+        leniency: Leniency,
     ) -> Arc<Self> {
         let inner = Inner {
             state: State::new(&settings),
@@ -109,6 +112,7 @@ impl JwksCache {
             settings,
             clock,
             limits,
+            leniency,
             set: ArcSwapOption::empty(),
             floor: AtomicI64::new(fences.floor.as_millis()),
             due: AtomicI64::new(fences.due.as_millis()),
@@ -295,7 +299,7 @@ impl JwksCache {
         if self.set.load().is_some() && self.lock().document == document {
             return Ok(Read::Unchanged);
         }
-        let set = KeySet::parse(document, Origin::Fetched).map_err(|error| {
+        let set = KeySet::parse_as(document, Origin::Fetched, self.leniency).map_err(|error| {
             FetchError::Unparsable(match error {
                 KeySetError::NotJson => "it is not JSON",
                 KeySetError::NoKeys => "it has no list of keys",

@@ -69,6 +69,10 @@ impl IssuerPolicy {
             require_claims: issuer.rules.clone(),
             match_key_issuer: issuer.keys_name_issuer && !matches!(issuer.naming, Naming::Template(_)),
             accept_padding: issuer.padded,
+            accept_nonce_in_access_tokens: issuer.nonce_outranked,
+            accept_numeric_subjects: issuer.numeric_subjects,
+            accept_several_keys_of_one_kid: issuer.leniency.several_of_a_kid,
+            accept_keys_in_base64: issuer.leniency.base64,
             ..Self::discover(issuer.identifier.clone())
         }
     }
@@ -224,6 +228,9 @@ impl Policy {
             (false, false) => "at+jwt, JWT or none",
         };
         line!(f, "    type        {types}")?;
+        for (_, _, bent, _) in issuer.bent_rules() {
+            line!(f, "    bent rule   {bent} (!)")?;
+        }
         let leeway = span(issuer.leeway);
         match issuer.dangerously_accept_tokens_without_expiry {
             false => line!(f, "    time        exp required, {leeway} of leeway"),
@@ -239,6 +246,59 @@ impl IssuerPolicy {
             || self.api_keys.is_some()
             || self.keys_from_code
             || self.without_keys
+    }
+
+    /// The rules of specifications that are not held against this issuer: switch, rule of the linter, how it is said, what it costs.
+    pub(super) fn bent_rules(&self) -> impl Iterator<Item = (&'static str, &'static str, &'static str, &'static str)> {
+        let all = [
+            (
+                self.accept_padding,
+                (
+                    "accept_padding",
+                    "padded-tokens",
+                    "padded tokens are taken",
+                    "one token has several texts: a deny-list or cache of somebody else's that goes by the text misses some",
+                ),
+            ),
+            (
+                self.accept_nonce_in_access_tokens,
+                (
+                    "accept_nonce_in_access_tokens",
+                    "nonce-outranked",
+                    "a nonce does not make an ID token of one that is marked as an access token",
+                    "an ID token that wrongly bears the mark of an access token is no longer told by its nonce: right for Keycloak before 25, and to be \
+                     removed after it",
+                ),
+            ),
+            (
+                self.accept_numeric_subjects,
+                (
+                    "accept_numeric_subjects",
+                    "numeric-subjects",
+                    "a sub that is a whole number is its text",
+                    "the subjects 42 and \"42\" are one: wrong where the issuer writes both for different people",
+                ),
+            ),
+            (
+                self.accept_several_keys_of_one_kid,
+                (
+                    "accept_several_keys_of_one_kid",
+                    "several-of-a-kid",
+                    "up to four keys of one kid are tried in turn",
+                    "junk tokens cost up to four signatures each, and good ones of that kid are verified the long way",
+                ),
+            ),
+            (
+                self.accept_keys_in_base64,
+                (
+                    "accept_keys_in_base64",
+                    "keys-in-base64",
+                    "keys in base64 or padded are taken",
+                    "one key may be written in several ways, so that its thumbprint made from the text differs: ask the issuer for base64url",
+                ),
+            ),
+        ];
+        all.into_iter().filter(|(on, _)| *on).map(|(_, rule)| rule)
     }
 
     fn keys(&self) -> String {

@@ -322,6 +322,10 @@ impl Policy {
             );
             found.warn("leeway", path("leeway"), why);
         }
+        // That AWS load balancers pad is a fact of theirs, and nothing that an operator could mend.
+        for (member, rule, _, cost) in issuer.bent_rules().filter(|(member, ..)| *member != "accept_padding") {
+            found.warn(rule, path(member), cost);
+        }
         if issuer.dangerously_accept_tokens_without_expiry {
             found.warn(
                 "no-expiry",

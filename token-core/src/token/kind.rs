@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::claims::{Claims, KindClaim, Text};
+use crate::claims::{Claims, IdTokenMark, KindClaim, Text};
 use crate::jose::header::{OtherType, TokenType};
 
 /// A kind of token. Each has rules of its own, and none is taken for another.
@@ -64,19 +64,33 @@ pub(crate) struct Mark {
 }
 
 /// The marks of header and claims, the strongest first. A token that carries marks of two kinds says two things of itself; both
-/// are returned, and nobody believes either.
-pub(crate) fn untrusted_marks(typ: Option<TokenType>, text: &Text, claims: &Claims) -> (Option<Mark>, Option<Mark>) {
+/// are returned, and nobody believes either. `nonce_outranked`: a nonce is no mark beside an explicit one of an access token.
+pub(crate) fn untrusted_marks(
+    typ: Option<TokenType>,
+    text: &Text,
+    claims: &Claims,
+    nonce_outranked: bool,
+) -> (Option<Mark>, Option<Mark>) {
     // A logout token is a security event token of a type of its own; which one it is says the header alone (RFC 8417 section 2.3).
     let with_events = match typ {
         Some(TokenType::Other(OtherType::SecurityEvent)) => TokenKind::SecurityEvent,
         _ => TokenKind::Logout,
     };
+    let word = claims.kind_word.map(|span| kind_word(claims.kind_claim, text.get(span)));
+    let payload = claims.payload_typ.and_then(|span| payload_typ(text.get(span)));
+    let header = typ.and_then(header_typ);
+    let is_explicit = || [&word, &payload, &header].into_iter().flatten().any(|mark| mark.kind == TokenKind::Access);
+    let marked_as_id = match claims.id_token_mark {
+        IdTokenMark::Absent => false,
+        IdTokenMark::Nonce => !(nonce_outranked && is_explicit()),
+        IdTokenMark::Hash => true,
+    };
     let marks = [
         claims.events.then_some(Mark { kind: with_events, place: "the claim events" }),
-        claims.kind_word.map(|span| kind_word(claims.kind_claim, text.get(span))),
-        claims.payload_typ.and_then(|span| payload_typ(text.get(span))),
-        claims.id_token_marks.then_some(Mark { kind: TokenKind::Id, place: "a claim nonce, at_hash or c_hash" }),
-        typ.and_then(header_typ),
+        word,
+        payload,
+        marked_as_id.then_some(Mark { kind: TokenKind::Id, place: "a claim nonce, at_hash or c_hash" }),
+        header,
     ];
     let mut found = marks.into_iter().flatten();
     let first = found.next();
@@ -161,7 +175,7 @@ mod tests {
 
     fn marks(typ: TokenType, json: &str) -> (Option<TokenKind>, Option<TokenKind>) {
         let (text, claims) = crate::claims::parse(json.to_owned(), "").unwrap();
-        let (first, second) = untrusted_marks(Some(typ), &text, &claims);
+        let (first, second) = untrusted_marks(Some(typ), &text, &claims, false);
         (first.map(|mark| mark.kind), second.map(|mark| mark.kind))
     }
 
@@ -218,6 +232,33 @@ mod tests {
             (TokenType::Other(OtherType::StatusList), "{}", Some(Other)),
         ] {
             assert_eq!(marks(typ, json), (expected, None), "{typ:?} {json}");
+        }
+    }
+
+    #[test]
+    fn an_explicit_mark_outranks_a_nonce_where_that_is_said_and_nothing_else_does() {
+        use TokenKind::*;
+        let typed = |typ, json: &str, outranked| {
+            let (text, claims) = crate::claims::parse(json.to_owned(), "").unwrap();
+            let (first, second) = untrusted_marks(Some(typ), &text, &claims, outranked);
+            (first.map(|mark| mark.kind), second.map(|mark| mark.kind))
+        };
+        let both = (Some(Access), Some(Id));
+        for (typ, json, by_default, outranked) in [
+            (TokenType::Jwt, r#"{"nonce":"n","typ":"Bearer"}"#, both, (Some(Access), None)),
+            (TokenType::Jwt, r#"{"nonce":"n","typ":"DPoP"}"#, both, (Some(Access), None)),
+            (TokenType::Jwt, r#"{"nonce":"n","token_use":"access"}"#, both, (Some(Access), None)),
+            (TokenType::AccessToken, r#"{"nonce":"n"}"#, (Some(Id), Some(Access)), (Some(Access), None)),
+            // a guess stays one where nothing outranks it
+            (TokenType::Jwt, r#"{"nonce":"n"}"#, (Some(Id), None), (Some(Id), None)),
+            (TokenType::Jwt, r#"{"nonce":"n","typ":"ID"}"#, (Some(Id), None), (Some(Id), None)),
+            (TokenType::Jwt, r#"{"nonce":"n","typ":"Refresh"}"#, (Some(Refresh), Some(Id)), (Some(Refresh), Some(Id))),
+            // and hashes are of ID tokens alone
+            (TokenType::Jwt, r#"{"nonce":"n","at_hash":"h","typ":"Bearer"}"#, both, both),
+            (TokenType::Jwt, r#"{"c_hash":"h","nonce":"n","typ":"Bearer"}"#, both, both),
+        ] {
+            assert_eq!(typed(typ, json, false), by_default, "{json}");
+            assert_eq!(typed(typ, json, true), outranked, "{json}, outranked");
         }
     }
 

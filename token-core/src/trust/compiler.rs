@@ -98,7 +98,7 @@ impl Compiler {
         }
         let algorithms = match (&issuer.keys, issuer.algorithms) {
             (_, Some(algorithms)) if algorithms.is_empty() => return refuse("no algorithm is allowed".into()),
-            (KeysFrom::Static(keys), named) => match keys.agree(named) {
+            (KeysFrom::Static(keys), named) => match keys.agree(named, issuer.leniency) {
                 Ok(agreed) => agreed.algorithms,
                 Err(why) => return refuse(why),
             },
@@ -131,6 +131,8 @@ impl Compiler {
             rules: issuer.rules.into_boxed_slice(),
             keys_name_issuer: issuer.keys_name_issuer,
             padded: issuer.padded,
+            nonce_outranked: issuer.nonce_outranked,
+            numeric_subjects: issuer.numeric_subjects,
             tenant: None,
             removed: AtomicBool::new(false),
             keys,
@@ -165,7 +167,7 @@ fn compile_keys(
     let source: Arc<dyn KeySource> = match &issuer.keys {
         KeysFrom::Nowhere => return Ok(Keys::fixed(KeySet::from_keys(Origin::Given, Vec::new()))),
         KeysFrom::Static(keys) => {
-            return Ok(Keys::fixed(keys.agree(issuer.algorithms).map_err(|why| refuse(&why))?.keys));
+            return Ok(Keys::fixed(keys.agree(issuer.algorithms, issuer.leniency).map_err(|why| refuse(&why))?.keys));
         }
         KeysFrom::Source(source) => Arc::clone(source),
         KeysFrom::Discovery => {
@@ -198,7 +200,7 @@ fn compile_keys(
             Arc::new(HttpKeySource::at(uri, plain_http, clients.client(issuer)?).map_err(|error| refuse(&error))?)
         }
     };
-    Ok(Keys::remote(source, issuer.settings.clone(), Arc::clone(clock), name, limits.clone()))
+    Ok(Keys::remote(source, issuer.settings.clone(), Arc::clone(clock), name, limits.clone(), issuer.leniency))
 }
 
 fn compile_status_lists(

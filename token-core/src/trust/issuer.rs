@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::base::config_error::{ConfigError, parse_url};
 use crate::base::http::HttpClient;
 use crate::base::http::address::{self, PlainHttp, proxy_url};
+use crate::jose::jwk_set::Leniency;
 use crate::jose::{Algorithm, Algorithms};
 use crate::keys::discovery::{issuer_of_document, not_the_document};
 use crate::keys::{JwksSettings, KeySource};
@@ -45,6 +46,9 @@ pub struct Issuer {
     pub(crate) rules: Vec<ClaimRule>,
     pub(crate) keys_name_issuer: bool,
     pub(crate) padded: bool,
+    pub(crate) nonce_outranked: bool,
+    pub(crate) numeric_subjects: bool,
+    pub(crate) leniency: Leniency,
     pub(crate) audience: Option<Audience>,
     pub(crate) algorithms: Option<Algorithms>,
     pub(crate) leeway: Duration,
@@ -289,6 +293,9 @@ impl Issuer {
             rules: Vec::new(),
             keys_name_issuer: false,
             padded: false,
+            nonce_outranked: false,
+            numeric_subjects: false,
+            leniency: Leniency::default(),
             audience: None,
             algorithms: None,
             leeway: Duration::from_secs(30),
@@ -353,6 +360,48 @@ impl Issuer {
     #[must_use]
     pub fn accept_padding(mut self) -> Self {
         self.padded = true;
+        self
+    }
+
+    /// Takes access tokens with a `nonce`, as Keycloak before 25 writes them, if another mark says what they are: `at+jwt` in the header, a claim
+    /// `typ` of `Bearer` or `DPoP`, or `token_use` and its like. That mark then outranks the nonce, which is otherwise one of an ID token; a token
+    /// that says both is refused.
+    ///
+    /// A token with a nonce and no other mark stays an ID token, and so does one with `at_hash` or `c_hash`. What it costs: an ID token of this
+    /// issuer that wrongly says `Bearer` is no longer told apart by its nonce.
+    #[must_use]
+    pub fn accept_nonce_in_access_tokens(mut self) -> Self {
+        self.nonce_outranked = true;
+        self
+    }
+
+    /// Takes tokens whose `sub` is a whole number, against RFC 7519 section 4.1.2, in JWTs and in answers about opaque tokens. The subject is then
+    /// its text: `42`. A handler's own type sees the number.
+    ///
+    /// Fractions, exponents and numbers of more than 64 bits stay refused. What it costs: the subjects `42` and `"42"` are one.
+    #[must_use]
+    pub fn accept_numeric_subjects(mut self) -> Self {
+        self.numeric_subjects = true;
+        self
+    }
+
+    /// Tries the keys of the set that have the name a token says, one after the other, where several have it and are for its algorithm (RFC 7517
+    /// section 4.5 asks for names that differ). At most the first four. Without it such a token is refused.
+    ///
+    /// What it costs: each token of such a name may take four signatures, junk in its name always does, and its header is not remembered.
+    #[must_use]
+    pub fn accept_several_keys_of_one_kid(mut self) -> Self {
+        self.leniency.several_of_a_kid = true;
+        self
+    }
+
+    /// Takes keys whose numbers are in base64, or padded, against RFC 7518 section 2: `+` and `/` for `-` and `_`, `=` at the end. Tokens stay strict;
+    /// for those there is [`accept_padding`](Self::accept_padding).
+    ///
+    /// What it costs: one key may be written in several ways. Blanks and odd bits at the end stay refused.
+    #[must_use]
+    pub fn accept_keys_in_base64(mut self) -> Self {
+        self.leniency.base64 = true;
         self
     }
 

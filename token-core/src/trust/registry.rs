@@ -7,7 +7,7 @@ use std::sync::Arc;
 use self::by_name::ByName;
 
 use crate::base::config_error::ConfigError;
-use crate::claims::{Claims, Text};
+use crate::claims::{Claims, Reading, Text};
 use crate::token::naming::Naming;
 use crate::trust::routes::Routes;
 use crate::trust::trusted::TrustedIssuer;
@@ -22,6 +22,8 @@ pub(crate) struct Registry {
     routes: Routes,
     /// How many take tokens whose parts are padded.
     padded: usize,
+    /// How many have subjects that are numbers.
+    numeric: usize,
     /// The one who is trusted, by name, where it is only one.
     only: Option<Arc<TrustedIssuer>>,
 }
@@ -57,6 +59,7 @@ impl Registry {
         }
         self.routes.add(&issuer)?;
         self.padded += usize::from(issuer.padded);
+        self.numeric += usize::from(issuer.numeric_subjects);
         match issuer.naming {
             Naming::Exact => self.exact.add(issuer),
             Naming::Template(_) => self.templates.push(issuer),
@@ -78,6 +81,7 @@ impl Registry {
             self.routes = Routes::new(self.iter()).unwrap_or_default();
         }
         self.padded -= gone.iter().filter(|issuer| issuer.padded).count();
+        self.numeric -= gone.iter().filter(|issuer| issuer.numeric_subjects).count();
         self.only = self.find_only();
         gone
     }
@@ -129,6 +133,11 @@ impl Registry {
     /// Whether some entry takes tokens whose parts are padded.
     pub(crate) fn allows_padding(&self) -> bool {
         self.padded > 0
+    }
+
+    /// How claims are read before it is known whose they are.
+    pub(crate) fn reading(&self) -> Reading {
+        Reading { numeric_subject: self.numeric > 0, null_is_absent: false }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<TrustedIssuer>> {

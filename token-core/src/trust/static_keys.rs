@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::config_error::ConfigError;
-use crate::jose::jwk_set::{KeySet, Origin, skipped_keys};
+use crate::jose::jwk_set::{KeySet, Leniency, Origin, skipped_keys};
 use crate::jose::{Algorithm, Algorithms, VerificationKey};
 
 /// The largest file with a JWK Set, in bytes: the same as for one that is fetched.
@@ -32,6 +32,8 @@ struct GivenKey {
     key: Arc<VerificationKey>,
     how: How,
     kid: Option<Box<str>>,
+    /// Written in base64: a key only where an operator says that the issuer does so.
+    in_base64: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,14 +84,27 @@ impl StaticKeys {
     }
 
     fn set(json: &str, how: How) -> Result<Self, ConfigError> {
-        let set = KeySet::parse(json.as_bytes(), Origin::Given).map_err(|error| ConfigError::new(error.to_string()))?;
+        let read = |base64| {
+            let leniency = Leniency { base64, ..Leniency::default() };
+            KeySet::parse_as(json.as_bytes(), Origin::Given, leniency)
+                .map_err(|error| ConfigError::new(error.to_string()))
+        };
+        // Whether keys in base64 count is said of the issuer, later.
+        let (strict, set) = (read(false)?, read(true)?);
+        let in_base64 = |key: &VerificationKey| !strict.keys().iter().any(|one| one.identity() == key.identity());
         if set.is_empty() {
             return Err(ConfigError::new(match set.skipped() {
                 [] => "the JWK Set is empty: expected at least one key in its list keys".to_owned(),
                 skipped => format!("the JWK Set holds no usable key: {}", skipped_keys(skipped)),
             }));
         }
-        Ok(Self { keys: set.keys().iter().map(|key| GivenKey { key: Arc::clone(key), how, kid: None }).collect() })
+        Ok(Self {
+            keys: set
+                .keys()
+                .iter()
+                .map(|key| GivenKey { key: Arc::clone(key), how, kid: None, in_base64: in_base64(key) })
+                .collect(),
+        })
     }
 
     /// The keys of a JWK Set in a file, read once.
@@ -165,7 +180,7 @@ impl StaticKeys {
     }
 
     fn alone(key: VerificationKey) -> Self {
-        Self { keys: vec![GivenKey { key: Arc::new(key), how: How::Alone, kid: None }] }
+        Self { keys: vec![GivenKey { key: Arc::new(key), how: How::Alone, kid: None, in_base64: false }] }
     }
 
     /// What the keys can do, or, of a published set, what is agreed by default.
@@ -184,7 +199,7 @@ impl StaticKeys {
     ///
     /// # Errors
     /// When a key could never verify a token, or nobody knows what it is for.
-    pub(crate) fn agree(&self, named: Option<Algorithms>) -> Result<Agreed, String> {
+    pub(crate) fn agree(&self, named: Option<Algorithms>, leniency: Leniency) -> Result<Agreed, String> {
         let able = self.algorithms();
         let algorithms = match named {
             Some(named) if self.are_published() => named,
@@ -196,7 +211,13 @@ impl StaticKeys {
         }
         let secrets = named.unwrap_or(Algorithms::DEFAULT).intersection(Algorithms::HMAC);
         let mut keys = Vec::with_capacity(self.keys.len());
-        for GivenKey { key, how, kid } in &self.keys {
+        let passed_over = |given: &&GivenKey| given.in_base64 && !leniency.base64;
+        if self.keys.iter().all(|given| passed_over(&given)) {
+            return Err(
+                "its keys are in base64 or padded, expected base64url: accept_keys_in_base64 takes them".to_owned()
+            );
+        }
+        for GivenKey { key, how, kid, .. } in self.keys.iter().filter(|given| !passed_over(given)) {
             let key = match kid {
                 Some(kid) => Arc::new(key.called(kid).map_err(|error| format!("key {kid:?}: {error}"))?),
                 None => Arc::clone(key),
@@ -230,13 +251,14 @@ impl StaticKeys {
         }
         let origin = if self.are_published() { Origin::Fetched } else { Origin::Given };
         if origin == Origin::Given
+            && !leniency.several_of_a_kid
             && let Some(kid) = twice(&keys)
         {
             return Err(format!(
                 "two different keys are called {kid:?} and are for one algorithm: a token of that kid would never be accepted"
             ));
         }
-        Ok(Agreed { keys: KeySet::from_keys(origin, keys), algorithms })
+        Ok(Agreed { keys: KeySet::from_keys(origin, keys).lenient(leniency), algorithms })
     }
 }
 

@@ -45,6 +45,10 @@ pub(crate) struct TrustedIssuer {
     pub(crate) rules: Box<[ClaimRule]>,
     /// Whether the issuer that a published key names has to be the token's.
     pub(crate) keys_name_issuer: bool,
+    /// Whether the nonce in a token that says by another mark that it is an access token counts for nothing.
+    pub(crate) nonce_outranked: bool,
+    /// Whether its subjects may be whole numbers.
+    pub(crate) numeric_subjects: bool,
     /// Whether its tokens come with padded parts, against RFC 7515 section 2.
     pub(crate) padded: bool,
     /// Whose it is, where tenants are looked up by request. Told apart by address: one that is looked up anew is another one.
@@ -130,7 +134,7 @@ impl TrustedIssuer {
     /// Which kind of token it is, if it is one that is taken here. `typ` is `None` where there is no header to say it.
     pub(crate) fn check_kind(&self, typ: Option<TokenType>, text: &Text, claims: &Claims) -> Result<TokenKind, Error> {
         let wrong = |detail: String| Err(Error::new(ErrorKind::WrongType, detail).at(Check::Type));
-        let kind = match kind::untrusted_marks(typ, text, claims) {
+        let kind = match kind::untrusted_marks(typ, text, claims, self.nonce_outranked) {
             (Some(one), Some(other)) => {
                 return wrong(format!(
                     "{} marks it as {}, {} as {}: no token is both",

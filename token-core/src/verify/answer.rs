@@ -44,7 +44,7 @@ impl TrustedIssuer {
 
 /// Endpoints know refresh tokens too, and some say of them that they are active.
 fn check_kind(expected: TokenKind, text: &Text, claims: &Claims) -> Result<(), Error> {
-    let (first, second) = kind::untrusted_marks(None, text, claims);
+    let (first, second) = kind::untrusted_marks(None, text, claims, false);
     match [first, second].into_iter().flatten().find(|mark| mark.kind != expected) {
         None => Ok(()),
         Some(mark) => {

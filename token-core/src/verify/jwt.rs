@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::answer::check::Check;
 use crate::answer::error::{Error, ErrorKind};
 use crate::base::time::Timestamp;
-use crate::claims::{self, Claims, Text};
+use crate::claims::{self, Claims, ClaimsError, Text};
 use crate::jose::base64url::{self, HeaderBuffer, SignatureBuffer};
 use crate::jose::header::{self, Header, HeaderError, TokenType};
 use crate::jose::jwk_set::{KeySet, NoKey};
@@ -79,8 +79,8 @@ pub(crate) fn verify(token: &str, kept: &str, registry: &Registry, now: Timestam
             None => error,
         })?;
     let parts = if padded { parts.without_padding() } else { parts };
-    let (text, untrusted) =
-        claims::parse(untrusted_json, kept).map_err(|error| malformed(Check::Claims, error.to_string()))?;
+    let (text, untrusted, numeric_subject) = claims::parse_as(untrusted_json, kept, registry.reading())
+        .map_err(|error| malformed(Check::Claims, error.to_string()))?;
 
     // RFC 8725 3.8: the issuer picks its own rules and keys out of the closed registry.
     let issuer = match registry.candidates(&text, &untrusted) {
@@ -90,6 +90,10 @@ pub(crate) fn verify(token: &str, kept: &str, registry: &Registry, now: Timestam
     };
     if padded && !issuer.padded {
         let error = malformed(Check::Claims, "a part of the token is padded: base64url in a JWT is not");
+        return Err(error.about(&issuer.identifier).into());
+    }
+    if numeric_subject && !issuer.numeric_subjects {
+        let error = malformed(Check::Claims, ClaimsError::WrongType("sub", "a string").to_string());
         return Err(error.about(&issuer.identifier).into());
     }
     match verify_by(issuer, &parts, asked, text, untrusted, now) {
@@ -323,11 +327,13 @@ fn signed_by(
         }
         Err(no_key @ (NoKey::Unknown | NoKey::Ambiguous)) => {
             if no_key == NoKey::Ambiguous {
-                let mut given = keys.given_nameless(header.alg).peekable();
-                if given.peek().is_some() {
+                let kid = header.kid.as_deref();
+                let mut several = keys.tried_in_turn(header.alg, kid).peekable();
+                if let Some(first) = several.peek() {
+                    let named = first.kid().is_some();
                     // Not remembered for this header: the next token of it may be the other key's.
-                    let signed = given.find(|key| key.verify(header.alg, parts.signed, signature));
-                    return signed.map(Arc::clone).ok_or_else(|| bad_signature().into());
+                    let signed = several.find(|key| key.verify(header.alg, parts.signed, signature));
+                    return signed.map(Arc::clone).ok_or_else(|| unsigned(kid.filter(|_| named)));
                 }
             }
             return Err(Unsigned::Lacking(match header.kid {

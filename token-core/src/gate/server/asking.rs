@@ -13,7 +13,7 @@ use crate::answer::error::{Error, ErrorKind};
 use crate::base::sync::{sleep, timeout};
 use crate::base::telemetry;
 use crate::base::time::Timestamp;
-use crate::claims::{self, Claims, Names, Text};
+use crate::claims::{self, Claims, Names, Reading, Text};
 use crate::jose::header::{OtherType, TokenType};
 use crate::keys::{Answer, Fetched, Missing};
 use crate::opaque::introspection::judge;
@@ -243,7 +243,8 @@ impl Inner {
         let Some(json) = claims else {
             return (Found::Inactive, Some(StoredAnswer::new(None, Timestamp::MAX)));
         };
-        let (text, claims) = match claims::parse(json.clone(), self.kept(token)) {
+        let reading = Reading { numeric_subject: issuer.numeric_subjects, null_is_absent: true };
+        let (text, claims, _) = match claims::parse_as(json.clone(), self.kept(token), reading) {
             Ok(parsed) => parsed,
             Err(error) => {
                 let error = Error::new(ErrorKind::Malformed, format!("the answer of the endpoint: {error}"));

@@ -120,6 +120,7 @@ impl World {
             Arc::clone(&clock) as Arc<dyn Clock>,
             "https://id.example",
             limits,
+            Leniency::default(),
         );
         Self { issuer, clock, keys }
     }

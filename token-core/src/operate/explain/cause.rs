@@ -20,6 +20,9 @@ pub(super) fn of(kind: ErrorKind, check: Check, look: &Look<'_>, policy: &Policy
         Check::Form if kind == ErrorKind::Undecryptable => Some(sealed(look, policy)),
         Check::Form => form(look),
         Check::Claims | Check::Header if look.is_padded() => Some(PADDED),
+        Check::Claims if look.claims.get("sub").is_some_and(serde_json::Value::is_number) => Some(
+            "the issuer writes sub as a number, where a string is due: accept_numeric_subjects takes whole numbers of this issuer",
+        ),
         // Where they can be read, it is one of them that is not what its specification says.
         Check::Claims if look.claims.is_object() => Some(
             "a claim is of another JSON type than its specification says, or is there twice: the issuer's own doing",
@@ -218,8 +221,18 @@ fn token_type(look: &Look<'_>, policy: &Policy) -> Cause {
         look.text("token_use") == Some(value) || look.text("typ").is_some_and(|typ| typ.eq_ignore_ascii_case(value))
     };
     let typ = look.header_text("typ").unwrap_or_default().to_ascii_lowercase();
+    let is_marked = matches!(typ.as_str(), "at+jwt" | "application/at+jwt")
+        || matches!(look.text("typ"), Some("Bearer" | "DPoP"))
+        || ["token_use", "token_class", "token_type", "type"]
+            .iter()
+            .any(|claim| matches!(look.text(claim), Some("access" | "access_token")));
+    let hashed = look.has("at_hash") || look.has("c_hash");
     if look.has("events") || typ.contains("logout") {
         Some("this is a logout token or a security event")
+    } else if look.has("nonce") && !hashed && is_marked {
+        Some(
+            "an access token with a nonce, as Keycloak before 25 writes it: accept_nonce_in_access_tokens lets its explicit type outrank the nonce",
+        )
     } else if id_marks || word("id") {
         Some("this is an ID token: send the access token instead")
     } else if word("refresh") || word("offline") || look.has_refresh_word() {

@@ -57,7 +57,7 @@ impl Trouble {
             ),
             Self::Keys(_) => None,
             Self::Ambiguous => Some(
-                "the issuer publishes several keys of this kid, and none is tried on the off chance: each key needs a name of its own",
+                "the issuer publishes several keys of this kid, and none is tried on the off chance: each key needs a name of its own, or accept_several_keys_of_one_kid tries them",
             ),
         }
     }
