@@ -1,15 +1,18 @@
-//! Several runtimes with one gate between them, as the workers of actix-web are: one that stands still, or goes, is nobody else's trouble.
+//! Several runtimes with one gate between them, as the workers of actix-web are: one that stands still, or goes, is nobody else's trouble. And runtimes that lack
+//! something, or none at all: what is awaited says what is missing, and works where nothing is.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::thread::JoinHandle;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use token_client::{RenewalSettings, TokenClient, TokenErrorKind, TokenRequest, TokenSource};
-use token_core::http::{BoxFuture, ReqwestClient};
+use token_core::http::{BoxFuture, NoRuntime, ReqwestClient};
 use token_core::keys::JwksSettings;
 use token_core::opaque::{OpaqueTokens, client_authentication::ClientAuthentication};
-use token_core::tenants::{IssuerResolver, ResolverSettings, Unresolved};
+use token_core::tenants::{IssuerResolver, ResolverSettings, TenantResolver, Unresolved};
 use token_core::{ErrorKind, Issuer, Presented, ResourceServer};
 use token_test::TestIssuer;
 
@@ -200,4 +203,184 @@ fn a_token_that_a_blocked_worker_was_renewing_is_renewed_by_the_next() {
     drop(gone);
     let renewed = runtime().block_on(async { shared.token().await });
     assert!(renewed.is_ok(), "{renewed:?}");
+}
+
+/// Polls a future on this thread, as executors do that know nothing of tokio.
+fn polled_without_a_runtime<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(outcome) => return outcome,
+            Poll::Pending => std::thread::park_timeout(AT_MOST),
+        }
+    }
+}
+
+/// Where a future can be polled that lacks something, and what it should say.
+#[derive(Clone, Copy, Debug)]
+enum Lacking {
+    Everything,
+    Timers,
+    Io,
+}
+
+impl Lacking {
+    const ALL: [Self; 3] = [Self::Everything, Self::Timers, Self::Io];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Everything => "no tokio runtime",
+            Self::Timers => "no timers",
+            Self::Io => "no io",
+        }
+    }
+
+    fn block_on<F: Future>(self, future: F) -> F::Output {
+        let mut bare = tokio::runtime::Builder::new_current_thread();
+        match self {
+            Self::Everything => polled_without_a_runtime(future),
+            Self::Timers => bare.build().unwrap().block_on(future),
+            Self::Io => bare.enable_time().build().unwrap().block_on(future),
+        }
+    }
+}
+
+/// Everybody's only tenant.
+#[derive(Clone, Debug)]
+struct Everybody(Directory);
+
+impl TenantResolver for Everybody {
+    fn tenant<'a>(&self, _: &'a dyn token_core::adapter::RequestView) -> Option<std::borrow::Cow<'a, str>> {
+        Some("everybody".into())
+    }
+
+    fn issuers<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Vec<Issuer>>, Unresolved>> {
+        Box::pin(async { Ok(Some(vec![trusted(&self.0.0)])) })
+    }
+}
+
+/// Servers that have to wait for a network at their first token, each with such a token.
+fn servers(issuer: &Arc<TestIssuer>) -> [(&'static str, ResourceServer, String); 3] {
+    let builder = || ResourceServer::builder(issuer.audience());
+    let secret = ClientAuthentication::Basic("test-secret".into());
+    let asking =
+        OpaqueTokens::introspection(issuer.introspection_endpoint(), "test-client", secret).unwrap().timeout(PATIENCE);
+    let directory = Directory(Arc::clone(issuer));
+    let settings = ResolverSettings::default().timeout(PATIENCE);
+    [
+        ("keys", builder().trust(trusted(issuer)).build().unwrap(), issuer.token().mint()),
+        (
+            "introspection",
+            builder().trust(trusted(issuer).opaque_tokens(asking)).build().unwrap(),
+            issuer.token().mint_opaque(),
+        ),
+        ("resolver", builder().resolver(directory, settings).build().unwrap(), issuer.token().mint()),
+    ]
+}
+
+fn source(issuer: &TestIssuer) -> token_client::CachedSource {
+    TokenClient::builder(issuer.token_endpoint(), "test-client")
+        .secret("test-secret")
+        .http(ReqwestClient::builder().allow_loopback_http().build().unwrap())
+        .build()
+        .unwrap()
+        .source(TokenRequest::client_credentials())
+}
+
+#[test]
+fn what_is_asked_outside_of_a_runtime_is_begun_where_it_is_awaited() {
+    let Issuing { issuer, _runtime } = issuing();
+    let issuer = Arc::new(issuer);
+    for (name, api, token) in servers(&issuer) {
+        let verdict = api.authenticate(Presented::token(&token));
+        let verdict = verdict.now().expect_err("a network has to be awaited");
+        let verdict = runtime().block_on(verdict);
+        assert!(verdict.is_ok(), "{name}: {verdict:?}");
+    }
+    let (_, api, _) = &servers(&issuer)[0];
+    let ready = api.ready();
+    assert!(runtime().block_on(ready).is_ok());
+    let tokens = source(&issuer);
+    let token = tokens.token().now().expect_err("a network has to be awaited");
+    assert!(runtime().block_on(token).is_ok());
+    // And renewed there, as soon as it was refused.
+    let held = tokens.token().now().unwrap().unwrap();
+    assert!(runtime().block_on(tokens.renew(&held)).is_ok());
+}
+
+#[test]
+fn what_is_missing_of_a_runtime_is_named_and_nothing_stays_broken() {
+    let Issuing { issuer, _runtime } = issuing();
+    let issuer = Arc::new(issuer);
+    for lacking in Lacking::ALL {
+        for (name, api, token) in servers(&issuer) {
+            let error = lacking.block_on(api.authenticate(Presented::token(&token))).unwrap_err();
+            // Directories that need no network are asked, and the keys of whom they name are what is missing.
+            assert_eq!(error.kind(), ErrorKind::Misconfigured, "{name}, {lacking:?}: {error}");
+            assert!(error.to_string().contains(lacking.name()), "{name}, {lacking:?}: {error}");
+            assert_eq!(error.answer().status, 500);
+            let healed = runtime().block_on(api.authenticate(Presented::token(&token)));
+            assert!(healed.is_ok(), "{name}, {lacking:?}: {healed:?}");
+            // Known keys need nothing of all that.
+            if name != "introspection" {
+                assert!(lacking.block_on(api.authenticate(Presented::token(&token))).is_ok(), "{name}, {lacking:?}");
+            }
+        }
+        let (_, api, _) = &servers(&issuer)[0];
+        let error = lacking.block_on(api.ready()).unwrap_err();
+        assert!(error.to_string().contains(lacking.name()), "{lacking:?}: {error}");
+
+        let error = lacking.block_on(source(&issuer).token()).unwrap_err();
+        assert_eq!(error.kind(), TokenErrorKind::Misconfigured, "{lacking:?}: {error}");
+        assert!(error.to_string().contains(lacking.name()), "{lacking:?}: {error}");
+    }
+}
+
+#[test]
+fn a_tenant_that_is_looked_up_outside_of_a_runtime_says_what_is_missing() {
+    let Issuing { issuer, _runtime } = issuing();
+    let issuer = Arc::new(issuer);
+    let settings = ResolverSettings::default().timeout(PATIENCE);
+    let api =
+        ResourceServer::builder(issuer.audience()).tenants(Everybody(Directory(issuer)), settings).build().unwrap();
+    let error = polled_without_a_runtime(api.tenant("everybody")).unwrap_err();
+    assert!(error.to_string().contains("no tokio runtime"), "{error}");
+    assert!(runtime().block_on(api.tenant("everybody")).is_ok());
+}
+
+#[test]
+fn an_answer_that_ends_with_its_token_ends_with_a_reason_where_nobody_can_wait_for_that() {
+    let Issuing { issuer, _runtime } = issuing();
+    let api = ResourceServer::builder(issuer.audience()).trust(trusted(&issuer)).build().unwrap();
+    let verified = runtime().block_on(api.authenticate(Presented::token(&issuer.token().mint()))).unwrap();
+    let end = polled_without_a_runtime(verified.until_expiry());
+    assert!(end.error().to_string().contains("no tokio runtime"), "{end:?}");
+}
+
+#[test]
+fn one_gate_serves_one_runtime_after_another() {
+    let Issuing { issuer, _runtime } = issuing();
+    let issuer = Arc::new(issuer);
+    for (name, api, token) in servers(&issuer) {
+        let tokens = source(&issuer);
+        for nth in 0..3 {
+            let turn = runtime();
+            assert!(turn.block_on(api.authenticate(Presented::token(&token))).is_ok(), "{name}, {nth}");
+            assert!(turn.block_on(tokens.token()).is_ok(), "{name}, {nth}");
+            if name == "keys" {
+                // A new key, on a connection that this runtime has to make for itself.
+                issuer.rotate();
+                let rotated = turn.block_on(api.authenticate(Presented::token(&issuer.token().mint())));
+                assert!(rotated.is_ok() || nth >= 2, "{nth}: {rotated:?}");
+            }
+            turn.block_on(async { assert_eq!(NoRuntime::find(), None) });
+        }
+    }
 }

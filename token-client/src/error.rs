@@ -248,6 +248,7 @@ impl From<token_core::http::HttpError> for TokenError {
             HttpError::Timeout => TokenErrorKind::Timeout,
             HttpError::TooLarge { .. } => TokenErrorKind::TooLarge,
             HttpError::Forbidden(_) => TokenErrorKind::Forbidden,
+            HttpError::NoRuntime(_) => TokenErrorKind::Misconfigured,
             _ => TokenErrorKind::Unreachable,
         };
         Self::new(kind, error.to_string())

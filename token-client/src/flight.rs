@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use token_core::http::BoxFuture;
+use token_core::http::{BoxFuture, NoRuntime};
 use token_core::{Clock, Timestamp};
 
 use crate::acquire::Acquire;
@@ -94,12 +94,33 @@ impl Cell {
     }
 
     fn decide(self: &Arc<Self>, slot: &mut Slot, refused: Option<Token>, now: Timestamp) -> Acquire<'static> {
+        self.decide_here(slot, refused.clone(), now).unwrap_or_else(|_| {
+            // Nobody is here to ask; whoever awaits the outcome may do so inside of a runtime.
+            let cell = Arc::clone(self);
+            Acquire::waiting(async move {
+                let asked = cell.decide_here(&mut cell.slot(), refused, cell.clock.now());
+                match asked {
+                    Ok(asked) => asked.await,
+                    Err(missing) => Err(misconfigured(missing.to_string())),
+                }
+            })
+        })
+    }
+
+    /// # Errors
+    /// There is nobody to carry out the request that is due.
+    fn decide_here(
+        self: &Arc<Self>,
+        slot: &mut Slot,
+        refused: Option<Token>,
+        now: Timestamp,
+    ) -> Result<Acquire<'static>, NoRuntime> {
         let held = self.held.load_full();
         if held.as_ref().is_some_and(|held| renewal::was_set_back(held.obtained, now)) {
             telemetry::set_back();
         }
         let next = renewal::next(held.as_deref(), slot.failed.as_ref(), now);
-        match (next, held, &slot.failed) {
+        Ok(match (next, held, &slot.failed) {
             (Next::Serve, Some(held), _) => Acquire::ready(Ok(held.token.clone())),
             (Next::ServeAndRenew, Some(held), _) => {
                 // Outside of a runtime there is nobody to renew it; the token is good all the same.
@@ -110,20 +131,20 @@ impl Cell {
                 let wait = failed.until.since(now);
                 Acquire::ready(Err(failed.error.clone().retry_after(wait)))
             }
-            _ => match self.fly(slot, refused) {
-                Ok(flight) => Acquire::waiting(Arc::clone(self).land(flight)),
-                Err(error) => Acquire::ready(Err(error)),
-            },
-        }
+            _ => Acquire::waiting(Arc::clone(self).land(self.fly(slot, refused)?)),
+        })
     }
 
     /// Joins the request that is under way, or starts one.
-    fn fly(self: &Arc<Self>, slot: &mut Slot, refused: Option<Token>) -> Result<watch::Receiver<Outcome>, TokenError> {
+    fn fly(self: &Arc<Self>, slot: &mut Slot, refused: Option<Token>) -> Result<watch::Receiver<Outcome>, NoRuntime> {
         // A flight whose task is gone without an outcome (its runtime was shut down) is no flight.
         if let Some(flight) = slot.flight.as_ref().filter(|flight| flight.has_changed().is_ok()) {
             return Ok(flight.clone());
         }
-        let runtime = Handle::try_current().map_err(|_| misconfigured("tokens are obtained inside a tokio runtime"))?;
+        let runtime = match NoRuntime::find() {
+            Some(missing) => return Err(missing),
+            None => Handle::try_current().map_err(|_| NoRuntime::Absent)?,
+        };
         let (report, flight) = watch::channel(None);
         slot.flight = Some(flight.clone());
         let (cell, epoch) = (Arc::clone(self), slot.epoch);

@@ -10,7 +10,7 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, Uri};
 use serde::{Deserialize, Serialize};
 use token_core::ErrorKind;
-use token_core::http::{HttpClient, HttpError, Limits};
+use token_core::http::{HttpClient, HttpError, Limits, NoRuntime};
 use token_core::security_events::SecurityEventEndpoint;
 use tokio::time::Instant;
 
@@ -148,10 +148,14 @@ impl SecurityEventPoller {
     }
 
     /// Polls for ever, the next time at once where there was something new. After a failure it pauses for 1 s, doubled with each up to a minute; each failure is an
-    /// event of `tracing`. A transmitter that answers at once that there is nothing is asked after 1 s, doubled with each up to 10 s.
+    /// event of `tracing`. It ends at once, with an event, where there is no tokio runtime with timers. A transmitter that answers at once that there is nothing is asked after 1 s, doubled with each up to 10 s.
     pub async fn run(&mut self) {
         let (mut pause, mut idle) = (PAUSE.0, IDLE.0);
         loop {
+            if let Some(missing) = NoRuntime::find() {
+                tracing::error!(name: "token.runtime.missing", "security events are not fetched: {missing}");
+                return;
+            }
             let asked = Instant::now();
             let next = match self.poll().await {
                 Ok(polled) if polled.postponed > 0 => Err(Duration::ZERO),

@@ -8,6 +8,7 @@ pub mod http;
 pub(crate) mod limits;
 pub(crate) mod object;
 pub(crate) mod patience;
+pub(crate) mod runtime;
 pub(crate) mod sync;
 pub(crate) mod telemetry;
 pub(crate) mod time;

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use arc_swap::Guard;
 
-use crate::base::http::BoxFuture;
+use crate::base::http::{BoxFuture, NoRuntime};
 use crate::base::time::{Clock, Timestamp};
 use crate::jose::jwk_set::{KeySet, Leniency};
 use jwks::JwksCache;
@@ -77,6 +77,21 @@ pub(crate) enum Answer {
     Wait(KeyFetch),
 }
 
+impl Answer {
+    /// The same for who holds a key already: where the fetch fails, the second look is made all the same.
+    fn excused(self, known: bool) -> Self {
+        match self {
+            Self::Wait(fetch) if known => Self::Wait(KeyFetch(Box::pin(async move {
+                match fetch.await {
+                    Fetched::Grounded(missing) => Fetched::Grounded(missing),
+                    Fetched::Updated | Fetched::Unavailable { .. } => Fetched::Updated,
+                }
+            }))),
+            answer => answer,
+        }
+    }
+}
+
 /// How a fetch ended, for those who waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fetched {
@@ -84,6 +99,8 @@ pub(crate) enum Fetched {
     Updated,
     /// There is none to go by, or the fetch takes too long to wait for.
     Unavailable { retry_after: Duration },
+    /// Nobody could fetch it where this was awaited.
+    Grounded(NoRuntime),
 }
 
 /// Waits for a fetch, at most `wait` of the settings. It is only a spectator: dropping it neither ends nor restarts the fetch.

@@ -173,11 +173,35 @@ impl fmt::Debug for Redis {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use token_core::Timestamp;
+    use token_core::http::BoxFuture;
+    use token_core::revocation::{Deny, DenyList as _};
+
     use super::*;
 
     #[test]
     fn outside_of_a_runtime_it_is_an_error_and_no_panic() {
         assert!(Redis::new("redis://127.0.0.1/").is_err());
+    }
+
+    #[test]
+    fn what_is_asked_without_a_runtime_says_so_and_does_not_panic() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let redis = runtime.block_on(async { Redis::new("redis://127.0.0.1:1/") }).unwrap();
+        let followed = redis.follow_deny_list(token_core::revocation::followed::FollowedSettings::default());
+        let deny = || Deny::subject("https://issuer.example", "ada", Timestamp::EPOCH);
+        let asked: [BoxFuture<'_, Result<(), StoreError>>; 3] = [
+            Box::pin(redis.ping()),
+            redis.deny_list().deny(deny(), Timestamp::MAX),
+            followed.deny(deny(), Timestamp::MAX),
+        ];
+        for (nth, mut asked) in asked.into_iter().enumerate() {
+            let polled = asked.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            let Poll::Ready(Err(StoreError::Unreachable(why))) = polled else { panic!("{nth}: {polled:?}") };
+            assert!(why.contains("no tokio runtime"), "{nth}: {why}");
+        }
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
 use redis::{FromRedisValue as _, cmd};
 use token_core::Timestamp;
-use token_core::http::BoxFuture;
+use token_core::http::{BoxFuture, NoRuntime};
 use token_core::revocation::followed::{
     Change, ChangeLog, FollowedDenyList, FollowedSettings, Follower, Mark, Next, Place, Position,
 };
@@ -89,9 +89,14 @@ struct Log {
 impl ChangeLog for Log {
     fn append(&self, change: Change) -> BoxFuture<'static, Result<(), StoreError>> {
         let this = self.clone();
-        // A caller that is dropped must not leave it unknown whether it was written.
-        let written = tokio::spawn(async move { this.write(change).await });
-        Box::pin(async move { written.await.unwrap_or_else(|_| Err(unreachable("the write was cut off"))) })
+        Box::pin(async move {
+            if let Some(missing) = NoRuntime::find() {
+                return Err(unreachable(&missing.to_string()));
+            }
+            // A caller that is dropped once it has begun must not leave it unknown whether it was written.
+            let written = tokio::spawn(async move { this.write(change).await });
+            written.await.unwrap_or_else(|_| Err(unreachable("the write was cut off")))
+        })
     }
 }
 
@@ -268,7 +273,12 @@ fn on_a_thread_of_its_own(work: impl Future<Output = ()> + Send + 'static) {
     });
     match thread {
         Ok(_) => drop(hand_over.send(work)),
-        Err(_) => drop(tokio::spawn(work)),
+        Err(error) => match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(work)),
+            Err(_) => {
+                tracing::error!(name: "token.runtime.missing", %error, "there is neither a thread nor a runtime to follow the deny-list on");
+            }
+        },
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Cmd, ConnectionInfo, FromRedisValue, Value, cmd};
+use token_core::http::NoRuntime;
 use token_core::stores::StoreError;
 use tokio::time::timeout;
 
@@ -143,9 +144,10 @@ pub(crate) async fn bounded<T>(
     patience: Duration,
     answer: impl Future<Output = redis::RedisResult<T>>,
 ) -> Result<T, StoreError> {
-    match timeout(patience, answer).await {
-        Ok(answer) => answer.map_err(|error| said(&error)),
-        Err(_) => Err(unreachable("no answer in time")),
+    match NoRuntime::or(async { timeout(patience, answer).await }).await {
+        Ok(Ok(answer)) => answer.map_err(|error| said(&error)),
+        Ok(Err(_)) => Err(unreachable("no answer in time")),
+        Err(missing) => Err(unreachable(&missing.to_string())),
     }
 }
 

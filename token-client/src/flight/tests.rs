@@ -1,6 +1,8 @@
 //! What callers may count on: one request however many ask, no caller owns it, failures pass, refused tokens are replaced.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use token_test::ManualClock;
 use tokio::sync::Semaphore;
@@ -235,7 +237,14 @@ async fn a_task_that_dies_strands_nobody() {
 }
 
 #[test]
-fn outside_of_a_runtime_a_token_that_is_needed_is_an_error_and_no_panic() {
-    let (_, cell, _) = Server::start(1);
-    assert_eq!(cell.ask().now().unwrap().unwrap_err().kind(), TokenErrorKind::Misconfigured);
+fn outside_of_a_runtime_the_server_is_asked_where_the_token_is_awaited_and_what_is_missing_is_said() {
+    let (server, cell, _) = Server::start(1);
+    let polled = pin!(cell.ask()).poll(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready(Err(error)) = polled else { panic!("{polled:?}") };
+    assert_eq!(error.kind(), TokenErrorKind::Misconfigured);
+    assert!(error.to_string().contains("no tokio runtime"), "{error}");
+    let asked = cell.ask();
+    assert_eq!(server.asked.load(Ordering::SeqCst), 0);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    assert!(runtime.block_on(asked).is_ok());
 }

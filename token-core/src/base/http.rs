@@ -9,6 +9,8 @@ mod reqwest;
 #[cfg(feature = "reqwest")]
 pub use self::reqwest::{ReqwestClient, ReqwestClientBuilder, ReqwestClientError};
 
+pub use super::runtime::NoRuntime;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -86,6 +88,8 @@ pub enum HttpError {
     Forbidden(String),
     /// The exchange broke off or was not HTTP.
     Broken(String),
+    /// There is no tokio runtime to wait on, or not a whole one: no fault of the other side.
+    NoRuntime(NoRuntime),
 }
 
 impl fmt::Display for HttpError {
@@ -96,6 +100,7 @@ impl fmt::Display for HttpError {
             Self::TooLarge { limit } => write!(f, "answer larger than {limit} bytes"),
             Self::Forbidden(why) => write!(f, "address not allowed: {why}"),
             Self::Broken(why) => write!(f, "exchange broke off: {why}"),
+            Self::NoRuntime(missing) => missing.fmt(f),
         }
     }
 }

@@ -131,6 +131,10 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("token.keys.fetch_failed", "a key set did not come; fields issuer, outcome, error, usable, pause_ms"),
     ("token.api_keys.unreachable", "the store of API keys does not answer; field error"),
     ("token.metadata.unsigned", "the metadata of the resource go out without their signature; field error"),
+    (
+        "token.runtime.missing",
+        "something is not done, or answered with 500, for want of a tokio runtime with timers and io; said once a process by the gate; field undone",
+    ),
     ("token.keys.stalled", "the runtime that was fetching keys stands still, another one fetches them; field issuer"),
     ("token.keys.slow", "a fetch takes longer than requests wait; field issuer"),
     ("token.keys.skipped", "a published key cannot be used; fields issuer, reason"),

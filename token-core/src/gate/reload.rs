@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::base::file;
+use crate::base::patience::within;
+use crate::base::runtime::NoRuntime;
 use crate::base::sync::ArcSwap;
 use crate::gate::possession::Possession;
 use crate::gate::server::Inner;
@@ -133,10 +135,10 @@ impl Reload {
                 Reloaded::Unchanged
             }
             Ok(Some((server, beside, policy, named))) => {
-                let ready = tokio::time::timeout(PATIENCE, server.ready()).await;
+                let ready = within(PATIENCE, server.ready()).await;
                 let mut changes = self.policy().diff(&policy);
                 changes.extend(rewritten(&self.seen().named, &named));
-                let keys_at_hand = matches!(ready, Ok(Ok(())));
+                let keys_at_hand = matches!(ready, Some(Ok(())));
                 tracing::info!(name: "token.policy.reloaded", changes = changes.len(), keys_at_hand, "the policy file changed, the new policy is in force");
                 *self.seen() = Seen { policy, named, error: None };
                 self.server.succeed(server);
@@ -164,21 +166,22 @@ impl Reload {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at the file every `interval` in a task of its own, until the returned value is dropped.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
+    /// Looks at the file every `interval` in a task of its own, until the returned value is dropped. Outside of a tokio runtime with timers it does so on a thread
+    /// with a runtime of its own.
     #[must_use = "dropping it ends the following"]
     pub fn follow(self: &Arc<Self>, interval: Duration) -> impl Drop + Send + use<> {
         let this = Arc::downgrade(self);
-        let task = tokio::spawn(async move {
+        let following = async move {
             loop {
                 tokio::time::sleep(interval).await;
                 let Some(this) = this.upgrade() else { return };
                 this.check().await;
             }
-        });
-        Following(task.abort_handle())
+        };
+        Following(match NoRuntime::find() {
+            None => Some(tokio::spawn(following).abort_handle()),
+            Some(_) => on_a_thread(following),
+        })
     }
 }
 
@@ -252,12 +255,27 @@ fn rewritten(old: &[Named], new: &[Named]) -> Vec<Change> {
         .collect()
 }
 
-struct Following(tokio::task::AbortHandle);
+struct Following(Option<tokio::task::AbortHandle>);
 
 impl Drop for Following {
     fn drop(&mut self) {
-        self.0.abort();
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
     }
+}
+
+/// Carries `work` out on a thread with a runtime of its own, which ends with it.
+fn on_a_thread(work: impl Future<Output = ()> + Send + 'static) -> Option<tokio::task::AbortHandle> {
+    let begun = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
+        let task = runtime.spawn(work);
+        let abort = task.abort_handle();
+        let turn = move || _ = runtime.block_on(task);
+        std::thread::Builder::new().name("token-policy".to_owned()).spawn(turn).map(|_| abort)
+    });
+    begun.inspect_err(|error| {
+        tracing::error!(name: "token.runtime.missing", %error, "there is neither a runtime nor a thread to follow the policy file on");
+    }).ok()
 }
 
 /// `former` holds what must outlive the change.

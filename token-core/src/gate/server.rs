@@ -18,6 +18,7 @@ use crate::answer::check::Check;
 use crate::answer::error::{Error, ErrorKind};
 use crate::answer::maybe_ready::MaybeReady;
 use crate::base::config_error::ConfigError;
+use crate::base::runtime::NoRuntime;
 use crate::base::sync::ArcSwap;
 use crate::base::telemetry;
 use crate::base::time::{Clock, Timestamp};
@@ -188,6 +189,14 @@ impl ResourceServer {
                 MaybeReady::waiting(async move { server.ask(&issuer, &token, jwt).await })
             }
             Err(Step::Resolve(issuer)) => match self.look_up(&issuer, now) {
+                // Nobody is here to carry it out; whoever awaits the outcome may do so inside of a runtime.
+                Lookup::Known(Landed::Grounded(_)) => {
+                    let (server, token) = owned();
+                    MaybeReady::waiting(async move {
+                        let landed = server.look_up(&issuer, server.now()).landed().await;
+                        server.resolved(landed, &token).await
+                    })
+                }
                 Lookup::Known(landed) if landed != Landed::Trusted => {
                     MaybeReady::ready(Err(self.refusal(unresolved(landed))))
                 }
@@ -201,8 +210,12 @@ impl ResourceServer {
 
     /// The second and last look, with the keys that a fetch has brought.
     async fn after(&self, fetch: KeyFetch, issuer: &Arc<str>, token: &str) -> Result<Verified, Error> {
-        if let Fetched::Unavailable { retry_after } = fetch.await {
-            return Err(self.refusal(no_keys(retry_after).about(issuer)));
+        match fetch.await {
+            Fetched::Updated => {}
+            Fetched::Unavailable { retry_after } => return Err(self.refusal(no_keys(retry_after).about(issuer))),
+            Fetched::Grounded(missing) => {
+                return Err(self.refusal(grounded(missing).at(Check::Key).about(issuer)));
+            }
         }
         let now = self.0.clock.now();
         match self.0.look_again(token, now) {
@@ -412,6 +425,7 @@ fn no_such_issuer() -> Error {
 fn unresolved(landed: Landed) -> Error {
     match landed {
         Landed::Unavailable => resolver::unavailable(),
+        Landed::Grounded(missing) => grounded(missing),
         Landed::Trusted | Landed::Stranger => no_such_issuer(),
     }
 }
@@ -423,6 +437,12 @@ fn no_such_key(kind: ErrorKind) -> Error {
             Error::new(ErrorKind::UnknownKey, "the issuer publishes no key that fits the token's header").at(Check::Key)
         }
     }
+}
+
+/// There is nobody to wait for a network with. It is not the issuer's fault, nor the token's, and will be the same the next time.
+pub(crate) fn grounded(missing: NoRuntime) -> Error {
+    missing.say("a request was answered with 500");
+    Error::new(ErrorKind::Misconfigured, missing.to_string())
 }
 
 fn no_keys(retry_after: std::time::Duration) -> Error {

@@ -14,9 +14,10 @@ use futures_core::Stream;
 use pin_project_lite::pin_project;
 
 use crate::answer::error::{Error, ErrorKind};
+use crate::base::runtime::NoRuntime;
 use crate::base::sync::sleep;
 use crate::base::time::Timestamp;
-use crate::gate::server::{Inner, ResourceServer};
+use crate::gate::server::{Inner, ResourceServer, grounded};
 use crate::verify::verified::Verified;
 
 /// How often a token is judged again while a stream goes on.
@@ -117,6 +118,9 @@ async fn watch(token: Verified, every: Duration, tenant: Option<ResourceServer>)
     loop {
         // A clock that runs behind the timer by a tick is asked again in a moment.
         let left = end.since(issuer.clock.now()).max(Duration::from_millis(1));
+        if let Some(missing) = NoRuntime::find() {
+            return StreamEnd(grounded(missing));
+        }
         sleep(left.min(every)).await;
         match judge_again(&token, tenant.as_ref()).await {
             Ok(()) => {}

@@ -20,6 +20,7 @@ use super::state::{KeyState, KeyStatus, KeysUnavailable};
 use super::{Answer, Fetched, KeyFetch, Looked, Missing};
 use crate::base::chance::chance;
 use crate::base::limits::FetchLimits;
+use crate::base::runtime::{NoRuntime, at_hand};
 use crate::base::sync::atomic::{AtomicI64, Ordering};
 use crate::base::sync::{AbortHandle, ArcSwapOption, Handle, Mutex, MutexGuard};
 use crate::base::telemetry;
@@ -75,6 +76,14 @@ struct Inner {
 enum Read {
     Unchanged,
     Changed(KeySet, Bytes),
+}
+
+/// What a request lacks, as it is asked for: with the hash of its key where there is one, for the log.
+#[derive(Clone, Copy)]
+struct Sought {
+    question: Question,
+    key: Option<u64>,
+    looked: Looked,
 }
 
 impl Read {
@@ -152,8 +161,10 @@ impl JwksCache {
         if now.is_before(Timestamp::from_millis(self.floor.load(Ordering::Relaxed))) {
             telemetry::set_back("keys");
         }
-        if !self.source.idle() {
-            self.ask(now, Question::Use, None);
+        if !self.source.idle()
+            && let Err(missing) = self.ask(now, Question::Use, None)
+        {
+            missing.say("keys are not refreshed in the background");
         }
     }
 
@@ -170,8 +181,37 @@ impl JwksCache {
             Missing::NoKid => keyed(Question::MissingKey, self.secret.hash_one("no kid")),
             Missing::SameKid(kid) => keyed(Question::MissingNewerKey, self.secret.hash_one(("same kid", kid))),
         };
-        let (decision, progress) = self.ask(now, question, Some(looked));
-        if !matches!(what, Missing::Set) {
+        // With a key of that name at hand a failed fetch changes nothing: the signature is as bad as before.
+        let known = matches!(what, Missing::SameKid(_)) && now.as_millis() < self.dead.load(Ordering::Acquire);
+        let sought = Sought { question, key: (!matches!(what, Missing::Set)).then_some(key), looked };
+        match self.seek(sought, now) {
+            Ok(answer) => answer.excused(known),
+            // Nobody is here to fetch. Whoever awaits the outcome may do so inside of a runtime.
+            Err(_) => {
+                let cache = Weak::clone(&self.this);
+                let once_polled = async move {
+                    let Some(cache) = cache.upgrade() else { return Fetched::Unavailable { retry_after: SOON } };
+                    let answer = cache.seek(sought, cache.now());
+                    // Not held while it is waited for.
+                    drop(cache);
+                    match answer {
+                        Ok(Answer::Wait(fetch)) => fetch.await,
+                        Ok(Answer::Unavailable { retry_after }) => Fetched::Unavailable { retry_after },
+                        // The second look says so.
+                        Ok(Answer::UnknownKey) => Fetched::Updated,
+                        Err(missing) => Fetched::Grounded(missing),
+                    }
+                };
+                Answer::Wait(KeyFetch(Box::pin(once_polled))).excused(known)
+            }
+        }
+    }
+
+    /// # Errors
+    /// There is nobody to carry out the fetch that is due.
+    fn seek(&self, Sought { question, key, looked }: Sought, now: Timestamp) -> Result<Answer, NoRuntime> {
+        let (decision, progress) = self.ask(now, question, Some(looked))?;
+        if let Some(key) = key {
             let outcome = match decision {
                 Decision::Start(_) => "fetch_started",
                 Decision::Join => "fetch_joined",
@@ -186,28 +226,31 @@ impl JwksCache {
             telemetry::unknown_key(&self.issuer, outcome);
             tracing::debug!(name: "token.keys.missing", issuer = &*self.issuer, outcome, key_hash = key, "a token needs a key that is not held");
         }
-        // With a key of that name at hand a failed fetch changes nothing: the signature is as bad as before.
-        let known = matches!(what, Missing::SameKid(_)) && now.as_millis() < self.dead.load(Ordering::Acquire);
-        match decision {
+        Ok(match decision {
             Decision::Start(_) | Decision::Join => match progress {
                 Some(progress) => {
                     let (cache, patience) = (Weak::clone(&self.this), self.settings.wait);
-                    Answer::Wait(KeyFetch(Box::pin(async move {
-                        let end = flight::wait(cache, progress, patience).await;
-                        if known { Fetched::Updated } else { end }
-                    })))
+                    Answer::Wait(KeyFetch(Box::pin(flight::wait(cache, progress, patience))))
                 }
                 None => Answer::Unavailable { retry_after: SOON },
             },
             Decision::Unknown(_) => Answer::UnknownKey,
             Decision::Unavailable(left) | Decision::RetryIn(left) => Answer::Unavailable { retry_after: left },
             Decision::Look | Decision::Rest => Answer::Wait(KeyFetch(Box::pin(std::future::ready(Fetched::Updated)))),
-        }
+        })
     }
 
     /// Puts a question to the state and starts the fetch it may decide on. Whoever asks does not wait here.
-    fn ask(&self, now: Timestamp, question: Question, looked: Option<Looked>) -> (Decision, Option<UnderWay>) {
-        let runtime = Handle::try_current().ok();
+    ///
+    /// # Errors
+    /// A fetch is due, and there is nobody to carry it out: it is not begun.
+    fn ask(
+        &self,
+        now: Timestamp,
+        question: Question,
+        looked: Option<Looked>,
+    ) -> Result<(Decision, Option<UnderWay>), NoRuntime> {
+        let runtime = at_hand();
         let mut inner = self.lock();
         // What is missing from a set that has been succeeded may be in the one in force: it is that one which the asker lacks. Sets
         // are stored under the lock, so none lands between this and the decision.
@@ -218,25 +261,24 @@ impl JwksCache {
         let decision = decide(&mut inner.state, &self.settings, now, question);
         let Decision::Start(id) = decision else {
             self.store_fences(&inner);
-            return (decision, inner.progress.clone());
+            return Ok((decision, inner.progress.clone()));
         };
         // A fetch that nobody can carry out is not begun; nor one more because of a token, where tokens have caused enough.
         let by_stranger =
             matches!(question, Question::MissingKey(_) | Question::MissingNewerKey(_)) && inner.state.usable(now);
-        let (runtime, grounded) = match runtime {
-            None => (None, Decision::Unavailable(SOON)),
-            Some(_) if by_stranger && !self.limits.allows_stranger(now) => (None, Decision::Unknown(Why::BucketEmpty)),
-            runtime => (runtime, decision),
+        let runtime = match runtime {
+            Ok(_) if by_stranger && !self.limits.allows_stranger(now) => Ok(None),
+            runtime => runtime.map(Some),
         };
-        let Some(runtime) = runtime else {
+        let Ok(Some(runtime)) = runtime else {
             decide(&mut inner.state, &self.settings, now, Question::Grounded(id));
             self.store_fences(&inner);
-            return (grounded, None);
+            return runtime.map(|_| (Decision::Unknown(Why::BucketEmpty), None));
         };
         let (flight, progress) = self.take_off(&mut inner, id);
         drop(inner);
         self.begin(&runtime, flight, id);
-        (decision, Some(progress))
+        Ok((decision, Some(progress)))
     }
 
     fn begin(&self, runtime: &Handle, flight: Flight, id: FlightId) {
@@ -256,7 +298,7 @@ impl JwksCache {
 
     /// The fetch `id` has not ended, nor said that it is slow, for longer than it ever takes to say so: begins another one here.
     fn take_over(&self, id: FlightId) {
-        let Ok(runtime) = Handle::try_current() else { return };
+        let Ok(runtime) = at_hand() else { return };
         let mut inner = self.lock();
         let decision = decide(&mut inner.state, &self.settings, self.clock.now(), Question::Stalled(id));
         let Decision::Start(next) = decision else { return };
@@ -341,7 +383,11 @@ impl JwksCache {
             Some(Err(error)) => {
                 inner.fetches_failed += 1;
                 inner.last_error = Some(error.clone());
-                (Landing::Bad { excused: error.is_outage(), retry_after: error.retry_after() }, Err(Some(error)))
+                let landing = match error.no_runtime() {
+                    Some(_) => Landing::Lost,
+                    None => Landing::Bad { excused: error.is_outage(), retry_after: error.retry_after() },
+                };
+                (landing, Err(Some(error)))
             }
             None => (Landing::Lost, Err(None)),
         };
@@ -352,12 +398,14 @@ impl JwksCache {
         drop(inner);
 
         let until_due = due.map_or(SOON, |due| due.since(now));
-        match event {
-            Ok(changed) => self.report_good(changed),
+        match &event {
+            Ok(changed) => self.report_good(*changed),
             Err(error) => self.report_bad(error.as_ref(), usable, until_due),
         }
-        let fetched = match landing {
-            Landing::Good { .. } => Fetched::Updated,
+        let missing = event.as_ref().err().and_then(|error| error.as_ref()?.no_runtime());
+        let fetched = match (landing, missing) {
+            (Landing::Good { .. }, _) => Fetched::Updated,
+            (_, Some(missing)) => Fetched::Grounded(missing),
             _ => Fetched::Unavailable { retry_after: until_due.max(SOON) },
         };
         let pause = if let Decision::RetryIn(pause) = decision { Some(pause) } else { None };
@@ -423,11 +471,12 @@ impl JwksCache {
             Answer::Unavailable { retry_after } => Fetched::Unavailable { retry_after },
             Answer::UnknownKey => Fetched::Updated,
         };
+        let unavailable = |why, retry_after| Err(KeysUnavailable { issuer: self.issuer.to_string(), why, retry_after });
         match end {
             Fetched::Updated => Ok(()),
+            Fetched::Grounded(missing) => unavailable(Some(missing.to_string()), SOON),
             Fetched::Unavailable { retry_after } => {
-                let why = self.lock().last_error.as_ref().map(ToString::to_string);
-                Err(KeysUnavailable { issuer: self.issuer.to_string(), why, retry_after })
+                unavailable(self.lock().last_error.as_ref().map(ToString::to_string), retry_after)
             }
         }
     }

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use crate::base::http::address::{PlainHttp, endpoint};
 use crate::base::http::freshness::{max_age, retry_after, server_time};
 use crate::base::http::{BoxFuture, HttpClient, HttpError, Limits};
+use crate::base::runtime::NoRuntime;
 use crate::base::time::Timestamp;
 use crate::keys::discovery::{Discovery, DiscoveryError};
 
@@ -127,6 +128,15 @@ impl FetchError {
         match self {
             Self::Status { status: 429 | 503, retry_after }
             | Self::Discovery(DiscoveryError::Status { status: 429 | 503, retry_after }) => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// What the fetch had no runtime for.
+    pub(crate) fn no_runtime(&self) -> Option<NoRuntime> {
+        match self {
+            Self::Http(HttpError::NoRuntime(missing))
+            | Self::Discovery(DiscoveryError::Http(HttpError::NoRuntime(missing))) => Some(*missing),
             _ => None,
         }
     }

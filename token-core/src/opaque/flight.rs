@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use crate::base::http::BoxFuture;
 use crate::base::patience::within;
-use crate::base::sync::{Handle, Mutex, MutexGuard, watch};
+use crate::base::runtime::{NoRuntime, at_hand};
+use crate::base::sync::{Mutex, MutexGuard, watch};
 use crate::stores::AnswerKey;
 
 /// The questions under way at one endpoint.
@@ -46,9 +47,16 @@ impl<T> Flying<T> {
     }
 }
 
-/// No question was asked: too many are under way, or there is no runtime.
+/// There is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Grounded;
+pub(crate) enum Unanswered {
+    /// Too many questions are under way.
+    Full,
+    /// The task that asked ended, or stands still.
+    Lost,
+    /// There is nobody to carry it out.
+    Grounded(NoRuntime),
+}
 
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
     pub(crate) fn new(most: usize) -> Self {
@@ -67,7 +75,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         epoch: u64,
         patience: Duration,
         question: impl FnOnce() -> F,
-    ) -> Result<BoxFuture<'static, Result<T, Grounded>>, Grounded>
+    ) -> Result<BoxFuture<'static, Result<T, Unanswered>>, Unanswered>
     where
         F: Future<Output = T> + Send + 'static,
     {
@@ -76,9 +84,9 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
             let (number, progress) = (asked.number, asked.progress.clone());
             return Ok(self.wait(key, number, progress, patience));
         }
-        let runtime = Handle::try_current().map_err(|_| Grounded)?;
+        let runtime = at_hand().map_err(Unanswered::Grounded)?;
         if under_way.asked.len() >= self.most {
-            return Err(Grounded);
+            return Err(Unanswered::Full);
         }
         let (sender, progress) = watch::channel(None);
         under_way.count += 1;
@@ -103,14 +111,14 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         number: u64,
         mut progress: watch::Receiver<Option<T>>,
         patience: Duration,
-    ) -> BoxFuture<'static, Result<T, Grounded>> {
+    ) -> BoxFuture<'static, Result<T, Unanswered>> {
         let under_way = Arc::clone(&self.under_way);
         Box::pin(async move {
             match within(patience, progress.wait_for(Option::is_some)).await {
-                Some(landed) => landed.map_err(|_| Grounded)?.clone().ok_or(Grounded),
+                Some(landed) => landed.map_err(|_| Unanswered::Lost)?.clone().ok_or(Unanswered::Lost),
                 None => {
                     lock(&under_way).take_off(key, number);
-                    Err(Grounded)
+                    Err(Unanswered::Lost)
                 }
             }
         })
@@ -177,7 +185,7 @@ mod tests {
     async fn nobody_is_stranded_by_a_question_that_panics() {
         let flights = Flights::<u8>::new(10);
         let answer = flights.join(key("a"), 0, LONG, || async { panic!("on purpose") }).unwrap();
-        assert_eq!(answer.await, Err(Grounded));
+        assert_eq!(answer.await, Err(Unanswered::Lost));
         assert_eq!(flights.join(key("a"), 0, LONG, || async { 1 }).unwrap().await, Ok(1));
     }
 
@@ -213,20 +221,21 @@ mod tests {
     #[test]
     fn without_a_runtime_nothing_is_asked_and_nothing_is_left_behind() {
         let flights = Flights::<u8>::new(1);
-        assert!(flights.join(key("a"), 0, LONG, || async { 1 }).is_err());
+        let asked = flights.join(key("a"), 0, LONG, || async { 1 });
+        assert_eq!(asked.err(), Some(Unanswered::Grounded(NoRuntime::Absent)));
         assert_eq!(flights.len(), 0);
     }
 
     #[test]
     fn nobody_is_stranded_by_a_runtime_that_ends() {
         let flights = Flights::<u8>::new(10);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let within = runtime.enter();
         let answer = flights.join(key("a"), 0, LONG, std::future::pending).unwrap();
         drop(within);
         drop(runtime);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        assert_eq!(runtime.block_on(answer), Err(Grounded));
+        assert_eq!(runtime.block_on(answer), Err(Unanswered::Lost));
         assert_eq!(flights.len(), 0);
     }
 
@@ -242,7 +251,11 @@ mod tests {
         };
         turning.block_on(async {
             let second = Duration::from_secs(1);
-            assert_eq!(flights.join(key("a"), 0, second, || async { 2 }).unwrap().await, Err(Grounded), "it joined");
+            assert_eq!(
+                flights.join(key("a"), 0, second, || async { 2 }).unwrap().await,
+                Err(Unanswered::Lost),
+                "it joined"
+            );
             assert_eq!(flights.join(key("a"), 0, second, || async { 3 }).unwrap().await, Ok(3));
         });
         let newest = {

@@ -9,7 +9,7 @@ use http::Uri;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::flight::{Flights, Grounded};
+use super::flight::{Flights, Unanswered};
 use super::status_list::{Reference, StatusList};
 use crate::base::config_error::{ConfigError, parse_url};
 use crate::base::http::address::endpoint;
@@ -208,7 +208,7 @@ impl Lists {
         uri: &str,
         patience: Duration,
         fetch: impl FnOnce() -> F,
-    ) -> Result<BoxFuture<'static, Result<(), Grounded>>, Grounded> {
+    ) -> Result<BoxFuture<'static, Result<(), Unanswered>>, Unanswered> {
         self.flights.join(AnswerKey::new("status list", uri), 0, patience, fetch)
     }
 

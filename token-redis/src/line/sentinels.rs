@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use redis::aio::MultiplexedConnection;
 use redis::{ConnectionInfo, cmd};
+use token_core::http::NoRuntime;
 use token_core::stores::StoreError;
 use tokio::sync::{Mutex, mpsc};
 
@@ -37,6 +38,9 @@ impl Sentinels {
     /// The master that most of the Sentinels name, and the first of them to say so. All are asked at once; the answer is there when most have given the same one and
     /// nobody before them another. Two who each heard most of the Sentinels have heard one of them both: they cannot have been told of two masters at once.
     pub(crate) async fn master(self: &Arc<Self>) -> Result<(Address, &ConnectionInfo), StoreError> {
+        if let Some(missing) = NoRuntime::find() {
+            return Err(unreachable(&missing.to_string()));
+        }
         let (sender, mut answers) = mpsc::unbounded_channel();
         for at in 0..self.watchers.len() {
             let (this, sender) = (Arc::clone(self), sender.clone());

@@ -12,7 +12,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use http::{HeaderValue, Request, Response};
 
 use super::address::{AddressGuard, AddressRefused, Over};
-use super::{BoxFuture, HttpClient, HttpError, Limits};
+use super::{BoxFuture, HttpClient, HttpError, Limits, NoRuntime};
 
 pub use builder::{ReqwestClientBuilder, ReqwestClientError};
 
@@ -109,7 +109,11 @@ impl ReqwestClient {
 
 impl HttpClient for ReqwestClient {
     fn send(&self, request: Request<Bytes>, limits: Limits) -> BoxFuture<'_, Result<Response<Bytes>, HttpError>> {
-        Box::pin(self.exchange(request, limits))
+        Box::pin(async move {
+            NoRuntime::or(self.exchange(request, limits))
+                .await
+                .unwrap_or_else(|missing| Err(HttpError::NoRuntime(missing)))
+        })
     }
 }
 

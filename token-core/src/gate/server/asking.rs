@@ -8,14 +8,16 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tracing::Instrument;
 
-use super::{Inner, ResourceServer};
+use super::{Inner, ResourceServer, grounded};
 use crate::answer::error::{Error, ErrorKind};
+use crate::base::http::HttpError;
 use crate::base::sync::{sleep, timeout};
 use crate::base::telemetry;
 use crate::base::time::Timestamp;
 use crate::claims::{self, Claims, Names, Reading, Text};
 use crate::jose::header::{OtherType, TokenType};
 use crate::keys::{Answer, Fetched, Missing};
+use crate::opaque::flight::Unanswered;
 use crate::opaque::introspection::judge;
 use crate::opaque::{Found, Opaque, OpaqueAnswer, OpaqueError};
 use crate::stores::{AnswerKey, AnswerTag, StoreError, StoredAnswer};
@@ -68,9 +70,13 @@ impl ResourceServer {
         let patience = [settings.timeout, settings.lease.unwrap_or_default(), PATIENCE];
         let patience = patience.iter().fold(settings.queue, |sum, wait| sum.saturating_add(*wait));
         let found = match opaque.flights.join(key, opaque.epoch(), patience, question) {
-            Ok(answer) => answer.await.unwrap_or(Found::Unavailable(SOON)),
-            Err(_) => Found::Unavailable(SOON),
+            Ok(answer) => answer.await,
+            Err(unanswered) => Err(unanswered),
         };
+        let found = found.unwrap_or_else(|unanswered| match unanswered {
+            Unanswered::Full | Unanswered::Lost => Found::Unavailable(SOON),
+            Unanswered::Grounded(missing) => Found::Refused(grounded(missing)),
+        });
         let now = self.0.clock.now();
         telemetry::asked(
             &issuer.identifier,
@@ -179,6 +185,9 @@ impl Inner {
             Ok(claims) => claims,
             Err(error) => {
                 opaque.failed(key, &error, self.clock.now());
+                if let OpaqueError::Http(HttpError::NoRuntime(missing)) = error {
+                    return Found::Refused(grounded(missing));
+                }
                 return Found::Unavailable(error.retry_after().unwrap_or(SOON));
             }
         };
@@ -339,7 +348,7 @@ impl Inner {
             Lacking::SameKid(kid) => Missing::SameKid(kid),
         };
         let Answer::Wait(fetch) = issuer.keys.missing(what, looked, now) else { return Err(UNVERIFIED) };
-        if let Fetched::Unavailable { .. } = fetch.await {
+        if let Fetched::Unavailable { .. } | Fetched::Grounded(_) = fetch.await {
             return Err(OpaqueError::Unusable("the keys that its signature needs are out of reach"));
         }
         jwt::verify_statement(jwt, issuer, self.clock.now(), fits).map_err(|_| UNVERIFIED)

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_ENCODING};
 use http::{HeaderValue, Request, StatusCode, Uri};
 
-use super::ResourceServer;
+use super::{ResourceServer, grounded};
 use crate::answer::check::Check;
 use crate::answer::error::{Error, ErrorKind};
 use crate::answer::maybe_ready::MaybeReady;
@@ -17,6 +17,7 @@ use crate::base::http::freshness::{max_age, retry_after};
 use crate::base::time::Timestamp;
 use crate::jose::header::{OtherType, TokenType};
 use crate::opaque::OpaqueError;
+use crate::opaque::flight::Unanswered;
 use crate::opaque::status_list::StatusList;
 use crate::opaque::status_lists::{LARGEST_TOKEN, Lists, Look};
 use crate::trust::trusted::TrustedIssuer;
@@ -58,13 +59,22 @@ impl ResourceServer {
     fn fetch_and_admit(&self, lists: &Arc<Lists>, verified: Verified) -> MaybeReady<Verified> {
         let facts = verified.shared_facts();
         let Some(place) = facts.status().cloned() else { return MaybeReady::ready(Ok(verified)) };
-        let landed = match self.fetch_list(lists, &facts.issuer, &place.uri) {
-            Ok(landed) => landed,
-            Err(error) => return MaybeReady::ready(Err(self.refused_late(&verified, error))),
-        };
         let (server, lists) = (self.clone(), Arc::clone(lists));
+        let begun = match self.fetch_list(&lists, &facts.issuer, &place.uri) {
+            // Nobody is here to fetch it; there may be where this is awaited.
+            Err(Unfetched::Unanswered(Unanswered::Grounded(_))) => None,
+            Err(error) => return MaybeReady::ready(Err(self.refused_late(&verified, error.into()))),
+            Ok(landed) => Some(landed),
+        };
         MaybeReady::waiting(async move {
-            let _ = landed.await;
+            let landed = match begun {
+                Some(landed) => Ok(landed),
+                None => server.fetch_list(&lists, &verified.shared_facts().issuer, &place.uri),
+            };
+            match landed {
+                Ok(landed) => _ = landed.await,
+                Err(error) => return Err(server.refused_late(&verified, error.into())),
+            }
             let now = server.0.clock.now();
             let status = match lists.look(&place, verified.shared_facts().issuer_name(), now) {
                 Look::Status { status, .. } => judged(status),
@@ -82,22 +92,20 @@ impl ResourceServer {
     /// Begins to fetch a list, or joins who has.
     ///
     /// # Errors
-    /// [`ErrorKind::ClaimsMismatch`] for an address that no list is fetched from, [`ErrorKind::Unavailable`] when there is nobody to fetch it.
+    /// It lies where no list is fetched from, or there is nobody to fetch it.
     fn fetch_list(
         &self,
         lists: &Arc<Lists>,
         issuer: &Arc<TrustedIssuer>,
         uri: &str,
-    ) -> Result<impl Future<Output = Result<(), impl Sized + use<>>> + Send + 'static + use<>, Error> {
-        let at = lists.place(uri).ok_or_else(|| {
-            mismatch("the token's status list lies elsewhere than its issuer: name its place with StatusLists::at(), or status_lists.at in a policy")
-        })?;
+    ) -> Result<impl Future<Output = Result<(), impl Sized + use<>>> + Send + 'static + use<>, Unfetched> {
+        let at = lists.place(uri).ok_or(Unfetched::Elsewhere)?;
         let question = || {
             let (server, lists, issuer) = (self.clone(), Arc::clone(lists), Arc::clone(issuer));
             let uri = Box::<str>::from(uri);
             async move { server.fetch_and_keep(&lists, &issuer, &uri, at).await }
         };
-        lists.fetch(uri, PATIENCE, question).map_err(|_| out_of_reach(SOON))
+        lists.fetch(uri, PATIENCE, question).map_err(Unfetched::Unanswered)
     }
 
     async fn fetch_and_keep(&self, lists: &Lists, issuer: &Arc<TrustedIssuer>, uri: &str, at: Uri) {
@@ -140,6 +148,24 @@ impl ResourceServer {
         let now = self.0.clock.now();
         let list = StatusList::read(text.json(), uri, (claims.issued, claims.expires), (now, issuer.leeway));
         Ok((list.map_err(OpaqueError::Unusable)?, max_age))
+    }
+}
+
+/// Why no fetch of a list began.
+enum Unfetched {
+    Elsewhere,
+    Unanswered(Unanswered),
+}
+
+impl From<Unfetched> for Error {
+    fn from(unfetched: Unfetched) -> Self {
+        match unfetched {
+            Unfetched::Elsewhere => mismatch(
+                "the token's status list lies elsewhere than its issuer: name its place with StatusLists::at(), or status_lists.at in a policy",
+            ),
+            Unfetched::Unanswered(Unanswered::Grounded(missing)) => grounded(missing).at(Check::Demands),
+            Unfetched::Unanswered(Unanswered::Full | Unanswered::Lost) => out_of_reach(SOON),
+        }
     }
 }
 

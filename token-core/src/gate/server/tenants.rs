@@ -12,7 +12,7 @@ use crate::answer::error::{Error, ErrorKind};
 use crate::base::http::BoxFuture;
 use crate::base::sync::{Mutex, MutexGuard};
 use crate::base::time::Timestamp;
-use crate::gate::server::{Inner, ResourceServer};
+use crate::gate::server::{Inner, ResourceServer, grounded};
 use crate::request::presented::{Presented, Source};
 use crate::trust::issuer::Issuer;
 use crate::trust::resolver::{self, Directory, Landed, Lookup, Lookups, ResolverSettings, Unresolved};
@@ -77,6 +77,7 @@ impl Tenants {
         match (landed, self.known(name)) {
             (Landed::Trusted, Some(server)) => Ok(server),
             (Landed::Stranger, _) => Err(no_such_tenant()),
+            (Landed::Grounded(missing), _) => Err(grounded(missing)),
             // Forgotten, or out of room, since a moment.
             (Landed::Trusted | Landed::Unavailable, _) => Err(resolver::unavailable()),
         }

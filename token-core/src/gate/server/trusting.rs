@@ -130,7 +130,7 @@ impl ResourceServer {
             Err(error) => return MaybeReady::ready(Err(self.refusal(error))),
         };
         match tenants.look_up(self, &name, self.0.clock.now()) {
-            Lookup::Known(landed) => match tenants.landed(&name, landed) {
+            Lookup::Known(landed) if !matches!(landed, Landed::Grounded(_)) => match tenants.landed(&name, landed) {
                 Ok(server) => server.judge_candidate(Candidate::Checked(token)),
                 Err(error) => MaybeReady::ready(Err(self.refusal(error))),
             },
@@ -138,6 +138,11 @@ impl ResourceServer {
                 let (front, tenants, token) = (self.clone(), tenants.clone(), Box::<str>::from(token));
                 let name = Box::<str>::from(&*name);
                 MaybeReady::waiting(async move {
+                    let lookup = match lookup {
+                        // Nobody was there to carry it out; there may be now.
+                        Lookup::Known(_) => tenants.look_up(&front, &name, front.now()),
+                        under_way => under_way,
+                    };
                     match tenants.landed(&name, lookup.landed().await) {
                         Ok(server) => server.judge_candidate(Candidate::Checked(&token)).await,
                         Err(error) => Err(front.refusal(error)),

@@ -1,5 +1,7 @@
+use std::pin::pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use serde_json::json;
@@ -95,6 +97,7 @@ enum Verdict {
     Known,
     Unknown,
     Unavailable(Duration),
+    Grounded(NoRuntime),
 }
 
 impl World {
@@ -160,6 +163,7 @@ impl World {
                 Verdict::Known
             }
             Fetched::Updated => Verdict::Unknown,
+            Fetched::Grounded(missing) => Verdict::Grounded(missing),
         }
     }
 
@@ -654,28 +658,35 @@ fn a_runtime_that_goes_away_strands_nobody() {
 }
 
 #[test]
-fn without_a_runtime_keys_are_unavailable_and_nothing_panics() {
+fn without_a_runtime_nothing_is_fetched_until_somebody_waits_in_one() {
     let world = World::cold();
     let now = world.clock.now();
     world.keys.start();
     assert!(world.keys.current(now).is_none());
     assert!(!world.keys.alive(now));
-    assert!(matches!(world.keys.missing(Missing::Set, Looked::default(), now), Answer::Unavailable { .. }));
-    assert!(matches!(world.keys.missing(Missing::Kid("a"), world.looked(), now), Answer::Unavailable { .. }));
+    let ask = |what| match world.keys.missing(what, world.looked(), now) {
+        Answer::Wait(fetch) => fetch,
+        answer => panic!("{answer:?}"),
+    };
+    let (set, key) = (ask(Missing::Set), ask(Missing::Kid("a")));
     assert_eq!(world.fetches(), 0);
     assert!(!world.state().fetching);
+    let polled = pin!(ask(Missing::Set)).poll(&mut Context::from_waker(Waker::noop()));
+    assert_eq!(polled, Poll::Ready(Fetched::Grounded(NoRuntime::Absent)));
     // A runtime that turns up later finds everything in order.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    assert_eq!(runtime.block_on(set), Fetched::Updated);
+    assert_eq!(runtime.block_on(key), Fetched::Updated);
     assert_eq!(runtime.block_on(world.verify("a")), Verdict::Known);
+    assert_eq!(world.fetches(), 1);
 }
 
 #[test]
-fn a_runtime_without_a_timer_is_a_failure_and_not_a_panic_in_the_request() {
+fn a_runtime_without_timers_fetches_nothing_and_says_so() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let world = World::cold();
-    let verdict = runtime.block_on(world.verify("a"));
-    assert!(matches!(verdict, Verdict::Unavailable(_)), "{verdict:?}");
-    assert_eq!(world.state().last_error.as_deref(), Some("fetching the jwk set panicked"));
+    assert_eq!(runtime.block_on(world.verify("a")), Verdict::Grounded(NoRuntime::WithoutTimers));
+    assert_eq!((world.fetches(), world.state().last_error), (0, None));
 }
 
 #[tokio::test(start_paused = true)]

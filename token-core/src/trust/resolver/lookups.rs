@@ -9,7 +9,8 @@ use tracing::Instrument;
 use super::{ResolverSettings, Unresolved};
 use crate::base::http::BoxFuture;
 use crate::base::patience::within;
-use crate::base::sync::{Handle, Mutex, MutexGuard, timeout, watch};
+use crate::base::runtime::{NoRuntime, at_hand};
+use crate::base::sync::{Mutex, MutexGuard, timeout, watch};
 use crate::base::telemetry;
 use crate::base::time::Timestamp;
 
@@ -27,6 +28,8 @@ pub(crate) enum Landed {
     Trusted,
     Stranger,
     Unavailable,
+    /// It did not begin: there was nobody to carry it out.
+    Grounded(NoRuntime),
 }
 
 impl Landed {
@@ -35,6 +38,7 @@ impl Landed {
             Self::Trusted => "trusted",
             Self::Stranger => "stranger",
             Self::Unavailable => "unavailable",
+            Self::Grounded(_) => "grounded",
         }
     }
 }
@@ -93,7 +97,10 @@ impl Lookups {
         if books.trusted.iter().any(|one| **one == *name) {
             return Lookup::Known(Landed::Trusted);
         }
-        let Ok(runtime) = Handle::try_current() else { return Lookup::Known(Landed::Unavailable) };
+        let runtime = match at_hand() {
+            Ok(runtime) => runtime,
+            Err(missing) => return Lookup::Known(Landed::Grounded(missing)),
+        };
         if books.flights.len() >= AT_ONCE {
             return Lookup::Known(Landed::Unavailable);
         }
@@ -152,7 +159,7 @@ impl Books {
                 }
                 None
             }
-            Landed::Unavailable => None,
+            Landed::Unavailable | Landed::Grounded(_) => None,
         }
     }
 }

@@ -1,4 +1,6 @@
+use std::pin::pin;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use serde_json::json;
 use tokio::sync::Notify;
@@ -156,8 +158,15 @@ async fn the_number_of_looked_up_issuers_is_bounded() {
 }
 
 #[test]
-fn without_a_runtime_a_stranger_is_our_trouble() {
+fn without_a_runtime_a_stranger_is_looked_up_where_the_verdict_is_awaited() {
     let bench = bench(ResolverSettings::default(), None);
-    let outcome = bench.api.authenticate(Presented::token(&token("https://tenant-a/"))).now().unwrap();
-    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
+    let token = token("https://tenant-a/");
+    let ask = || bench.api.authenticate(Presented::token(&token)).now().unwrap_err();
+    let polled = pin!(ask()).poll(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready(Err(error)) = polled else { panic!("{polled:?}") };
+    assert_eq!(error.kind(), ErrorKind::Misconfigured, "{error}");
+    assert_eq!(bench.asked(), 0);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    assert!(runtime.block_on(ask()).is_ok());
+    assert_eq!(bench.asked(), 1);
 }
