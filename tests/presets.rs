@@ -1,6 +1,6 @@
 //! Each provider's good token and its near misses as rows of the case table: the same answer through tower, axum and actix-web, and by name.
 
-use token_core::provider::{self, AudienceRule, KeysAt, Preset};
+use token_core::provider::{self, AudienceRule, IssuerName, KeysAt, Preset};
 use token_core::{ErrorKind, ResourceServer, TokenKind};
 use token_test::TestIssuer;
 use token_tests::{Ask, Via, ask};
@@ -35,6 +35,11 @@ fn expected(preset: &Preset, miss: &str) -> ErrorKind {
         | "a trust domain that begins alike"
         | "the key of another tenant"
         | "a token of the org server"
+        | "a token of the shared issuer"
+        | "the farm's ID token"
+        | "the issuer of a policy"
+        | "the issuer by name"
+        | "another route"
         | "the session cookie of the same login" => ErrorKind::UnknownIssuer,
         "another audience" | "no audience" if known_by_audience => ErrorKind::UnknownIssuer,
         // A key that was handed over has no name that a fetch could look for again.
@@ -60,6 +65,7 @@ fn expected(preset: &Preset, miss: &str) -> ErrorKind {
         | "another application of the team"
         | "another project's audience"
         | "another project"
+        | "another application of the cluster"
         | "another backend"
         | "another workload's audience"
         | "the default audience"
@@ -83,7 +89,18 @@ fn expected(preset: &Preset, miss: &str) -> ErrorKind {
         | "no word about its use"
         | "an ID token without a nonce"
         | "another tenant in tid than in iss"
+        | "a token without its issuer"
         | "somebody else's repository"
+        | "somebody else's project"
+        | "somebody else's organization"
+        | "another organization"
+        | "no word of the organization"
+        | "another role of the account"
+        | "another identity of the tenant"
+        | "a program of the project"
+        | "a user who is not registered"
+        | "the refresh token of the same session"
+        | "no address"
         | "another namespace" => ErrorKind::ClaimsMismatch,
         _ => panic!("{}: say what {miss} is to be refused as", preset.name),
     }
@@ -122,7 +139,7 @@ async fn every_preset_gets_the_same_answers_in_every_framework() {
             rows += 1;
         }
     }
-    assert!(rows > 330, "{rows} rows");
+    assert!(rows > 620, "{rows} rows");
 }
 
 /// What has to be among the near misses of every preset, in one shape or another.
@@ -140,6 +157,11 @@ async fn every_preset_has_the_near_misses_that_matter() {
             // The audience is in a claim, or in the header, of the provider's own.
             AudienceRule::ClaimsInstead if matches!(preset.keys, KeysAt::PemPerKid(_)) => {
                 assert!(has(&["another balancer"]) && has(&["another client"]), "{name}: {misses:?}");
+            }
+            // The issuer is one project and nothing else: no other one's token names it.
+            AudienceRule::ClaimsInstead if matches!(&preset.issuer, IssuerName::Exact(name) if !name.contains("://")) =>
+            {
+                assert!(has(&["another issuer"]) && has(&["another service"]), "{name}: {misses:?}");
             }
             AudienceRule::ClaimsInstead => {
                 assert!(has(&["another app client", "another origin"]), "{name}: {misses:?}");

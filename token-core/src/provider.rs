@@ -15,12 +15,14 @@
 
 mod auth0;
 mod aws;
+mod ci;
 mod google;
 mod hosted;
 mod microsoft;
 mod proxies;
 mod samples;
 mod self_hosted;
+mod sessions;
 mod workload;
 
 use serde::{Deserialize, Serialize};
@@ -38,15 +40,19 @@ use crate::token::naming::Naming;
 use crate::trust::claim_rule::ClaimRule;
 use crate::trust::issuer::Issuer;
 
-pub use auth0::{auth0, auth0_delegation, auth0_management_legacy};
-pub use aws::{aws_alb, cognito};
+pub use auth0::{auth0, auth0_delegation, auth0_management_legacy, auth0_organization};
+pub use aws::{aws_alb, aws_web_identity, cognito};
+pub use ci::{buildkite, circleci, gitlab_ci, vercel};
 pub use google::{firebase, firebase_session_cookie, google, google_iap};
 pub use hosted::{apple, clerk, kinde, logto, okta, supabase, zitadel};
-pub use microsoft::{entra_multi_tenant, entra_v1, entra_v2};
-pub use proxies::cloudflare_access;
+pub use microsoft::{ad_fs, azure_ad_b2c, azure_managed_identity};
+pub use microsoft::{entra_external_id, entra_multi_tenant, entra_v1, entra_v2};
+pub use proxies::{cloudflare_access, pomerium, teleport};
 pub use samples::samples;
-pub use self_hosted::{authentik, keycloak, ory_hydra};
-pub use workload::{github_actions, kubernetes, spiffe};
+pub use self_hosted::{authelia, authentik, casdoor, fusionauth, keycloak};
+pub use self_hosted::{nextcloud, ory_hydra, tailscale_idp};
+pub use sessions::{descope, hanko, stytch, workos_authkit};
+pub use workload::{github_actions, kubernetes, sigstore, spiffe};
 
 /// How a provider's tokens look and what has to be checked of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,6 +91,9 @@ pub struct Preset {
     /// Whether the parts of a token are padded.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub padded: bool,
+    /// By what proof of possession the provider can bind its tokens to who asked for them, as its documents say. None that is written here does not mean that it cannot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sender_constraints: Vec<SenderConstraint>,
     /// What surprises people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -105,6 +114,18 @@ pub enum IssuerName {
     TrustDomain(String),
     /// No `iss`; known by the audience, and called this. See [`Issuer::nameless`].
     Nameless(String),
+}
+
+/// How a token can be bound to who asked for it. A server asks for the proof by [`dpop`](crate::ResourceServerBuilder::dpop) or
+/// [`mutual_tls`](crate::ResourceServerBuilder::mutual_tls).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SenderConstraint {
+    /// By a key that proves itself with each request (RFC 9449).
+    Dpop,
+    /// By the certificate of a TLS connection (RFC 8705 section 3).
+    MutualTls,
 }
 
 /// Where keys are.
@@ -169,6 +190,7 @@ impl Preset {
             token_locations: vec![TokenLocation::authorization()],
             keys_name_issuer: false,
             padded: false,
+            sender_constraints: Vec::new(),
             notes: Vec::new(),
             sample: Sample { header: serde_json::json!({"typ": "JWT"}), ..Sample::default() },
         }
@@ -182,6 +204,11 @@ impl Preset {
     fn see(mut self, source: &str) -> Self {
         self.more_sources.push(source.into());
         self
+    }
+
+    fn binds(mut self, how: &[SenderConstraint], source: &str) -> Self {
+        self.sender_constraints.extend(how);
+        self.see(source)
     }
 
     fn note(mut self, note: &str) -> Self {

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use redis::{Cmd, FromRedisValue};
+use token_core::http::NoRuntime;
 use token_core::stores::StoreError;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
@@ -130,6 +131,10 @@ impl Redis {
         let ready = || self.link.line.read().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(line) = ready() {
             return Ok(line);
+        }
+        // No fault of the server: the next who asks may be better off.
+        if let Some(missing) = NoRuntime::find() {
+            return Err(unreachable(&missing.to_string()));
         }
         let mut failures = self.link.connecting.lock().await;
         if let Some(line) = ready() {

@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
-use super::{AudienceRule, IssuerName, KeysAt, Preset};
+use super::{AudienceRule, IssuerName, KeysAt, Preset, SenderConstraint};
 use crate::jose::Algorithm;
 use crate::token::mapping::{ClaimMapping, GrantSource};
+use crate::trust::claim_rule::ClaimRule;
 
 const PROFILES: &str = "https://auth0.com/docs/secure/tokens/access-tokens/access-token-profiles";
 
@@ -16,6 +17,10 @@ pub fn auth0(domain: &str) -> Preset {
         .algorithms(&[Algorithm::RS256, Algorithm::PS256])
         .mapping(ClaimMapping::default().scopes([GrantSource::names("scope"), GrantSource::names("permissions")]))
         .see("https://auth0.com/docs/get-started/applications/signing-algorithms")
+        .binds(
+            &[SenderConstraint::Dpop, SenderConstraint::MutualTls],
+            "https://auth0.com/docs/secure/sender-constraining",
+        )
         .note("the issuer ends with a slash")
         .note("an API set to HS256 signs with a secret of its own: hand it over with issuer_with_keys()")
         .note("without an audience in the request the access token is opaque and good for /userinfo alone")
@@ -62,5 +67,22 @@ pub fn auth0_management_legacy(api_key: &str) -> Preset {
     .sample(json!({"scopes": {"users": {"actions": ["read"]}}, "jti": "6ce9fa06"}))
     .near_miss("the key of another tenant", json!({"aud": "another-api-key"}));
     preset.audience = AudienceRule::Names(vec![api_key.into()]);
+    preset
+}
+
+/// The same for members of these organizations (`org_…`), who signed in to one of them. Each custom domain of a tenant is an issuer of its own: make a preset for each,
+/// and trust them all.
+#[must_use]
+pub fn auth0_organization<O: Into<String>>(domain: &str, organization_ids: impl IntoIterator<Item = O>) -> Preset {
+    let ids: Vec<String> = organization_ids.into_iter().map(Into::into).collect();
+    let first = ids.first().cloned().unwrap_or_default();
+    let mut preset = auth0(domain)
+        .require_claim(ClaimRule::one_of("org_id", ids))
+        .see("https://auth0.com/docs/manage-users/organizations/using-tokens")
+        .note("org_name can be changed by an administrator; decide by org_id")
+        .near_miss("another organization", json!({"org_id": "org_another"}))
+        .near_miss("no word of the organization", json!({"org_id": null}));
+    preset.name = "Auth0 access token of an organization".into();
+    preset.sample.claims["org_id"] = first.into();
     preset
 }

@@ -60,3 +60,24 @@ pub fn aws_alb(region: &str, load_balancer_arn: &str, issuer: &str, client: &str
     preset.padded = true;
     preset
 }
+
+/// What a role of AWS gets by `sts:GetWebIdentityToken` for your audience (outbound identity federation). `issuer` is the account's own, as
+/// `get-outbound-web-identity-federation-info` says it, and `roles` are the ARNs that may come.
+#[must_use]
+pub fn aws_web_identity<R: Into<String>>(issuer: &str, roles: impl IntoIterator<Item = R>) -> Preset {
+    let source = "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_outbound_getting_started.html";
+    let roles: Vec<String> = roles.into_iter().map(Into::into).collect();
+    let first = roles.first().cloned().unwrap_or_default();
+    Preset::new("AWS STS web identity", source, IssuerName::Exact(issuer.into()), KeysAt::Discovery)
+        .algorithms(&[Algorithm::RS256, Algorithm::ES384])
+        .mapping(ClaimMapping::default().scopes([]).roles([]))
+        .require_claim(ClaimRule::one_of("sub", roles))
+        .see("https://docs.aws.amazon.com/IAM/latest/APIReference/API_EnableOutboundWebIdentityFederation.html")
+        .note("every role of the account can ask for any audience, unless its policies say sts:IdentityTokenAudience")
+        .note("what AWS says of the caller is under https://sts.amazonaws.com/: aws_account, org_id, principal_tags")
+        .sample(json!({
+            "sub": first, "jti": "1",
+            "https://sts.amazonaws.com/": {"aws_account": "123456789012", "source_region": "us-east-1", "org_id": "o-abc1234567"},
+        }))
+        .near_miss("another role of the account", json!({"sub": "arn:aws:iam::123456789012:role/Another"}))
+}

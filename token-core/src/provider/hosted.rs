@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{AudienceRule, IssuerName, KeysAt, Preset};
+use super::{AudienceRule, IssuerName, KeysAt, Preset, SenderConstraint};
 use crate::jose::Algorithm;
 use crate::token::kind::TokenKind;
 use crate::token::mapping::{ClaimMapping, GrantSource};
@@ -20,6 +20,7 @@ pub fn okta(domain: &str, authorization_server: &str) -> Preset {
     let issuer = exact(format!("https://{domain}/oauth2/{authorization_server}"));
     Preset::new("Okta access token", source, issuer, KeysAt::Discovery)
         .mapping(ClaimMapping::default().scopes([GrantSource::names("scp")]).roles([GrantSource::names("groups")]))
+        .binds(&[SenderConstraint::Dpop], "https://developer.okta.com/docs/guides/dpop/")
         .note("the audience is a setting of the authorization server: api://default at first")
         .note("the client is in cid")
         .sample(json!({"ver": 1, "sub": "ada@example.com", "cid": "client", "uid": "00u1", "scp": ["read:users"]}))

@@ -1,10 +1,11 @@
-//! Proxies that log people in: Cloudflare Access. (AWS and Google have files of their own.)
+//! Proxies that log people in: Cloudflare Access, Pomerium, Teleport. (AWS and Google have files of their own.)
 
 use serde_json::json;
 
 use super::{AudienceRule, IssuerName, KeysAt, Preset};
+use crate::jose::Algorithm;
 use crate::request::source::TokenLocation;
-use crate::token::mapping::ClaimMapping;
+use crate::token::mapping::{ClaimMapping, GrantSource};
 use crate::trust::claim_rule::ClaimRule;
 
 /// What Cloudflare Access writes into `cf-access-jwt-assertion`, for the application of this AUD tag. `team` is the name before
@@ -25,5 +26,41 @@ pub fn cloudflare_access(team: &str, application_aud: &str) -> Preset {
         .near_miss("another application of the team", json!({"aud": ["another-tag"]}));
     preset.audience = AudienceRule::Names(vec![application_aud.into()]);
     preset.token_locations = vec![TokenLocation::header("cf-access-jwt-assertion")];
+    preset
+}
+
+/// What Pomerium writes into `x-pomerium-jwt-assertion`, for the service behind this route's host, `app.example.com`.
+#[must_use]
+pub fn pomerium(host: &str) -> Preset {
+    let keys = KeysAt::JwksUri(format!("https://{host}/.well-known/pomerium/jwks.json"));
+    let source = "https://www.pomerium.com/docs/capabilities/getting-users-identity";
+    let mut preset = Preset::new("Pomerium", source, IssuerName::Exact(host.into()), keys)
+        .algorithms(&[Algorithm::ES256])
+        .mapping(ClaimMapping::default().scopes([]).roles([GrantSource::names("groups")]))
+        .see("https://github.com/pomerium/sdk-go/blob/main/sdk.go")
+        .note("iss and aud are the host of the route, without a scheme; routes of one host are not told apart")
+        .note("without signing_key in its configuration there are no keys to verify by")
+        .sample(json!({"sub": "u1", "user": "u1", "email": "ada@example.com", "groups": ["staff"], "jti": "1"}))
+        .near_miss("another route", json!({"iss": "other.example.com", "aud": ["other.example.com"]}))
+        .near_miss("the ID token of the same login", json!({"nonce": "n"}));
+    preset.audience = AudienceRule::Names(vec![host.into()]);
+    preset.token_locations = vec![TokenLocation::header("x-pomerium-jwt-assertion")];
+    preset
+}
+
+/// What Teleport writes into `teleport-jwt-assertion`, for the application with this URI. `proxy` is the address of its proxy service, `cluster` its name.
+#[must_use]
+pub fn teleport(proxy: &str, cluster: &str, app_uri: &str) -> Preset {
+    let keys = KeysAt::JwksUri(format!("https://{proxy}/.well-known/jwks.json"));
+    let source = "https://goteleport.com/docs/enroll-resources/application-access/jwt/introduction/";
+    let mut preset = Preset::new("Teleport", source, IssuerName::Exact(cluster.into()), keys)
+        .mapping(ClaimMapping::default().scopes([]).roles([GrantSource::names("roles")]))
+        .see("https://github.com/gravitational/teleport/blob/master/lib/jwt/jwt.go")
+        .note("iss is the name of the cluster and no URL; aud is the URI that the application was registered with")
+        .sample(json!({"sub": "alice", "username": "alice", "roles": ["admin"], "traits": {"logins": ["ubuntu"]}}))
+        .near_miss("another application of the cluster", json!({"aud": ["http://127.0.0.1:1"]}))
+        .near_miss("the ID token of the same login", json!({"nonce": "n"}));
+    preset.audience = AudienceRule::Names(vec![app_uri.into()]);
+    preset.token_locations = vec![TokenLocation::header("teleport-jwt-assertion")];
     preset
 }

@@ -1,9 +1,10 @@
-//! Tokens of programs: GitHub Actions, Kubernetes service accounts, SPIFFE.
+//! Tokens of programs: GitHub Actions, Kubernetes service accounts, SPIFFE, and what Sigstore takes of people.
 
 use serde_json::json;
 
-use super::{IssuerName, KeysAt, Preset};
+use super::{AudienceRule, IssuerName, KeysAt, Preset};
 use crate::jose::Algorithm;
+use crate::token::kind::TokenKind;
 use crate::token::mapping::ClaimMapping;
 use crate::trust::claim_rule::ClaimRule;
 
@@ -66,5 +67,23 @@ pub fn spiffe(trust_domain: &str, bundle: &str) -> Preset {
         )
         .near_miss("another workload's audience", json!({"aud": "spiffe://example.org/other"}));
     preset.sample.header = json!({"typ": "JWT"});
+    preset
+}
+
+/// ID tokens of Sigstore's login service, for the audience `sigstore`: what Fulcio makes signing certificates for.
+#[must_use]
+pub fn sigstore() -> Preset {
+    let source = "https://github.com/sigstore/fulcio/blob/main/docs/oidc.md";
+    let issuer = IssuerName::Exact("https://oauth2.sigstore.dev/auth".into());
+    let mut preset = Preset::new("Sigstore ID token", source, issuer, KeysAt::Discovery)
+        .mapping(ClaimMapping::default().scopes([]).roles([]))
+        .require_claim(ClaimRule::any_present(["email"]))
+        .note("whoever may sign with it can sign as that person: a service that is handed one can, too")
+        .note("email is who it is; ask for email_verified in the handler, as Fulcio does")
+        .sample(json!({"sub": "CgYx", "email": "ada@example.com", "email_verified": true, "nonce": "n"}))
+        .near_miss("the ID token of another client", json!({"aud": "another"}))
+        .near_miss("no address", json!({"email": null}));
+    preset.kind = TokenKind::Id;
+    preset.audience = AudienceRule::Names(vec!["sigstore".into()]);
     preset
 }
