@@ -132,7 +132,7 @@ pub fn nextcloud<C: Into<String>>(origin: &str, client_ids: impl IntoIterator<It
     let mut preset = Preset::new("Nextcloud ID token", source, IssuerName::Exact(origin.into()), keys)
         .mapping(ClaimMapping::default().scopes([]).roles([GrantSource::names("roles"), GrantSource::names("groups")]))
         .note("a client that is set to HS256 signs with its own secret: leave it at RS256")
-        .sample(json!({"sub": "ada", "azp": "client", "preferred_username": "ada", "roles": ["staff"], "nonce": "n", "jti": "1"}))
+        .sample(json!({"sub": "ada", "azp": "client", "preferred_username": "ada", "roles": ["staff"], "at_hash": "x", "jti": "1"}))
         .near_miss("the ID token of another client", json!({"aud": "another-client"}));
     preset.kind = TokenKind::Id;
     preset.audience = AudienceRule::Names(client_ids.into_iter().map(Into::into).collect());
@@ -149,7 +149,7 @@ pub fn tailscale_idp<C: Into<String>>(server: &str, audiences: impl IntoIterator
         .mapping(ClaimMapping::default().scopes([]).roles([]))
         .note("it lives for 5 minutes; uid and nid are the user and the node, node and addresses may change")
         .sample(json!({
-            "sub": "userid:123", "nid": 7, "node": "laptop.tail-scale.ts.net.", "tailnet": "tail-scale.ts.net", "uid": 123, "nonce": "n", "jti": "1",
+            "sub": "userid:123", "nid": 7, "node": "laptop.tail-scale.ts.net.", "tailnet": "tail-scale.ts.net", "uid": 123, "at_hash": "x", "jti": "1",
         }))
         .near_miss("the ID token of another client", json!({"aud": ["another-client"]}));
     preset.kind = TokenKind::Id;

@@ -80,7 +80,7 @@ pub fn sigstore() -> Preset {
         .require_claim(ClaimRule::any_present(["email"]))
         .note("whoever may sign with it can sign as that person: a service that is handed one can, too")
         .note("email is who it is; ask for email_verified in the handler, as Fulcio does")
-        .sample(json!({"sub": "CgYx", "email": "ada@example.com", "email_verified": true, "nonce": "n"}))
+        .sample(json!({"sub": "CgYx", "email": "ada@example.com", "email_verified": true, "at_hash": "x"}))
         .near_miss("the ID token of another client", json!({"aud": "another"}))
         .near_miss("no address", json!({"email": null}));
     preset.kind = TokenKind::Id;
