@@ -6,6 +6,7 @@ mod advisories;
 mod api_keys;
 mod attacks;
 mod bent_rules;
+mod caller;
 mod canary;
 mod cases;
 mod cookies;

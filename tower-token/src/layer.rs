@@ -40,6 +40,13 @@ impl TokenLayer {
         self
     }
 
+    /// Writes who the caller is into the application's own span around the request: its fields `token.subject`, `token.client_id` and `token.issuer`
+    /// ([`CALLER_FIELDS`](token_core::telemetry::CALLER_FIELDS)), as far as it declares them. Off unless asked for: the subject is personal data.
+    pub fn record_caller(mut self) -> Self {
+        self.admission = self.admission.record_caller();
+        self
+    }
+
     /// Takes other schemes of credentials on these routes than the server does elsewhere: [`DpopPolicy::Required`], say. The server has to be
     /// told of [DPoP](token_core::ResourceServerBuilder::dpop), too. A second layer around the same route does not count its proof twice.
     pub fn dpop(mut self, policy: DpopPolicy) -> Self {

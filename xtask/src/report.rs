@@ -49,6 +49,12 @@ const SECTIONS: &[(&str, &str, &str, &str)] = &[
         "| file | run | agreed | known to differ |",
     ),
     (
+        WHERE,
+        "Where it runs",
+        "`cargo xtask where` compiles a small program (`examples/anywhere`) and starts it like this: it judges a table of tokens, with keys given and with keys fetched.",
+        "| where | how | runs |",
+    ),
+    (
         "faults",
         "Broken networks",
         "What a caller gets while the issuer's key set is served like this.",
@@ -121,6 +127,9 @@ pub(crate) const FLEET: &str = "fleet";
 pub(crate) use crate::mutants::SECTION as MUTANTS;
 pub(crate) const FLEET_FIGURES: &str = "fleet-figures";
 
+/// What `cargo xtask where` leaves.
+pub(crate) const WHERE: &str = "where";
+
 const NEVER: &str = "\n## Soak\n\nNot run yet: it takes minutes (`cargo xtask soak`).\n";
 
 /// Where the tests leave their rows.
@@ -150,7 +159,7 @@ pub(crate) fn write() -> Outcome {
     for section in SECTIONS {
         match table(section)? {
             none if none.is_empty() && section.0 == SOAK => text += kept(&before, section.1).unwrap_or(NEVER),
-            none if none.is_empty() && [FLEET, FLEET_FIGURES, MUTANTS].contains(&section.0) => {
+            none if none.is_empty() && [FLEET, FLEET_FIGURES, MUTANTS, WHERE].contains(&section.0) => {
                 text += kept(&before, section.1).unwrap_or_default();
             }
             table => text += &table,

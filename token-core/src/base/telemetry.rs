@@ -110,6 +110,11 @@ pub const METRICS: &[Metric] = &[
     metric(RENEWAL_SECONDS, MetricKind::Histogram, &["outcome"], "Seconds that getting or renewing a token took"),
 ];
 
+/// The fields of an application's own span that say who the caller is, where a layer is told to
+/// [record it](crate::adapter::Admission::record_caller): `sub`, the client (`client_id` or `azp`), the issuer. Declare them with
+/// `tracing::field::Empty`; those that are not declared are left out.
+pub const CALLER_FIELDS: [&str; 3] = ["token.subject", "token.client_id", "token.issuer"];
+
 /// Every span, by its stable name. A field that is not known at the start is recorded at the end.
 pub const SPANS: &[(&str, &str)] = &[
     ("token.verify", "level debug: a token that is not remembered is verified; fields outcome, issuer"),

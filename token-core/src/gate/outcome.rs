@@ -73,6 +73,7 @@ impl Outcome {
 pub struct Admission {
     server: ResourceServer,
     anonymous: bool,
+    records_caller: bool,
     challenge_scope: Option<Arc<str>>,
     refusals: Refusals,
     proofs: bool,
@@ -89,6 +90,7 @@ impl Admission {
         Self {
             server,
             anonymous: false,
+            records_caller: false,
             challenge_scope: None,
             refusals: Refusals::default(),
             proofs,
@@ -101,6 +103,14 @@ impl Admission {
     #[must_use]
     pub fn allow_anonymous(mut self) -> Self {
         self.anonymous = true;
+        self
+    }
+
+    /// Writes who the caller is into the span that the request is in, the application's own: its fields [`CALLER_FIELDS`](telemetry::CALLER_FIELDS), as
+    /// far as it has them. Off unless asked for: the subject is personal data, and goes wherever spans go.
+    #[must_use]
+    pub fn record_caller(mut self) -> Self {
+        self.records_caller = true;
         self
     }
 
@@ -167,16 +177,25 @@ impl Admission {
     /// As [`ResourceServer::authenticate`].
     pub fn admit(&self, presented: Presented<'_>) -> MaybeReady<Outcome> {
         match self.server.authenticate(self.here(presented)).now() {
-            Ok(Ok(verified)) => MaybeReady::ready(Ok(Outcome::Verified(verified))),
+            Ok(Ok(verified)) => {
+                if self.records_caller {
+                    record_caller(&verified);
+                }
+                MaybeReady::ready(Ok(Outcome::Verified(verified)))
+            }
             Ok(Err(error)) if self.anonymous && error.kind() == ErrorKind::MissingToken => {
                 MaybeReady::ready(Ok(Outcome::Anonymous(self.server.clone())))
             }
             Ok(Err(error)) => MaybeReady::ready(Err(naming(error, self.challenge_scope.as_deref()))),
             // Where there is something to wait for there were credentials, so this is nobody anonymous.
             Err(waiting) => {
-                let scope = self.challenge_scope.clone();
+                let (scope, records_caller) = (self.challenge_scope.clone(), self.records_caller);
                 MaybeReady::waiting(async move {
-                    waiting.await.map(Outcome::Verified).map_err(|error| naming(error, scope.as_deref()))
+                    let verified = waiting.await.map_err(|error| naming(error, scope.as_deref()))?;
+                    if records_caller {
+                        record_caller(&verified);
+                    }
+                    Ok(Outcome::Verified(verified))
                 })
             }
         }
@@ -194,6 +213,21 @@ impl Admission {
     #[must_use]
     pub fn refusals(&self) -> &Refusals {
         &self.refusals
+    }
+}
+
+/// The fields that the span lacks are left out by `tracing`. What an issuer writes there without end is cut.
+#[cold]
+fn record_caller(verified: &Verified) {
+    const MOST: usize = 256;
+    let span = tracing::Span::current();
+    let [subject, client, issuer] = telemetry::CALLER_FIELDS;
+    let values = [(subject, verified.subject()), (client, verified.client_id()), (issuer, Some(verified.issuer()))];
+    for (field, value) in values {
+        if let Some(value) = value {
+            let end = value.char_indices().nth(MOST).map_or(value.len(), |(at, _)| at);
+            span.record(field, &value[..end]);
+        }
     }
 }
 
