@@ -31,4 +31,5 @@ mod spans;
 mod step_up;
 mod streams;
 mod tenants;
+mod tickets;
 mod two_addresses;

@@ -13,6 +13,7 @@ mod scope;
 mod security_events;
 #[cfg(test)]
 mod tests;
+mod ticket;
 mod view;
 #[cfg(feature = "ws")]
 mod ws;
@@ -39,6 +40,7 @@ pub use middleware::{TokenMiddleware, TokenService};
 pub use rejection::Rejection;
 pub use scope::{ScopeFuture, ScopeMiddleware, ScopeService};
 pub use security_events::security_events;
+pub use ticket::ticket;
 pub use view::View;
 #[cfg(feature = "ws")]
 pub use ws::while_valid;

@@ -9,6 +9,7 @@ mod rejection;
 mod security_events;
 #[cfg(test)]
 mod tests;
+mod ticket;
 #[cfg(feature = "ws")]
 mod ws;
 
@@ -32,6 +33,7 @@ pub use health::health;
 pub use logout::logout;
 pub use rejection::Rejection;
 pub use security_events::security_events;
+pub use ticket::ticket;
 #[cfg(feature = "ws")]
 pub use ws::while_valid;
 

@@ -28,6 +28,7 @@ pages! {
     public = "public.md",
     browser = "browser.md",
     streams = "streams.md",
+    tickets = "tickets.md",
     mcp = "mcp.md",
     tenants = "tenants.md",
     revocation = "revocation.md",

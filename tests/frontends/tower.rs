@@ -68,7 +68,7 @@ pub(super) async fn ask(api: &ResourceServer, anonymous: bool, ask: &Ask) -> Rep
         layer = layer.allow_anonymous();
     }
     let service = ServiceBuilder::new().layer(layer);
-    if ask.path == "/users" {
+    if ask.path.split('?').next() == Some("/users") {
         let guarded = service.layer(ScopeLayer::new(ReadUsers::RULE)).service(service_fn(handle));
         reply(guarded.oneshot(request(ask)).await.expect("an infallible service")).await
     } else {

@@ -11,5 +11,6 @@ pub mod reload;
 pub mod security_events;
 pub(crate) mod server;
 pub(crate) mod stream;
+pub(crate) mod tickets;
 pub(crate) mod token_cache;
 pub(crate) mod verdicts;

@@ -27,6 +27,7 @@ pub(crate) mod schema;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod tickets;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -57,6 +58,7 @@ pub use metadata::{Localized, Metadata};
 pub use possession::{CertificatePlace, ForwardedPolicy, MutualTlsPolicy, ProofPolicy, ReplayMemoryPolicy};
 pub use read::PolicyError;
 pub use secret::{KeptSecret, Secret, SharedSecret};
+pub use tickets::{TicketStorePolicy, TicketsPolicy};
 
 pub(crate) const SEVERAL_KEYS: &str = "expected at most one of jwks_uri, jwks_file, secret, api_keys and without_keys";
 pub(crate) const NOBODY_KNOWS: &str = "without_keys needs introspection: nobody else could say whether a token is good";
@@ -125,6 +127,9 @@ pub struct Policy {
     /// Takes tokens that are bound to a certificate of their sender (RFC 8705), and says where that is found. Without it they are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mutual_tls: Option<MutualTlsPolicy>,
+    /// Sells one-time tickets for tokens, and takes them in the query: for `EventSource` and `WebSocket`. `{}` is enough. Without it none are sold or taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tickets: Option<TicketsPolicy>,
     /// What scopes imply: `{"write:users": ["read:users"]}`. Holds through several steps.
     #[serde(skip_serializing_if = "is_default")]
     #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, Vec<String>>"))]

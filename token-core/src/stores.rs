@@ -11,6 +11,7 @@ pub(crate) mod followed;
 mod memory_answers;
 pub(crate) mod memory_deny_list;
 mod replay;
+mod tickets;
 mod token_cache_settings;
 
 use std::fmt;
@@ -20,6 +21,7 @@ pub(crate) use deny_list::{Deny, DenyList, DenyLookup, WhenUnreachable};
 pub(crate) use evict::{Evict, LocalCaches, Named, What};
 pub use memory_answers::MemoryAnswers;
 pub use replay::{FirstTime, MemoryReplays, ReplayMemory};
+pub use tickets::{MemoryTickets, TicketStore};
 pub use token_cache_settings::TokenCacheSettings;
 
 /// A store could not do what it was asked. The text is for the operator; it holds no token and no claim.

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use crate::line::{Line, unreachable};
-use crate::{RedisAnswers, RedisConfigError, RedisDenyList, RedisReplays, RedisSettings};
+use crate::{RedisAnswers, RedisConfigError, RedisDenyList, RedisReplays, RedisSettings, RedisTickets};
 
 /// For so long nobody connects again after it failed; by chance between half and all of it, doubled with each failure up to the most.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
@@ -82,6 +82,12 @@ impl Redis {
     #[must_use]
     pub fn replays(&self) -> RedisReplays {
         RedisReplays::new(self.clone())
+    }
+
+    /// The store of tickets for event streams and WebSockets: for [`Tickets::kept_in`](token_core::streams::Tickets::kept_in).
+    #[must_use]
+    pub fn tickets(&self) -> RedisTickets {
+        RedisTickets::new(self.clone())
     }
 
     /// The store for refresh tokens, shared by every process that uses the same ones.

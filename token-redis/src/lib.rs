@@ -10,6 +10,7 @@ mod line;
 mod refresh_tokens;
 mod replays;
 mod settings;
+mod tickets;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -21,3 +22,4 @@ pub use deny_list::RedisDenyList;
 pub use refresh_tokens::RedisRefreshTokens;
 pub use replays::RedisReplays;
 pub use settings::RedisSettings;
+pub use tickets::RedisTickets;

@@ -19,6 +19,7 @@ use token_core::adapter::RequestView;
 use token_core::http::BoxFuture;
 use token_core::opaque::client_authentication::ClientAuthentication;
 use token_core::possession::Dpop;
+use token_core::streams::Tickets;
 use token_core::{
     Algorithm, Clock as _, ErrorKind, Issuer, Presented, ResourceServer, SystemClock, Timestamp,
     opaque::{OpaqueAnswer, OpaqueError, OpaqueTokens, OpaqueVerifier},
@@ -368,6 +369,85 @@ async fn a_logout_token_is_good_once_for_all_instances() {
     };
     assert_eq!(back(&two).await, None, "taken once the server was back");
     assert_eq!(back(&one).await, Some(ErrorKind::Inactive), "and once only");
+}
+
+/// A request that opens a stream with this ticket.
+struct Opening(String);
+
+impl RequestView for Opening {
+    fn method(&self) -> &str {
+        "GET"
+    }
+    fn path_and_query(&self) -> &str {
+        &self.0
+    }
+    fn header<'a>(&'a self, _: &str, _: &mut dyn FnMut(&'a [u8])) {}
+}
+
+/// A request that asks for a ticket with this token.
+struct Purchase(String);
+
+impl RequestView for Purchase {
+    fn method(&self) -> &str {
+        "POST"
+    }
+    fn path_and_query(&self) -> &str {
+        "/tickets"
+    }
+    fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
+        if name == "authorization" {
+            each(self.0.as_bytes());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_that_one_instance_sold_is_redeemed_once_by_all_together() {
+    let (mut server, issuer) = (Server::start().await, TestIssuer::start().await);
+    let instance = || {
+        let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
+        let tickets = Tickets::kept_in(server.connect().tickets());
+        ResourceServer::builder(issuer.audience()).trust(trusted).tickets(tickets).build().unwrap()
+    };
+    let (one, two) = (instance(), instance());
+    one.ready().await.unwrap();
+    two.ready().await.unwrap();
+    let token = issuer.token().subject("canary").mint();
+    let purchase = Purchase(format!("Bearer {token}"));
+    let buy = async || one.sell_ticket(Presented::request(&purchase), "/events").await;
+    let redeem = |instance: &ResourceServer, ticket: &str| {
+        instance.authenticate(Presented::request(&Opening(format!("/events?ticket={ticket}"))))
+    };
+
+    let sold = buy().await.unwrap();
+    let keys = cli(&server, &["KEYS", "*"]);
+    assert!(keys.contains("{token}:ticket:"), "{keys}");
+    let kept = cli(&server, &["GET", keys.lines().find(|key| key.contains("ticket")).unwrap()]);
+    for secret in ["canary", &*token, sold.as_str()] {
+        assert!(!kept.contains(secret) && !keys.contains(secret), "neither tickets nor tokens can be read there");
+    }
+    let left: i64 =
+        cli(&server, &["PTTL", keys.lines().find(|key| key.contains("ticket")).unwrap()]).trim().parse().unwrap();
+    assert!((1..=30_000).contains(&left), "{left} ms");
+    assert_eq!(redeem(&two, sold.as_str()).await.unwrap().subject(), Some("canary"));
+    assert_eq!(redeem(&one, sold.as_str()).await.unwrap_err().kind(), ErrorKind::InvalidTicket);
+
+    // However many come at once, and wherever, one of them gets in.
+    for _ in 0..20 {
+        let sold = buy().await.unwrap();
+        let crowd = (0..10).flat_map(|_| [redeem(&one, sold.as_str()), redeem(&two, sold.as_str())]).map(tokio::spawn);
+        let mut let_in = 0;
+        for outcome in crowd.collect::<Vec<_>>() {
+            let_in += usize::from(outcome.await.unwrap().is_ok());
+        }
+        assert_eq!(let_in, 1);
+    }
+
+    let sold = buy().await.unwrap();
+    server.stop();
+    assert_eq!(redeem(&two, sold.as_str()).await.unwrap_err().kind(), ErrorKind::Unavailable, "our trouble");
+    assert_eq!(buy().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    server.resume().await;
 }
 
 #[tokio::test]

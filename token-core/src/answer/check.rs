@@ -78,9 +78,11 @@ impl Check {
     /// The check that refuses with this kind where the error itself does not say which it was.
     pub(crate) fn usual(kind: ErrorKind) -> Self {
         match kind {
-            ErrorKind::MissingToken | ErrorKind::InvalidRequest | ErrorKind::CrossSite | ErrorKind::Misconfigured => {
-                Self::Credentials
-            }
+            ErrorKind::MissingToken
+            | ErrorKind::InvalidRequest
+            | ErrorKind::InvalidTicket
+            | ErrorKind::CrossSite
+            | ErrorKind::Misconfigured => Self::Credentials,
             ErrorKind::Malformed | ErrorKind::Undecryptable => Self::Form,
             ErrorKind::UnknownIssuer => Self::Issuer,
             ErrorKind::AlgorithmNotAllowed => Self::Algorithm,

@@ -15,6 +15,7 @@ use crate::gate::possession::{Dpop, MutualTls, Possession};
 use crate::gate::server::resolving::Resolving;
 use crate::gate::server::tenants::Tenants;
 use crate::gate::server::{Inner, ResourceServer};
+use crate::gate::tickets::Tickets;
 use crate::gate::token_cache::TokenCache;
 use crate::jose::encryption::EncryptedTokens;
 use crate::jose::signing::SigningKey;
@@ -23,8 +24,8 @@ use crate::policy::{
 };
 use crate::request::choice::{Agreed, SeveralTokens};
 use crate::request::source::TokenLocation;
-use crate::stores::TokenCacheSettings;
 use crate::stores::{DenyList, WhenUnreachable};
+use crate::stores::{TicketStore, TokenCacheSettings};
 use crate::token::audience::Audience;
 use crate::token::rule::Rule;
 use crate::trust::compiler::{Clients, Compiler, Purpose};
@@ -62,6 +63,7 @@ pub struct ResourceServerBuilder {
     deny_list: Option<Arc<dyn DenyList>>,
     when_unreachable: WhenUnreachable,
     limits: FetchLimits,
+    tickets: Option<Tickets>,
 }
 
 const MAX_TOKEN: usize = 16 * 1024;
@@ -124,6 +126,7 @@ impl ResourceServerBuilder {
             deny_list: None,
             when_unreachable: WhenUnreachable::default(),
             limits: FetchLimits::process(),
+            tickets: None,
         }
     }
 
@@ -350,6 +353,20 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Sells tickets for tokens, and takes them in the parameter `ticket` of the query in a token's place: for `EventSource` and `WebSocket`, which
+    /// cannot set headers. A ticket is good once, for 30 s, for the path and the origin it was bought for. Adapters have a handler that sells.
+    /// Not where [tenants](Self::tenants) are looked up by the request.
+    pub fn tickets(mut self, tickets: Tickets) -> Self {
+        self.tickets = Some(tickets);
+        self
+    }
+
+    /// Keeps the tickets of a policy in this store, for several instances. Does nothing where no tickets are sold.
+    pub fn ticket_store(mut self, store: impl TicketStore) -> Self {
+        self.tickets = self.tickets.map(|tickets| tickets.stored(Arc::new(store)));
+        self
+    }
+
     /// Asks this list on every request, warm ones included, whether the token was denied before its time. Without one a JWT is good
     /// until its `exp`.
     pub fn deny_list(mut self, list: impl DenyList) -> Self {
@@ -413,6 +430,7 @@ impl ResourceServerBuilder {
             log_refusals: self.log_refusals,
             dpop: self.dpop.as_ref().map(Dpop::policy_text),
             mutual_tls: self.certificates.as_ref().map(MutualTls::policy_text),
+            tickets: self.tickets.as_ref().map(Tickets::policy_text),
             implies: self.protection.implications.clone(),
             issuers: self.issuers.iter().map(IssuerPolicy::of).collect(),
             ..Policy::default()
@@ -443,6 +461,9 @@ impl ResourceServerBuilder {
     pub(crate) fn check(self) -> Result<ResourceServer, ConfigError> {
         if self.tenants.is_some() && (!self.issuers.is_empty() || self.resolving.is_some()) {
             return Err(ConfigError::new("issuers are trusted beside tenants: have the tenants' resolver return them"));
+        }
+        if self.tickets.is_some() && self.tenants.is_some() {
+            return Err(ConfigError::new("tickets beside tenants: which tenant a ticket is for is not kept"));
         }
         if self.issuers.is_empty() && self.resolving.is_none() && self.tenants.is_none() {
             return Err(ConfigError::new("no issuer is trusted: call trust(Issuer::discover(..)?)"));
@@ -483,6 +504,7 @@ impl ResourceServerBuilder {
                 Some(Arc::new(made))
             }
         };
+        let tickets = self.tickets.map(Tickets::check).transpose()?.map(Arc::new);
         protection.dpop = possession.as_ref().and_then(|possession| possession.offer());
         let protection = Arc::new(protection);
         let compiler = Compiler {
@@ -519,6 +541,8 @@ impl ResourceServerBuilder {
             home,
             explain: self.explain,
             follows: None,
+            looks_further: possession.is_some() || tickets.is_some(),
+            tickets,
             possession,
             deny_list: self.deny_list,
             when_unreachable: self.when_unreachable,

@@ -6,6 +6,7 @@ use crate::base::config_error::ConfigError;
 use crate::gate::builder::ResourceServerBuilder;
 use crate::gate::possession::{Dpop, MutualTls};
 use crate::gate::server::ResourceServer;
+use crate::gate::tickets::Tickets;
 use crate::opaque::Kind;
 use crate::policy::{
     CONTRADICTION, IssuerPolicy, NOBODY_KNOWS, Policy, PolicyError, RESOURCE_AND_AUDIENCE, SEVERAL_KEYS,
@@ -57,6 +58,9 @@ impl Policy {
         }
         if let Some(bytes) = self.max_token_bytes {
             builder = builder.max_token_bytes(bytes);
+        }
+        if let Some(tickets) = &self.tickets {
+            builder = builder.tickets(Tickets::of(tickets));
         }
         if let Some(proofs) = &self.dpop {
             builder = builder.dpop(Dpop::of(proofs)?);

@@ -204,6 +204,8 @@ impl ResourceServer {
             resolving: None,
             tenants: None,
             tenant: None,
+            tickets: None,
+            looks_further: false,
             possession: None,
             deny_list: None,
             when_unreachable: inner.when_unreachable,

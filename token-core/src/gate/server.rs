@@ -6,6 +6,7 @@ pub(crate) mod resolving;
 mod revocation;
 mod status;
 pub(crate) mod tenants;
+pub(crate) mod ticket;
 mod trusting;
 
 use std::any::Any;
@@ -26,6 +27,7 @@ use crate::gate::explain::Explain;
 use crate::gate::possession::Possession;
 use crate::gate::server::resolving::Resolving;
 use crate::gate::server::tenants::Tenants;
+use crate::gate::tickets::TicketOffice;
 use crate::gate::token_cache::{Key, TokenCache};
 use crate::gate::verdicts;
 use crate::jose::encryption::{self, EncryptedTokens, NotOpened};
@@ -96,6 +98,10 @@ pub(crate) struct Inner {
     pub(crate) tenants: Option<Tenants>,
     /// The tenant whose server this is.
     pub(crate) tenant: Option<Arc<str>>,
+    /// Where tickets are sold and redeemed, where they are.
+    pub(crate) tickets: Option<Arc<TicketOffice>>,
+    /// Whether more than a token is looked for in a request: proofs, or tickets. One question for both on the way of every request.
+    pub(crate) looks_further: bool,
     /// How proofs of possession are checked, where they are.
     pub(crate) possession: Option<Arc<Possession>>,
     pub(crate) deny_list: Option<Arc<dyn DenyList>>,
@@ -125,9 +131,25 @@ impl ResourceServer {
 
     /// The road of every token: from the credentials to the verdict.
     pub(crate) fn judge(&self, presented: Presented<'_>) -> MaybeReady<Verified> {
+        if self.0.looks_further || presented.1.policy.is_some() {
+            return self.judge_further(presented);
+        }
+        self.judge_plainly(presented)
+    }
+
+    /// The road of a request in which more than a token counts.
+    fn judge_further(&self, presented: Presented<'_>) -> MaybeReady<Verified> {
+        if let Some(verdict) = self.judge_ticket(presented) {
+            return verdict;
+        }
         if self.0.possession.is_some() || presented.1.policy.is_some() {
             return self.judge_with_proof(presented);
         }
+        self.judge_plainly(presented)
+    }
+
+    #[inline]
+    fn judge_plainly(&self, presented: Presented<'_>) -> MaybeReady<Verified> {
         let candidate = match bearer::find(presented, self.0.sources.as_deref()) {
             Ok(candidate) => candidate,
             Err(error) => return MaybeReady::ready(Err(self.refusal(error))),

@@ -150,6 +150,10 @@ impl fmt::Display for Policy {
         if let Some(encrypted) = &self.encrypted_tokens {
             encrypted.describe(f)?;
         }
+        if let Some(tickets) = &self.tickets {
+            let life = span(tickets.life.unwrap_or(Duration::from_secs(30)));
+            line!(f, "  tickets in the query that were sold for one of these, once and for {life}")?;
+        }
         line!(f, "refuses:")?;
         line!(f, "  tokens of every other issuer, also of one that differs by a slash")?;
         let encrypted = match &self.encrypted_tokens {

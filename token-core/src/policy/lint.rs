@@ -16,7 +16,7 @@ use super::secret::KeptSecret;
 use super::{
     CONTRADICTION, METADATA_WITHOUT_RESOURCE, NOBODY_KNOWS, RESOURCE_AND_AUDIENCE, RESOURCE_AND_METADATA, SEVERAL_KEYS,
 };
-use super::{IntrospectionPolicy, IssuerPolicy, Metadata, Policy, ReplayMemoryPolicy};
+use super::{IntrospectionPolicy, IssuerPolicy, Metadata, Policy, ReplayMemoryPolicy, TicketStorePolicy};
 use crate::answer::resource::Resource;
 use crate::base::http::{BoxFuture, HttpClient, HttpError, Limits};
 use crate::jose::Algorithms;
@@ -120,6 +120,9 @@ impl Policy {
             // Secrets are not read, and a shared memory is nothing that a policy brings.
             dpop.nonce_secrets.clear();
             dpop.replay_memory = ReplayMemoryPolicy::Own;
+        }
+        if let Some(tickets) = &mut dry.tickets {
+            tickets.store = TicketStorePolicy::Own;
         }
         // Nor are keys of encrypted tokens: what can be said without them is said above.
         dry.encrypted_tokens = None;

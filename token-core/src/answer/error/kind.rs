@@ -54,6 +54,8 @@ table! {
     /// The token is encrypted (RFC 7516), and none of this server's keys opens it, or not by what is agreed. One kind for all that may be wrong
     /// with it, so that nobody learns how far it got.
     Undecryptable = "undecryptable", 401, INVALID_TOKEN, 16, "the access token is encrypted and cannot be decrypted here";
+    /// The ticket in the query is unknown, was used, is too old, or was bought for another path or origin. One kind for all of it.
+    InvalidTicket = "invalid_ticket", 401, INVALID_TOKEN, 16, "the ticket is unknown, used, too old or for another place: get a new one";
     /// `exp` has passed.
     Expired = "expired", 401, INVALID_TOKEN, 16, "the access token expired";
     /// `nbf` has not come yet.

@@ -88,6 +88,8 @@ impl ResourceServer {
             resolving: None,
             tenants: None,
             tenant: Some(Arc::clone(tenant)),
+            tickets: front.tickets.clone(),
+            looks_further: front.looks_further,
             possession: front.possession.clone(),
             deny_list: front.deny_list.clone(),
             when_unreachable: front.when_unreachable,

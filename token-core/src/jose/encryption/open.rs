@@ -49,6 +49,11 @@ impl EncryptedTokens {
         if dots == 2 && content.bytes().all(is_of_parts) { Ok(content) } else { Err(NO_TOKEN_WITHIN) }
     }
 
+    /// Whatever was encrypted to one of the keys.
+    pub(crate) fn open_any(&self, sealed: &str) -> Option<Vec<u8>> {
+        self.decrypt(sealed, |_| Ok(())).ok()
+    }
+
     /// RFC 7516 section 5.2.
     pub(super) fn decrypt(
         &self,

@@ -1,0 +1,224 @@
+//! Tickets: bought with a token, good once, for one place; the caller that they bring is the token's own, in tower, axum and actix-web.
+
+use std::time::Duration;
+
+use actix_web::{App, test, web};
+use axum::Router;
+use axum::body::Body;
+use axum::routing::post;
+use http::Request;
+use serde_json::Value;
+use token_core::policy::Policy;
+use token_core::revocation::{Deny, MemoryDenyList};
+use token_core::streams::Tickets;
+use token_core::{ErrorKind, Issuer, Presented, ResourceServer, ResourceServerBuilder};
+use token_test::{ManualClock, TestIssuer};
+use token_tests::{Ask, Reply, Via, ask};
+use tower::ServiceExt;
+use tower_token::View;
+
+const APP: &str = "https://app.example.com";
+
+fn builder(issuer: &TestIssuer) -> ResourceServerBuilder {
+    let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
+    ResourceServer::builder(issuer.audience()).trust(trusted)
+}
+
+async fn server(issuer: &TestIssuer) -> ResourceServer {
+    let server = builder(issuer).tickets(Tickets::in_memory()).build().unwrap();
+    server.ready().await.unwrap();
+    server
+}
+
+/// A request for a ticket, as a page of the application sends it.
+fn purchase(token: &str, origin: Option<&str>) -> Request<()> {
+    let mut request = Request::post("/tickets").header("authorization", format!("Bearer {token}"));
+    if let Some(origin) = origin {
+        request = request.header("origin", origin);
+    }
+    request.body(()).unwrap()
+}
+
+async fn buy(server: &ResourceServer, token: &str, path: &str) -> String {
+    let request = purchase(token, Some(APP));
+    let sold = server.sell_ticket(Presented::request(&View::from(&request)), path).await;
+    sold.unwrap().as_str().to_owned()
+}
+
+async fn redeem(via: Via, server: &ResourceServer, target: String, origin: Option<&str>) -> Reply {
+    let mut request = Ask::of(target.leak());
+    if let Some(origin) = origin {
+        request = request.header("origin", origin);
+    }
+    ask(via, server, false, &request).await
+}
+
+#[actix_web::test]
+async fn a_ticket_brings_the_caller_it_was_sold_to_once_to_one_place_in_every_framework() {
+    let issuer = TestIssuer::start().await;
+    let server = server(&issuer).await;
+    let token = issuer.token().subject("ada").scope("read:users").mint();
+    for via in Via::ALL {
+        let ticket = buy(&server, &token, "/me").await;
+        let target = || format!("/me?page=2&ticket={ticket}");
+        let reply = redeem(via, &server, target(), Some(APP)).await;
+        assert_eq!((reply.status, &*reply.body), (200, "ada"), "{via:?}");
+        let again = redeem(via, &server, target(), Some(APP)).await;
+        assert_eq!(again.status, 401, "{via:?}");
+        assert!(again.body.contains(ErrorKind::InvalidTicket.public_text()), "{via:?} {again:?}");
+        // Its scopes are the token's.
+        let ticket = buy(&server, &token, "/users").await;
+        assert_eq!(redeem(via, &server, format!("/users?ticket={ticket}"), Some(APP)).await.status, 200, "{via:?}");
+        let poor = buy(&server, &issuer.token().mint(), "/users").await;
+        assert_eq!(redeem(via, &server, format!("/users?ticket={poor}"), Some(APP)).await.status, 403, "{via:?}");
+
+        for (name, path, target, origin) in [
+            ("for another path", "/users", "/me", Some(APP)),
+            ("for another page", "/me", "/me", Some("https://evil.example")),
+            ("for no page at all", "/me", "/me", None),
+        ] {
+            let ticket = buy(&server, &token, path).await;
+            let reply = redeem(via, &server, format!("{target}?ticket={ticket}"), origin).await;
+            assert_eq!(reply.status, 401, "{name} {via:?}");
+            // And it is used up.
+            let reply = redeem(via, &server, format!("{path}?ticket={ticket}"), Some(APP)).await;
+            assert_eq!(reply.status, 401, "{name} {via:?}");
+        }
+        for (name, target) in [
+            ("made up", format!("/me?ticket={}", "A".repeat(43))),
+            ("empty", "/me?ticket=".to_owned()),
+            ("the token in its place", format!("/me?ticket={token}")),
+        ] {
+            let reply = redeem(via, &server, target, Some(APP)).await;
+            assert!(reply.status == 401 && !format!("{reply:?}").contains(&token), "{name} {via:?}");
+        }
+        let ticket = buy(&server, &token, "/me").await;
+        let twice = redeem(via, &server, format!("/me?ticket={ticket}&ticket={ticket}"), Some(APP)).await;
+        assert_eq!(twice.status, 400, "{via:?}");
+        let beside = Ask::of(format!("/me?ticket={ticket}").leak()).header("origin", APP).bearer(&token);
+        assert_eq!(ask(via, &server, false, &beside).await.status, 400, "{via:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_many_who_come_with_one_ticket_one_gets_in() {
+    let issuer = TestIssuer::start().await;
+    let server = server(&issuer).await;
+    let ticket = buy(&server, &issuer.token().subject("ada").mint(), "/events").await;
+    let many = (0..64).map(|_| {
+        let (server, target) = (server.clone(), format!("/events?ticket={ticket}"));
+        tokio::spawn(async move {
+            let request = Request::get(target).header("origin", APP).body(()).unwrap();
+            server.authenticate(Presented::request(&View::from(&request))).await.is_ok()
+        })
+    });
+    let let_in = futures_util::future::join_all(many).await.into_iter().filter(|outcome| *outcome.as_ref().unwrap());
+    assert_eq!(let_in.count(), 1);
+}
+
+#[tokio::test]
+async fn what_happens_to_the_token_happens_to_its_tickets() {
+    let clock = ManualClock::default();
+    let issuer = TestIssuer::builder().clock(clock.clone()).start().await;
+    let denied = MemoryDenyList::new();
+    let server = builder(&issuer).clock(clock.clone()).deny_list(denied.clone()).tickets(Tickets::in_memory());
+    let server = server.build().unwrap();
+    server.ready().await.unwrap();
+    let redeem = async |ticket: String| {
+        let request = Request::get(format!("/events?ticket={ticket}")).header("origin", APP).body(()).unwrap();
+        server.authenticate(Presented::request(&View::from(&request))).await
+    };
+    let token = issuer.token().subject("ada").claim("jti", "1").expires_in(Duration::from_secs(600)).mint();
+    let bought = buy(&server, &token, "/events").await;
+    let caller = redeem(bought).await.unwrap();
+    let with_token = server.authenticate(Presented::token(&token)).await.unwrap();
+    assert_eq!(caller.expires_at(), with_token.expires_at(), "streams end with the token");
+
+    let late = buy(&server, &token, "/events").await;
+    clock.advance(Duration::from_secs(29));
+    let in_time = buy(&server, &token, "/events").await;
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(redeem(late).await.unwrap_err().kind(), ErrorKind::InvalidTicket, "after 30 s");
+    assert!(redeem(in_time).await.is_ok());
+
+    let revoked = buy(&server, &token, "/events").await;
+    server.deny(Deny::token_id(issuer.url(), "1"), token_core::Timestamp::from_secs(4_000_000_000)).await.unwrap();
+    assert_eq!(redeem(revoked).await.unwrap_err().kind(), ErrorKind::Inactive, "revoked meanwhile");
+}
+
+#[actix_web::test]
+async fn the_handlers_of_both_frameworks_sell_to_whoever_has_a_token_and_say_what_they_expect() {
+    let issuer = TestIssuer::start().await;
+    let server = server(&issuer).await;
+    let token = issuer.token().subject("ada").mint();
+    let bad = issuer.token().forged().mint();
+    let router = Router::new().route("/tickets", post(axum_token::ticket(server.clone())));
+    let app = App::new().route("/tickets", web::post().to(actix_token::ticket(server.clone())));
+    let app = test::init_service(app).await;
+    for (name, token, body, expected) in [
+        ("a good one", Some(&token), r#"{"path": "/me"}"#, 200),
+        ("no token", None, r#"{"path": "/me"}"#, 401),
+        ("a bad token", Some(&bad), r#"{"path": "/me"}"#, 401),
+        ("no path", Some(&token), "{}", 400),
+        ("nothing", Some(&token), "", 400),
+        ("an array", Some(&token), r#"["/me"]"#, 400),
+        ("a path that is a number", Some(&token), r#"{"path": 1}"#, 400),
+        ("a path with a query", Some(&token), r#"{"path": "/me?x=1"}"#, 400),
+        ("another server's", Some(&token), r#"{"path": "https://evil.example/"}"#, 400),
+    ] {
+        let mut by_axum = Request::post("/tickets").header("origin", APP);
+        let mut by_actix = test::TestRequest::post().uri("/tickets").append_header(("origin", APP));
+        if let Some(token) = token {
+            by_axum = by_axum.header("authorization", format!("Bearer {token}"));
+            by_actix = by_actix.append_header(("authorization", format!("Bearer {token}")));
+        }
+        let answer = router.clone().oneshot(by_axum.body(Body::from(body)).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), expected, "axum: {name}");
+        let cached = |value: Option<&[u8]>| expected == 401 || value == Some(b"no-store");
+        assert!(cached(answer.headers().get("cache-control").map(|value| value.as_bytes())), "axum: {name}");
+        let first = axum::body::to_bytes(answer.into_body(), 4096).await.unwrap();
+        let answer = test::call_service(&app, by_actix.set_payload(body).to_request()).await;
+        assert_eq!(answer.status(), expected, "actix-web: {name}");
+        assert!(cached(answer.headers().get("cache-control").map(|value| value.as_bytes())), "actix-web: {name}");
+        let second = test::read_body(answer).await;
+        if expected != 200 {
+            assert_eq!(first, second, "{name}");
+            continue;
+        }
+        for (via, sold) in [(Via::Axum, first), (Via::Actix, second)] {
+            let sold: Value = serde_json::from_slice(&sold).unwrap();
+            assert_eq!(sold["expires_in"], 30);
+            let target = format!("/me?ticket={}", sold["ticket"].as_str().unwrap());
+            assert_eq!(redeem(via, &server, target, Some(APP)).await.body, "ada");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_when_the_server_is_built_and_nothing_is_sold_unasked() {
+    let issuer = TestIssuer::start().await;
+    let plain = builder(&issuer).build().unwrap();
+    plain.ready().await.unwrap();
+    let token = issuer.token().mint();
+    let request = purchase(&token, None);
+    let refused = plain.sell_ticket(Presented::request(&View::from(&request)), "/events").await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Misconfigured);
+    // Where none are sold, the parameter is one like any other.
+    let request =
+        Request::get("/me?ticket=cinema").header("authorization", format!("Bearer {token}")).body(()).unwrap();
+    assert!(plain.authenticate(Presented::request(&View::from(&request))).await.is_ok());
+    for life in [0, 301] {
+        let tickets = Tickets::in_memory().life(Duration::from_secs(life));
+        assert!(builder(&issuer).tickets(tickets).build().is_err(), "{life}");
+    }
+    let mut policy = serde_json::to_value(&*plain.policy()).unwrap();
+    policy["tickets"] = serde_json::json!({"life": "20s"});
+    let own = Policy::from_json(&policy.to_string()).unwrap();
+    assert!(own.to_string().contains("once and for 20 s") && own.server().is_ok(), "{own}");
+    policy["tickets"] = serde_json::json!({"store": "shared"});
+    let shared = Policy::from_json(&policy.to_string()).unwrap();
+    assert!(shared.lint().is_empty() || shared.lint().iter().all(|finding| finding.rule != "cannot-be-built"));
+    assert!(shared.server().unwrap_err().to_string().contains("ticket_store"));
+    let handed_over = shared.builder().unwrap().ticket_store(token_core::stores::MemoryTickets::new());
+    assert!(handed_over.build().is_ok());
+}

@@ -1,0 +1,320 @@
+//! A token and the place it is for in, a ticket and what is put away under it out; and the other way round. Pure, but for chance.
+//!
+//! A ticket is 256 random bits. What the store keeps is found by one digest of them and encrypted with a key made by another: whoever reads the store
+//! finds neither tickets nor tokens.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::config_error::ConfigError;
+use crate::base::time::Timestamp;
+use crate::jose::base64url;
+use crate::jose::encryption::{ContentEncryption, DecryptionKey, EncryptedTokens};
+use crate::jose::signature::{random, sha256};
+use crate::policy::{TicketStorePolicy, TicketsPolicy};
+use crate::request::presented::RequestView;
+use crate::stores::{MemoryTickets, TicketStore};
+
+/// The parameter of the query that a ticket comes in.
+pub(crate) const PARAMETER: &str = "ticket";
+/// The longest path that a ticket is for, in bytes.
+const LONGEST_PATH: usize = 2048;
+const LIFE: Duration = Duration::from_secs(30);
+const LONGEST_LIFE: Duration = Duration::from_secs(300);
+
+/// Sells tickets for tokens: good once, for 30 s, for one path and one origin. For `EventSource` and `WebSocket`, which cannot set headers; see
+/// [`ResourceServerBuilder::tickets`](crate::ResourceServerBuilder::tickets).
+///
+/// It takes the backend `aws-lc-rs`, with which what tickets stand for is encrypted.
+///
+/// ```
+/// use token_core::streams::Tickets;
+/// use token_core::{Issuer, ResourceServer};
+///
+/// # fn main() -> Result<(), token_core::ConfigError> {
+/// # if cfg!(not(feature = "aws-lc-rs")) { return Ok(()) }
+/// let api = ResourceServer::builder("https://api.example.com")
+///     .trust(Issuer::discover("https://login.example.com/")?)
+///     .tickets(Tickets::in_memory())
+///     .build()?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "tickets are sold once a server is told of them"]
+pub struct Tickets {
+    store: Option<Arc<dyn TicketStore>>,
+    life: Duration,
+    shared: bool,
+}
+
+impl Tickets {
+    /// Kept in the memory of this process: a ticket is good at the instance that sold it.
+    pub fn in_memory() -> Self {
+        Self { store: Some(Arc::new(MemoryTickets::new())), life: LIFE, shared: false }
+    }
+
+    /// Kept in this store: `token_redis::Redis::tickets` for several instances.
+    pub fn kept_in(store: impl TicketStore) -> Self {
+        Self { store: Some(Arc::new(store)), life: LIFE, shared: true }
+    }
+
+    /// How long a ticket is good. Default 30 s; from 1 s to 5 min. It never outlives its token.
+    pub fn life(mut self, life: Duration) -> Self {
+        self.life = life;
+        self
+    }
+
+    pub(crate) fn of(policy: &TicketsPolicy) -> Self {
+        let tickets = Self::in_memory().life(policy.life.unwrap_or(LIFE));
+        match policy.store {
+            TicketStorePolicy::Own => tickets,
+            TicketStorePolicy::Shared => Self { store: None, shared: true, ..tickets },
+        }
+    }
+
+    /// The same in this store.
+    pub(crate) fn stored(self, store: Arc<dyn TicketStore>) -> Self {
+        Self { store: Some(store), shared: true, ..self }
+    }
+
+    pub(crate) fn policy_text(&self) -> TicketsPolicy {
+        let store = if self.shared { TicketStorePolicy::Shared } else { TicketStorePolicy::Own };
+        TicketsPolicy { life: (self.life != LIFE).then_some(self.life), store }
+    }
+
+    /// # Errors
+    /// [`ConfigError`] when none could be sold.
+    pub(crate) fn check(self) -> Result<TicketOffice, ConfigError> {
+        if self.life < Duration::from_secs(1) || self.life > LONGEST_LIFE {
+            return Err(ConfigError::new(
+                "tickets live from 1 s to 5 min: they are for opening a connection, not for keeping one",
+            ));
+        }
+        let store = self.store.ok_or_else(|| {
+            ConfigError::new(
+                "tickets.store is shared, and no store was handed over: call ticket_store(..) of the builder",
+            )
+        })?;
+        DecryptionKey::direct(ContentEncryption::A256Gcm, None, &[0; 32])
+            .map_err(|error| ConfigError::new(format!("tickets: {error}")))?;
+        Ok(TicketOffice { store, life: self.life })
+    }
+}
+
+/// Where tickets are sold and redeemed.
+#[derive(Debug)]
+pub(crate) struct TicketOffice {
+    pub(crate) store: Arc<dyn TicketStore>,
+    pub(crate) life: Duration,
+}
+
+/// A ticket that was sold. `Debug` does not show it; send it to the page that asked, and write it nowhere.
+pub struct Ticket {
+    text: String,
+    life: Duration,
+}
+
+impl Ticket {
+    /// The ticket: 43 characters for the parameter `ticket` of the query.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// How long it is good.
+    #[must_use]
+    pub fn expires_in(&self) -> Duration {
+        self.life
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket").field("expires_in", &self.life).finish_non_exhaustive()
+    }
+}
+
+/// What a ticket stands for.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Stub {
+    pub(crate) token: String,
+    path: String,
+    from: From,
+}
+
+/// Which page a request comes from, by what browsers say and no page can forge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct From {
+    /// `Origin`; `None` where no browser sent the request.
+    origin: Option<String>,
+    /// `Sec-Fetch-Site: same-origin`.
+    same_origin: bool,
+}
+
+impl From {
+    /// `None` where one of the fields is there twice, or is no text.
+    pub(crate) fn of(request: &dyn RequestView) -> Option<Self> {
+        let once = |name: &str| {
+            let (mut fields, mut found) = (0_usize, None);
+            request.header(name, &mut |value| {
+                fields += 1;
+                found = std::str::from_utf8(value).ok().map(str::to_owned);
+            });
+            match (fields, found) {
+                (0, _) => Some(None),
+                (1, Some(text)) => Some(Some(text)),
+                _ => None,
+            }
+        };
+        let (origin, site) = (once("origin")?, once("sec-fetch-site")?);
+        Some(Self { origin, same_origin: site.as_deref() == Some("same-origin") })
+    }
+
+    /// Whether a page that has bought a ticket here may redeem it there. A browser sends no `Origin` with an `EventSource` of the same origin; a ticket
+    /// that was bought outside of a browser is redeemed outside of one.
+    fn fits(&self, redeemed: &Self) -> bool {
+        match (&self.origin, &redeemed.origin) {
+            (Some(bought), Some(redeemed)) => bought == redeemed && bought != "null",
+            (Some(_), None) => self.same_origin && redeemed.same_origin,
+            (None, None) => self.same_origin == redeemed.same_origin,
+            (None, Some(_)) => false,
+        }
+    }
+}
+
+/// The path of a request target.
+pub(crate) fn path(target: &str) -> &str {
+    target.split_once('?').map_or(target, |(path, _)| path)
+}
+
+/// Whether a ticket can be for this path: as requests have it, without query and fragment.
+pub(crate) fn is_path(path: &str) -> bool {
+    path.starts_with('/')
+        && path.len() <= LONGEST_PATH
+        && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?' && byte != b'#')
+}
+
+/// The one ticket in a query; an error where there are several.
+pub(crate) fn in_query(target: &str) -> Result<Option<&str>, ()> {
+    let query = target.split_once('?').map_or("", |(_, query)| query);
+    let is_ticket = |pair: &&str| pair.split_once('=').is_some_and(|(name, _)| name == PARAMETER);
+    let mut tickets = query.split('&').filter(is_ticket).filter_map(|pair| pair.split_once('='));
+    match (tickets.next(), tickets.next()) {
+        (first, None) => Ok(first.map(|(_, ticket)| ticket)),
+        (_, Some(_)) => Err(()),
+    }
+}
+
+/// The two things made of a ticket: by what it is found, and with what it is opened.
+fn halves(ticket: &[u8; 32]) -> Option<([u8; 32], DecryptionKey)> {
+    let name = sha256(&[b"token ticket name", &ticket[..]].concat());
+    let key = sha256(&[b"token ticket key ", &ticket[..]].concat());
+    Some((name, DecryptionKey::direct(ContentEncryption::A256Gcm, None, &key).ok()?))
+}
+
+/// A new ticket for this token: itself, its digest, and what is kept. `None` without random bytes.
+pub(crate) fn sell(token: &str, path: &str, from: From, life: Duration) -> Option<(Ticket, [u8; 32], String)> {
+    let ticket = random()?;
+    let (name, key) = halves(&ticket)?;
+    let stub = serde_json::to_string(&Stub { token: token.to_owned(), path: path.to_owned(), from }).ok()?;
+    let key = key.encryption_key().ok()?;
+    let sealed = key.encrypt(ContentEncryption::A256Gcm, &serde_json::Map::new(), stub.as_bytes()).ok()?;
+    Some((Ticket { text: base64url::encode(&ticket), life }, name, sealed))
+}
+
+/// The digest of a ticket, and how to read what is kept under it. `None` where it is no ticket.
+pub(crate) fn parse(ticket: &str) -> Option<([u8; 32], impl Fn(&str) -> Option<Stub> + use<>)> {
+    let bytes: [u8; 32] = base64url::decode(ticket.as_bytes())?.try_into().ok()?;
+    let (name, key) = halves(&bytes)?;
+    let keys = EncryptedTokens::with([key]);
+    Some((name, move |sealed: &str| serde_json::from_slice(&keys.open_any(sealed)?).ok()))
+}
+
+impl Stub {
+    /// Whether it was bought for this place.
+    pub(crate) fn is_for(&self, path: &str, from: &From) -> bool {
+        self.path == path && self.from.fits(from)
+    }
+}
+
+/// How long a ticket for a token with this end is good.
+pub(crate) fn life(office: &TicketOffice, expires: Option<Timestamp>, now: Timestamp) -> Duration {
+    expires.map_or(office.life, |expires| office.life.min(expires.since(now)))
+}
+
+#[cfg(feature = "aws-lc-rs")]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(origin: Option<&str>, same_origin: bool) -> From {
+        From { origin: origin.map(str::to_owned), same_origin }
+    }
+
+    #[test]
+    fn what_is_kept_opens_with_its_ticket_alone_and_shows_nothing() {
+        let (ticket, name, sealed) = sell("a.secret.token", "/events", from(None, false), LIFE).unwrap();
+        let (other, other_name, _) = sell("a.secret.token", "/events", from(None, false), LIFE).unwrap();
+        assert!(ticket.as_str().len() == 43 && ticket.as_str() != other.as_str() && name != other_name);
+        let (found, open) = parse(ticket.as_str()).unwrap();
+        assert_eq!((found, open(&sealed).unwrap().token.as_str()), (name, "a.secret.token"));
+        assert!(parse(other.as_str()).unwrap().1(&sealed).is_none());
+        let plain = String::from_utf8_lossy(&base64url::decode(sealed.split('.').nth(3).unwrap().as_bytes()).unwrap())
+            .into_owned();
+        assert!(!sealed.contains("secret") && !plain.contains("secret"));
+        assert!(!format!("{ticket:?}").contains(ticket.as_str()));
+        for odd in ["", "x", &"A".repeat(42), &"A".repeat(44), &format!("{}=", "A".repeat(43)), "?"] {
+            assert!(parse(odd).is_none(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_ticket_is_for_one_path_and_one_origin() {
+        let app = Some("https://app.example.com");
+        let evil = Some("https://evil.example");
+        for (bought, redeemed, fits) in [
+            (from(app, false), from(app, false), true),
+            (from(app, false), from(evil, false), false),
+            (from(app, false), from(None, false), false),
+            (from(app, false), from(None, true), false),
+            // A page of the API's own origin: EventSource sends no Origin there, WebSocket does.
+            (from(app, true), from(None, true), true),
+            (from(app, true), from(app, true), true),
+            (from(app, true), from(None, false), false),
+            (from(Some("null"), false), from(Some("null"), false), false),
+            // No browser at either end.
+            (from(None, false), from(None, false), true),
+            (from(None, false), from(app, false), false),
+            (from(None, false), from(None, true), false),
+        ] {
+            let stub = Stub { token: String::new(), path: "/events".into(), from: bought.clone() };
+            assert_eq!(stub.is_for("/events", &redeemed), fits, "{bought:?} {redeemed:?}");
+            assert!(!stub.is_for("/events/", &redeemed) && !stub.is_for("/Events", &redeemed));
+        }
+    }
+
+    #[test]
+    fn a_query_holds_one_ticket_or_none() {
+        for (target, expected) in [
+            ("/e", Ok(None)),
+            ("/e?", Ok(None)),
+            ("/e?ticket=a", Ok(Some("a"))),
+            ("/e?x=1&ticket=a&y=2", Ok(Some("a"))),
+            ("/e?ticket=", Ok(Some(""))),
+            ("/e?ticket", Ok(None)),
+            ("/ticket=a", Ok(None)),
+            ("/e?xticket=a", Ok(None)),
+            ("/e?ticket=a&ticket=a", Err(())),
+        ] {
+            assert_eq!(in_query(target), expected, "{target}");
+        }
+        for (path, good) in
+            [("/e", true), ("/", true), ("e", false), ("/e?x", false), ("/e#x", false), ("/e f", false), ("", false)]
+        {
+            assert_eq!(is_path(path), good, "{path}");
+        }
+    }
+}
