@@ -132,7 +132,7 @@ async fn a_key_may_come_in_a_header_of_its_own_and_is_taken_back_at_once() {
     let asked = Ask::of("/me").header("x-api-key", text("ci", 'a'));
     for via in Via::ALL {
         assert_eq!(ask(via, &api, false, &asked).await.status, 200, "{via:?}");
-        let both = asked.clone().bearer(&text("ci", 'a'));
+        let both = asked.clone().bearer(&text("ci", 'b'));
         assert_eq!(ask(via, &api, false, &both).await.status, 400, "{via:?}");
     }
     assert!(store.remove("ci"));

@@ -1,9 +1,11 @@
 //! Proofs of possession through tower, axum, actix-web and gRPC: one table of (token, proof, answer), a row that differs is a failure.
 
+use std::time::Duration;
+
 use serde_json::json;
 use token_core::possession::{CertificateField, Dpop, DpopPolicy, MutualTls};
-use token_core::{Algorithm, ErrorKind, Issuer, ResourceServer};
-use token_test::{TestIssuer, TestKey};
+use token_core::{Algorithm, Clock as _, ErrorKind, Issuer, ResourceServer, SystemClock};
+use token_test::{ManualClock, TestIssuer, TestKey, TokenBuilder};
 use token_tests::{Ask, Reply, Via, ask};
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
@@ -55,14 +57,27 @@ fn rows(issuer: &TestIssuer, key: &TestKey) -> Vec<Row> {
         Box::new(move || bound(&token, &proof().mint()))
     };
     row("a good proof", asked(&good), None, None);
-    let (token_, proof_) = (good.clone(), proof.clone());
-    row(
-        "a good proof as others write it",
-        Box::new(move || bound(&token_, &proof_().claim("htu", "HTTPS://API.example.com:443/%6de?x=y").mint())),
-        None,
-        None,
-    );
-    for (what, near_miss) in proof().near_misses() {
+    for (how, htu) in [
+        ("case, default port, escapes and a query", "HTTPS://API.example.com:443/%6de?x=y"),
+        ("dot segments", "https://api.example.com/./there/../me"),
+        ("a fragment", "https://api.example.com/me#here"),
+    ] {
+        let (token, proof) = (good.clone(), proof.clone());
+        let ask = Box::new(move || bound(&token, &proof().claim("htu", htu).mint()));
+        row(&format!("a good proof as others write it: {how}"), ask, None, None);
+    }
+    for (which, ago) in [("slow", 30), ("fast", -5)] {
+        let (token, proof) = (good.clone(), proof.clone());
+        let ask = Box::new(move || bound(&token, &proof().issued_ago(ago).mint()));
+        row(&format!("a good proof by a clock that is {which}"), ask, None, None);
+    }
+    let beside = [
+        ("older than a minute", proof().issued_ago(75)),
+        ("more than half a minute ahead", proof().issued_ago(-40)),
+        ("the other scheme", proof().claim("htu", "http://api.example.com/me")),
+    ];
+    let beside = beside.map(|(what, proof)| (what.to_owned(), proof.mint()));
+    for (what, near_miss) in proof().near_misses().into_iter().chain(beside) {
         let token = good.clone();
         row(&what, Box::new(move || bound(&token, &near_miss)), Some(InvalidDpopProof), Some(InvalidDpopProof));
     }
@@ -218,6 +233,38 @@ async fn a_nonce_is_sent_with_refusals_and_with_answers_and_scripts_may_read_it(
 }
 
 #[actix_web::test]
+async fn a_nonce_of_yesterday_of_another_server_or_made_up_is_answered_with_a_fresh_one() {
+    let clock = ManualClock::new(SystemClock.now());
+    let issuer = TestIssuer::builder().clock(clock.clone()).start().await;
+    let key = TestKey::client(Algorithm::ES256);
+    let server = || {
+        let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
+        let api = ResourceServer::builder(issuer.audience()).trust(trusted).clock(clock.clone());
+        api.dpop(here().require_nonces()).build().unwrap()
+    };
+    let (api, other) = (server(), server());
+    let request = |nonce: Option<&str>| {
+        let token = issuer.token().subject("ada").bound_to(&key).mint();
+        let proof = key.proof("GET", &format!("{HERE}/me"), &token).claim("iat", clock.now().as_secs());
+        bound(&token, &nonce.map_or_else(|| proof.clone(), |nonce| proof.clone().nonce(nonce)).mint())
+    };
+    let fresh = async |api: &ResourceServer, via: Via| ask(via, api, false, &request(None)).await.dpop_nonce.unwrap();
+    for via in Via::ALL {
+        let yesterdays = fresh(&api, via).await;
+        clock.advance(Duration::from_secs(24 * 60 * 60));
+        let anothers = fresh(&other, via).await;
+        for (name, nonce) in [("yesterday's", &*yesterdays), ("another server's", &*anothers), ("made up", "junk")] {
+            let refused = ask(via, &api, false, &request(Some(nonce))).await;
+            let challenge = refused.challenge.as_deref().unwrap_or_default();
+            assert_eq!(refused.status, 401, "{name} {via:?}");
+            assert!(challenge.contains(r#"error="use_dpop_nonce""#), "{name} {via:?}: {challenge}");
+            let answered = ask(via, &api, false, &request(refused.dpop_nonce.as_deref())).await;
+            assert_eq!(answered.status, 200, "{name} {via:?}");
+        }
+    }
+}
+
+#[actix_web::test]
 async fn anonymous_callers_are_those_who_show_nothing() {
     let issuer = TestIssuer::start().await;
     let (api, key) = (api(&issuer, here().required()), TestKey::client(Algorithm::ES256));
@@ -289,10 +336,10 @@ async fn an_actix_scope_may_ask_for_more_than_the_app_around_it() {
     }
 }
 
-async fn grpc(channel: &Channel, authorization: &str, proof: Option<&str>) -> Result<(), Status> {
+async fn grpc(channel: &Channel, authorization: &str, proofs: &[String]) -> Result<(), Status> {
     let mut request = Request::new(HealthCheckRequest::default());
     request.metadata_mut().insert("authorization", MetadataValue::try_from(authorization).unwrap());
-    if let Some(proof) = proof {
+    for proof in proofs {
         request.metadata_mut().append("dpop", MetadataValue::try_from(proof).unwrap());
     }
     HealthClient::new(channel.clone()).check(request).await.map(|_| ())
@@ -307,24 +354,37 @@ async fn a_grpc_call_is_a_post_to_its_method_and_its_refusals_are_statuses() {
     let proof = |method: &str| key.proof(method, &format!("{HERE}/grpc.health.v1.Health/Check"), &token);
     let bound = format!("DPoP {token}");
 
-    let asked = grpc(&channel, &bound, Some(&proof("POST").mint())).await.unwrap_err();
+    let asked = grpc(&channel, &bound, &[proof("POST").mint()]).await.unwrap_err();
     assert_eq!(asked.code(), Code::Unauthenticated);
     let nonce = asked.metadata().get("dpop-nonce").expect("a nonce to try again with").to_str().unwrap().to_owned();
     let with_nonce = |method: &str| proof(method).nonce(&nonce);
     let once = with_nonce("POST").mint();
-    grpc(&channel, &bound, Some(&once)).await.unwrap();
-    for (name, authorization, proof) in [
-        ("a replay", &bound, Some(once)),
-        ("another method", &bound, Some(with_nonce("GET").mint())),
-        ("no proof", &bound, None),
-        ("a bearer token", &format!("Bearer {token}"), Some(with_nonce("POST").mint())),
+    grpc(&channel, &bound, std::slice::from_ref(&once)).await.unwrap();
+    let slow = with_nonce("POST").claim("htu", format!("{HERE}:443/./grpc.health.v1.Health/Check")).issued_ago(30);
+    grpc(&channel, &bound, &[slow.mint()]).await.unwrap();
+    let bad = |token: TokenBuilder| {
+        let token = token.scope("health:read").bound_to(&key).mint();
+        let proof = key.proof("POST", &format!("{HERE}/grpc.health.v1.Health/Check"), &token).nonce(&nonce);
+        (format!("DPoP {token}"), vec![proof.mint()])
+    };
+    let (expired, of_expired) = bad(issuer.token().expired());
+    let (forged, of_forged) = bad(issuer.token().forged());
+    for (name, authorization, proofs) in [
+        ("a replay", &bound, vec![once]),
+        ("another method", &bound, vec![with_nonce("GET").mint()]),
+        ("no proof", &bound, Vec::new()),
+        ("two proofs", &bound, vec![with_nonce("POST").mint(), with_nonce("POST").mint()]),
+        ("a bearer token", &format!("Bearer {token}"), vec![with_nonce("POST").mint()]),
+        ("a made up nonce", &bound, vec![proof("POST").nonce("junk").mint()]),
+        ("a good proof, an expired token", &expired, of_expired),
+        ("a good proof, a forged token", &forged, of_forged),
     ] {
-        let status = grpc(&channel, authorization, proof.as_deref()).await.unwrap_err();
+        let status = grpc(&channel, authorization, &proofs).await.unwrap_err();
         assert_eq!(status.code(), Code::Unauthenticated, "{name}");
         assert!(status.metadata().get("www-authenticate").unwrap().to_str().unwrap().contains("DPoP realm"), "{name}");
     }
     for (what, near_miss) in with_nonce("POST").near_misses() {
-        let status = grpc(&channel, &bound, Some(&near_miss)).await.unwrap_err();
+        let status = grpc(&channel, &bound, std::slice::from_ref(&near_miss)).await.unwrap_err();
         // Metadata above 8 KiB hyper or tonic may refuse before anybody reads it.
         assert!(matches!(status.code(), Code::Unauthenticated | Code::Internal), "{what}: {status:?}");
     }

@@ -21,6 +21,7 @@ pages! {
     two_addresses = "two-addresses.md",
     edge = "edge.md",
     encrypted = "encrypted.md",
+    possession = "possession.md",
     opaque = "opaque.md",
     scopes = "scopes.md",
     answers = "answers.md",

@@ -44,6 +44,7 @@ pub(crate) enum Command {
         "token explain --issuer https://login.example.com/ --audience https://api.example.com < token.txt"
         "token explain --policy api.toml --keys keys.json --at 2026-11-23T01:00:00Z --format json < token.txt"
         "token explain --issuer https://login.example.com/ --id-token web-app --nonce n-0S6_WzA2Mj < id-token.txt"
+        "token explain --policy api.toml --proof eyJ0eXAi... --url https://api.example.com/orders < token.txt"
         "token explain --issuer https://login.internal/ --audience orders --allow-private --ca company.pem < token.txt"
     ))]
     Explain(Explain),
@@ -82,7 +83,7 @@ pub(crate) enum Command {
         "token mint --shape keycloak | token explain --policy api.toml"
         "token mint --wrong expired --issuer http://127.0.0.1:9001"
         "token mint --lifetime 2h --claim email=ada@example.com --claim 'groups=[\"staff\"]'"
-        "token mint --key key.pem | token send http://127.0.0.1:3000/orders --key key.pem"
+        "token mint --dpop key.pem | token send http://127.0.0.1:3000/orders --key key.pem"
     ))]
     Mint(Mint),
     /// Makes an API key: prints it once, and what a policy keeps of it.
@@ -215,6 +216,15 @@ pub(crate) struct Explain {
     /// The nonce that the client sent with its request; without it the nonce is not compared.
     #[arg(long, requires = "id_token")]
     pub(crate) nonce: Option<String>,
+    /// The DPoP field that came with it: its proof of possession (RFC 9449). Judged by itself, as one that never came before.
+    #[arg(long, value_name = "PROOF", requires = "url", conflicts_with = "id_token")]
+    pub(crate) proof: Option<String>,
+    /// Where the request went that the proof is for.
+    #[arg(long, requires = "proof")]
+    pub(crate) url: Option<String>,
+    /// Its method, as it was sent.
+    #[arg(short = 'X', long, value_name = "METHOD", default_value = "GET", requires = "proof")]
+    pub(crate) request: String,
     /// How to print the answer.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
@@ -326,6 +336,9 @@ pub(crate) struct Mint {
     /// Binds it to this private key (DPoP, RFC 9449): PEM (PKCS #8) of a P-256, P-384, Ed25519 or RSA key.
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,
+    /// Binds it to a key made on the spot (DPoP, P-256), and keeps that in this file, which only its owner can read.
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    pub(crate) dpop: Option<PathBuf>,
     /// What is wrong with it.
     #[arg(long, value_enum)]
     pub(crate) wrong: Option<crate::issuer::wrong::Wrong>,

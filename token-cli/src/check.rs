@@ -11,6 +11,7 @@ mod servers;
 mod verdict;
 
 pub(crate) use clock::LineClock;
+pub(crate) use line::{Line, Request};
 
 use std::io::{self, BufWriter, Write};
 use std::num::NonZero;

@@ -12,7 +12,7 @@ use token_core::{
 
 use crate::args::{Explain, Format};
 use crate::at::At;
-use crate::check::LineClock;
+use crate::check::{Line, LineClock, Request};
 use crate::end::{End, Failure};
 use crate::{input, terminal, trust};
 
@@ -24,7 +24,13 @@ pub(crate) async fn run(options: &Explain) -> Result<End, Failure> {
             // Whom to believe first: a mistake there is said before a token is asked for.
             let server = trust::build(&policy, options.trust.at)?;
             let token = input::token()?;
-            let report = server.explain(Presented::token(&token)).await;
+            let report = match (&options.proof, &options.url) {
+                (Some(proof), Some(url)) => {
+                    let line = Line::bound(&token, proof.trim(), &options.request, url);
+                    server.explain(Presented::request(&Request::new(&line))).await
+                }
+                _ => server.explain(Presented::token(&token)).await,
+            };
             if report.kind == Some(ErrorKind::Unavailable) {
                 try_the_other_form(&policy, options, &token).await;
             }

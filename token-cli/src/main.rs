@@ -15,6 +15,7 @@ mod issuer;
 mod keys;
 mod mint;
 mod policy;
+mod proof_key;
 mod send;
 mod service;
 mod terminal;

@@ -10,6 +10,7 @@ use token_core::http::Limits;
 use crate::args::{Mint, Network};
 use crate::end::{End, Failure};
 use crate::issuer::MINT;
+use crate::proof_key;
 use crate::terminal::plain;
 use crate::trust;
 
@@ -29,9 +30,14 @@ pub(crate) async fn run(options: &Mint) -> Result<End, Failure> {
     if let Some(algorithm) = options.algorithm {
         wish["algorithm"] = algorithm.name().into();
     }
-    if let Some(file) = &options.key {
-        let key = crate::send::key(file)?;
-        wish["claims"] = json!({ "cnf": { "jkt": key.thumbprint().to_string() } });
+    let made = options.dpop.as_deref().map(proof_key::make).transpose()?;
+    let key = match (&made, &options.key) {
+        (Some(made), _) => Some(made.key.clone()),
+        (None, Some(file)) => Some(crate::send::key(file)?),
+        (None, None) => None,
+    };
+    if let Some(key) = &key {
+        wish["claims"]["cnf"] = json!({ "jkt": key.thumbprint().to_string() });
     }
     if let Some(wrong) = options.wrong {
         wish["wrong"] = json!(wrong);
@@ -47,8 +53,11 @@ pub(crate) async fn run(options: &Mint) -> Result<End, Failure> {
     let answer: Value = serde_json::from_slice(response.body()).unwrap_or_default();
     match answer.get("token").and_then(Value::as_str) {
         Some(token) if response.status().is_success() => {
+            if let Some(made) = made {
+                made.keep()?;
+            }
             writeln!(io::stdout(), "{token}")?;
-            if let Some(file) = &options.key {
+            if let Some(file) = options.dpop.as_ref().or(options.key.as_ref()) {
                 let file = plain(&file.display().to_string());
                 eprintln!("token: bound to {file}: send it with `token send URL --key {file}`");
             }

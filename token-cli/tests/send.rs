@@ -150,3 +150,44 @@ async fn a_bound_token_is_minted_proved_and_checked_by_hand() {
     let seen = desk.run(&["check", "--policy", "bound.toml"], lines.concat().as_bytes());
     assert_eq!(seen.code, 0, "{}", seen.stderr);
 }
+
+#[tokio::test]
+async fn a_key_is_made_with_the_token_and_a_proof_is_explained_part_by_part() {
+    let desk = Desk::new("made").await;
+    let issuer = desk.start_issuer();
+    let mint = || desk.run(&["mint", "--issuer", &issuer.url, "--dpop", "made.pem", "--claim", "note=kept"], b"");
+    let minted = mint();
+    assert_eq!(minted.code, 0, "{}", minted.stderr);
+    assert!(minted.stderr.contains("token send URL --key made.pem"), "{}", minted.stderr);
+    let token = minted.stdout.trim();
+    assert_eq!(claims(token)["note"], "kept", "a bound token has its other claims, too");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(desk.folder.join("made.pem")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    let again = mint();
+    assert_eq!(again.code, 2, "a key that is there is not written over");
+    assert!(again.stderr.contains("is there already"), "{}", again.stderr);
+
+    let here = "https://api.example.com";
+    let proved = desk.run(&["send", &format!("{here}/orders"), "--key", "made.pem", "--proof"], token.as_bytes());
+    let proof = proved.stdout.trim().strip_prefix("DPoP: ").unwrap();
+    let name = claims(token)["iss"].as_str().unwrap().to_owned();
+    let policy = format!(
+        "audience = \"{here}\"\n[dpop]\nexternal_url = \"{here}\"\n[[issuers]]\nissuer = \"{name}\"\nallow_loopback_http = true\n"
+    );
+    desk.write("bound.toml", &policy);
+    for (url, method, code, says) in [
+        ("/orders?page=2", "GET", 0, "htm GET, htu https://api.example.com/orders"),
+        ("/orders", "PUT", 1, "htm: expected the method of the request, PUT"),
+        ("/order", "GET", 1, "the path differs, expected https://api.example.com/order"),
+    ] {
+        let url = format!("{here}{url}");
+        let words = ["explain", "--policy", "bound.toml", "--proof", proof, "--url", &url, "-X", method];
+        let seen = desk.run(&words, token.as_bytes());
+        assert_eq!(seen.code, code, "{url}: {} {}", seen.stdout, seen.stderr);
+        assert!(seen.stdout.contains(says), "{url}: {}", seen.stdout);
+    }
+}

@@ -204,6 +204,10 @@ impl ProofBuilder {
         add("the path in another case", good().claim("htu", upper_path(&url)));
         add("another host", good().claim("htu", url.replacen("://", "://evil.", 1)));
         add("another port", good().claim("htu", with_port(&url, 4443)));
+        let others = if url.starts_with("https") { 80 } else { 443 };
+        add("the default port of the other scheme", good().claim("htu", with_port(&url, others)));
+        add("an escaped slash more", good().claim("htu", format!("{url}%2F")));
+        add("dot segments to another place", good().claim("htu", format!("{url}/../another")));
         add("a path without a host", good().claim("htu", "/"));
         add("another token", good().claim("ath", access_token_hash("another token")));
         add("too old", good().issued_ago(3600));
@@ -220,7 +224,16 @@ impl ProofBuilder {
         add("another key's signature", good().signed_by(&other));
         add("claims changed after signing", good().tampered());
         add("more than 8 KiB", good().claim("more", "x".repeat(8192)));
+        let mut claims = self.claims.clone();
+        claims.set_default("jti", "twice");
+        claims.set_default("iat", SystemClock.now().as_secs());
+        for name in ["jti", "htm", "htu", "iat", "ath", "nonce"] {
+            let Some(value) = claims.get(name) else { continue };
+            let twice = claims.to_json().replacen('{', &format!(r#"{{"{name}":{value},"#), 1);
+            add(&format!("{name} twice"), good().raw_claims(twice));
+        }
         let header = self.header.to_json();
+        add("a jwk member twice", good().raw_header(header.replacen(r#""jwk":{"#, r#""jwk":{"kty":"EC","#, 1)));
         add("a header member twice", good().raw_header(header.replacen('{', r#"{"typ":"dpop+jwt","#, 1)));
         let minted = self.mint();
         misses.push(("no proof at all".into(), String::new()));

@@ -12,7 +12,7 @@ use crate::at::At;
 /// One line.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Line<'a> {
+pub(crate) struct Line<'a> {
     pub(super) id: Option<Value>,
     #[serde(borrow)]
     pub(super) token: Option<Cow<'a, str>>,
@@ -42,6 +42,18 @@ pub(super) enum Expect {
 }
 
 impl<'a> Line<'a> {
+    /// What a request says by which a token came with its proof of possession.
+    pub(crate) fn bound(token: &'a str, proof: &str, method: &str, uri: &str) -> Self {
+        let headers = BTreeMap::from([("dpop".to_owned(), OneOrMore::One(proof.to_owned()))]);
+        Self {
+            token: Some(token.into()),
+            method: Some(method.to_owned()),
+            uri: Some(uri.to_owned()),
+            headers: Some(headers),
+            ..Self::default()
+        }
+    }
+
     /// Reads a line. The text of an error never repeats a value: it may be a token.
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, String> {
         let line: Self = serde_json::from_slice(bytes).map_err(|error| {
@@ -108,13 +120,13 @@ impl Expect {
 }
 
 /// A line as a request: its headers, and its token as bearer token, or as bound token where a proof is among the headers.
-pub(super) struct Request<'a> {
+pub(crate) struct Request<'a> {
     line: &'a Line<'a>,
     bearer: Option<String>,
 }
 
 impl<'a> Request<'a> {
-    pub(super) fn new(line: &'a Line<'a>) -> Self {
+    pub(crate) fn new(line: &'a Line<'a>) -> Self {
         let mut fields = line.headers.iter().flatten();
         let scheme = if fields.any(|(field, _)| field.eq_ignore_ascii_case("dpop")) { "DPoP" } else { "Bearer" };
         Self { line, bearer: line.token.as_ref().map(|token| format!("{scheme} {token}")) }

@@ -1,7 +1,7 @@
 //! The first part of a token in, what it says about itself out (RFC 7515 section 4). Nothing here is trusted: the header
 //! names a key and an algorithm, and neither is believed until the key is ours and the signature good.
 
-mod members;
+pub(crate) mod members;
 #[cfg(test)]
 mod tests;
 mod token_type;

@@ -92,6 +92,7 @@ impl Report {
             (Some(cover), Some(signed)) => Look::within(cover, signed),
             (token, _) => Look::new(token.unwrap_or_default()),
         };
+        let look = look.with_proof(told.proof.as_deref());
         let (policy, now) = (told.policy, told.now);
         let trouble = verdict.err().and_then(|error| Trouble::of(error, &look, told));
         let failed = verdict.err().map(|error| error.check().unwrap_or_else(|| Check::usual(error.kind())));
@@ -253,25 +254,34 @@ impl ResourceServer {
     pub fn explain(&self, presented: Presented<'_>) -> impl Future<Output = Report> + Send + 'static + use<> {
         let server = self.current();
         let (token, tenant) = (server.token_of(presented), server.tenant_of(presented));
+        let proof = proof_of(presented);
         let verdict = server.authenticate(presented);
         async move {
             let verdict = verdict.await;
             let verdict = verdict.as_ref().map(|_| ());
             let policy = server.policy_for(tenant.as_deref());
-            let told = Told { opened: token.as_deref().and_then(|token| server.opened(token)), ..server.told(&policy) };
-            Report::new(verdict, token.as_deref(), &told)
+            let opened = token.as_deref().and_then(|token| server.opened(token));
+            Report::new(verdict, token.as_deref(), &Told { opened, proof, ..server.told(&policy) })
         }
     }
 
     fn told<'a>(&'a self, policy: &'a Policy) -> Told<'a> {
         let registry = self.0.registry.load_full();
-        Told { policy, now: self.0.clock.now(), registry, for_client: false, opened: None }
+        Told { policy, now: self.0.clock.now(), registry, for_client: false, opened: None, proof: None }
     }
 
     /// The signed token in an encrypted one.
     fn opened(&self, token: &str) -> Option<String> {
         self.0.encrypted.as_ref().filter(|_| is_sealed(token)).and_then(|keys| keys.open(token).ok())
     }
+}
+
+/// The last `DPoP` field, for what it says of itself.
+fn proof_of(presented: Presented<'_>) -> Option<Box<str>> {
+    let Source::Request(request) = presented.0 else { return None };
+    let mut proof = None;
+    request.header("dpop", &mut |value| proof = std::str::from_utf8(value).ok().map(Into::into));
+    proof
 }
 
 /// What a report is made by, beside the verdict.
@@ -283,6 +293,8 @@ struct Told<'a> {
     for_client: bool,
     /// What was in the token, where it came encrypted.
     opened: Option<String>,
+    /// The proof of possession that came with it.
+    proof: Option<Box<str>>,
 }
 
 impl IdTokenVerifier {

@@ -20,8 +20,11 @@
 
 use utoipa::Modify;
 use utoipa::openapi::OpenApi;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, OpenIdConnect, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, OpenIdConnect, SecurityRequirement, SecurityScheme,
+};
 
+use crate::answer::challenge::DpopPolicy;
 use crate::answer::resource::Resource;
 use crate::gate::server::ResourceServer;
 use crate::policy::Policy;
@@ -29,19 +32,49 @@ use crate::token::rule::{Required, Rule};
 
 /// The name of the security scheme in documents.
 pub const SCHEME: &str = "token";
+/// The name of the proof that goes with a bound token (DPoP, RFC 9449), where a server takes proofs. OpenAPI knows the scheme `DPoP`, and the builders of
+/// documents do not yet: it is written as the header field that it is.
+pub const PROOF: &str = "proof";
+/// The name of the client certificate that a token is bound to (RFC 8705), where a server looks at certificates.
+pub const CERTIFICATE: &str = "certificate";
 
 /// How many alternatives of one rule are written. A rule of more is documented by the first ones.
 const MOST: usize = 64;
 
-/// Adds a server's security scheme to a document: for `#[openapi(modifiers(..))]` and the like.
+/// Adds a server's security schemes to a document: for `#[openapi(modifiers(..))]` and the like.
 #[derive(Clone)]
-pub struct Security(SecurityScheme);
+pub struct Security {
+    schemes: Vec<(&'static str, SecurityScheme)>,
+    /// Whether no token is taken without a proof.
+    proves: bool,
+}
 
 impl Security {
-    /// The scheme of `server`: OpenID Connect where it trusts one issuer and discovers its keys, else a bearer token.
+    /// The schemes of `server`. [`SCHEME`] is OpenID Connect where it trusts one issuer and discovers its keys, else a bearer token; [`PROOF`] and
+    /// [`CERTIFICATE`] stand beside it where tokens may be bound to keys and to certificates.
     #[must_use]
     pub fn of(server: &ResourceServer) -> Self {
-        Self(scheme(&server.policy()))
+        let policy = server.policy();
+        let mut schemes = vec![(SCHEME, scheme(&policy))];
+        let taken = policy.dpop.as_ref().map_or(DpopPolicy::Bearer, |dpop| dpop.schemes);
+        if taken != DpopPolicy::Bearer {
+            let what = "a DPoP proof of the key that the token is bound to, made for this request (RFC 9449); the token is then sent as `DPoP`, not as `Bearer`";
+            schemes.push((PROOF, SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("DPoP", what)))));
+        }
+        if policy.mutual_tls.is_some() {
+            let what = "the certificate that the token is bound to (RFC 8705)".to_owned();
+            let certificate = SecurityScheme::MutualTls { description: Some(what), deprecated: None, extensions: None };
+            schemes.push((CERTIFICATE, certificate));
+        }
+        Self { schemes, proves: taken == DpopPolicy::Required }
+    }
+
+    /// What an operation of this server asks for by `rule`: as [`requirements`] has it, with the proof where the server takes no token without.
+    #[must_use]
+    pub fn requirements(&self, rule: &Rule) -> Vec<SecurityRequirement> {
+        let with_proof =
+            |one: SecurityRequirement| if self.proves { one.add::<_, [String; 0], _>(PROOF, []) } else { one };
+        requirements(rule).into_iter().map(with_proof).collect()
     }
 }
 
@@ -53,11 +86,14 @@ impl std::fmt::Debug for Security {
 
 impl Modify for Security {
     fn modify(&self, openapi: &mut OpenApi) {
-        openapi.components.get_or_insert_default().add_security_scheme(SCHEME, self.0.clone());
+        let components = openapi.components.get_or_insert_default();
+        for (name, scheme) in &self.schemes {
+            components.add_security_scheme(*name, scheme.clone());
+        }
     }
 }
 
-/// Adds the scheme of `server` to a document.
+/// Adds the schemes of `server` to a document.
 pub fn describe(server: &ResourceServer, document: &mut OpenApi) {
     Security::of(server).modify(document);
 }
@@ -142,6 +178,33 @@ mod tests {
         for names in alternatives(&Either::RULE) {
             assert!(Either::RULE.satisfied_by(|scope| names.iter().any(|name| name == scope)));
         }
+    }
+
+    #[test]
+    fn proofs_and_certificates_stand_beside_tokens_where_they_are_looked_at() {
+        use crate::possession::{Dpop, MutualTls};
+
+        let server = |change: fn(crate::ResourceServerBuilder) -> crate::ResourceServerBuilder| {
+            let builder = ResourceServer::builder("api").trust(Issuer::discover("https://a.example/").unwrap());
+            change(builder).build().unwrap()
+        };
+        let named = |server: &ResourceServer| {
+            let mut document = utoipa::openapi::OpenApiBuilder::new().build();
+            describe(server, &mut document);
+            let json = serde_json::to_value(&document).unwrap()["components"]["securitySchemes"].clone();
+            let operation = serde_json::to_value(Security::of(server).requirements(&Rule::scope("a"))).unwrap();
+            (json, operation)
+        };
+        let (plain, asked) = named(&server(|builder| builder));
+        assert_eq!((plain.as_object().unwrap().len(), asked), (1, json!([{"token": ["a"]}])));
+        let (both, asked) = named(&server(|builder| builder.dpop(Dpop::at_requested_host())));
+        assert_eq!((&both["proof"]["name"], &both["proof"]["in"]), (&json!("DPoP"), &json!("header")));
+        assert_eq!(asked, json!([{"token": ["a"]}]));
+        let (all, asked) = named(&server(|builder| {
+            builder.dpop(Dpop::at_requested_host().required()).mutual_tls(MutualTls::from_connection())
+        }));
+        assert_eq!(all["certificate"]["type"], "mutualTLS");
+        assert_eq!(asked, json!([{"token": ["a"], "proof": []}]));
     }
 
     #[test]

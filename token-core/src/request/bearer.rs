@@ -89,22 +89,15 @@ pub(crate) fn find_any<'a>(
                 .map(|(scheme, token)| (scheme, Candidate::Checked(token)))
                 .map_err(|error| error.at(Check::Credentials))
         }
-        (Source::Request(request), None) => match dpop_token(request) {
-            Some(token) => Ok((Scheme::Dpop, Candidate::Field(token))),
-            None => Ok((Scheme::Bearer, find(presented, None)?)),
-        },
+        (Source::Request(request), None) => {
+            let found = one_field(request).and_then(|field| match dpop_credentials(field) {
+                Some(token) => Ok((Scheme::Dpop, token)),
+                None => Ok((Scheme::Bearer, credentials(field)?)),
+            });
+            found.map(|(scheme, token)| (scheme, Candidate::Field(token))).map_err(|error| error.at(Check::Credentials))
+        }
         (Source::Token(_), _) => Ok((Scheme::Bearer, find(presented, agreed)?)),
     }
-}
-
-/// The token of the one `Authorization` field, if that is of the scheme `DPoP`.
-fn dpop_token(request: &dyn RequestView) -> Option<&[u8]> {
-    let (mut fields, mut found) = (0_usize, None);
-    request.header("authorization", &mut |value| {
-        fields += 1;
-        found = dpop_credentials(value);
-    });
-    found.filter(|_| fields == 1)
 }
 
 fn candidate<'a>(presented: Presented<'a>, agreed: Option<&Agreed>) -> Result<Candidate<'a>, Error> {
@@ -115,14 +108,20 @@ fn candidate<'a>(presented: Presented<'a>, agreed: Option<&Agreed>) -> Result<Ca
     if let Some(agreed) = agreed {
         return agreed.token(request, false).map(|(_, token)| Candidate::Checked(token));
     }
-    let mut found: Option<&'a [u8]> = None;
+    one_field(request).and_then(credentials).map(Candidate::Field)
+}
+
+/// The one `Authorization` field.
+#[inline]
+fn one_field(request: &dyn RequestView) -> Result<&[u8], Error> {
+    let mut found: Option<&[u8]> = None;
     let mut fields = 0_usize;
     request.header("authorization", &mut |value| {
         fields += 1;
         found = Some(value);
     });
     match (fields, found) {
-        (1, Some(field)) => credentials(field).map(Candidate::Field),
+        (1, Some(field)) => Ok(field),
         (0, _) | (_, None) => Err(Error::new(ErrorKind::MissingToken, "the request has no authorization header")),
         _ => Err(Error::new(ErrorKind::InvalidRequest, "expected one authorization header, the request has several")),
     }

@@ -22,6 +22,8 @@ pub(super) struct Look<'a> {
     pub(super) claims: Value,
     /// What it was encrypted in, where it was; or the token itself, where that is encrypted and was not opened.
     cover: Option<&'a str>,
+    /// The proof of possession that came with it, if one did.
+    proof: Option<&'a str>,
 }
 
 impl<'a> Look<'a> {
@@ -29,12 +31,16 @@ impl<'a> Look<'a> {
         let mut parts = token.split('.').map(|part| if token.len() > LONGEST_READ { "" } else { part });
         let (header, claims) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         let cover = Some(token).filter(|token| is_sealed(token));
-        Self { token, header: read(header), claims: read(claims), cover }
+        Self { token, header: read(header), claims: read(claims), cover, proof: None }
     }
 
     /// At a signed token that came in an encrypted one.
     pub(super) fn within(cover: &'a str, signed: &'a str) -> Self {
         Self { cover: Some(cover), ..Self::new(signed) }
+    }
+
+    pub(super) fn with_proof(self, proof: Option<&'a str>) -> Self {
+        Self { proof, ..self }
     }
 
     /// How it is encrypted.
@@ -116,9 +122,25 @@ impl<'a> Look<'a> {
                 Some(members) => format!("cnf with {}", shown(&members.keys().cloned().collect::<Vec<_>>().into())),
                 None => "cnf that is no object".to_owned(),
             }),
-            Check::Credentials | Check::Claims | Check::Header | Check::Proof => None,
+            Check::Proof => self.proof.map(|proof| Self::new(proof).as_proof(now)),
+            Check::Credentials | Check::Claims | Check::Header => None,
             Check::Profile | Check::Signature | Check::Demands => None,
         }
+    }
+
+    /// What a proof says of itself, part by part (RFC 9449 section 4.2).
+    fn as_proof(&self, now: Timestamp) -> String {
+        let header = ["typ", "alg"].map(|member| (member, self.header.get(member)));
+        let claims = ["htm", "htu"].map(|claim| (claim, self.claims.get(claim)));
+        let named = |(name, value): (&str, Option<&Value>)| {
+            value.map_or_else(|| format!("no {name}"), |value| format!("{name} {}", shown(value)))
+        };
+        let mut parts: Vec<String> = header.into_iter().chain(claims).map(named).collect();
+        parts.push(self.time("iat", now));
+        let there = |what: &str, is: bool| if is { what.to_owned() } else { format!("no {what}") };
+        parts.push(there("jwk", self.header.get("jwk").is_some()));
+        parts.extend(["jti", "ath", "nonce"].map(|claim| there(claim, self.has(claim))));
+        parts.join(", ")
     }
 
     fn shown(&self, claim: &str) -> Option<String> {

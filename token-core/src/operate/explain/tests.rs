@@ -337,3 +337,51 @@ async fn readiness_names_an_issuer_once_and_says_what_is_wrong_with_each_key() {
     assert_eq!(error.detail().matches(ISSUER).count(), 1, "{error}");
     assert!(error.detail().contains("key a: "), "{error}");
 }
+
+#[tokio::test]
+async fn the_parts_of_a_proof_are_shown_beside_what_was_expected_of_it() {
+    use crate::possession::Dpop;
+    use crate::request::presented::RequestView;
+
+    struct Bound {
+        authorization: String,
+        proof: String,
+    }
+    impl RequestView for Bound {
+        fn method(&self) -> &str {
+            "GET"
+        }
+        fn path_and_query(&self) -> &str {
+            "/users"
+        }
+        fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
+            match name {
+                "authorization" => each(self.authorization.as_bytes()),
+                "dpop" => each(self.proof.as_bytes()),
+                _ => {}
+            }
+        }
+    }
+
+    let pem = include_bytes!("../../jose/testdata/p256.pem");
+    let key = SigningKey::from_pem(Algorithm::ES256, None, pem).unwrap();
+    let token = with(json!({"cnf": {"jkt": key.thumbprint().unwrap().to_string()}}));
+    let header = json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": key.public_jwk().unwrap()});
+    let claims = json!({"jti": "1", "htm": "GET", "htu": "https://api.example/orders", "iat": NOW - 5,
+        "ath": crate::possession::access_token_hash(&token)});
+    let proof = key.sign_jwt(&header.to_string(), &claims.to_string()).unwrap();
+    let server = builder().dpop(Dpop::at("https://api.example").unwrap()).build().unwrap();
+    let request = Bound { authorization: format!("DPoP {token}"), proof };
+    let report = server.explain(Presented::request(&request)).await;
+    let step = report.failed().unwrap();
+    assert_eq!(step.check, Check::Proof);
+    assert!(
+        step.finding.as_deref().unwrap().contains("the path differs, expected https://api.example/users"),
+        "{step:?}"
+    );
+    assert_eq!(
+        step.seen.as_deref(),
+        Some("typ dpop+jwt, alg ES256, htm GET, htu https://api.example/orders, iat 5 s ago, jwk, jti, ath, no nonce")
+    );
+    assert!(!format!("{report:?}").contains("orders"), "only the text holds what the proof says");
+}

@@ -1,6 +1,5 @@
 //! The JSON of a proof in, the members that are looked at out (RFC 9449 section 4.2): one object, none of them twice.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Error, MapAccess, Visitor};
@@ -9,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::base::time::Timestamp;
 use crate::claims::number::NumericDate;
+use crate::jose::header::members::Text;
 
 /// The header of a proof. Unknown members are skipped (RFC 7515 section 4).
 #[derive(Deserialize)]
@@ -58,28 +58,6 @@ pub(super) fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
 /// A member that is there is of its type; null is none.
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
-}
-
-/// A string, borrowed where it has no escapes.
-pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Read;
-        impl<'de> Visitor<'de> for Read {
-            type Value = Text<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Read)
-    }
 }
 
 /// Seconds since 1970, with or without a fraction.
