@@ -1,9 +1,11 @@
 //! The attack list of `token-test`: our adapters let nothing of it in, and an API with one check taken out is found out by name.
 
+mod rows;
 mod sloppy;
 
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::time::Duration;
 
 use actix_web::{App, test, web};
 use axum::Router;
@@ -12,9 +14,9 @@ use bytes::Bytes;
 use http::{Request, Response, Version};
 use token_core::{Issuer, ResourceServer};
 use token_test::TestIssuer;
-use token_test::attacks::{Body, Class, Loopback, Report, attacks};
+use token_test::attacks::{Body, Class, Loopback, Report, Verdict, attacks};
 use token_tests::evidence::note;
-use tower::{Service, ServiceBuilder, service_fn};
+use tower::{ServiceBuilder, ServiceExt, service_fn};
 use tower_token::{ScopeLayer, TokenLayer};
 
 fn gate(issuer: &TestIssuer) -> ResourceServer {
@@ -93,24 +95,17 @@ async fn nor_into_an_actix_application() {
 #[tokio::test]
 async fn nor_into_a_service_that_speaks_grpc() {
     let issuer = TestIssuer::start().await;
-    let inner = service_fn(async |_: Request<Body>| Ok::<_, Infallible>(Response::new(axum::body::Body::empty())));
-    let layers = ServiceBuilder::new().layer(TokenLayer::new(gate(&issuer))).layer(ScopeLayer::new("read:users"));
-    let service = layers.service(inner);
+    let api = gate(&issuer);
     let send = |request: Request<Bytes>| {
-        let mut service = service.clone();
+        let api = &api;
         async move {
-            let (mut parts, body) = request.into_parts();
-            parts.version = Version::HTTP_2;
-            parts.headers.insert("content-type", "application/grpc".parse().unwrap());
-            let answer = service.call(Request::from_parts(parts, Body::from(body))).await.unwrap();
-            // A refused call is HTTP 200 with a status of gRPC's own.
-            let status = match answer.headers().get("grpc-status").map(|status| status.as_bytes()) {
-                None if answer.status() == 200 => 200,
-                None => answer.status().as_u16(),
-                Some(b"16") => 401,
-                Some(b"7") => 403,
-                Some(b"3") => 400,
-                Some(_) => 500,
+            let status = match grpc(api, request).await {
+                Ok(0) => 200,
+                Ok(16) => 401,
+                Ok(7) => 403,
+                Ok(3) => 400,
+                Ok(_) => 500,
+                Err(status) => status,
             };
             Response::builder().status(status).body(Bytes::new()).map_err(|error| error.to_string())
         }
@@ -119,6 +114,22 @@ async fn nor_into_a_service_that_speaks_grpc() {
         "tower, gRPC",
         &attacks(&issuer).route("POST /health.v1/Check").granted("read:users").run_against(send).await,
     );
+}
+
+/// The status that gRPC gives to this request: 0 where it was let in. An error is the status of HTTP, where the path is none of a call.
+async fn grpc(api: &ResourceServer, request: Request<Bytes>) -> Result<u8, u16> {
+    let inner = service_fn(async |_: Request<Body>| Ok::<_, Infallible>(Response::new(axum::body::Body::empty())));
+    let layers = ServiceBuilder::new().layer(TokenLayer::new(api.clone())).layer(ScopeLayer::new("read:users"));
+    let (mut parts, body) = request.into_parts();
+    parts.version = Version::HTTP_2;
+    parts.headers.insert("content-type", "application/grpc".parse().unwrap());
+    let answer = layers.service(inner).oneshot(Request::from_parts(parts, Body::from(body))).await.unwrap();
+    // A refused call is HTTP 200, too.
+    match answer.headers().get("grpc-status") {
+        Some(status) => Ok(status.to_str().unwrap().parse().unwrap()),
+        None if answer.status() == 200 => Ok(0),
+        None => Err(answer.status().as_u16()),
+    }
 }
 
 #[tokio::test]
@@ -136,6 +147,28 @@ async fn an_api_with_one_check_taken_out_is_found_out_by_name() {
         note("attacks-found", &format!("{flaw:?}"), &[&format!("{flaw:?}"), expected, &names.len().to_string()]);
     }
     assert!(sloppy::FLAWS.len() >= 25);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_that_comes_to_know_a_new_key_late_is_given_the_time_it_is_said_to_need() {
+    let issuer = TestIssuer::start().await;
+    // Four good requests come first. It knows the new key 20 s after them.
+    let first_of_a_new_key = async |longest: u64| {
+        let (asked, start) = (std::cell::Cell::new(0), tokio::time::Instant::now());
+        let late = |_: Request<Bytes>| {
+            asked.set(asked.get() + 1);
+            let knows = asked.get() <= 4 || start.elapsed() >= Duration::from_secs(20);
+            let status = if knows { 200 } else { 401 };
+            std::future::ready(Response::builder().status(status).body(Bytes::new()).map_err(|error| error.to_string()))
+        };
+        let list = attacks(&issuer).only(Class::Algorithm).rotation_within(Duration::from_secs(longest));
+        let report = list.run_against(late).await;
+        report.rows()[4].clone()
+    };
+    let told = first_of_a_new_key(30).await;
+    assert_eq!((told.name, told.verdict), ("the first token of a new key", Verdict::LetIn(200)));
+    assert_eq!(first_of_a_new_key(10).await.verdict, Verdict::Refused(401));
+    assert_eq!(first_of_a_new_key(0).await.verdict, Verdict::Refused(401));
 }
 
 #[tokio::test]

@@ -122,7 +122,7 @@ pub(crate) fn table(issuer: &TestIssuer) -> Vec<Case> {
         ("anonymous may pass, but not with a bad token", "/maybe", Ask::of("/maybe").bearer("abc"), Err(Malformed)),
         ("anonymous may pass, but is not needed", "/maybe", Ask::of("/maybe").bearer(&good), Ok("somebody")),
     ] {
-        debug_assert_eq!(path, ask.path);
+        debug_assert_eq!(path, &*ask.path);
         cases.push(Case { name, ask, anonymous: true, expect });
     }
     cases

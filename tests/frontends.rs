@@ -4,6 +4,9 @@ mod actix;
 mod axum;
 mod tower;
 
+use std::borrow::Cow;
+
+use http::Method;
 use token_core::{Answer, ResourceServer};
 
 axum_token::scopes! {
@@ -16,15 +19,17 @@ axum_token::scopes! {
 pub struct Ask {
     /// `/me` needs claims, `/users` the scope `read:users`, `/any` a token, `/maybe` takes anonymous callers,
     /// `/id` needs an ID token.
-    pub path: &'static str,
+    pub path: Cow<'static, str>,
+    /// GET unless said.
+    pub method: Method,
     /// Header fields in order; values are raw bytes.
     pub headers: Vec<(String, Vec<u8>)>,
 }
 
 impl Ask {
     /// Asks for `path` with nothing else.
-    pub fn of(path: &'static str) -> Self {
-        Self { path, headers: Vec::new() }
+    pub fn of(path: impl Into<Cow<'static, str>>) -> Self {
+        Self { path: path.into(), ..Self::default() }
     }
 
     /// The same with one more header field.

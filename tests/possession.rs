@@ -277,7 +277,7 @@ async fn anonymous_callers_are_those_who_show_nothing() {
             ("a bad proof", bound(&token, "junk"), Err(401)),
             ("a bearer token", Ask::of("/maybe").bearer(&token), Err(401)),
         ] {
-            let request = Ask { path: "/maybe", ..request };
+            let request = Ask { path: "/maybe".into(), ..request };
             let reply = ask(via, &api, true, &request).await;
             match expected {
                 Ok(body) => assert_eq!((reply.status, reply.body.as_str()), (200, body), "{name} {via:?}"),

@@ -46,7 +46,7 @@ async fn buy(server: &ResourceServer, token: &str, path: &str) -> String {
 }
 
 async fn redeem(via: Via, server: &ResourceServer, target: String, origin: Option<&str>) -> Reply {
-    let mut request = Ask::of(target.leak());
+    let mut request = Ask::of(target);
     if let Some(origin) = origin {
         request = request.header("origin", origin);
     }
@@ -95,7 +95,7 @@ async fn a_ticket_brings_the_caller_it_was_sold_to_once_to_one_place_in_every_fr
         let ticket = buy(&server, &token, "/me").await;
         let twice = redeem(via, &server, format!("/me?ticket={ticket}&ticket={ticket}"), Some(APP)).await;
         assert_eq!(twice.status, 400, "{via:?}");
-        let beside = Ask::of(format!("/me?ticket={ticket}").leak()).header("origin", APP).bearer(&token);
+        let beside = Ask::of(format!("/me?ticket={ticket}")).header("origin", APP).bearer(&token);
         assert_eq!(ask(via, &server, false, &beside).await.status, 400, "{via:?}");
     }
 }

@@ -43,7 +43,8 @@ pub(super) async fn ask(api: &ResourceServer, anonymous: bool, ask: &Ask) -> Rep
         .route("/id", web::get().to(id))
         .route("/users", web::get().to(users));
     let app = test::init_service(app).await;
-    let mut request = test::TestRequest::get().uri(ask.path);
+    let method = actix_web::http::Method::from_bytes(ask.method.as_str().as_bytes()).expect("a method of HTTP");
+    let mut request = test::TestRequest::with_uri(&ask.path).method(method);
     for (name, value) in &ask.headers {
         let value = actix_web::http::header::HeaderValue::from_bytes(value).expect("a value that HTTP can carry");
         request = request.append_header((name.as_str(), value));

@@ -11,7 +11,7 @@ use tower_token::{Outcome, ScopeLayer, TokenLayer};
 use super::{Answer, Ask, ReadUsers, Reply};
 
 pub(super) fn request(ask: &Ask) -> http::Request<()> {
-    let mut request = http::Request::builder().uri(ask.path);
+    let mut request = http::Request::builder().method(&ask.method).uri(&*ask.path);
     for (name, value) in &ask.headers {
         request = request.header(name, http::HeaderValue::from_bytes(value).expect("a value that HTTP can carry"));
     }

@@ -27,7 +27,7 @@ async fn run(kind: Kind) {
             continue;
         }
         // Here a route lets anonymous callers pass, or does not; it is not for a layer to say.
-        let target = if case.ask.path == "/maybe" && !case.anonymous { "/any" } else { case.ask.path };
+        let target = if case.ask.path == "/maybe" && !case.anonymous { "/any" } else { &*case.ask.path };
         let answer = client::ask(stage.address(), target, &case.ask).await;
         if is_refused_by_proxy(kind, case.name) {
             assert_eq!(answer.status, 400, "{kind:?} {}: {answer:?}", case.name);

@@ -62,8 +62,10 @@ impl Bait<'_> {
             "another subject under a header and signature seen before",
             format!("{header}.{}.{signature}", URL_SAFE_NO_PAD.encode(admin)),
         );
-        let swap = |text: &str| text.chars().rev().collect::<String>();
-        add("a signature seen before, backwards", format!("{message}.{}", swap(signature)));
+        let mut backwards = URL_SAFE_NO_PAD.decode(signature).unwrap_or_default();
+        backwards.reverse();
+        let backwards = URL_SAFE_NO_PAD.encode(backwards);
+        add("a signature seen before, backwards", format!("{message}.{backwards}"));
         add("a token seen before, one letter longer", format!("{good}A"));
         add("a token seen before, one letter shorter", good[..good.len() - 1].to_owned());
     }

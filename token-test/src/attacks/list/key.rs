@@ -61,7 +61,7 @@ impl Bait<'_> {
             "half of the signature",
             "RFC 7515 5.2",
             "",
-            &format!("{message}.{}", &signature[..signature.len() / 4 * 2]),
+            &format!("{message}.{}", &signature[..signature.len() / 8 * 4]),
         );
         add(
             "a signature of zeros",

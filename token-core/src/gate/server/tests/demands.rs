@@ -93,6 +93,9 @@ fn a_refusal_says_what_would_mend_it() {
                     let code = format!("Bearer error=\"{}\"", kind.code().unwrap());
                     assert!(challenge.starts_with(&code) && challenge.contains(end), "{place}: {challenge}");
                     let names = |word: &str| challenge.contains(word);
+                    if *kind == StepUp {
+                        assert_eq!(names("scope="), end.contains("scope="), "{place}: {challenge}");
+                    }
                     assert_eq!(names("acr_values=") || names("max_age="), *kind == StepUp, "{place}: {challenge}");
                 }
                 (verdict, _) => panic!("{place}: {verdict:?}"),
