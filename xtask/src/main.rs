@@ -41,9 +41,9 @@ fn main() -> ExitCode {
         "mcp-bench" => mcp_bench(),
         "guide" => guide::build(),
         "wasm" => wasm::check(),
-        "where" => anywhere::everywhere(),
+        "where" => anywhere::everywhere(&std::env::args().nth(2).unwrap_or_default()),
         "weigh" => weigh::weigh(std::env::args().nth(2).as_deref()),
-        _ => Err("usage: cargo xtask test | install | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | fleet | drill | mutants [PART/ALL] | supply [CHECK…] [--record] | counts [--record] | guide | wasm | where | weigh [COMMIT] | bench [--quick] [--ours] [--no-web] | gate-bench [--quick] [--dry] | mcp-bench [--dry]"
+        _ => Err("usage: cargo xtask test | install | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | fleet | drill | mutants [PART/ALL] | supply [CHECK…] [--record] | counts [--record] | guide | wasm | where [NAME] | weigh [COMMIT] | bench [--quick] [--ours] [--no-web] | gate-bench [--quick] [--dry] | mcp-bench [--dry]"
             .to_owned()),
     };
     match outcome {

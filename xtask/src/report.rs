@@ -214,6 +214,11 @@ fn save(text: &str) -> Outcome {
     std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))
 }
 
+/// Leaves a row unless there is one.
+pub(crate) fn row_if_new(section: &str, name: &str, cells: &[&str]) -> Outcome {
+    if folder().join(section).join(name).exists() { Ok(()) } else { row(section, name, cells) }
+}
+
 /// Leaves a row, as the tests do.
 pub(crate) fn row(section: &str, name: &str, cells: &[&str]) -> Outcome {
     let folder = folder().join(section);
