@@ -6,6 +6,9 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
+/// The most questions at once, where nothing else is said.
+pub(crate) const QUESTIONS: u32 = 16_384;
+
 /// Where the gate runs, and how. No secret is among them: arguments are visible to every process of the machine.
 #[derive(Clone, Debug, Args)]
 #[non_exhaustive]
@@ -23,7 +26,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) max_connections: u32,
     /// The most questions at once, over all connections; further ones are answered with 503. Only those that wait for keys or for an issuer stay for long.
-    #[arg(long, value_name = "N", default_value_t = crate::gate::QUESTIONS, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = QUESTIONS, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) max_questions: u32,
     /// How long the gate answers on once it is told to end, while /readyz already says 503, in seconds: until proxies and load balancers have seen that. A second signal cuts it short.
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=3600))]

@@ -14,14 +14,13 @@ use token_core::ResourceServerBuilder;
 use token_core::policy::PolicyError;
 use token_core::reload::{Reload, Reloaded};
 
+use crate::arguments::QUESTIONS;
 use crate::decision::{InForce, Rules};
 use crate::doors;
 use crate::serve::{Listener, serve};
 
 /// The most connections at once, where nothing else is said.
 const CONNECTIONS: usize = 4096;
-/// The most questions at once, where nothing else is said.
-pub(crate) const QUESTIONS: u32 = 16_384;
 /// How long open questions may take in the end, where nothing else is said.
 const PATIENCE: Duration = Duration::from_secs(10);
 
