@@ -17,6 +17,7 @@ mod explained;
 mod faults;
 mod fuzz_smoke;
 mod grpc;
+mod kubernetes;
 mod matrix;
 mod mcp;
 mod on_behalf;

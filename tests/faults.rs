@@ -3,12 +3,13 @@
 mod server;
 mod tls;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use token_core::http::ReqwestClient;
-use token_core::{ErrorKind, Issuer, Presented, ResourceServer, keys::JwksSettings};
-use token_test::{ManualClock, TestIssuer};
+use token_core::{ErrorKind, Issuer, Presented, ResourceServer, keys::JwksSettings, opaque::OpaqueTokens};
+use token_test::{ManualClock, TestCluster, TestIssuer};
 use token_tests::evidence::note;
 
 use server::{Fault, FaultServer};
@@ -180,6 +181,45 @@ async fn the_promises_hold_for_an_issuer_that_is_asked_at_another_address() {
 async fn every_row(way: Way) {
     let rows: Vec<_> =
         TABLE.iter().map(|&(name, fault, stale)| (name, tokio::spawn(row(name, fault, stale, way)))).collect();
+    for (name, row) in rows {
+        row.await.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+/// One row of an API server that is asked for reviews: while it breaks, and after healing.
+async fn review(name: &'static str, fault: Fault, folder: PathBuf) {
+    let review = r#"{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","metadata":{},"status":{"authenticated":true,
+        "user":{"username":"system:serviceaccount:shop:web","uid":"1","groups":["system:authenticated"]},"audiences":["api"]}}"#;
+    let server = FaultServer::start(review.to_owned(), String::new(), fault).await;
+    let clock = ManualClock::default();
+    let reviewed = OpaqueTokens::token_review(server.origin()).unwrap().inactive_life(Duration::ZERO);
+    let trusted = Issuer::without_keys("https://kubernetes.default.svc", reviewed).unwrap().allow_loopback_http();
+    let trusted = trusted.bearer_token_file(folder.join("token"));
+    let api = ResourceServer::builder("api").trust(trusted).clock(clock.clone()).build().unwrap();
+    let ask = async || match api.authenticate(Presented::token("an-opaque-token")).await {
+        Ok(_) => "accepted".to_owned(),
+        Err(error) => {
+            let answer = error.answer();
+            format!("{}{}", answer.status, if answer.retry_after.is_some() { " with Retry-After" } else { "" })
+        }
+    };
+    assert_eq!(ask().await, "503 with Retry-After", "{name}: nobody has said anything of the token");
+    server.become_(Fault::None).await;
+    clock.advance(Duration::from_secs(61));
+    assert_eq!(ask().await, "accepted", "{name}: heals by itself");
+    server.become_(fault).await;
+    assert_eq!(ask().await, "accepted", "{name}: what was said a moment ago still holds");
+    clock.advance(Duration::from_secs(61));
+    assert_eq!(ask().await, "503 with Retry-After", "{name}: and no longer than it may");
+    assert_eq!(server.hits_elsewhere(), 0, "{name}: a redirect was followed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_promises_hold_for_an_api_server_that_is_asked_for_reviews() {
+    let cluster = TestCluster::start().await;
+    let folder = || cluster.service_account().to_owned();
+    let rows: Vec<_> =
+        TABLE.iter().map(|&(name, fault, _)| (name, tokio::spawn(review(name, fault, folder())))).collect();
     for (name, row) in rows {
         row.await.unwrap_or_else(|error| panic!("{name}: {error}"));
     }

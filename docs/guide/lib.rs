@@ -17,6 +17,7 @@ pages! {
     start_tonic = "start/tonic.md",
     provider = "provider.md",
     network = "network.md",
+    kubernetes = "kubernetes.md",
     bent_rules = "bent-rules.md",
     two_addresses = "two-addresses.md",
     edge = "edge.md",

@@ -139,7 +139,10 @@ async fn answer(mut stream: TcpStream, fault: Fault, documents: &[String; 2], ot
     let document = documents[usize::from(is_well_known)].as_str();
     let length = document.len();
     let whole = |head: &str, body: &str| {
-        format!("HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+        let length = body.len();
+        format!(
+            "HTTP/1.1 {head}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
     };
     let claiming = |length: u64| format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
     let text = match fault {
@@ -208,7 +211,19 @@ async fn read_request(stream: &mut TcpStream) -> std::io::Result<bool> {
             n => read.extend_from_slice(&chunk[..n]),
         }
     }
-    Ok(String::from_utf8_lossy(&read).lines().next().is_some_and(|line| line.contains("/.well-known/")))
+    let text = String::from_utf8_lossy(&read).to_ascii_lowercase();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_default();
+    // What is left unread when a connection closes resets it.
+    let length =
+        head.lines().find_map(|line| line.strip_prefix("content-length: ")).and_then(|length| length.parse().ok());
+    let mut missing = length.unwrap_or(0_usize).saturating_sub(body.len());
+    while missing > 0 {
+        match stream.read(&mut chunk).await? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            n => missing = missing.saturating_sub(n),
+        }
+    }
+    Ok(head.lines().next().is_some_and(|line| line.contains("/.well-known/")))
 }
 
 async fn drip(stream: &mut TcpStream, text: &str, at_once: usize, pause: Duration) -> std::io::Result<()> {

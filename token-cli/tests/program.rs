@@ -55,6 +55,23 @@ async fn the_policy_in_the_readme_is_one() {
 }
 
 #[tokio::test]
+async fn the_policies_of_the_guides_pages_about_issuers_are_ones() {
+    let desk = Desk::new("guide").await;
+    let mut seen = 0;
+    for page in ["two-addresses.md", "bent-rules.md", "kubernetes.md"] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guide/src").join(page);
+        let text = std::fs::read_to_string(path).unwrap();
+        for policy in text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            desk.write("guide.toml", policy);
+            let lint = desk.run(&["policy", "lint", "guide.toml"], b"");
+            assert_eq!(lint.code, 0, "{page}: {}{}{policy}", lint.stdout, lint.stderr);
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 4);
+}
+
+#[tokio::test]
 async fn a_good_token_is_accepted_in_words_and_in_json() {
     let desk = Desk::new("good").await;
     let token = desk.good().mint();

@@ -13,6 +13,7 @@ pub(crate) mod settings;
 mod state;
 pub(crate) mod status_list;
 pub(crate) mod status_lists;
+pub(crate) mod token_review;
 pub(crate) mod userinfo;
 
 use std::fmt;

@@ -28,6 +28,7 @@ mod secret;
 #[cfg(test)]
 mod tests;
 mod tickets;
+mod token_review;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -59,9 +60,11 @@ pub use possession::{CertificatePlace, ForwardedPolicy, MutualTlsPolicy, ProofPo
 pub use read::PolicyError;
 pub use secret::{KeptSecret, Secret, SharedSecret};
 pub use tickets::{TicketStorePolicy, TicketsPolicy};
+pub use token_review::TokenReviewPolicy;
 
 pub(crate) const SEVERAL_KEYS: &str = "expected at most one of jwks_uri, jwks_file, secret, api_keys and without_keys";
-pub(crate) const NOBODY_KNOWS: &str = "without_keys needs introspection: nobody else could say whether a token is good";
+pub(crate) const NOBODY_KNOWS: &str =
+    "without_keys needs introspection or token_review: nobody else could say whether a token is good";
 pub(crate) const RESOURCE_AND_AUDIENCE: &str = "resource is the audience: remove audience and dangerously_unchecked_audience; for an issuer that writes another name into \
      aud, say so in the audience of that issuer";
 pub(crate) const RESOURCE_AND_METADATA: &str = "the document of a resource lies where its identifier says: remove resource_metadata, which is for documents that another server serves";
@@ -194,6 +197,9 @@ pub struct IssuerPolicy {
     /// Whom to ask about the issuer's opaque tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introspection: Option<IntrospectionPolicy>,
+    /// Asks a Kubernetes cluster's API server about each token, JWTs too; `{}` is enough inside the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_review: Option<TokenReviewPolicy>,
     /// Looks the issuer's JWTs up in the status lists that it publishes; `{}` is enough. Without it the claim `status` is not looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_lists: Option<StatusLists>,
@@ -242,6 +248,11 @@ pub struct IssuerPolicy {
     /// port in the issuer's name and in its document's `jwks_uri`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reached_at: Option<String>,
+    /// A file with a token that is shown where metadata and keys are asked for, as a cluster's API server wants it; read anew each time. Relative to the
+    /// policy's own file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub bearer_token_file: Option<PathBuf>,
     /// A PEM file with certificates that are trusted as roots for the issuer's servers, beside the system's; relative to the policy's own file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
@@ -313,6 +324,8 @@ impl IssuerPolicy {
             api_keys: None,
             without_keys: false,
             introspection: None,
+            token_review: None,
+            bearer_token_file: None,
             status_lists: None,
             keys_from_code: false,
             audience: Vec::new(),

@@ -53,6 +53,7 @@ pub use self_hosted::{authelia, authentik, casdoor, fusionauth, keycloak};
 pub use self_hosted::{nextcloud, ory_hydra, tailscale_idp};
 pub use sessions::{descope, hanko, stytch, workos_authkit};
 pub use workload::{github_actions, kubernetes, sigstore, spiffe};
+pub use workload::{kubernetes_at, kubernetes_in_cluster};
 
 /// How a provider's tokens look and what has to be checked of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -60,6 +60,11 @@ impl TestIssuer {
         &self.tenant.issuer
     }
 
+    /// Whether a token is one of its own that has not ended, by signature, time and revocation.
+    pub(crate) fn is_active(&self, token: &str) -> bool {
+        self.tenant.active_claims(token).is_some()
+    }
+
     /// Where it listens: scheme, host and port. The same as in its [identifier](Self::url), unless it is
     /// [known by another name](crate::IssuerBuilder::known_as).
     #[must_use]

@@ -4,6 +4,7 @@ pub mod attacks;
 mod builder;
 mod client;
 mod clock;
+mod cluster;
 mod compact;
 pub mod drill;
 mod endpoints;
@@ -31,6 +32,7 @@ mod verified;
 
 pub use builder::IssuerBuilder;
 pub use clock::{ManualClock, RuntimeClock};
+pub use cluster::TestCluster;
 pub use faults::Faults;
 pub use in_memory::InMemory;
 pub use issuer::TestIssuer;

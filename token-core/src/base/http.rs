@@ -2,6 +2,7 @@
 
 #[cfg_attr(not(feature = "reqwest"), allow(dead_code, reason = "the guard is for the client of ours"))]
 pub(crate) mod address;
+pub(crate) mod bearer;
 pub(crate) mod freshness;
 #[cfg(feature = "reqwest")]
 mod reqwest;

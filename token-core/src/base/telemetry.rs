@@ -147,6 +147,7 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("token.metadata.unsigned", "a metadata document went out without its signature; field error"),
     ("token.opaque.failed", "an endpoint that knows tokens did not answer"),
     ("token.opaque.not_bearer", "an endpoint says that a token is no bearer token"),
+    ("token.review.no_audience", "an API server reviewed a token for no audience that was asked for"),
     ("token.opaque.store_failed", "a store of answers did not answer"),
     (
         "token.status_list.failed",

@@ -119,6 +119,21 @@ impl IssuerPolicy {
             Some(url) => issuer.proxy(url)?,
             None => issuer,
         };
+        let issuer = match &self.token_review {
+            Some(_) if self.introspection.is_some() || self.api_keys.is_some() => {
+                return Err(refuse(
+                    &"token_review and introspection or api_keys contradict each other: one of them knows the tokens",
+                ));
+            }
+            Some(review) if !self.without_keys => {
+                issuer.opaque_tokens(review.tokens().map_err(|error| refuse(&error))?)
+            }
+            _ => issuer,
+        };
+        let issuer = match &self.bearer_token_file {
+            Some(file) => issuer.bearer_token_file(file),
+            None => issuer,
+        };
         let issuer = match &self.metadata_url {
             Some(url) => issuer.metadata_url(url)?,
             None => issuer,
@@ -139,8 +154,12 @@ impl IssuerPolicy {
             return Issuer::with_api_keys(name, own.prefix.clone(), Kind::StaticApiKeys(own.keys()?));
         }
         if self.without_keys {
-            let asked = self.introspection.as_ref().ok_or_else(|| ConfigError::new(NOBODY_KNOWS))?;
-            return Issuer::without_keys(name, asked.tokens()?);
+            let tokens = match (&self.introspection, &self.token_review) {
+                (Some(asked), _) => asked.tokens()?,
+                (None, Some(review)) => review.tokens()?,
+                (None, None) => return Err(ConfigError::new(NOBODY_KNOWS)),
+            };
+            return Issuer::without_keys(name, tokens);
         }
         match (&self.jwks_uri, &self.jwks_file, &self.secret) {
             (Some(uri), ..) if name.contains('{') => Issuer::template(name, uri.clone()),

@@ -9,6 +9,7 @@ use super::api_keys::{ApiKeyStore, MemoryApiKeys};
 use crate::base::config_error::ConfigError;
 use crate::base::config_error::parse_url;
 use crate::base::http::HttpClient;
+use crate::base::http::address::{PlainHttp, origin};
 use crate::opaque::client_authentication::ClientAuthentication;
 use crate::stores::{AnswerStore, MemoryAnswers};
 use crate::token::audience::Audience;
@@ -75,6 +76,9 @@ pub(crate) enum Kind {
     TokenInfo {
         endpoint: String,
     },
+    TokenReview {
+        api_server: String,
+    },
     Verifier(Arc<dyn OpaqueVerifier>),
     ApiKeys(Arc<dyn ApiKeyStore>),
     /// Those of a policy, which can be written down again.
@@ -133,6 +137,25 @@ impl OpaqueTokens {
         let endpoint = endpoint.into();
         parse_url("tokeninfo endpoint", &endpoint)?;
         Ok(Self::new(Kind::TokenInfo { endpoint }))
+    }
+
+    /// A Kubernetes cluster's API server at this origin, `https://kubernetes.default.svc`: a `TokenReview` (`authentication.k8s.io/v1`) for the audience that
+    /// tokens have to name. It knows what a signature does not: whether the pod, the node or the secret that a token is bound to still exists.
+    ///
+    /// With [`introspect_jwts`](Self::introspect_jwts) tokens are verified with the cluster's keys first, and then reviewed; with
+    /// [`Issuer::without_keys`](crate::Issuer::without_keys) they are only reviewed. The token that this server shows is that of
+    /// [`Issuer::bearer_token_file`](crate::Issuer::bearer_token_file); its service account needs the ClusterRole `system:auth-delegator`.
+    ///
+    /// # What is not checked
+    /// A review says why a token is not good, or that an authenticator of the server was out of reach, in one text for people: both are a refusal here.
+    ///
+    /// # Errors
+    /// When `api_server` is anything but scheme, host and perhaps a port.
+    pub fn token_review(api_server: impl Into<String>) -> Result<Self, ConfigError> {
+        let api_server = api_server.into();
+        origin(&api_server, PlainHttp::Inside)
+            .map_err(|why| ConfigError::new(format!("token_review: api_server {api_server}: {why}")))?;
+        Ok(Self::new(Kind::TokenReview { api_server }))
     }
 
     /// Somebody else to ask.

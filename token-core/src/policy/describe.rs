@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use super::{ApiKeysPolicy, IntrospectionPolicy, IssuerPolicy, Policy, TokenCachePolicy};
+use super::{ApiKeysPolicy, IntrospectionPolicy, IssuerPolicy, Policy, TokenCachePolicy, TokenReviewPolicy};
 use super::{CertificatePlace, MutualTlsPolicy, ProofPolicy, ReplayMemoryPolicy};
 use crate::answer::challenge::DpopPolicy;
 use crate::answer::resource;
@@ -35,13 +35,17 @@ impl IssuerPolicy {
             _ => None,
         };
         let introspection = issuer.opaque.as_ref().and_then(IntrospectionPolicy::of);
+        let token_review = issuer.opaque.as_ref().and_then(TokenReviewPolicy::of);
         Self {
             jwks_uri,
             // Those who write no `iss` are named in code, too.
             keys_from_code: keys_from_code
-                || (issuer.opaque.is_some() && introspection.is_none() && api_keys.is_none())
+                || (issuer.opaque.is_some() && introspection.is_none() && token_review.is_none() && api_keys.is_none())
                 || matches!(issuer.naming, Naming::Nameless | Naming::TrustDomain),
-            without_keys: matches!(issuer.keys, KeysFrom::Nowhere) && introspection.is_some(),
+            without_keys: matches!(issuer.keys, KeysFrom::Nowhere)
+                && (introspection.is_some() || token_review.is_some()),
+            token_review,
+            bearer_token_file: issuer.bearer_token_file.clone(),
             introspection,
             api_keys,
             status_lists: issuer.status_lists.clone(),
@@ -205,6 +209,17 @@ impl Policy {
         line!(f, "    keys        {}", issuer.keys())?;
         if let Some(asked) = &issuer.introspection {
             asked.describe(f)?;
+        }
+        if let Some(review) = &issuer.token_review {
+            line!(
+                f,
+                "    reviewed    by {}: the token of a deleted pod still works for {}",
+                review.api_server,
+                span(review.active_life)
+            )?;
+        }
+        if let Some(file) = &issuer.bearer_token_file {
+            line!(f, "    asks with   the token in {}", file.display())?;
         }
         if let Some(url) = &issuer.metadata_url {
             line!(f, "    metadata    {url}")?;

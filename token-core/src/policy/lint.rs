@@ -16,7 +16,8 @@ use super::secret::KeptSecret;
 use super::{
     CONTRADICTION, METADATA_WITHOUT_RESOURCE, NOBODY_KNOWS, RESOURCE_AND_AUDIENCE, RESOURCE_AND_METADATA, SEVERAL_KEYS,
 };
-use super::{IntrospectionPolicy, IssuerPolicy, Metadata, Policy, ReplayMemoryPolicy, TicketStorePolicy};
+use super::{IntrospectionPolicy, IssuerPolicy, Metadata, Policy, ReplayMemoryPolicy};
+use super::{TicketStorePolicy, TokenReviewPolicy};
 use crate::answer::resource::Resource;
 use crate::base::http::{BoxFuture, HttpClient, HttpError, Limits};
 use crate::jose::Algorithms;
@@ -291,7 +292,7 @@ impl Policy {
         }
         if let Some(asked) = &issuer.introspection {
             lint_introspection(asked, issuer, &path("introspection"), found);
-        } else if issuer.without_keys {
+        } else if issuer.without_keys && issuer.token_review.is_none() {
             found.error("nobody-knows", path("without_keys"), NOBODY_KNOWS);
         }
         if let Some(secret) = &issuer.secret {
@@ -305,6 +306,9 @@ impl Policy {
                     "a shared secret is for HS256, HS384 or HS512",
                 );
             }
+        }
+        if let Some(review) = &issuer.token_review {
+            lint_review(review, issuer, &path("token_review"), found);
         }
         lint_audience(&path("audience"), &issuer.audience, found);
         lint_name(issuer, found);
@@ -388,6 +392,22 @@ fn lint_introspection(asked: &IntrospectionPolicy, issuer: &IssuerPolicy, path: 
     if asked.active_life > Duration::from_secs(300) {
         let why = format!("a token that was revoked works for up to {} more", span(asked.active_life));
         found.warn("long-answers", member("active_life"), why);
+    }
+}
+
+fn lint_review(review: &TokenReviewPolicy, issuer: &IssuerPolicy, path: &str, found: &mut Findings) {
+    let why = "tokens over plain http: whoever sits on the way reads them";
+    lint_http(&format!("{path}.api_server"), &review.api_server, issuer, why, found);
+    if issuer.bearer_token_file.is_none() {
+        found.error(
+            "nobody-asks",
+            path,
+            "a review is asked for in the name of a service account: set bearer_token_file",
+        );
+    }
+    if review.active_life > Duration::from_secs(300) {
+        let why = format!("the token of a deleted pod works for up to {} more", span(review.active_life));
+        found.warn("long-answers", format!("{path}.active_life"), why);
     }
 }
 

@@ -119,6 +119,10 @@ impl Policy {
 
     pub(super) fn relative_to(mut self, folder: &Path) -> Self {
         self.each_file(&mut |_, file| *file = folder.join(&*file));
+        // Read with each request, so that whoever follows the policy has nothing to do when it is rotated.
+        for file in self.issuers.iter_mut().filter_map(|issuer| issuer.bearer_token_file.as_mut()) {
+            *file = folder.join(&*file);
+        }
         self
     }
 

@@ -1,12 +1,18 @@
 //! Tokens of programs: GitHub Actions, Kubernetes service accounts, SPIFFE, and what Sigstore takes of people.
 
-use serde_json::json;
+use std::path::Path;
+
+use serde_json::{Value, json};
 
 use super::{AudienceRule, IssuerName, KeysAt, Preset};
+use crate::base::config_error::ConfigError;
+use crate::base::file;
 use crate::jose::Algorithm;
+use crate::jose::base64url;
 use crate::token::kind::TokenKind;
 use crate::token::mapping::ClaimMapping;
 use crate::trust::claim_rule::ClaimRule;
+use crate::trust::issuer::Issuer;
 
 /// What a job of GitHub Actions gets for your audience, of the repositories with these ids. A name can be given up and taken by somebody
 /// else; an id cannot.
@@ -30,8 +36,8 @@ pub fn github_actions<R: Into<String>>(repository_ids: impl IntoIterator<Item = 
 }
 
 /// Projected service account tokens of a Kubernetes cluster, for your audience and from these namespaces. `issuer` is the cluster's; its keys
-/// need the cluster's authority, and a bearer unless anonymous discovery is on: hand a client over with
-/// [`Issuer::http_client`](crate::Issuer::http_client).
+/// need the cluster's authority, and a bearer unless anonymous discovery is on: see [`kubernetes_in_cluster`], or
+/// [`Issuer::ca_file`](crate::Issuer::ca_file) and [`Issuer::bearer_token_file`](crate::Issuer::bearer_token_file).
 #[must_use]
 pub fn kubernetes<N: Into<String>>(issuer: &str, namespaces: impl IntoIterator<Item = N>) -> Preset {
     let source = "https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/";
@@ -48,6 +54,58 @@ pub fn kubernetes<N: Into<String>>(issuer: &str, namespaces: impl IntoIterator<I
         }))
         .near_miss("another namespace", json!({"kubernetes.io": {"namespace": "another"}}))
         .near_miss("the token for the API server itself", json!({"aud": "https://kubernetes.default.svc"}))
+}
+
+/// Projected service account tokens of the cluster that this program runs in, from these namespaces: the [`kubernetes`] preset with everything that
+/// a pod finds out by itself. Keys come from the API server at `https://kubernetes.default.svc`, which the cluster's own authority vouches for, and which is
+/// shown the pod's own token, read anew whenever keys are fetched. The issuer's name is the one in that token.
+///
+/// A service account may read the keys by default (`system:service-account-issuer-discovery`). For a token's pod to be looked up as well, add
+/// [`OpaqueTokens::token_review`](crate::opaque::OpaqueTokens::token_review).
+///
+/// ```no_run
+/// # fn main() -> Result<(), token_core::ConfigError> {
+/// use token_core::{ResourceServer, provider};
+///
+/// let api = ResourceServer::builder("https://orders.shop.svc").trust(provider::kubernetes_in_cluster(["shop"])?).build()?;
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+/// When this program does not run in a pod with a service account's token: `automountServiceAccountToken` may be off.
+pub fn kubernetes_in_cluster<N: Into<String>>(namespaces: impl IntoIterator<Item = N>) -> Result<Issuer, ConfigError> {
+    kubernetes_at(
+        "https://kubernetes.default.svc",
+        Path::new("/var/run/secrets/kubernetes.io/serviceaccount"),
+        namespaces,
+    )
+}
+
+/// The same with the API server at another origin, and with `token` and `ca.crt` in another folder.
+///
+/// # Errors
+/// When `folder` holds no token that names its issuer, or `api_server` is no URL.
+pub fn kubernetes_at<N: Into<String>>(
+    api_server: &str,
+    folder: impl AsRef<Path>,
+    namespaces: impl IntoIterator<Item = N>,
+) -> Result<Issuer, ConfigError> {
+    let (token, ca) = (folder.as_ref().join("token"), folder.as_ref().join("ca.crt"));
+    let issuer = issuer_of(&token).map_err(|why| {
+        let hint = "expected the token of a pod's service account; is automountServiceAccountToken off?";
+        ConfigError::new(format!("{}: {why}; {hint}", token.display()))
+    })?;
+    let keys = format!("{}/openid/v1/jwks", api_server.trim_end_matches('/'));
+    let trusted = kubernetes(&issuer, namespaces).keys_at(KeysAt::JwksUri(keys)).issuer()?;
+    Ok(trusted.ca_file(ca).bearer_token_file(token).allow_private_addresses())
+}
+
+/// Who issued the token in this file, which the kubelet has put there: nobody else can have.
+fn issuer_of(file: &Path) -> Result<String, String> {
+    let bytes = file::read(file, 64 * 1024).map_err(|unread| unread.to_string())?;
+    let claims = bytes.trim_ascii().split(|byte| *byte == b'.').nth(1).and_then(base64url::decode);
+    let claims: Value = claims.and_then(|json| serde_json::from_slice(&json).ok()).ok_or("not a JWT")?;
+    claims.get("iss").and_then(Value::as_str).map(str::to_owned).ok_or_else(|| "it has no iss".to_owned())
 }
 
 /// JWT-SVIDs of a SPIFFE trust domain, `example.org`, whose bundle is a JWK Set at `bundle`.

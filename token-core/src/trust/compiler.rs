@@ -9,7 +9,8 @@ use crate::base::config_error::ConfigError;
 use crate::base::config_error::parse_url;
 use crate::base::file;
 use crate::base::http::HttpClient;
-use crate::base::http::address::PlainHttp;
+use crate::base::http::address::{self, PlainHttp};
+use crate::base::http::bearer::WithBearer;
 use crate::base::limits::FetchLimits;
 use crate::base::sync::atomic::AtomicBool;
 use crate::base::time::Clock;
@@ -20,6 +21,7 @@ use crate::keys::{CertificateMapSource, DiscoveryKeySource, HttpKeySource, KeySo
 use crate::opaque::api_keys::Keyring;
 use crate::opaque::introspection::Introspection;
 use crate::opaque::status_lists::Lists;
+use crate::opaque::token_review::{self, TokenReview};
 use crate::opaque::userinfo::{Protocol, UserInfo};
 use crate::opaque::{Exchange, Kind, Opaque, OpaqueVerifier};
 use crate::token::audience::Audience;
@@ -178,8 +180,9 @@ fn compile_keys(
             }
             let (metadata_url, origin) = (issuer.metadata_url.clone(), issuer.reached_at.clone());
             let reach = Reach { metadata_url, origin, plain_http: issuer.plain_http };
-            let discovery =
-                Discovery::elsewhere(name, &reach, clients.client(issuer)?).map_err(|error| refuse(&error))?;
+            let address = issuer.metadata_url.as_ref().or(issuer.reached_at.as_ref()).unwrap_or(name);
+            let client = clients.shown_to(issuer, address)?;
+            let discovery = Discovery::elsewhere(name, &reach, client).map_err(|error| refuse(&error))?;
             Arc::new(DiscoveryKeySource::new(Arc::new(discovery)))
         }
         KeysFrom::Certificates(uri) => {
@@ -197,7 +200,9 @@ fn compile_keys(
         }
         KeysFrom::JwksUri(uri) => {
             secure(issuer, "JWK Set", uri)?;
-            Arc::new(HttpKeySource::at(uri, plain_http, clients.client(issuer)?).map_err(|error| refuse(&error))?)
+            Arc::new(
+                HttpKeySource::at(uri, plain_http, clients.shown_to(issuer, uri)?).map_err(|error| refuse(&error))?,
+            )
         }
     };
     Ok(Keys::remote(source, issuer.settings.clone(), Arc::clone(clock), name, limits.clone(), issuer.leniency))
@@ -271,6 +276,19 @@ fn compile_opaque(
             Arc::new(UserInfo::new(exchange("tokeninfo endpoint", endpoint)?, Protocol::TokenInfo, false))
         }
         Kind::TokenInfo { .. } => return refuse("tokeninfo has no signed answers".into()),
+        Kind::TokenReview { .. } if signed_only => return refuse("reviews are not signed".into()),
+        Kind::TokenReview { api_server } => {
+            let Some(names) = audience.ours() else {
+                return refuse("a review is for an audience: it cannot be unchecked".into());
+            };
+            if issuer.bearer_token_file.is_none() {
+                return refuse("a review is asked for in the name of a service account: set bearer_token_file".into());
+            }
+            let mut exchange =
+                exchange("token review", &format!("{}{}", api_server.trim_end_matches('/'), token_review::PATH))?;
+            exchange.client = shown(issuer, exchange.client, &exchange.uri.to_string())?;
+            Arc::new(TokenReview::new(exchange, names.iter().cloned().collect()))
+        }
         Kind::Verifier(verifier) => Arc::clone(verifier),
         Kind::ApiKeys(store) => Arc::new(Keyring::new(name, &tokens.prefixes, Arc::clone(store))),
         Kind::StaticApiKeys(keys) => Arc::new(Keyring::new(name, &tokens.prefixes, Arc::new(keys.clone()))),
@@ -320,7 +338,22 @@ type Allowing = (Way, Arc<dyn HttpClient>);
 /// No file with certificates is larger.
 const LARGEST_FILE: u64 = 512 * 1024;
 
+/// The client, with the issuer's bearer token for the origin of `address`.
+fn shown(issuer: &Issuer, client: Arc<dyn HttpClient>, address: &str) -> Result<Arc<dyn HttpClient>, ConfigError> {
+    let Some(file) = &issuer.bearer_token_file else { return Ok(client) };
+    let url = address::endpoint(address, PlainHttp::Loopback).map_err(|why| {
+        ConfigError::new(format!("issuer {}: bearer_token_file: {address}: {why}", issuer.identifier))
+    })?;
+    let uri = url.as_str().parse().map_err(|_| ConfigError::new(format!("{address}: expected a URL")))?;
+    Ok(Arc::new(WithBearer::new(client, file, &uri)))
+}
+
 impl Clients {
+    /// The client that shows the issuer's bearer token where it asks.
+    fn shown_to(&self, issuer: &Issuer, address: &str) -> Result<Arc<dyn HttpClient>, ConfigError> {
+        shown(issuer, self.client(issuer)?, address)
+    }
+
     fn client(&self, issuer: &Issuer) -> Result<Arc<dyn HttpClient>, ConfigError> {
         if let Some(client) = &issuer.client {
             return Ok(Arc::clone(client));

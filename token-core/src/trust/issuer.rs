@@ -62,6 +62,7 @@ pub struct Issuer {
     pub(crate) reached_at: Option<String>,
     pub(crate) client: Option<Arc<dyn HttpClient>>,
     pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) bearer_token_file: Option<PathBuf>,
     pub(crate) proxy: Option<String>,
     pub(crate) settings: JwksSettings,
     pub(crate) opaque: Option<OpaqueTokens>,
@@ -309,6 +310,7 @@ impl Issuer {
             reached_at: None,
             client: None,
             ca_file: None,
+            bearer_token_file: None,
             proxy: None,
             settings: JwksSettings::default(),
             opaque: None,
@@ -543,6 +545,17 @@ impl Issuer {
     #[must_use]
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.ca_file = Some(path.into());
+        self
+    }
+
+    /// Shows the token in this file where metadata and keys are asked for, and where tokens are
+    /// [reviewed](crate::opaque::OpaqueTokens::token_review): a Kubernetes API server answers nobody else where anonymous access is off. The file is read
+    /// for each request, so that a token that is rotated needs no restart.
+    ///
+    /// The token goes to the origin that was configured and to no other, wherever a document leads; and never over plain http but to this machine.
+    #[must_use]
+    pub fn bearer_token_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.bearer_token_file = Some(path.into());
         self
     }
 

@@ -55,6 +55,12 @@ impl Trouble {
             ) => Some(
                 "nobody answers at that address from here: if the issuer has another one inside this network, reached_at or jwks_uri names it",
             ),
+            Self::Keys(
+                FetchError::Status { status: 401 | 403, .. }
+                | FetchError::Discovery(DiscoveryError::Status { status: 401 | 403, .. }),
+            ) => Some(
+                "who asks for the keys has to say who it is: a cluster's API server wants the token of a service account, which bearer_token_file names",
+            ),
             Self::Keys(_) => None,
             Self::Ambiguous => Some(
                 "the issuer publishes several keys of this kid, and none is tried on the off chance: each key needs a name of its own, or accept_several_keys_of_one_kid tries them",
