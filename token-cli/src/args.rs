@@ -447,9 +447,12 @@ pub(crate) struct Service {
 pub(crate) struct Attack {
     #[command(flatten)]
     pub(crate) service: Service,
-    /// Only this class of attack: algorithm, key, issuer, audience, kind, claim, time, encoding, header, credentials, path, scope, binding or cache.
+    /// Only this class of attack: algorithm, key, issuer, audience, kind, claim, time, encoding, header, credentials, path, scope, binding, cache, status or encryption.
     #[arg(long, value_name = "CLASS")]
     pub(crate) only: Vec<String>,
+    /// The service looks tokens up in the issuer's status lists: tokens that a list says are not good are tried, too.
+    #[arg(long)]
+    pub(crate) status_lists: bool,
     /// Leaves out the attack of this name, where the service means to let it in.
     #[arg(long, value_name = "NAME")]
     pub(crate) except: Vec<String>,

@@ -11,11 +11,17 @@ use crate::service;
 pub(crate) async fn run(options: &Attack) -> Result<End, Failure> {
     let of = &options.service;
     let classes: Vec<Class> = options.only.iter().map(|name| class(name)).collect::<Result<_, _>>()?;
+    if classes.contains(&Class::Status) && !options.status_lists {
+        return Err(Failure::input(
+            "--only status: it is tried with --status-lists, where the service heeds status lists",
+        ));
+    }
     let (mut way, issuer) = service::meet(of).await?;
     service::lets_in(&mut way, of, &issuer).await?;
 
     let list = attacks(&issuer).route(&of.route).leeway(of.leeway);
     let list = list.rotation_within(Duration::from_secs(of.rotation_within));
+    let list = if options.status_lists { list.status_lists() } else { list };
     let list = of.granted.iter().fold(list, |list, scope| list.granted(scope));
     let list = classes.into_iter().fold(list, |list, class| list.only(class));
     let list = options.except.iter().fold(list, |list, name| list.except(name));

@@ -104,6 +104,17 @@ async fn what_cannot_be_attacked_is_said() {
     assert!(seen.stderr.contains("it answers 401") && seen.stderr.contains("--granted"), "{}", seen.stderr);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn status_lists_are_tried_where_that_is_said() {
+    let port = HeldPort::new().unwrap();
+    let url = serve(&port, false).await;
+    let seen = attack(&url, &port, &["--only", "status"]).await;
+    assert!(seen.code == 2 && seen.stderr.contains("--status-lists"), "{}", seen.stderr);
+    // This one does not look at them, and what it lets in is named.
+    let seen = attack(&url, &port, &["--only", "status", "--status-lists"]).await;
+    assert!(seen.code == 1 && seen.stdout.contains("status"), "{}\n{}", seen.stdout, seen.stderr);
+}
+
 /// A service that is not on a loopback address, as far as one can tell from its URL. It shows whatever text it is given.
 async fn elsewhere(issuer: &HeldPort) -> (String, Arc<Mutex<String>>, Arc<AtomicUsize>) {
     let (text, asked) = (Arc::<Mutex<String>>::default(), Arc::<AtomicUsize>::default());
