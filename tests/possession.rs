@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use token_core::possession::{CertificateField, Dpop, DpopPolicy, MutualTls};
-use token_core::{Algorithm, Clock as _, ErrorKind, Issuer, ResourceServer, SystemClock};
+use token_core::{Algorithm, Clock as _, ErrorKind, Issuer, ResourceServer, Rule, SystemClock};
 use token_test::{ManualClock, TestIssuer, TestKey, TokenBuilder};
 use token_tests::{Ask, Reply, Via, ask};
 use tonic::metadata::MetadataValue;
@@ -510,17 +510,23 @@ async fn a_handler_may_ask_for_a_bound_token_where_its_server_takes_both() {
     let issuer = TestIssuer::start().await;
     let (api, key) = (api(&issuer, here()), TestKey::client(Algorithm::ES256));
     let router = axum::Router::new().route("/pay", axum::routing::get(async |_: axum_token::Bound| "paid"));
-    let router = router.layer(axum_token::TokenLayer::new(api.clone()));
+    // The same as a rule, which every layer and guard takes.
+    let guard = tower_token::ScopeLayer::new(Rule::bound());
+    let by_rule = axum::Router::new().route("/rule", axum::routing::get(async || "paid")).route_layer(guard);
+    let router = router.merge(by_rule).layer(axum_token::TokenLayer::new(api.clone()));
     let app = App::new().wrap(actix_token::TokenMiddleware::new(api));
-    let app = test::init_service(app.route("/pay", web::get().to(async |_: actix_token::Bound| "paid"))).await;
+    let app = app.route("/pay", web::get().to(async |_: actix_token::Bound| "paid"));
+    let by_rule = web::resource("/rule").wrap(actix_token::require(Rule::bound())).get(async || "paid");
+    let app = test::init_service(app.service(by_rule)).await;
     let (bearer, token) = (issuer.token().mint(), issuer.token().bound_to(&key).mint());
-    for (authorization, status) in [(format!("Bearer {bearer}"), 401), (format!("DPoP {token}"), 200)] {
-        let proof = || key.proof("GET", &format!("{HERE}/pay"), &token).mint();
-        let request = http::Request::get("/pay").header("authorization", &authorization).header("dpop", proof());
+    let rows = [(format!("Bearer {bearer}"), 401), (format!("DPoP {token}"), 200)];
+    for ((authorization, status), path) in rows.iter().flat_map(|row| [(row, "/pay"), (row, "/rule")]) {
+        let proof = || key.proof("GET", &format!("{HERE}{path}"), &token).mint();
+        let request = http::Request::get(path).header("authorization", authorization).header("dpop", proof());
         let response = router.clone().oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
-        assert_eq!(response.status(), status, "axum, {authorization:.10}");
-        let request = test::TestRequest::get().uri("/pay").insert_header(("authorization", authorization.clone()));
+        assert_eq!(response.status(), *status, "axum, {path}, {authorization:.10}");
+        let request = test::TestRequest::get().uri(path).insert_header(("authorization", authorization.clone()));
         let response = test::call_service(&app, request.insert_header(("dpop", proof())).to_request()).await;
-        assert_eq!(response.status(), status, "actix-web, {authorization:.10}");
+        assert_eq!(response.status(), *status, "actix-web, {path}, {authorization:.10}");
     }
 }

@@ -147,7 +147,9 @@ fn alternatives(rule: &Rule) -> Vec<Vec<String>> {
             });
             joined.take(MOST).collect()
         }),
-        Rule::Not(_) | Rule::AcrValues(_) | Rule::MaxAge(_) | Rule::AuthorizationDetails(_) => vec![Vec::new()],
+        Rule::Not(_) | Rule::AcrValues(_) | Rule::MaxAge(_) | Rule::AuthorizationDetails(_) | Rule::Bound => {
+            vec![Vec::new()]
+        }
     }
 }
 

@@ -52,6 +52,8 @@ pub enum Rule {
     MaxAge(Duration),
     /// The token carries an authorization detail like this (RFC 9396).
     AuthorizationDetails(DetailRule),
+    /// The token is bound to its sender, to a key (RFC 9449) or a certificate (RFC 8705): `{"bound": true}` as data. That the sender holds it has been proved.
+    Bound,
     /// At least one of these. Of none, nothing satisfies it.
     Any(Cow<'static, [Rule]>),
     /// Every one of these. Of none, everything satisfies it.
@@ -91,6 +93,12 @@ impl Rule {
         Self::AuthorizationDetails(detail)
     }
 
+    /// A rule that asks for a token that is bound to its sender.
+    #[must_use]
+    pub const fn bound() -> Self {
+        Self::Bound
+    }
+
     /// A rule that holds where none of `rules` does.
     #[must_use]
     pub const fn not(rules: &'static [Self]) -> Self {
@@ -126,6 +134,7 @@ impl Rule {
             Self::AcrValues(values) => (holder.class)(values),
             Self::MaxAge(age) => (holder.age)(*age),
             Self::AuthorizationDetails(detail) => (holder.detail)(detail),
+            Self::Bound => holder.bound,
             Self::Any(rules) => rules.iter().any(|rule| rule.holds(holder)),
             Self::All(rules) => rules.iter().all(|rule| rule.holds(holder)),
             Self::Not(rules) => !rules.iter().any(|rule| rule.holds(holder)),
@@ -198,8 +207,13 @@ impl Rule {
             Self::Scope(scope) => scopes.push(scope),
             Self::Any(rules) => rules.iter().take(1).for_each(|rule| rule.collect(scopes)),
             Self::All(rules) => rules.iter().for_each(|rule| rule.collect(scopes)),
-            // No scope can be asked for to have a role, to sign in otherwise, or to have less than one has.
-            Self::Role(_) | Self::Not(_) | Self::AcrValues(_) | Self::MaxAge(_) | Self::AuthorizationDetails(_) => {}
+            // No scope can be asked for to have a role, to sign in otherwise, to be bound, or to have less than one has.
+            Self::Role(_)
+            | Self::Not(_)
+            | Self::AcrValues(_)
+            | Self::MaxAge(_)
+            | Self::AuthorizationDetails(_)
+            | Self::Bound => {}
         }
     }
 }
@@ -212,12 +226,19 @@ pub(crate) struct Holder<'a> {
     pub(crate) class: &'a dyn Fn(&[Cow<'static, str>]) -> bool,
     pub(crate) age: &'a dyn Fn(Duration) -> bool,
     pub(crate) detail: &'a dyn Fn(&DetailRule) -> bool,
+    pub(crate) bound: bool,
 }
 
 impl Holder<'_> {
     /// Has nothing.
-    pub(crate) const NOBODY: Holder<'static> =
-        Holder { scope: &|_| false, role: &|_| false, class: &|_| false, age: &|_| false, detail: &|_| false };
+    pub(crate) const NOBODY: Holder<'static> = Holder {
+        scope: &|_| false,
+        role: &|_| false,
+        class: &|_| false,
+        age: &|_| false,
+        detail: &|_| false,
+        bound: false,
+    };
 }
 
 impl From<&'static str> for Rule {
@@ -238,13 +259,14 @@ impl schemars::JsonSchema for Rule {
         let one = |name: &str, schema: serde_json::Value| serde_json::json!({"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": false});
         let text = serde_json::json!({"type": "string"});
         schemars::json_schema!({
-            "description": "A scope, or an object of one member: role, acr_values, max_age, authorization_details, any, all, not.",
+            "description": "A scope, or an object of one member: role, acr_values, max_age, authorization_details, bound, any, all, not.",
             "anyOf": [
                 text,
                 one("role", text.clone()),
                 one("acr_values", serde_json::json!({"type": "array", "items": text})),
                 one("max_age", span.into()),
                 one("authorization_details", detail.into()),
+                one("bound", serde_json::json!({"const": true})),
                 one("any", rules.clone().into()),
                 one("all", rules.clone().into()),
                 one("not", rules.into()),
@@ -267,9 +289,29 @@ enum Branch<'a> {
     AcrValues(Cow<'a, [Cow<'static, str>]>),
     MaxAge(#[serde(with = "text")] Duration),
     AuthorizationDetails(Cow<'a, DetailRule>),
+    Bound(Yes),
     Any(Cow<'a, [Rule]>),
     All(Cow<'a, [Rule]>),
     Not(Cow<'a, [Rule]>),
+}
+
+/// `true`, and nothing else: a rule that asks for nothing would be none.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(try_from = "bool", into = "bool")]
+struct Yes;
+
+impl From<Yes> for bool {
+    fn from(_: Yes) -> Self {
+        true
+    }
+}
+
+impl TryFrom<bool> for Yes {
+    type Error = &'static str;
+
+    fn try_from(yes: bool) -> Result<Self, Self::Error> {
+        yes.then_some(Self).ok_or("expected bound to be true: leave it out where it is not asked for")
+    }
 }
 
 impl Serialize for Rule {
@@ -280,6 +322,7 @@ impl Serialize for Rule {
             Self::AcrValues(values) => Written::Other(Branch::AcrValues(Cow::Borrowed(values))),
             Self::MaxAge(age) => Written::Other(Branch::MaxAge(*age)),
             Self::AuthorizationDetails(detail) => Written::Other(Branch::AuthorizationDetails(Cow::Borrowed(detail))),
+            Self::Bound => Written::Other(Branch::Bound(Yes)),
             Self::Any(rules) => Written::Other(Branch::Any(Cow::Borrowed(rules))),
             Self::All(rules) => Written::Other(Branch::All(Cow::Borrowed(rules))),
             Self::Not(rules) => Written::Other(Branch::Not(Cow::Borrowed(rules))),
@@ -298,6 +341,7 @@ impl<'de> Deserialize<'de> for Rule {
             Written::Other(Branch::AcrValues(values)) => Self::AcrValues(Cow::Owned(values.into_owned())),
             Written::Other(Branch::MaxAge(age)) => Self::MaxAge(age),
             Written::Other(Branch::AuthorizationDetails(detail)) => Self::AuthorizationDetails(detail.into_owned()),
+            Written::Other(Branch::Bound(Yes)) => Self::Bound,
             Written::Other(Branch::Any(rules)) => Self::Any(all(rules)),
             Written::Other(Branch::All(rules)) => Self::All(all(rules)),
             Written::Other(Branch::Not(rules)) => Self::Not(all(rules)),
@@ -330,6 +374,8 @@ pub trait Required: Send + Sync + 'static {
 ///     Transfer = all("payments", acr("phr", "phrh"), max_age(300)),
 ///     /// An authorization detail of this type that permits this action (RFC 9396).
 ///     Initiate = details("payment_initiation", actions("initiate")),
+///     /// A token that is bound to its sender (RFC 9449, RFC 8705).
+///     Settle = all("payments", bound()),
 /// }
 /// assert!(Staff::RULE.satisfied_by_grants(|_| false, |role| role == "staff"));
 /// assert!(ReadUsers::RULE.satisfied_by(|scope| scope == "read:users"));
@@ -362,6 +408,7 @@ macro_rules! __rule {
             const { &[$($(::std::borrow::Cow::Borrowed($location)),*)?] },
         ))
     };
+    (bound()) => { $crate::Rule::bound() };
     (role($role:literal)) => { $crate::Rule::role($role) };
     ($scope:literal) => { $crate::Rule::scope($scope) };
 }
@@ -436,6 +483,19 @@ mod tests {
         assert_eq!(serde_json::from_str::<Rule>(r#"{"max_age":"5m"}"#).unwrap(), Rule::max_age(300));
     }
 
+    scopes!(Settle = all("pay", bound()));
+
+    #[test]
+    fn a_binding_is_asked_for_as_a_type_and_as_data_and_no_scope_stands_for_it() {
+        let data: Rule = serde_json::from_str(r#"{"all":["pay",{"bound":true}]}"#).unwrap();
+        assert_eq!((&data, data.would_satisfy().as_str()), (&Settle::RULE, "pay"));
+        assert_eq!(serde_json::from_str::<Rule>(&serde_json::to_string(&data).unwrap()).unwrap(), data);
+        let paid = |scope: &str| scope == "pay";
+        let holder = Holder { scope: &paid, ..Holder::NOBODY };
+        assert!(!data.holds(&holder) && data.holds(&Holder { bound: true, ..holder }));
+        assert!(!Rule::bound().satisfied_by(|_| true));
+    }
+
     #[test]
     fn what_is_unmet_is_found_along_the_way_that_can_be_mended() {
         let has = |list: &'static str| move |scope: &str| list.split(' ').any(|one| one == scope);
@@ -465,6 +525,8 @@ mod tests {
             r#"{"authorization_details":{"type":"payment","action":["initiate"]}}"#,
             r#"{"any":"a"}"#,
             r#"{"none":["a"]}"#,
+            r#"{"bound":false}"#,
+            r#"{"bound":"yes"}"#,
             r#"{"any":["a"],"all":["b"]}"#,
             "1",
             "null",

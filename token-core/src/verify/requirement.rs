@@ -21,7 +21,8 @@ impl Verified {
     /// # Errors
     /// [`ErrorKind::InsufficientUserAuthentication`] when the user would have to sign in in another way, or anew, and a challenge that says so (RFC 9470);
     /// it names scopes, too, where those are wanting as well. Else [`ErrorKind::InsufficientScope`], whose challenge names what would satisfy the rule,
-    /// or [`ErrorKind::InsufficientDetails`] where authorization details alone are wanting. [`ErrorKind::ClaimsMismatch`] when the rule asks for claims
+    /// or [`ErrorKind::InsufficientDetails`] where authorization details alone are wanting. [`ErrorKind::Unbound`] when the token would have to be bound to its
+    /// sender, whatever else is wanting. [`ErrorKind::ClaimsMismatch`] when the rule asks for claims
     /// that are there and of the wrong type.
     pub fn require(&self, rule: &Rule) -> Result<(), Error> {
         let (scopes, roles) = (self.scopes(), self.roles());
@@ -40,7 +41,8 @@ impl Verified {
         let detail = |rule: &DetailRule| {
             self.read(&flaw, Self::authorization_details).is_some_and(|details| rule.satisfied_by(&details))
         };
-        let holder = Holder { scope: &scope, role: &role, class: &class, age: &age, detail: &detail };
+        let bound = self.binding().is_some();
+        let holder = Holder { scope: &scope, role: &role, class: &class, age: &age, detail: &detail, bound };
         let held = rule.holds(&holder);
         // First what cannot be read: under `not` it would satisfy the rule.
         match (flaw.take(), held) {
@@ -112,10 +114,15 @@ impl Verified {
         let detailed = Holder { detail: &|_| true, ..*holder };
         let both = Holder { scope: &|_| true, ..signed_in };
         let all = Holder { detail: &|_| true, ..both };
+        let bound = Holder { bound: true, ..all };
         let mut unmet = Vec::new();
         // Where none of them helps, a role is wanting, or there is something that must not be.
-        if let Some(mended) = [signed_in, granted, detailed, both, all].iter().find(|mended| rule.holds(mended)) {
+        if let Some(mended) = [signed_in, granted, detailed, both, all, bound].iter().find(|mended| rule.holds(mended))
+        {
             rule.unmet(holder, mended, &mut unmet);
+        }
+        if unmet.contains(&&Rule::Bound) {
+            return self.unbound();
         }
         let scopes_are_wanting = unmet.iter().any(|demand| matches!(demand, Rule::Scope(_)));
         let details_are_wanting = unmet.iter().any(|demand| matches!(demand, Rule::AuthorizationDetails(_)));

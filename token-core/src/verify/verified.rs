@@ -169,15 +169,17 @@ impl Verified {
         self.0.issuer.protection.dpop.as_ref()?.nonces.as_ref()?.fresh()
     }
 
-    /// Asks for a token that is bound to its sender, to a key or to a certificate.
+    pub(crate) fn unbound(&self) -> Error {
+        let why = "this route takes tokens that are bound to their sender (cnf) alone";
+        self.error(Error::new(ErrorKind::Unbound, why))
+    }
+
+    /// Asks for a token that is bound to its sender, to a key or to a certificate. As a rule, beside scopes say, it is [`Rule::Bound`](crate::Rule::Bound).
     ///
     /// # Errors
     /// [`ErrorKind::Unbound`].
     pub fn require_bound(&self) -> Result<&Binding, Error> {
-        self.binding().ok_or_else(|| {
-            let why = "this route takes tokens that are bound to their sender (cnf) alone";
-            self.error(Error::new(ErrorKind::Unbound, why))
-        })
+        self.binding().ok_or_else(|| self.unbound())
     }
 
     /// `sub`: whom the token speaks of. Unique only together with [`Verified::issuer`].
