@@ -203,13 +203,18 @@ fn with_std(at: &Places, target: &str, verb: &str, words: &[&str]) -> Outcome {
             let made =
                 std::fs::create_dir_all(&lib).and_then(|()| std::fs::copy(unwinding()?, lib.join("libunwind.a")));
             made.map_err(|error| format!("libgcc_eh.a: {error}"))?;
-            let flags = format!("-C link-self-contained=no -C target-feature=+crt-static -L native={}", lib.display());
+            // musl-gcc makes a dynamic program of what is to be static and movable.
+            let flags = format!(
+                "-C link-self-contained=no -C target-feature=+crt-static -C relocation-model=static -L native={}",
+                lib.display()
+            );
             command.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS", flags);
+            // A toolchain that has the target links with start files of its own, which musl-gcc would double.
+            command.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER", "musl-gcc");
         }
     }
     command.envs([
         ("CC_x86_64_unknown_linux_musl", "musl-gcc"),
-        ("CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER", "musl-gcc"),
         ("CC_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-gcc"),
         ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc"),
         ("CARGO_PROFILE_DEV_DEBUG", "0"),

@@ -23,7 +23,7 @@ pub fn keycloak(realm: &str, client: &str) -> Preset {
         .mapping(ClaimMapping::default().roles(roles))
         .note("aud names this API only with an audience mapper; account is in the tokens of every client, and never the API")
         .note("a token got under another host name has another issuer: set the frontend URL")
-        .binds(&[SenderConstraint::Dpop], "https://www.keycloak.org/docs/latest/server_admin/#_dpop-bound-tokens")
+        .binds(&[SenderConstraint::Dpop], "https://www.keycloak.org/securing-apps/dpop")
         .binds(&[SenderConstraint::MutualTls], "https://www.keycloak.org/docs/latest/server_admin/#_mtls-client-certificate-bound-tokens")
         .see("https://www.keycloak.org/docs/25.0.0/upgrading/#nonce-claim-is-only-added-to-the-id-token")
         .note("until version 24 access tokens had nonce, which marks ID tokens; turn it off or upgrade")
@@ -147,6 +147,7 @@ pub fn tailscale_idp<C: Into<String>>(server: &str, audiences: impl IntoIterator
     let issuer = IssuerName::Exact(server.trim_end_matches('/').into());
     let mut preset = Preset::new("Tailscale tsidp ID token", source, issuer, KeysAt::Discovery)
         .mapping(ClaimMapping::default().scopes([]).roles([]))
+        .see("https://github.com/tailscale/tailscale/blob/main/cmd/tsidp/tsidp.go")
         .note("it lives for 5 minutes; uid and nid are the user and the node, node and addresses may change")
         .sample(json!({
             "sub": "userid:123", "nid": 7, "node": "laptop.tail-scale.ts.net.", "tailnet": "tail-scale.ts.net", "uid": 123, "at_hash": "x", "jti": "1",
