@@ -28,3 +28,23 @@ pub(crate) fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserialize
 
     deserializer.deserialize_map(Object(PhantomData))
 }
+
+/// The same where it may be null, which is none.
+///
+/// # Errors
+/// As [`object`].
+pub(crate) fn object_or_null<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    struct Whole<T>(T);
+
+    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Whole<T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            object(deserializer).map(Self)
+        }
+    }
+
+    Ok(Option::deserialize(deserializer)?.map(|Whole(value)| value))
+}

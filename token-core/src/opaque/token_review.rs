@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::base::http::BoxFuture;
 use crate::base::http::freshness::retry_after;
+use crate::base::object::object_or_null;
 use crate::base::time::Timestamp;
 use crate::opaque::{Exchange, OpaqueAnswer, OpaqueError, OpaqueVerifier, media_type};
 
@@ -51,6 +52,7 @@ impl TokenReview {
 struct Review {
     #[serde(default)]
     kind: String,
+    #[serde(default, deserialize_with = "object_or_null")]
     status: Option<Status>,
 }
 
@@ -58,6 +60,7 @@ struct Review {
 #[serde(default)]
 struct Status {
     authenticated: Option<bool>,
+    #[serde(deserialize_with = "object_or_null")]
     user: Option<User>,
     audiences: Option<Vec<String>>,
 }
@@ -191,6 +194,9 @@ mod tests {
             (201, json, review(r#"{"authenticated":true,"user":{"username":""},"audiences":["api"]}"#), None),
             (201, json, format!(r#"{{"kind":"Status","status":{good}}}"#), None),
             (201, json, format!(r#"["TokenReview",{good}]"#), None),
+            // an array of an object's members is none
+            (201, json, review(r#"[true,{"username":"u"},["api"]]"#), None),
+            (201, json, review(r#"{"authenticated":true,"user":["u","i",[],{}],"audiences":["api"]}"#), None),
             (201, json, r#"{"kind":"TokenReview"}"#.to_owned(), None),
             (201, json, String::new(), None),
             (201, "text/html", review(good), None),
