@@ -320,6 +320,19 @@ fn two_secrets_that_are_joined_work_both_and_a_third_does_not() {
     }
 }
 
+#[test]
+fn every_secret_that_is_handed_over_is_tried_however_many_there_are() {
+    let bytes = |number: u8| [number; 32];
+    let secret = |number| StaticKeys::secret(Algorithm::HS256, &bytes(number)).unwrap();
+    let all = (2..=6).fold(secret(1), |all, number| all.and(secret(number)));
+    let gate = Gate::of(Issuer::with_keys(ISSUER, all).unwrap(), TokenCacheSettings::default().entries(0));
+    for number in 1..=7 {
+        let key = SigningKey::from_secret(Algorithm::HS256, None, &bytes(number)).unwrap();
+        let token = key.sign_jwt(r#"{"alg":"HS256"}"#, &claims(json!({})).to_string()).unwrap();
+        assert_eq!(gate.ask(&token).is_ok(), number < 7, "secret {number}");
+    }
+}
+
 /// One header for all of them, so that only the claims say whose token it is.
 #[test]
 fn many_issuers_are_told_apart_by_what_is_signed_and_come_and_go_while_others_are_served() {
