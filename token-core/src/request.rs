@@ -7,4 +7,6 @@ pub(crate) mod forwarded;
 pub(crate) mod grammar;
 pub(crate) mod network;
 pub(crate) mod presented;
+#[cfg(test)]
+pub(crate) mod sent;
 pub(crate) mod source;

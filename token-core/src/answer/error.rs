@@ -447,6 +447,7 @@ impl std::error::Error for Error {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::telemetry::listener::Listener;
 
     #[test]
     fn the_table_is_the_one_that_is_promised() {
@@ -490,24 +491,8 @@ mod tests {
         assert_eq!((answer.status, answer.www_authenticate, answer.retry_after), (503, None, Some(1)));
     }
 
-    /// Keeps the level of each event.
-    #[derive(Clone, Default)]
-    struct Levels(Arc<std::sync::Mutex<Vec<tracing::Level>>>);
-
-    impl tracing::Subscriber for Levels {
-        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-            true
-        }
-        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-            tracing::span::Id::from_u64(1)
-        }
-        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-        fn event(&self, event: &tracing::Event<'_>) {
-            self.0.lock().unwrap().push(*event.metadata().level());
-        }
-        fn enter(&self, _: &tracing::span::Id) {}
-        fn exit(&self, _: &tracing::span::Id) {}
+    fn levels(heard: &Listener) -> Vec<tracing::Level> {
+        heard.events().iter().map(|event| event.level).collect()
     }
 
     #[test]
@@ -521,12 +506,12 @@ mod tests {
         for (per_minute, shown) in [(0, 0), (2, 2)] {
             let server =
                 crate::ResourceServer::builder("api").trust(issuer()).log_refusals(per_minute).build().unwrap();
-            let levels = Levels::default();
-            let _guard = tracing::subscriber::set_default(levels.clone());
+            let heard = Listener::all();
+            let _guard = tracing::subscriber::set_default(heard.clone());
             for _ in 0..10 {
                 refuse(&server, "not.a.token").log();
             }
-            let seen = levels.0.lock().unwrap().clone();
+            let seen = levels(&heard);
             let at = |level| seen.iter().filter(|seen| **seen == level).count();
             assert_eq!((at(tracing::Level::INFO), seen.len()), (shown, 10), "{seen:?}");
         }
@@ -534,17 +519,17 @@ mod tests {
 
     #[test]
     fn claims_that_do_not_fit_a_handlers_type_are_shown_without_being_asked_for() {
-        let levels = Levels::default();
-        let _guard = tracing::subscriber::set_default(levels.clone());
+        let heard = Listener::all();
+        let _guard = tracing::subscriber::set_default(heard.clone());
         Error::new(ErrorKind::ClaimsMismatch, "the claim age is a string, User expected u8").misfit().log();
-        assert_eq!(*levels.0.lock().unwrap(), [tracing::Level::INFO]);
+        assert_eq!(levels(&heard), [tracing::Level::INFO]);
     }
 
     #[test]
     fn an_error_is_logged_once_at_the_level_of_the_one_who_has_to_act() {
         for kind in ErrorKind::ALL {
-            let levels = Levels::default();
-            let _guard = tracing::subscriber::set_default(levels.clone());
+            let heard = Listener::all();
+            let _guard = tracing::subscriber::set_default(heard.clone());
             let error = Error::new(*kind, "why");
             let copy = error.clone();
             error.log();
@@ -554,7 +539,7 @@ mod tests {
                 ErrorKind::Misconfigured => tracing::Level::ERROR,
                 _ => tracing::Level::DEBUG,
             };
-            assert_eq!(*levels.0.lock().unwrap(), [expected], "{kind}");
+            assert_eq!(levels(&heard), [expected], "{kind}");
         }
     }
 }

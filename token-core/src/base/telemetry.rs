@@ -286,4 +286,6 @@ counted! {
 }
 
 #[cfg(test)]
+pub(crate) mod listener;
+#[cfg(test)]
 mod tests;

@@ -275,6 +275,7 @@ impl fmt::Debug for Refusals {
 mod tests {
     use super::*;
     use crate::jose::Algorithm;
+    use crate::request::sent::Sent;
     use crate::trust::issuer::Issuer;
     use crate::trust::static_keys::StaticKeys;
 
@@ -282,22 +283,6 @@ mod tests {
         let keys = StaticKeys::secret(Algorithm::HS256, &[7; 32]).unwrap();
         let issuer = Issuer::with_keys("https://issuer.example", keys).unwrap();
         Admission::new(ResourceServer::builder("https://api.example").realm("books").trust(issuer).build().unwrap())
-    }
-
-    struct Fields(&'static [&'static str]);
-
-    impl crate::request::presented::RequestView for Fields {
-        fn method(&self) -> &str {
-            "GET"
-        }
-        fn path_and_query(&self) -> &str {
-            "/"
-        }
-        fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
-            if name == "authorization" {
-                self.0.iter().for_each(|value| each(value.as_bytes()));
-            }
-        }
     }
 
     #[test]
@@ -310,7 +295,8 @@ mod tests {
             (&["Bearer a", "Bearer a"], Some(InvalidRequest), Some(InvalidRequest)),
         ] {
             for (admission, refused) in [(admission(), required), (admission().allow_anonymous(), allowed)] {
-                let outcome = admission.admit(Presented::request(&Fields(fields))).now().unwrap();
+                let request = Sent::each("authorization", fields);
+                let outcome = admission.admit(Presented::request(&request)).now().unwrap();
                 assert_eq!(outcome.as_ref().err().map(Error::kind), refused, "{fields:?}");
                 if let Ok(outcome) = outcome {
                     let error = outcome.verified().unwrap_err();
@@ -328,7 +314,8 @@ mod tests {
             (&["Bearer junk"], r#"scope="read:books""#),
             (&["Bearer"], r#"error="invalid_request""#),
         ] {
-            let error = admission.admit(Presented::request(&Fields(fields))).now().unwrap().unwrap_err();
+            let request = Sent::each("authorization", fields);
+            let error = admission.admit(Presented::request(&request)).now().unwrap().unwrap_err();
             let challenge = error.challenge().unwrap();
             assert!(challenge.contains(expected), "{challenge}");
             assert_eq!(challenge.contains("scope="), error.kind().status() == 401, "{challenge}");

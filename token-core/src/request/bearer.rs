@@ -131,25 +131,11 @@ fn one_field(request: &dyn RequestView) -> Result<&[u8], Error> {
 mod tests {
     use super::*;
     use crate::request::grammar::b64token;
-    use crate::request::presented::RequestView;
-
-    struct Fields(Vec<Vec<u8>>);
-    impl RequestView for Fields {
-        fn method(&self) -> &str {
-            "GET"
-        }
-        fn path_and_query(&self) -> &str {
-            "/"
-        }
-        fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
-            assert_eq!(name, "authorization");
-            self.0.iter().for_each(|value| each(value));
-        }
-    }
+    use crate::request::sent::Sent;
 
     fn verdict(fields: &[&[u8]]) -> Result<String, ErrorKind> {
-        let view = Fields(fields.iter().map(|field| field.to_vec()).collect());
-        find(Presented::request(&view), None)
+        let request = Sent::each("authorization", fields);
+        find(Presented::request(&request), None)
             .and_then(Candidate::token)
             .map(str::to_owned)
             .map_err(|error| error.kind())

@@ -101,30 +101,9 @@ fn element(text: &str) -> Option<(Option<&str>, Option<&str>)> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use super::*;
     use crate::request::address::Address;
-
-    struct Sent {
-        peer: &'static str,
-        fields: &'static [(&'static str, &'static str)],
-    }
-
-    impl RequestView for Sent {
-        fn method(&self) -> &str {
-            "GET"
-        }
-        fn path_and_query(&self) -> &str {
-            "/users"
-        }
-        fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
-            self.fields.iter().filter(|(sent, _)| *sent == name).for_each(|(_, value)| each(value.as_bytes()));
-        }
-        fn peer(&self) -> Option<IpAddr> {
-            (!self.peer.is_empty()).then(|| self.peer.parse().unwrap())
-        }
-    }
+    use crate::request::sent::Sent;
 
     #[test]
     fn a_named_proxy_says_where_a_request_went_and_nobody_else() {
@@ -160,7 +139,8 @@ mod tests {
             (Old, "10.2.0.1", &[PROTO, ("host", "api.example.com")], false),
         ] {
             let forwarded = Forwarded::new(field, ["10.1.0.0/16".parse().unwrap()]).unwrap();
-            let sent = Sent { peer, fields };
+            let sent = Sent::get("/users").fields(fields.iter().copied());
+            let sent = if peer.is_empty() { sent } else { sent.peer(peer) };
             let address = Address { base: forwarded.base(&sent), target: "/users".into() };
             assert_eq!(address.is("https://api.example.com/users").is_ok(), good, "{field:?} {peer} {fields:?}");
         }

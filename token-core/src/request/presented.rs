@@ -178,26 +178,7 @@ impl fmt::Debug for Presented<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    struct Sent {
-        authority: Option<&'static str>,
-        hosts: &'static [&'static str],
-    }
-
-    impl RequestView for Sent {
-        fn method(&self) -> &str {
-            "CANARY"
-        }
-        fn path_and_query(&self) -> &str {
-            "/canary"
-        }
-        fn header<'a>(&'a self, _: &str, each: &mut dyn FnMut(&'a [u8])) {
-            self.hosts.iter().for_each(|host| each(host.as_bytes()));
-        }
-        fn authority(&self) -> Option<&str> {
-            self.authority
-        }
-    }
+    use crate::request::sent::Sent;
 
     #[test]
     fn the_host_is_what_authority_and_field_agree_on_and_never_a_user_at_a_host() {
@@ -214,13 +195,15 @@ mod tests {
             (Some("a.example@b.example"), &[], None),
             (Some("a.example@b.example"), &["a.example@b.example"], None),
         ] {
-            assert_eq!(Sent { authority, hosts }.host(), expected, "{authority:?} {hosts:?}");
+            let sent = Sent::each("host", hosts);
+            let sent = authority.into_iter().fold(sent, Sent::authority);
+            assert_eq!(sent.host(), expected, "{authority:?} {hosts:?}");
         }
     }
 
     #[test]
     fn nothing_prints_what_was_presented() {
-        let request = Sent { authority: Some("canary.example"), hosts: &["Bearer canary"] };
+        let request = Sent::get("/canary").authority("canary.example").field("host", "Bearer canary");
         for (presented, expected) in
             [(Presented::request(&request), "Presented(request)"), (Presented::token("canary"), "Presented(token)")]
         {

@@ -303,4 +303,4 @@ fn one<'a>(request: &'a dyn RequestView, name: &str) -> Once<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

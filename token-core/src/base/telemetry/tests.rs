@@ -1,3 +1,4 @@
+use super::listener::Listener;
 use super::*;
 use crate::answer::maybe_ready::MaybeReady;
 use crate::gate::verdicts::verification;
@@ -79,52 +80,6 @@ fn no_event_goes_without_a_name() {
     }
 }
 
-/// Keeps the name and fields of each span, and the names of events.
-#[derive(Clone, Default)]
-struct Seen {
-    spans: std::sync::Arc<std::sync::Mutex<Vec<(&'static str, String)>>>,
-    loudest: Option<tracing::Level>,
-}
-
-impl Seen {
-    fn at(level: tracing::Level) -> Self {
-        Self { loudest: Some(level), ..Self::default() }
-    }
-
-    fn take(&self) -> Vec<(&'static str, String)> {
-        std::mem::take(&mut self.spans.lock().unwrap())
-    }
-}
-
-struct Fields<'a>(&'a mut String);
-
-impl tracing::field::Visit for Fields<'_> {
-    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-        *self.0 += &format!("{field}={value:?} ");
-    }
-}
-
-impl tracing::Subscriber for Seen {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        self.loudest.is_some_and(|loudest| *metadata.level() <= loudest)
-    }
-    fn new_span(&self, attributes: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        let mut spans = self.spans.lock().unwrap();
-        let mut fields = String::new();
-        attributes.record(&mut Fields(&mut fields));
-        spans.push((attributes.metadata().name(), fields));
-        tracing::span::Id::from_u64(spans.len() as u64)
-    }
-    fn record(&self, id: &tracing::span::Id, values: &tracing::span::Record<'_>) {
-        let at = usize::try_from(id.into_u64()).unwrap() - 1;
-        values.record(&mut Fields(&mut self.spans.lock().unwrap()[at].1));
-    }
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn event(&self, _: &tracing::Event<'_>) {}
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
 #[test]
 fn a_cold_verification_has_a_span_and_a_remembered_token_none() {
     use crate::gate::server::ResourceServer;
@@ -141,29 +96,29 @@ fn a_cold_verification_has_a_span_and_a_remembered_token_none() {
         let claims = format!(r#"{{"iss":"{issuer}","aud":"{audience}","exp":4000000000,"sub":"canary"}}"#);
         key.sign_jwt(r#"{"alg":"HS256","kid":"canary"}"#, &claims).unwrap()
     };
-    let seen = Seen::at(tracing::Level::DEBUG);
+    let seen = Listener::at(tracing::Level::DEBUG);
     let _guard = tracing::subscriber::set_default(seen.clone());
     let good = sign("https://a.example", "api");
     for (token, fields) in [
-        (good.clone(), vec!["outcome=\"accepted\" issuer=\"https://a.example\" "]),
+        (good.clone(), vec![" outcome=\"accepted\" issuer=\"https://a.example\""]),
         (good, vec![]),
-        (sign("https://a.example", "canary"), vec!["outcome=\"wrong_audience\" issuer=\"https://a.example\" "]),
-        (sign("https://canary.example", "api"), vec!["outcome=\"unknown_issuer\" "]),
-        ("canary".to_owned(), vec!["outcome=\"malformed\" "]),
+        (sign("https://a.example", "canary"), vec![" outcome=\"wrong_audience\" issuer=\"https://a.example\""]),
+        (sign("https://canary.example", "api"), vec![" outcome=\"unknown_issuer\""]),
+        ("canary".to_owned(), vec![" outcome=\"malformed\""]),
     ] {
         let _ = api.authenticate(Presented::token(&token)).now();
-        let spans = seen.take();
-        assert!(spans.iter().all(|(name, _)| *name == "token.verify"), "{spans:?}");
-        assert_eq!(spans.iter().map(|(_, fields)| fields.as_str()).collect::<Vec<_>>(), fields);
+        let spans = seen.take_spans();
+        assert!(spans.iter().all(|span| span.name == "token.verify"), "{spans:?}");
+        assert_eq!(spans.iter().map(|span| span.fields.as_str()).collect::<Vec<_>>(), fields);
     }
 }
 
 #[test]
 fn spans_of_every_request_are_for_those_who_ask_for_debug() {
-    let seen = Seen::at(tracing::Level::INFO);
+    let seen = Listener::at(tracing::Level::INFO);
     let _guard = tracing::subscriber::set_default(seen.clone());
     let outcome = verification(|| MaybeReady::ready(Err(crate::Error::new(crate::ErrorKind::Malformed, "x"))));
-    assert!(outcome.now().is_ok() && seen.take().is_empty());
+    assert!(outcome.now().is_ok() && seen.take_spans().is_empty());
 }
 
 #[cfg(feature = "metrics")]

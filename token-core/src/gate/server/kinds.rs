@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::tests::*;
-use crate::adapter::{Outcome, RequestView};
+use crate::adapter::Outcome;
 use crate::jose::signing::SigningKey;
 use crate::mapping::{ClaimMapping, GrantSource};
+use crate::request::sent::Sent;
 use crate::revocation::{Deny, MemoryDenyList};
 use crate::*;
 
@@ -290,24 +291,11 @@ fn padding_is_for_those_who_are_known_to_pad() {
     // A token that is remembered passes nowhere that its grammar does not: in a header nothing is padded.
     let (api, padded, plain) = (gate([issuer().accept_padding()]), token(json!({})), jwt(claims(json!({}))));
     let field = |token: &str| {
-        let field = Field(format!("Bearer {token}"));
+        let field = Sent::each("authorization", [format!("Bearer {token}")]);
         api.authenticate(Presented::request(&field)).now().unwrap().map_err(|error| error.kind()).err()
     };
     for temperature in ["cold", "warm"] {
         assert_eq!((kind(&api, &padded), kind(&api, &plain)), (None, None), "{temperature}");
         assert_eq!((field(&padded), field(&plain)), (Some(ErrorKind::InvalidRequest), None), "{temperature}");
-    }
-}
-
-struct Field(String);
-impl RequestView for Field {
-    fn method(&self) -> &str {
-        "GET"
-    }
-    fn path_and_query(&self) -> &str {
-        "/"
-    }
-    fn header<'a>(&'a self, _: &str, each: &mut dyn FnMut(&'a [u8])) {
-        each(self.0.as_bytes());
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::super::{Answer, Fetched, FetchedKeys, KeySource, KeyStatus, Keys, Missing, Snapshot};
 use super::*;
 use crate::base::http::{BoxFuture, HttpError};
+use crate::base::telemetry::listener::Listener;
 use crate::jose::Algorithm;
 use crate::jose::base64url::encode;
 
@@ -536,33 +537,9 @@ async fn a_bad_signature_stays_one_when_the_issuer_is_down() {
     assert!(matches!(world.keys.missing(Missing::SameKid("a"), world.looked(), world.clock.now()), Answer::UnknownKey));
 }
 
-/// Keeps what events say.
-#[derive(Clone, Default)]
-struct Events(Arc<Mutex<Vec<String>>>);
-
-impl tracing::Subscriber for Events {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut text = event.metadata().name().to_owned();
-        event.record(&mut |field: &tracing::field::Field, value: &dyn fmt::Debug| {
-            text += &format!(" {field}={value:?}")
-        });
-        self.0.lock().unwrap().push(text);
-    }
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
 #[tokio::test(start_paused = true)]
 async fn events_have_stable_names_and_never_a_kid() {
-    let events = Events::default();
+    let events = Listener::all();
     let _here = tracing::subscriber::set_default(events.clone());
     let world = World::warm().await;
     world.publish(&[("a", 7), ("canary-published", 8)]);
@@ -573,7 +550,7 @@ async fn events_have_stable_names_and_never_a_kid() {
     world.mood(Mood::Hanging);
     pass(61).await;
     world.verify("canary-third").await;
-    let said = events.0.lock().unwrap().clone();
+    let said: Vec<_> = events.events().iter().map(|event| format!("{}{}", event.name, event.fields)).collect();
     for (name, part) in [
         ("token.keys.fetched", "issuer=\"https://id.example\" outcome=\"changed\" keys=2 skipped=0"),
         ("token.keys.missing", "outcome=\"fetch_started\""),

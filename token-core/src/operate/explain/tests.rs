@@ -4,6 +4,7 @@ use super::*;
 use crate::base::time::Clock;
 use crate::jose::Algorithm;
 use crate::jose::signing::SigningKey;
+use crate::request::sent::Sent;
 use crate::trust::issuer::Issuer;
 use crate::trust::static_keys::StaticKeys;
 
@@ -341,27 +342,6 @@ async fn readiness_names_an_issuer_once_and_says_what_is_wrong_with_each_key() {
 #[tokio::test]
 async fn the_parts_of_a_proof_are_shown_beside_what_was_expected_of_it() {
     use crate::possession::Dpop;
-    use crate::request::presented::RequestView;
-
-    struct Bound {
-        authorization: String,
-        proof: String,
-    }
-    impl RequestView for Bound {
-        fn method(&self) -> &str {
-            "GET"
-        }
-        fn path_and_query(&self) -> &str {
-            "/users"
-        }
-        fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
-            match name {
-                "authorization" => each(self.authorization.as_bytes()),
-                "dpop" => each(self.proof.as_bytes()),
-                _ => {}
-            }
-        }
-    }
 
     let pem = include_bytes!("../../jose/testdata/p256.pem");
     let key = SigningKey::from_pem(Algorithm::ES256, None, pem).unwrap();
@@ -371,7 +351,7 @@ async fn the_parts_of_a_proof_are_shown_beside_what_was_expected_of_it() {
         "ath": crate::possession::access_token_hash(&token)});
     let proof = key.sign_jwt(&header.to_string(), &claims.to_string()).unwrap();
     let server = builder().dpop(Dpop::at("https://api.example").unwrap()).build().unwrap();
-    let request = Bound { authorization: format!("DPoP {token}"), proof };
+    let request = Sent::get("/users").field("authorization", format!("DPoP {token}")).field("dpop", proof);
     let report = server.explain(Presented::request(&request)).await;
     let step = report.failed().unwrap();
     assert_eq!(step.check, Check::Proof);

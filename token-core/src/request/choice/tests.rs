@@ -1,26 +1,10 @@
 use super::*;
+use crate::request::sent::Sent;
 use crate::request::source::CsrfRule;
-
-struct Request {
-    method: &'static str,
-    target: &'static str,
-    fields: Vec<(&'static str, &'static str)>,
-}
-
-impl RequestView for Request {
-    fn method(&self) -> &str {
-        self.method
-    }
-    fn path_and_query(&self) -> &str {
-        self.target
-    }
-    fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
-        self.fields.iter().filter(|(field, _)| *field == name).for_each(|(_, value)| each(value.as_bytes()));
-    }
-}
+use crate::request::source::tests::everywhere;
 
 /// In the letters of the tables: which token decides, or why none does.
-fn choose(several: SeveralTokens, places: &[TokenLocation], request: &Request) -> Result<(Scheme, String), ErrorKind> {
+fn choose(several: SeveralTokens, places: &[TokenLocation], request: &Sent) -> Result<(Scheme, String), ErrorKind> {
     let agreed = Agreed::new(places.to_vec(), several);
     let found = agreed.token(request, true);
     found.map(|(scheme, token)| (scheme, token.to_owned())).map_err(|error| error.kind())
@@ -31,18 +15,8 @@ fn verdict(
     target: &'static str,
     fields: &[(&'static str, &'static str)],
 ) -> Result<String, ErrorKind> {
-    let request = Request { method: "GET", target, fields: fields.to_vec() };
+    let request = Sent::get(target).fields(fields.iter().copied());
     choose(SeveralTokens::Refuse, sources, &request).map(|(_, token)| token)
-}
-
-fn everywhere() -> Vec<TokenLocation> {
-    vec![
-        TokenLocation::authorization(),
-        TokenLocation::header("X-Token"),
-        TokenLocation::cookie("__session", CsrfRule::same_origin()),
-        TokenLocation::websocket_protocol("bearer."),
-        TokenLocation::dangerously_query("access_token"),
-    ]
 }
 
 #[test]
@@ -124,7 +98,7 @@ fn several_in_one_place_are_refused_whichever_place_is_first() {
     ];
     for several in [SeveralTokens::Refuse, SeveralTokens::FirstLocation] {
         for fields in rows {
-            let request = Request { method: "GET", target: "/", fields: fields.to_vec() };
+            let request = Sent::get("/").fields(fields.iter().copied());
             let refused = choose(several, &[header(), cookie()], &request);
             assert_eq!(refused, Err(ErrorKind::InvalidRequest), "{several:?} {fields:?}");
         }
@@ -168,8 +142,8 @@ fn the_order_that_was_named_decides_between_header_and_cookie() {
     ];
     for (method, in_header, in_cookie, expected) in rows {
         let fields = [("authorization", *in_header), ("cookie", *in_cookie)];
-        let fields: Vec<_> = fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        let request = Request { method, target: "/", fields };
+        let fields = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let request = Sent::get("/").method(method).fields(fields);
         let ways = [
             (SeveralTokens::Refuse, [header(), cookie()]),
             (SeveralTokens::FirstLocation, [header(), cookie()]),
@@ -185,7 +159,7 @@ fn the_order_that_was_named_decides_between_header_and_cookie() {
 
 #[test]
 fn a_cookie_that_is_not_believed_is_told_from_a_malformed_request() {
-    let request = Request { method: "POST", target: "/", fields: vec![("cookie", "c=a")] };
+    let request = Sent::get("/").method("POST").field("cookie", "c=a");
     let error = Agreed::new(vec![cookie()], SeveralTokens::Refuse).token(&request, false).unwrap_err();
     assert_eq!((error.kind(), error.answer().status), (ErrorKind::CrossSite, 400));
     // Nothing about the credentials is malformed, and the client is not told so.

@@ -1,24 +1,8 @@
 use super::*;
+use crate::request::sent::Sent;
 
-struct Request {
-    method: &'static str,
-    target: &'static str,
-    fields: Vec<(&'static str, &'static str)>,
-}
-
-impl RequestView for Request {
-    fn method(&self) -> &str {
-        self.method
-    }
-    fn path_and_query(&self) -> &str {
-        self.target
-    }
-    fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
-        self.fields.iter().filter(|(field, _)| *field == name).for_each(|(_, value)| each(value.as_bytes()));
-    }
-}
-
-fn everywhere() -> Vec<TokenLocation> {
+/// A place of each kind.
+pub(crate) fn everywhere() -> Vec<TokenLocation> {
     vec![
         TokenLocation::authorization(),
         TokenLocation::header("X-Token"),
@@ -81,7 +65,7 @@ fn a_cookie_is_believed_only_where_the_user_means_it() {
         ("POST", vec![("origin", "null")], false),
         ("DELETE", vec![], false),
     ] {
-        let request = Request { method, target: "/", fields: fields.clone() };
+        let request = Sent::get("/").method(method).fields(fields.clone());
         assert_eq!(rule.check(&request).is_ok(), expected, "{method} {fields:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! The list as a server asks it, and a log in memory that says what the test wants said.
 
 use super::*;
+use crate::base::telemetry::listener::Listener;
 use crate::base::time::Clock;
 
 const ISSUER: &str = "https://issuer.example";
@@ -124,48 +125,22 @@ fn an_entry_without_room_puts_the_list_out_of_reach_until_there_is_room() {
 
 #[test]
 fn a_list_that_is_far_too_small_says_so_once_and_looks_for_room_once() {
-    use std::sync::atomic::{AtomicUsize, Ordering as Order};
-    use tracing::field::{Field, Visit};
-
-    /// Counts events of this name.
-    struct Counting(Arc<AtomicUsize>);
-    struct Silent;
-    impl Visit for Silent {
-        fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
-    }
-    impl tracing::Subscriber for Counting {
-        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-            true
-        }
-        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-            tracing::span::Id::from_u64(1)
-        }
-        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-        fn event(&self, event: &tracing::Event<'_>) {
-            if event.metadata().name() == "token.deny_list.full" {
-                event.record(&mut Silent);
-                self.0.fetch_add(1, Order::Relaxed);
-            }
-        }
-        fn enter(&self, _: &tracing::span::Id) {}
-        fn exit(&self, _: &tracing::span::Id) {}
-    }
-    let said = Arc::new(AtomicUsize::new(0));
-    tracing::subscriber::with_default(Counting(Arc::clone(&said)), || {
+    let heard = Listener::all();
+    let said = || heard.events().iter().filter(|event| event.name == "token.deny_list.full").count();
+    tracing::subscriber::with_default(heard.clone(), || {
         let (list, mut follower, _, hands) = list(1_000);
         let entries: Vec<_> = (0..3_000).map(|number| Deny::session(ISSUER, &number.to_string())).collect();
         for (time, said_by_then) in [(0, 1), (1_000, 2)] {
             hands.set(time);
             read_whole(&mut follower, &entries);
-            assert_eq!((follower.is_short(), said.load(Order::Relaxed)), (true, said_by_then));
+            assert_eq!((follower.is_short(), said()), (true, said_by_then));
         }
         assert_eq!((list.state().left_out, list.state().entries), (4_000, 1_000));
         // One that ended makes room, as soon as the list is read anew.
         hands.set(LATER.as_millis());
         read_whole(&mut follower, &[]);
         follower.entry(&DenyEntry::new(&Deny::session(ISSUER, "new")).to_bytes(), Timestamp::MAX);
-        assert_eq!((follower.is_short(), list.state().entries, said.load(Order::Relaxed)), (false, 1, 2));
+        assert_eq!((follower.is_short(), list.state().entries, said()), (false, 1, 2));
     });
 }
 

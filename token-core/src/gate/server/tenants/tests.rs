@@ -11,6 +11,7 @@ use crate::base::time::Clock;
 use crate::jose::Algorithm;
 use crate::jose::signing::SigningKey;
 use crate::request::presented::RequestView;
+use crate::request::sent::Sent;
 use crate::stores::TokenCacheSettings;
 use crate::stores::memory_deny_list::MemoryDenyList;
 use crate::stores::{Deny, Evict};
@@ -30,28 +31,9 @@ impl Clock for Hands {
     }
 }
 
-/// A request for a host, with a bearer token or without.
-struct For<'a>(&'a str, Option<String>);
-impl<'a> For<'a> {
-    fn new(host: &'a str, token: &str) -> Self {
-        Self(host, Some(format!("Bearer {token}")))
-    }
-}
-impl RequestView for For<'_> {
-    fn method(&self) -> &str {
-        "GET"
-    }
-    fn path_and_query(&self) -> &str {
-        "/"
-    }
-    fn authority(&self) -> Option<&str> {
-        Some(self.0)
-    }
-    fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
-        if let (Some(field), "authorization") = (&self.1, name) {
-            each(field.as_bytes());
-        }
-    }
+/// A request for a host, with a bearer token.
+fn sent(host: &str, token: &str) -> Sent {
+    Sent::get("/").authority(host).field("authorization", format!("Bearer {token}"))
 }
 
 #[derive(Debug, Default)]
@@ -127,7 +109,7 @@ fn token(iss: &str, more: Value) -> String {
 
 impl Bench {
     async fn ask(&self, host: &str, token: &str) -> Result<Verified, Error> {
-        self.api.authenticate(Presented::request(&For::new(host, token))).await
+        self.api.authenticate(Presented::request(&sent(host, token))).await
     }
 
     async fn kind(&self, host: &str, token: &str) -> Option<ErrorKind> {
@@ -222,7 +204,7 @@ async fn what_a_look_up_finds_after_the_operators_word_does_not_count() {
     let hold = Arc::new(Notify::new());
     let bench = bench(ResolverSettings::default(), Some(Arc::clone(&hold)));
     let token = token("https://a/", json!({}));
-    let request = For::new("a.example", &token);
+    let request = sent("a.example", &token);
     let first = bench.api.authenticate(Presented::request(&request));
     tokio::task::yield_now().await;
     assert_eq!(bench.asked(), 1);
@@ -252,9 +234,7 @@ async fn the_number_of_tenants_is_bounded_and_a_crowd_shares_one_look_up() {
     let bench = bench(ResolverSettings::default().most(2), None);
     for tenant in ["a", "b", "c", "a"] {
         let token = token(&format!("https://{tenant}/"), json!({}));
-        let request = For::new(&format!("{tenant}.example"), &token).1.unwrap();
-        let host = format!("{tenant}.example");
-        let request = For(&host, Some(request));
+        let request = sent(&format!("{tenant}.example"), &token);
         let crowd: Vec<_> = (0..20).map(|_| bench.api.authenticate(Presented::request(&request))).collect();
         for one in crowd {
             assert_eq!(one.await.unwrap().tenant(), Some(tenant));
@@ -317,7 +297,7 @@ async fn a_stream_goes_on_when_its_tenant_makes_room_and_ends_by_the_operators_w
 async fn who_sends_no_token_learns_nothing_of_tenants() {
     let bench = bench(ResolverSettings::default(), None);
     for host in ["a.example", "stranger.example", "elsewhere.test"] {
-        let outcome = bench.api.authenticate(Presented::request(&For(host, None))).await;
+        let outcome = bench.api.authenticate(Presented::request(&Sent::get("/").authority(host))).await;
         let kind = outcome.unwrap_err().kind();
         assert_eq!(kind, ErrorKind::MissingToken, "{host}");
     }
@@ -357,20 +337,20 @@ async fn an_explanation_is_the_tenants_own() {
     let bench = bench(ResolverSettings::default(), None);
     let almost = token("https://a/", json!({"aud": "API"}));
     for round in ["cold", "warm"] {
-        let request = For::new("a.example", &almost);
+        let request = sent("a.example", &almost);
         let report = bench.api.explain(Presented::request(&request)).await;
         let failed = report.failed().unwrap();
         assert_eq!((report.kind, failed.check), (Some(ErrorKind::WrongAudience), Check::Audience), "{round}");
         let slashless = token("https://a", json!({}));
-        let request = For::new("a.example", &slashless);
+        let request = sent("a.example", &slashless);
         let report = bench.api.explain(Presented::request(&request)).await;
         let cause = report.failed().unwrap().cause.unwrap_or_default();
         assert!(cause.contains("slash"), "{round}: the tenant's own issuer is compared with: {cause}");
     }
-    let request = For::new("stranger.example", &almost);
+    let request = sent("stranger.example", &almost);
     let report = bench.api.explain(Presented::request(&request)).await;
     assert_eq!(report.failed().unwrap().check, Check::Credentials);
-    let request = For::new("a.example", &token("https://a/", json!({})));
+    let request = sent("a.example", &token("https://a/", json!({})));
     assert!(bench.api.explain(Presented::request(&request)).await.accepted);
 }
 
