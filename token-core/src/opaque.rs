@@ -7,6 +7,7 @@ pub mod api_keys;
 pub(crate) mod breaker;
 pub mod client_authentication;
 mod endpoint;
+pub(crate) mod evictions;
 pub(crate) mod flight;
 pub(crate) mod introspection;
 pub(crate) mod settings;

@@ -162,6 +162,35 @@ fn a_token_revoked_and_evicted_is_refused_from_then_on() {
 }
 
 #[test]
+fn no_answer_of_before_an_eviction_comes_back_out_of_the_store() {
+    holds(WHAT, "no_answer_of_before_an_eviction_comes_back_out_of_the_store", Limits::Hold, || {
+        let endpoint = Endpoint::new(&[End::Good]);
+        let server = endpoint.server();
+        // The token is in the cache and its answer in the store.
+        block_on(ask(&server, TOKEN)).unwrap();
+        endpoint.0.active.store(false, Ordering::SeqCst);
+        let user = {
+            let server = server.clone();
+            spawn(async move {
+                for _ in 0..3 {
+                    if let Err(error) = ask(&server, TOKEN).await {
+                        assert_eq!(error.kind(), ErrorKind::Inactive, "{error}");
+                    }
+                }
+            })
+        };
+        block_on(server.evict(Evict::token(TOKEN))).unwrap();
+        for _ in 0..2 {
+            let verdict = block_on(ask(&server, TOKEN));
+            assert_eq!(verdict.map_err(|error| error.kind()).err(), Some(ErrorKind::Inactive));
+        }
+        block_on(user).unwrap();
+        assert_eq!(block_on(ask(&server, TOKEN)).map_err(|error| error.kind()).err(), Some(ErrorKind::Inactive));
+        end(server, &endpoint.0);
+    });
+}
+
+#[test]
 fn no_question_is_left_behind_when_the_server_is_dropped() {
     holds(WHAT, "no_question_is_left_behind_when_the_server_is_dropped", Limits::RunOut, || {
         let endpoint = Endpoint::new(&[End::Good, End::Down, End::Panics, End::Never]);

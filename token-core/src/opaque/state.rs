@@ -7,12 +7,12 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::breaker::Breaker;
+use super::evictions::Evictions;
 use super::flight::Flights;
 use super::settings::Compiled;
 use super::{OpaqueError, OpaqueVerifier};
 use crate::answer::error::Error;
 use crate::base::limits::{FetchLimits, Turn};
-use crate::base::sync::atomic::{AtomicU64, Ordering};
 use crate::base::sync::{Mutex, MutexGuard, Semaphore, timeout};
 use crate::base::time::Timestamp;
 use crate::stores::{AnswerKey, StoreError};
@@ -39,8 +39,7 @@ pub(crate) struct Opaque {
     /// A turn for each question that may be under way at once.
     turns: Arc<Semaphore>,
     limits: FetchLimits,
-    /// Rises with each eviction: what was asked before must not be kept after.
-    pub(crate) epoch: AtomicU64,
+    pub(crate) evictions: Arc<Evictions>,
     books: Mutex<Books>,
 }
 
@@ -131,7 +130,7 @@ impl Opaque {
             flights: Flights::new(most.saturating_mul(2)),
             turns: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
             limits,
-            epoch: AtomicU64::new(0),
+            evictions: Arc::default(),
             books: Mutex::default(),
         }
     }
@@ -186,26 +185,6 @@ impl Opaque {
         books.last_store_error = Some(error.to_string());
         drop(books);
         tracing::warn!(name: "token.opaque.store_failed", issuer = &*self.issuer_name, error = %error, "the store of answers is out of reach; going on without it");
-    }
-
-    pub(crate) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Acquire)
-    }
-
-    /// What was asked before now is not kept when its answer comes.
-    pub(crate) fn forget_questions(&self) {
-        self.epoch.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// Keeps what was found by a question of this `epoch`, unless something was evicted since; what is evicted while it is being kept is taken out again.
-    pub(crate) fn keep_since(&self, epoch: u64, keep: impl FnOnce(), take_out: impl FnOnce()) {
-        if self.epoch() != epoch {
-            return;
-        }
-        keep();
-        if self.epoch() != epoch {
-            take_out();
-        }
     }
 
     pub(crate) fn state(&self) -> OpaqueState {

@@ -1,6 +1,5 @@
 //! What is decided anew each time: on warm tokens, on the short road, and after everything that was waited for.
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -220,8 +219,12 @@ impl Endpoint {
         self.0.1.add_permits(100);
     }
 
+    fn times(&self) -> usize {
+        self.0.2.load(Ordering::SeqCst)
+    }
+
     async fn is_asked(&self) {
-        while self.0.2.load(Ordering::SeqCst) == 0 {
+        while self.times() == 0 {
             tokio::task::yield_now().await;
         }
     }
@@ -276,40 +279,70 @@ async fn an_issuer_that_is_distrusted_while_its_endpoint_is_asked_vouches_for_no
     assert_eq!(verdict.await.unwrap().unwrap_err().kind(), ErrorKind::UnknownIssuer);
 }
 
-/// A store that says what was written into it, and lets nothing in before it is told to.
+/// A store that says what it is asked to write and to drop, writes nothing before it is told to, and drops nothing while the test holds that up.
 #[derive(Clone, Debug)]
-struct Slow(Arc<(MemoryAnswers, Semaphore, Mutex<Vec<&'static str>>)>);
+struct Slow(Arc<Held>);
+
+#[derive(Debug)]
+struct Held {
+    answers: MemoryAnswers,
+    keeps: Semaphore,
+    drops: tokio::sync::Mutex<()>,
+    asked: Mutex<Vec<&'static str>>,
+}
 
 impl Slow {
     fn new(permits: usize) -> Self {
-        Self(Arc::new((MemoryAnswers::new(100, 100_000), Semaphore::new(permits), Mutex::default())))
+        let (answers, keeps) = (MemoryAnswers::new(100, 100_000), Semaphore::new(permits));
+        Self(Arc::new(Held { answers, keeps, drops: tokio::sync::Mutex::default(), asked: Mutex::default() }))
     }
 
     fn note(&self, what: &'static str) {
-        self.0.2.lock().unwrap().push(what);
+        self.0.asked.lock().unwrap().push(what);
     }
 
-    fn written(&self) -> Vec<&'static str> {
-        self.0.2.lock().unwrap().clone()
+    fn asked(&self) -> Vec<&'static str> {
+        self.0.asked.lock().unwrap().clone()
+    }
+
+    async fn is_asked_to(&self, what: &'static str) {
+        while self.asked().last() != Some(&what) {
+            tokio::task::yield_now().await;
+        }
     }
 }
 
 impl AnswerStore for Slow {
     fn find(&self, key: AnswerKey, now: Timestamp) -> BoxFuture<'_, Result<Option<StoredAnswer>, StoreError>> {
-        self.0.0.find(key, now)
+        self.0.answers.find(key, now)
     }
     fn keep(&self, key: AnswerKey, answer: StoredAnswer, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             self.note("keep");
-            self.0.1.acquire().await.unwrap().forget();
-            self.0.0.keep(key, answer, now).await
+            self.0.keeps.acquire().await.unwrap().forget();
+            self.0.answers.keep(key, answer, now).await
         })
     }
+    fn generation(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.0.answers.generation()
+    }
     fn drop_key(&self, key: AnswerKey) -> BoxFuture<'_, Result<usize, StoreError>> {
-        self.0.0.drop_key(key)
+        Box::pin(async move {
+            self.note("drop");
+            let _held_up = self.0.drops.lock().await;
+            self.0.answers.drop_key(key).await
+        })
     }
     fn drop_tagged(&self, tag: AnswerTag) -> BoxFuture<'_, Result<usize, StoreError>> {
-        self.0.0.drop_tagged(tag)
+        Box::pin(async move {
+            self.note("drop");
+            let _held_up = self.0.drops.lock().await;
+            self.0.answers.drop_tagged(tag).await
+        })
+    }
+    // One process writes into it, and remembers what it found beside it.
+    fn is_shared(&self) -> bool {
+        false
     }
 }
 
@@ -334,29 +367,25 @@ async fn an_answer_to_a_question_from_before_an_eviction_is_written_nowhere() {
     gate.api.evict(Evict::token("another")).await.unwrap();
     endpoint.open();
     verdict.await.unwrap().unwrap();
-    assert_eq!((store.written(), entries()), (vec![], 8));
+    assert_eq!((store.asked(), entries()), (vec!["drop"], 8));
 }
 
 #[tokio::test]
-async fn what_is_evicted_while_it_goes_into_the_cache_is_taken_out_again() {
-    let gate = asking(&Endpoint::new([("opaque", active())]), &Slow::new(1));
-    let issuer = Arc::clone(gate.api.0.registry.load().iter().next().unwrap());
-    let opaque = issuer.opaque.as_ref().unwrap();
-    // Between the two looks at the epoch there is nothing that waits: another thread has to evict just then.
-    for (evicted, expected) in [("before", (0, 0)), ("meanwhile", (1, 1)), ("never", (1, 0))] {
-        let (kept, taken_out) = (Cell::new(0), Cell::new(0));
-        let epoch = opaque.epoch();
-        if evicted == "before" {
-            opaque.forget_questions();
-        }
-        let keep = || {
-            kept.set(1);
-            if evicted == "meanwhile" {
-                opaque.forget_questions();
-            }
-        };
-        opaque.keep_since(epoch, keep, || taken_out.set(1));
-        assert_eq!((kept.get(), taken_out.get()), expected, "{evicted}");
+async fn what_is_found_in_a_store_before_it_is_dropped_there_goes_into_no_cache() {
+    let (endpoint, store) = (Endpoint::new([("opaque", active())]), Slow::new(10));
+    endpoint.open();
+    let gate = asking(&endpoint, &store);
+    assert_eq!(kind(&gate.api, "opaque").await, None);
+    for (round, evict) in [Evict::token("opaque"), Evict::subject(ISSUER, "ada")].into_iter().enumerate() {
+        let held_up = store.0.drops.lock().await;
+        let evicted = tokio::spawn(gate.api.evict(evict));
+        store.is_asked_to("drop").await;
+        assert_eq!(kind(&gate.api, "opaque").await, None, "nobody waits for a store that is slow to drop");
+        assert_eq!(endpoint.times(), round + 1, "the store had it still");
+        drop(held_up);
+        evicted.await.unwrap().unwrap();
+        assert_eq!(kind(&gate.api, "opaque").await, None);
+        assert_eq!(endpoint.times(), round + 2, "the endpoint is asked anew");
     }
 }
 
@@ -366,11 +395,9 @@ async fn an_answer_that_is_evicted_while_it_is_being_written_is_taken_out_again(
     endpoint.open();
     let gate = asking(&endpoint, &store);
     let verdict = tokio::spawn(gate.api.authenticate(Presented::token("opaque")));
-    while store.written().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    store.is_asked_to("keep").await;
     gate.api.evict(Evict::token("opaque")).await.unwrap();
-    store.0.1.add_permits(1);
+    store.0.keeps.add_permits(1);
     verdict.await.unwrap().unwrap();
     let key = AnswerKey::new("endpoint", "opaque");
     assert!(store.find(key, Timestamp::from_secs(NOW)).await.unwrap().is_none());
@@ -413,7 +440,7 @@ async fn no_answer_outlives_a_clock_that_is_set_back() {
                     at(&gate, second);
                     assert_eq!(kind(&gate.api, "opaque").await, None);
                 }
-                let asked = endpoint.0.2.load(Ordering::SeqCst);
+                let asked = endpoint.times();
                 assert_eq!(asked, questions, "{name}, {entries} tokens cached, {seconds} s");
             }
         }

@@ -17,6 +17,7 @@ use crate::base::time::Timestamp;
 use crate::claims::{self, Claims, Names, Reading, Text};
 use crate::jose::header::{OtherType, TokenType};
 use crate::keys::{Answer, Fetched, Missing};
+use crate::opaque::evictions::Moment;
 use crate::opaque::flight::Unanswered;
 use crate::opaque::introspection::judge;
 use crate::opaque::{Found, Opaque, OpaqueAnswer, OpaqueError};
@@ -69,7 +70,7 @@ impl ResourceServer {
         let settings = &opaque.settings;
         let patience = [settings.timeout, settings.lease.unwrap_or_default(), PATIENCE];
         let patience = patience.iter().fold(settings.queue, |sum, wait| sum.saturating_add(*wait));
-        let found = match opaque.flights.join(key, opaque.epoch(), patience, question) {
+        let found = match opaque.flights.join(key, opaque.evictions.count(), patience, question) {
             Ok(answer) => answer.await,
             Err(unanswered) => Err(unanswered),
         };
@@ -130,7 +131,7 @@ impl Inner {
         token: &str,
         jwt: Option<Verified>,
     ) -> Found {
-        let epoch = opaque.epoch();
+        let began = opaque.evictions.now();
         let shared = opaque.settings.store.is_shared();
         let mut stored = in_time(opaque, opaque.settings.store.find(key, self.clock.now())).await.flatten();
         let mut claim = Claim::Nobody;
@@ -148,11 +149,11 @@ impl Inner {
                 telemetry::set_back("answers");
             } else if now < until {
                 let end = if shared { until.min(now.saturating_add(opaque.settings.local_life)) } else { until };
-                return self.found(issuer, opaque, token, claims, jwt, (epoch, now, end)).0;
+                return self.found(issuer, opaque, token, claims, jwt, (began, now, end)).0;
             }
         }
 
-        let found = self.ask_and_keep(issuer, opaque, key, token, jwt, epoch).await;
+        let found = self.ask_and_keep(issuer, opaque, key, token, jwt, began).await;
         if claim == Claim::Ours {
             // Answered or not: nobody has to wait for the end of the lease.
             in_time(opaque, opaque.settings.store.release(key)).await;
@@ -168,7 +169,7 @@ impl Inner {
         key: AnswerKey,
         token: &str,
         jwt: Option<Verified>,
-        epoch: u64,
+        began: Moment,
     ) -> Found {
         let shared = opaque.settings.store.is_shared();
         // What is in the store waits for nobody; from here on it is the endpoint's time that is asked for.
@@ -196,13 +197,13 @@ impl Inner {
         let life = if claims.is_some() { opaque.settings.active_life } else { opaque.settings.inactive_life };
         let until = now.saturating_add(life);
         let end = if shared { until.min(now.saturating_add(opaque.settings.local_life)) } else { until };
-        let (found, answer) = self.found(issuer, opaque, token, claims, jwt, (epoch, now, end));
+        let (found, answer) = self.found(issuer, opaque, token, claims, jwt, (began, now, end));
         if let (Some(mut answer), Some(generation)) = (answer, generation) {
             answer.generation = generation;
             answer.until = answer.until.min(until);
-            if now < answer.until && opaque.epoch() == epoch {
+            if now < answer.until && opaque.evictions.none_since(began) {
                 in_time(opaque, opaque.settings.store.keep(key, answer, now)).await;
-                if opaque.epoch() != epoch {
+                if !opaque.evictions.none_since(began) {
                     // Evicted while it was being written: take it out again.
                     in_time(opaque, opaque.settings.store.drop_key(key)).await;
                 }
@@ -247,7 +248,7 @@ impl Inner {
         token: &str,
         claims: Option<String>,
         jwt: Option<Verified>,
-        (epoch, now, end): (u64, Timestamp, Timestamp),
+        (began, now, end): (Moment, Timestamp, Timestamp),
     ) -> (Found, Option<StoredAnswer>) {
         let Some(json) = claims else {
             return (Found::Inactive, Some(StoredAnswer::new(None, Timestamp::MAX)));
@@ -277,7 +278,7 @@ impl Inner {
         if let Some(cache) = &self.cache {
             let tenant = self.tenant.as_ref();
             let keep = || cache.insert(cache.key(token.as_bytes(), tenant), token, &verified, now, end.min(until));
-            opaque.keep_since(epoch, keep, || _ = cache.evict_token(token, tenant));
+            opaque.evictions.keep(began, keep, || _ = cache.evict_token(token, tenant));
         }
         let mut answer = StoredAnswer::new(Some(json), until);
         answer.tags = tags(verified.shared_facts());

@@ -88,8 +88,8 @@ impl ResourceServer {
         let endpoints: Vec<_> = servers()
             .flat_map(|one| one.0.registry.load().iter().filter_map(|issuer| issuer.opaque.clone()).collect::<Vec<_>>())
             .collect();
-        // First of all: what is being asked right now must not be kept when the answer comes.
-        endpoints.iter().for_each(|opaque| opaque.forget_questions());
+        // From before the caches are swept until the stores are: what is found meanwhile may be of before.
+        let under_way: Vec<_> = endpoints.iter().map(|opaque| opaque.evictions.begin()).collect();
         let dropped = server.0.cache.as_ref().map_or(0, |cache| match &what.0 {
             What::Token(token) => servers().map(|one| cache.evict_token(token, one.0.tenant.as_ref())).sum(),
             What::Named(Named::Token(digest)) => cache.evict_digest(digest),
@@ -113,6 +113,7 @@ impl ResourceServer {
                 };
                 total += stored.map_err(|error| out_of_reach("the store of answers", &error))?;
             }
+            drop(under_way);
             Ok(total)
         })
     }
