@@ -6,6 +6,7 @@ mod client;
 mod clock;
 mod cluster;
 mod compact;
+mod draft;
 pub mod drill;
 mod endpoints;
 mod faults;

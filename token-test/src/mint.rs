@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use token_core::Algorithm;
 use token_core::jose::encryption::{ContentEncryption, EncryptionKey};
 
-use crate::compact::{base64_url, compact, padded, with_claims};
+use crate::compact::base64_url;
+use crate::draft::{Draft, says_what_a_draft_holds};
 use crate::keys::TestKey;
-use crate::parts::Parts;
 use crate::tenant::Tenant;
 
 /// A token to be minted. Got from [`TestIssuer::token`](crate::TestIssuer::token) or
@@ -21,17 +21,12 @@ use crate::tenant::Tenant;
 #[must_use = "nothing is minted until `mint` is called"]
 pub struct TokenBuilder {
     tenant: Arc<Tenant>,
-    header: Parts,
-    claims: Parts,
-    raw_header: Option<String>,
-    raw_claims: Option<String>,
+    draft: Draft,
     /// Seconds from now, negative for the past.
     issued: i64,
     expires: i64,
     algorithm: Option<Algorithm>,
     signer: Signer,
-    tampered: bool,
-    padded: bool,
     sealed: Option<Sealed>,
 }
 
@@ -74,19 +69,13 @@ impl TokenBuilder {
     pub(crate) fn new(tenant: Arc<Tenant>, typ: &str, claims: Value) -> Self {
         Self {
             tenant,
-            header: Parts::default(),
-            claims: Parts::of(claims),
-            raw_header: None,
-            raw_claims: None,
+            draft: Draft::of(json!({ "typ": typ }), claims),
             issued: 0,
             expires: 3600,
             algorithm: None,
             signer: Signer::Issuer,
-            tampered: false,
-            padded: false,
             sealed: None,
         }
-        .header("typ", typ)
     }
 
     /// The `sub` claim: whom the token speaks of. Default `test-user`.
@@ -173,29 +162,7 @@ impl TokenBuilder {
         self.computed("iat").computed("exp").claim("nbf", not_before)
     }
 
-    /// Any claim with any value.
-    pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.claims.set(name, value.into());
-        self
-    }
-
-    /// Leaves this claim out.
-    pub fn without(mut self, claim: &str) -> Self {
-        self.claims.remove(claim);
-        self
-    }
-
-    /// Any member of the header (RFC 7515 section 4), `alg` and `kid` too: what the header says need not be true.
-    pub fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.header.set(name, value.into());
-        self
-    }
-
-    /// Leaves this member of the header out.
-    pub fn without_header(mut self, name: &str) -> Self {
-        self.header.remove(name);
-        self
-    }
+    says_what_a_draft_holds!();
 
     /// The `kid` in the header, whatever key signs.
     pub fn kid(self, kid: &str) -> Self {
@@ -220,33 +187,15 @@ impl TokenBuilder {
         self
     }
 
-    /// Changes the claims after they were signed.
-    pub fn tampered(mut self) -> Self {
-        self.tampered = true;
-        self
-    }
-
     /// Pads the parts with `=`, as AWS load balancers do against RFC 7515 section 2.
     pub fn padded(mut self) -> Self {
-        self.padded = true;
+        self.draft.padded = true;
         self
     }
 
     /// An unsecured token: `alg` is `none` and the signature empty (RFC 7519 section 6).
     pub fn alg_none(mut self) -> Self {
         self.signer = Signer::Nobody;
-        self
-    }
-
-    /// This text as the header, signed as it stands; nothing else that was said of the header counts.
-    pub fn raw_header(mut self, json: impl Into<String>) -> Self {
-        self.raw_header = Some(json.into());
-        self
-    }
-
-    /// This text as the claims, signed as it stands; nothing else that was said of claims counts.
-    pub fn raw_claims(mut self, json: impl Into<String>) -> Self {
-        self.raw_claims = Some(json.into());
         self
     }
 
@@ -299,11 +248,8 @@ impl TokenBuilder {
     #[must_use]
     pub fn mint(&self) -> String {
         let signer = self.key();
-        let header = self.raw_header.clone().unwrap_or_else(|| self.header_json(signer.as_ref()));
-        let claims = self.raw_claims.clone().unwrap_or_else(|| self.claims_json());
-        let sign = |message: &[u8]| signer.map(|key| key.sign(message)).unwrap_or_default();
-        let token = if self.padded { padded(&header, &claims, sign) } else { compact(&header, &claims, sign) };
-        let token = if self.tampered { with_claims(&token, &tamper(&claims)) } else { token };
+        let sign = |message: &[u8]| signer.as_ref().map(|key| key.sign(message)).unwrap_or_default();
+        let token = self.draft.signed(header_of(signer.as_ref()), &self.claims_json(), sign);
         match &self.sealed {
             None => token,
             Some(Sealed { key, enc, header }) => {
@@ -319,7 +265,7 @@ impl TokenBuilder {
     /// If [`raw_claims`](Self::raw_claims) is no JSON object.
     #[must_use]
     pub fn mint_opaque(&self) -> String {
-        let claims = self.raw_claims.clone().unwrap_or_else(|| self.claims_json());
+        let claims = self.claims_json();
         let token = format!("opaque-{}", self.tenant.unique());
         self.tenant.keep_opaque(&token, serde_json::from_str(&claims).expect("a JSON object"));
         token
@@ -338,37 +284,24 @@ impl TokenBuilder {
         }
     }
 
-    fn header_json(&self, signer: Option<&TestKey>) -> String {
-        let mut header = self.header.clone();
-        header.set_default("alg", signer.map_or("none", |key| key.algorithm().name()));
-        if let Some(kid) = signer.and_then(TestKey::kid) {
-            header.set_default("kid", kid);
-        }
-        header.to_json()
-    }
-
     fn claims_json(&self) -> String {
         let now = self.tenant.now_secs();
-        let mut claims = self.claims.clone();
-        claims.set_default("iat", now.saturating_add(self.issued));
-        claims.set_default("exp", now.saturating_add(self.expires));
-        claims.to_json()
+        let in_so_long = |seconds: i64| Value::from(now.saturating_add(seconds));
+        self.draft.claims_json([("iat", in_so_long(self.issued)), ("exp", in_so_long(self.expires))])
     }
 
     /// A time that is computed takes the place of one that was set as a claim before.
     fn computed(mut self, name: &str) -> Self {
-        self.claims.forget(name);
+        self.draft.claims.forget(name);
         self
     }
 }
 
-/// Other claims than were signed; still JSON if it was an object.
-fn tamper(claims: &str) -> String {
-    match claims.trim_end().strip_suffix('}') {
-        Some("{") => r#"{"tampered":true}"#.to_owned(),
-        Some(open) => format!(r#"{open},"tampered":true}}"#),
-        None => format!("{claims} "),
-    }
+/// How a key is named in the header.
+fn header_of(signer: Option<&TestKey>) -> impl Iterator<Item = (&'static str, Value)> {
+    let alg = signer.map_or("none", |key| key.algorithm().name());
+    let kid = signer.and_then(TestKey::kid).map(|kid| ("kid", kid.into()));
+    std::iter::once(("alg", alg.into())).chain(kid)
 }
 
 fn seconds(duration: Duration) -> i64 {

@@ -47,6 +47,15 @@ impl Parts {
         }
     }
 
+    /// The same with each of these that was neither set nor removed.
+    pub(crate) fn with_defaults(&self, defaults: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
+        let mut parts = self.clone();
+        for (name, value) in defaults {
+            parts.set_default(name, value);
+        }
+        parts
+    }
+
     pub(crate) fn to_json(&self) -> String {
         serde_json::to_string(&self.set).expect("a map with text keys is JSON")
     }

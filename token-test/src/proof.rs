@@ -6,9 +6,8 @@ use serde_json::{Value, json};
 use token_core::possession::access_token_hash;
 use token_core::{Algorithm, Clock, SystemClock};
 
-use crate::compact::{compact, with_claims};
+use crate::draft::{Draft, says_what_a_draft_holds};
 use crate::keys::TestKey;
-use crate::parts::Parts;
 use crate::pre_made;
 
 /// A DPoP proof to be made. Got from [`TestKey::proof`].
@@ -34,11 +33,7 @@ use crate::pre_made;
 #[must_use = "no proof is made until `mint` is called"]
 pub struct ProofBuilder {
     key: TestKey,
-    header: Parts,
-    claims: Parts,
-    raw_header: Option<String>,
-    raw_claims: Option<String>,
-    tampered: bool,
+    draft: Draft,
 }
 
 impl TestKey {
@@ -72,14 +67,7 @@ impl TestKey {
         }
         let header = json!({"typ": "dpop+jwt", "alg": self.algorithm().name(), "jwk": jwk});
         let claims = json!({"htm": method, "htu": url, "ath": access_token_hash(token)});
-        ProofBuilder {
-            key: self.clone(),
-            header: Parts::of(header),
-            claims: Parts::of(claims),
-            raw_header: None,
-            raw_claims: None,
-            tampered: false,
-        }
+        ProofBuilder { key: self.clone(), draft: Draft::of(header, claims) }
     }
 }
 
@@ -100,51 +88,11 @@ impl ProofBuilder {
         self.claim("iat", now.saturating_sub(seconds))
     }
 
-    /// Sets a claim.
-    pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.claims.set(name, value.into());
-        self
-    }
-
-    /// Leaves a claim out.
-    pub fn without(mut self, name: &str) -> Self {
-        self.claims.remove(name);
-        self
-    }
-
-    /// Sets a member of the header.
-    pub fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.header.set(name, value.into());
-        self
-    }
-
-    /// Leaves a member of the header out.
-    pub fn without_header(mut self, name: &str) -> Self {
-        self.header.remove(name);
-        self
-    }
+    says_what_a_draft_holds!();
 
     /// Signed by another key, while the header names the same one.
     pub fn signed_by(mut self, key: &TestKey) -> Self {
         self.key = key.clone();
-        self
-    }
-
-    /// Claims that were changed after they were signed.
-    pub fn tampered(mut self) -> Self {
-        self.tampered = true;
-        self
-    }
-
-    /// This text as the header; nothing else that was said of it counts.
-    pub fn raw_header(mut self, json: impl Into<String>) -> Self {
-        self.raw_header = Some(json.into());
-        self
-    }
-
-    /// This text as the claims; nothing else that was said of them counts.
-    pub fn raw_claims(mut self, json: impl Into<String>) -> Self {
-        self.raw_claims = Some(json.into());
         self
     }
 
@@ -153,18 +101,10 @@ impl ProofBuilder {
     pub fn mint(&self) -> String {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         let now = SystemClock.now();
-        let mut claims = self.claims.clone();
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        claims.set_default("jti", format!("{}-{}-{serial}", std::process::id(), now.as_millis()));
-        claims.set_default("iat", now.as_secs());
-        let claims = self.raw_claims.clone().unwrap_or_else(|| claims.to_json());
-        let header = self.raw_header.clone().unwrap_or_else(|| self.header.to_json());
-        let proof = compact(&header, &claims, |message| self.key.sign(message));
-        if self.tampered {
-            let changed = claims.replacen('{', r#"{"tampered":true,"#, 1);
-            return with_claims(&proof, &changed);
-        }
-        proof
+        let id = format!("{}-{}-{serial}", std::process::id(), now.as_millis());
+        let claims = self.draft.claims_json([("jti", id.into()), ("iat", now.as_secs().into())]);
+        self.draft.signed([], &claims, |message| self.key.sign(message))
     }
 
     /// Proofs that are nearly this one, each by what is wrong with it. Every one of them has to be refused.
@@ -176,13 +116,13 @@ impl ProofBuilder {
         let mut misses: Vec<(String, String)> = Vec::new();
         let mut add = |what: &str, proof: Self| misses.push((what.to_owned(), proof.mint()));
         let good = || self.clone();
-        let text = |name: &str| self.claims.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |name: &str| self.draft.claims.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (method, url) = (text("htm"), text("htu"));
         let other = match self.key.algorithm() {
             Algorithm::ES256 => TestKey::client(Algorithm::EdDSA),
             _ => TestKey::client(Algorithm::ES256),
         };
-        let jwk = self.header.get("jwk").cloned().unwrap_or_default();
+        let jwk = self.draft.header.get("jwk").cloned().unwrap_or_default();
         let with = |name: &str, value: Value| {
             let mut jwk = jwk.clone();
             jwk[name] = value;
@@ -224,15 +164,14 @@ impl ProofBuilder {
         add("another key's signature", good().signed_by(&other));
         add("claims changed after signing", good().tampered());
         add("more than 8 KiB", good().claim("more", "x".repeat(8192)));
-        let mut claims = self.claims.clone();
-        claims.set_default("jti", "twice");
-        claims.set_default("iat", SystemClock.now().as_secs());
+        let claims = [("jti", "twice".into()), ("iat", SystemClock.now().as_secs().into())];
+        let claims = self.draft.claims.with_defaults(claims);
         for name in ["jti", "htm", "htu", "iat", "ath", "nonce"] {
             let Some(value) = claims.get(name) else { continue };
             let twice = claims.to_json().replacen('{', &format!(r#"{{"{name}":{value},"#), 1);
             add(&format!("{name} twice"), good().raw_claims(twice));
         }
-        let header = self.header.to_json();
+        let header = self.draft.header.to_json();
         add("a jwk member twice", good().raw_header(header.replacen(r#""jwk":{"#, r#""jwk":{"kty":"EC","#, 1)));
         add("a header member twice", good().raw_header(header.replacen('{', r#"{"typ":"dpop+jwt","#, 1)));
         let minted = self.mint();
