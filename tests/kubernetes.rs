@@ -9,6 +9,8 @@ use token_core::policy::Policy;
 use token_core::{Error, ErrorKind, Issuer, Presented, ResourceServer, Verified, provider};
 use token_test::TestCluster;
 
+use crate::faults::tls;
+
 const API: &str = "https://orders.shop.svc";
 
 fn trusted(cluster: &TestCluster) -> Issuer {
@@ -186,6 +188,50 @@ async fn a_policy_says_the_same_and_is_linted() {
     }
     let unchecked = policy(json!({"dangerously_unchecked_audience": true}));
     assert!(unchecked.server().unwrap_err().to_string().contains("a review is for an audience"));
+}
+
+/// Over TLS, with the cluster's own authority in `ca.crt`: as `kubernetes_in_cluster` has it in a pod.
+#[tokio::test]
+async fn keys_and_reviews_come_over_tls_from_whom_the_clusters_own_authority_vouches_for() {
+    for (name, certificate, authority, expected) in [
+        ("the cluster's own", "loopback", "authority", None),
+        ("an authority that is not the cluster's", "loopback", "another-client", Some(ErrorKind::Unavailable)),
+        ("a certificate of another name", "stranger", "authority", Some(ErrorKind::Unavailable)),
+        ("an expired certificate", "expired", "authority", Some(ErrorKind::Unavailable)),
+    ] {
+        let cluster = TestCluster::start().await;
+        let folder = cluster.service_account();
+        std::fs::write(folder.join("ca.crt"), tls::file(authority)).unwrap();
+        let api_server = tls::in_front_of(certificate, cluster.api_server()).await;
+        let trusted = || provider::kubernetes_at(&api_server, folder, ["shop"]).unwrap().allow_loopback_http();
+        let review = OpaqueTokens::token_review(&api_server).unwrap().introspect_jwts();
+        let token = cluster.token("shop", "web", API);
+        for (how, issuer) in [("keys", trusted()), ("keys and reviews", trusted().opaque_tokens(review))] {
+            let api = build(issuer);
+            assert_eq!(kind(&api, &token).await, expected, "{name}, {how}: {:?}", api.health());
+        }
+        let (reviews, fetches) = cluster.asked();
+        match expected {
+            None => assert_eq!((reviews, fetches), (1, 2), "{name}"),
+            Some(_) => assert_eq!((reviews, fetches), (0, 0), "{name}: the pod's own token was shown to nobody"),
+        }
+    }
+}
+
+/// What an image from scratch is like: no certificate of any authority but the cluster's.
+#[test]
+fn the_clusters_own_authority_is_enough_where_the_system_has_none() {
+    let nowhere = std::env::temp_dir().join("no-such-certificates");
+    let again = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "kubernetes::keys_and_reviews_come_over_tls_from_whom_the_clusters_own_authority_vouches_for",
+        ])
+        .envs([("SSL_CERT_FILE", &nowhere), ("SSL_CERT_DIR", &nowhere)])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&again.stdout);
+    assert!(again.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&again.stderr));
 }
 
 #[test]

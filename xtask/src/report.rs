@@ -61,6 +61,18 @@ const SECTIONS: &[(&str, &str, &str, &str)] = &[
         "| fault | no keys yet | known key | past the fresh time | after healing |",
     ),
     (
+        "faults-elsewhere",
+        "Broken networks, at another address than the issuer's name says",
+        "The same where metadata and keys are asked for inside of a cluster or behind a proxy (`reached_at`).",
+        "| fault | no keys yet | known key | past the fresh time | after healing |",
+    ),
+    (
+        "faults-reviews",
+        "Broken networks, and an API server that is asked for reviews",
+        "What a caller with an opaque token of a Kubernetes cluster gets while `TokenReview` is answered like this.",
+        "| fault | nothing known yet | reviewed a moment ago | past what was said | after healing |",
+    ),
+    (
         "attacks",
         "Attacks on our own adapters",
         "`token_test::attacks`, as users run it on their APIs: how many were tried, and how many did not end as they have to.",
