@@ -1,5 +1,6 @@
 //! The engines as they are run: Sentinels, a Cluster, TLS and users. Each store and the followed list, before and after the master is gone.
 
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use token_core::{
     stores::{FirstTime, ReplayMemory, StoreError},
 };
 use token_redis::{Redis, RedisSettings};
+use token_test::HeldPort;
 
 use crate::engine::{Cluster, Node, Watched, until};
 use crate::{ISSUER, LATER};
@@ -150,29 +152,56 @@ const USER: &str = "app on >canary ~{token}:* +ping +role +eval +get +mget +set 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn over_tls_as_a_user_with_no_more_rights_than_it_needs() {
-    let tls = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/tls");
-    let (authority, loopback) = (format!("{tls}/authority.pem"), format!("{tls}/loopback.pem"));
+    let (authority, loopback) = (tls("authority"), tls("loopback"));
     let mut words = vec!["--tls-port", "PORT", "--port", "0", "--tls-ca-cert-file", &authority];
-    words.extend([
-        "--tls-cert-file",
-        &loopback,
-        "--tls-key-file",
-        &loopback,
-        "--tls-auth-clients",
-        "no",
-        "--user",
-        "default",
-        "off",
-        "--user",
-    ]);
+    words.extend(["--tls-cert-file", &loopback, "--tls-key-file", &loopback, "--tls-auth-clients", "no"]);
+    words.extend(["--user", "default", "off", "--user"]);
     words.extend(USER.split(' '));
     let server = Node::spawn(&words);
-    let pem = std::fs::read(&authority).unwrap();
-    let url = |user: &str| format!("rediss://{user}127.0.0.1:{}/", server.port);
+    all_works_over_tls(server.port).await;
+}
+
+/// Where the server is built without TLS, as the Valkey that there is to install: HAProxy ends it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_where_another_program_ends_tls_in_front_of_the_server() {
+    let mut words = vec!["--user", "default", "off", "--user"];
+    words.extend(USER.split(' '));
+    let server = Node::spawn(&words);
+    let port = HeldPort::new().unwrap();
+    let file = std::env::temp_dir().join(format!("token-redis-haproxy-{}", port.port()));
+    let (front, crt, behind) = (port.address(), tls("loopback"), server.port);
+    let text = format!(
+        "defaults\n mode tcp\n timeout connect 20s\n timeout client 60s\n timeout server 60s\nlisten tls\n bind {front} ssl crt {crt}\n server redis 127.0.0.1:{behind}\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    let program = Command::new("haproxy").arg("-db").arg("-f").arg(&file).stderr(Stdio::null()).spawn();
+    let _haproxy = Ended(program.expect("haproxy is installed: `cargo xtask test` does that"));
+    all_works_over_tls(port.port()).await;
+    std::fs::remove_file(file).unwrap();
+}
+
+/// A process that lives as long as this value.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The path of a file of certificates.
+fn tls(name: &str) -> String {
+    format!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/tls/{}.pem"), name)
+}
+
+async fn all_works_over_tls(port: u16) {
+    let pem = std::fs::read(tls("authority")).unwrap();
+    let url = |user: &str| format!("rediss://{user}127.0.0.1:{port}/");
     let with = |user: &str| RedisSettings::server(&url(user)).unwrap().root_certificates(pem.clone());
     let trusting = with("app:canary@");
     let redis = Redis::with(trusting.clone()).unwrap();
-    until("redis-server answers", async || redis.ping().await.is_ok()).await;
+    until("the server answers", async || redis.ping().await.is_ok()).await;
     every_store_works(&redis, 1).await;
     let (writer, reader) = (follow(&redis).await, follow(&redis).await);
     writer.deny(session("s"), LATER).await.unwrap();
