@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
+use crate::shared::Shared;
+
 /// The most questions at once, where nothing else is said.
 pub(crate) const QUESTIONS: u32 = 16_384;
 
@@ -43,6 +45,8 @@ pub struct Arguments {
     /// What is logged: refusals of callers are `debug`, an issuer out of reach is `warn`.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) log_level: LogLevel,
+    #[command(flatten)]
+    pub(crate) shared: Shared,
     /// Reads the policy, says what is wrong with it, and ends.
     #[arg(long)]
     pub(crate) check: bool,

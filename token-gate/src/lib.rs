@@ -8,6 +8,7 @@ mod gate;
 mod logs;
 mod run;
 mod serve;
+mod shared;
 mod telemetry;
 
 pub use arguments::{Arguments, LogFormat, LogLevel};

@@ -45,7 +45,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let numbers = PrometheusBuilder::new().install_recorder().ok();
     telemetry::describe();
-    let gate = Gate::with_room(&arguments.policy, |builder| builder, arguments.max_questions)
+    let finish = arguments.shared.finish().map_err(Failure)?;
+    let gate = Gate::with_room(&arguments.policy, finish, arguments.max_questions)
         .map_err(|error| Failure(error.to_string()))?;
     if arguments.check {
         return Ok(());

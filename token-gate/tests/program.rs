@@ -2,6 +2,14 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+#[cfg(feature = "foreign")]
+#[path = "../../token-redis/tests/server/engine.rs"]
+#[allow(dead_code, reason = "its own tests use more of it")]
+mod engine;
+#[cfg(feature = "foreign")]
+#[path = "program/shared.rs"]
+mod shared;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -352,7 +360,7 @@ fn a_policy_that_cannot_be_is_refused_with_its_reason_before_anything_listens() 
     ] {
         let file = folder.join("gate.toml");
         std::fs::write(&file, format!("{trust}{gate}")).unwrap();
-        let (success, said) = check(&file);
+        let (success, said) = check(&file, &[]);
         match expected {
             Some(expected) => {
                 assert!(!success && said.contains(expected) && said.contains("gate.toml"), "{gate}: {said}")
@@ -360,14 +368,14 @@ fn a_policy_that_cannot_be_is_refused_with_its_reason_before_anything_listens() 
             None => assert!(success && said.is_empty(), "{gate}: {said}"),
         }
     }
-    let (success, said) = check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("proxies/gate.toml"));
+    let (success, said) = check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("proxies/gate.toml"), &[]);
     assert!(success, "{said}");
     std::fs::remove_dir_all(folder).unwrap();
 }
 
-fn check(file: &Path) -> (bool, String) {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_token-gate")).arg("--check").arg("--policy").arg(file).output().unwrap();
+fn check(file: &Path, words: &[&str]) -> (bool, String) {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_token-gate"));
+    let output = program.arg("--check").arg("--policy").arg(file).args(words).output().unwrap();
     let said = BufReader::new(&output.stderr[..]).lines().map(Result::unwrap).collect();
     (output.status.success(), said)
 }
