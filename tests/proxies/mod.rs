@@ -1,5 +1,6 @@
 //! Real proxies in front of a service in another language, each asking the gate, with the configurations that users copy.
 
+mod certificates;
 mod client;
 mod down;
 mod onward;

@@ -176,6 +176,11 @@ async fn no_spelling_passes_a_guard() {
 #[tokio::test]
 async fn no_spelling_passes_a_guard_where_the_proxy_merges_slashes_and_normalises_otherwise_than_ours() {
     no_spelling_passes(Kind::Nginx, &|text| text.replace("listen ", "merge_slashes off;\nlisten ")).await;
+    no_spelling_passes(Kind::Traefik, &|text| {
+        text.replace("maxHeaderBytes", "sanitizePath: false\n      maxHeaderBytes")
+            .replace(": false\n        allow", ": true\n        allow")
+    })
+    .await;
     for kind in [Kind::EnvoyGrpc, Kind::EnvoyHttp] {
         no_spelling_passes(kind, &|text| {
             text.replace("normalize_path: false", "normalize_path: true")

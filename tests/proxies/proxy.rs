@@ -1,5 +1,6 @@
 //! A proxy with the configuration that is shipped for it, its addresses replaced by free ones, for as long as a value lives.
 
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,10 +18,12 @@ pub(crate) enum Kind {
     EnvoyGrpc,
     EnvoyHttp,
     Haproxy,
+    Traefik,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] = [Self::Nginx, Self::Caddy, Self::EnvoyGrpc, Self::EnvoyHttp, Self::Haproxy];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Nginx, Self::Caddy, Self::EnvoyGrpc, Self::EnvoyHttp, Self::Haproxy, Self::Traefik];
 }
 
 /// A running proxy.
@@ -47,6 +50,8 @@ fn envoy() -> Command {
 /// Addresses as the shipped configurations have them.
 const GATE: &str = "127.0.0.1:9191";
 const SERVICE: &str = "127.0.0.1:8000";
+/// A path that Traefik sends on without a question, to see that it has read its routes.
+const PROBE: &str = "/probe-of-the-tests";
 
 impl Proxy {
     /// Starts the proxy between `service` and clients, with `edit` applied to its configuration.
@@ -106,6 +111,18 @@ impl Proxy {
                 command.arg("-db").arg("-f").arg(place("haproxy.cfg", text));
                 command
             }
+            Kind::Traefik => {
+                let probe = format!(
+                    "routers:\n    probe:\n      entryPoints: [clients]\n      rule: Path(`{PROBE}`)\n      service: service\n"
+                );
+                let rest = configured("traefik/token-gate.yaml").replacen("routers:\n", &probe, 1);
+                let rest = place("token-gate.yaml", rest).display().to_string();
+                let text = configured("traefik/traefik.yaml").replace("/etc/traefik/token-gate.yaml", &rest);
+                let text = text.replace("\":8080\"", &format!("\"{address}\""));
+                let mut command = Command::new(venv("traefik"));
+                command.arg("--configFile").arg(place("traefik.yaml", text));
+                command
+            }
         };
         Self::spawned(&mut command, &format!("{kind:?}"), port, folder)
     }
@@ -132,6 +149,9 @@ impl Proxy {
             .unwrap_or_else(|error| panic!("`cargo xtask test` installs the proxies, {name}: {error}"));
         let mut proxy = Self { child, address: port.address(), _port: port, folder };
         proxy.wait(name);
+        if name == "Traefik" {
+            proxy.wait_for_routes();
+        }
         proxy
     }
 
@@ -142,6 +162,22 @@ impl Proxy {
             if ended.is_some() || start.elapsed() > Duration::from_secs(30) {
                 panic!("{name} does not listen: {}", self.log());
             }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Traefik listens before it has read who goes where, and answers 404 until then.
+    fn wait_for_routes(&self) {
+        let start = Instant::now();
+        let is_there = || {
+            let mut stream = TcpStream::connect(self.address)?;
+            write!(stream, "GET {PROBE} HTTP/1.1\r\nhost: api.example.com\r\nconnection: close\r\n\r\n")?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok::<_, std::io::Error>(!answer.starts_with("HTTP/1.1 404"))
+        };
+        while !is_there().unwrap_or(false) {
+            assert!(start.elapsed() < Duration::from_secs(30), "Traefik has no routes: {}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }

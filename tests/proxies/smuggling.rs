@@ -152,6 +152,7 @@ async fn a_token_of_sixteen_kibibytes_passes_and_one_beyond_every_limit_is_refus
             Kind::Caddy => [401, 401, 401, 431, 431],
             Kind::EnvoyGrpc | Kind::EnvoyHttp => [401, 401, 401, 431, 431],
             Kind::Haproxy => [401, 401, 401, 400, 400],
+            Kind::Traefik => [401, 401, 401, 431, 431],
         };
         assert_eq!(seen, expected, "{kind:?}");
     }

@@ -85,6 +85,11 @@ async fn every_row_gets_its_answer_through_haproxy() {
 }
 
 #[tokio::test]
+async fn every_row_gets_its_answer_through_traefik() {
+    run(Kind::Traefik).await;
+}
+
+#[tokio::test]
 async fn keys_out_of_reach_are_our_trouble_behind_every_proxy() {
     for kind in Kind::ALL {
         keys_out_of_reach(kind).await;

@@ -299,6 +299,7 @@ impl MutualTls {
             }
             (CertificatePlace::ClientCert, None) => CertificateField::ClientCert,
             (CertificatePlace::Xfcc, None) => CertificateField::Xfcc,
+            (CertificatePlace::XForwardedTlsClientCert, None) => CertificateField::XForwardedTlsClientCert,
             (CertificatePlace::EscapedPem, Some(name)) => CertificateField::EscapedPem(name.as_str().into()),
             (CertificatePlace::EscapedPem, None) => {
                 return refuse("field: expected the name of the header field with the escaped PEM, in lower case");
@@ -314,6 +315,7 @@ impl MutualTls {
         let (from, field) = match field {
             CertificateField::ClientCert => (CertificatePlace::ClientCert, None),
             CertificateField::Xfcc => (CertificatePlace::Xfcc, None),
+            CertificateField::XForwardedTlsClientCert => (CertificatePlace::XForwardedTlsClientCert, None),
             CertificateField::EscapedPem(name) => (CertificatePlace::EscapedPem, Some(name.to_string())),
         };
         MutualTlsPolicy { from, field, proxies: proxies.to_vec() }
@@ -389,7 +391,7 @@ impl Possession {
         }
         if dpop.shared && dpop.replays.is_none() {
             return refuse(
-                "replay_memory is shared, and this server was given none that instances share: its code has to hand one over",
+                "replay_memory is shared, and this server was given none that instances share: its code has to hand one over, and token-gate is told of one with --redis",
             );
         }
         let replays = match (&dpop.replays, former.map(|former| &former.replays)) {

@@ -396,6 +396,7 @@ impl MutualTlsPolicy {
             }
             (CertificatePlace::ClientCert, _) => "client-cert",
             (CertificatePlace::Xfcc, _) => "x-forwarded-client-cert",
+            (CertificatePlace::XForwardedTlsClientCert, _) => "x-forwarded-tls-client-cert",
             (CertificatePlace::EscapedPem, name) => name.as_deref().unwrap_or("(no field named)"),
         };
         let proxies = any(&self.proxies);

@@ -78,7 +78,7 @@ pub enum ReplayMemoryPolicy {
     /// In this process: a proof is good once at each instance.
     #[default]
     Own,
-    /// In one that instances share, which code hands over with `adjust_dpop`. A server that was given none is not built.
+    /// In one that instances share, which code hands over with `adjust_dpop`, and `token-gate --redis` by itself. A server that was given none is not built.
     Shared,
 }
 
@@ -101,7 +101,7 @@ pub struct ForwardedPolicy {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct MutualTlsPolicy {
-    /// Where: `connection`, `client_cert`, `xfcc` or `escaped_pem`.
+    /// Where: `connection`, `client_cert`, `xfcc`, `x_forwarded_tls_client_cert` or `escaped_pem`.
     pub from: CertificatePlace,
     /// The name of the header field, in lower case: for `escaped_pem` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -130,6 +130,8 @@ pub enum CertificatePlace {
     ClientCert,
     /// From the field `X-Forwarded-Client-Cert` of Envoy.
     Xfcc,
+    /// From the field `X-Forwarded-Tls-Client-Cert` of Traefik.
+    XForwardedTlsClientCert,
     /// From a field with the PEM document percent-encoded, as nginx writes `$ssl_client_escaped_cert`.
     EscapedPem,
 }

@@ -859,6 +859,10 @@ fn a_policy_says_what_instances_share_and_whom_they_believe() {
         (r#"{"from": "connection"}"#, "that is not the connection's"),
         (r#"{"from": "client_cert", "proxies": ["10.1.0.0/16"]}"#, "client-cert of the proxy at 10.1.0.0/16"),
         (r#"{"from": "xfcc", "proxies": ["10.1.0.7"]}"#, "x-forwarded-client-cert of the proxy at 10.1.0.7"),
+        (
+            r#"{"from": "x_forwarded_tls_client_cert", "proxies": ["10.1.0.7"]}"#,
+            "x-forwarded-tls-client-cert of the proxy at 10.1.0.7",
+        ),
         (r#"{"from": "escaped_pem", "field": "x-cert", "proxies": ["::1"]}"#, "x-cert of the proxy at ::1"),
     ] {
         std::fs::write(folder.join("policy.json"), text(from, "nonce.key")).unwrap();

@@ -3,7 +3,7 @@
 -- Everything that goes wrong here ends in an answer, or leaves txn.token_gate unset, and haproxy.cfg refuses what it is unset for.
 
 -- What the gate may see of the client's fields, beside those set below.
-local SEEN = { "authorization", "dpop" }
+local SEEN = { "authorization", "dpop", "client-cert" }
 -- What the client may see of a refusal.
 local SHOWN = { "www-authenticate", "retry-after", "dpop-nonce", "content-type", "cache-control" }
 -- How long the gate may take, in milliseconds: it waits for keys at most 5 s. HAProxy asks a gate that does not answer four times over.

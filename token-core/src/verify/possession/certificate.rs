@@ -18,6 +18,8 @@ pub enum CertificateField {
     ClientCert,
     /// `X-Forwarded-Client-Cert` of Envoy: its `Hash`, which is the SHA-256 of the certificate. Exactly one element: set Envoy to `SANITIZE_SET`.
     Xfcc,
+    /// `X-Forwarded-Tls-Client-Cert` of Traefik's `passTLSClientCert` with `pem: true`: DER in base64, and behind commas what links it to its root.
+    XForwardedTlsClientCert,
     /// A field of this name, in lower case, with the PEM document percent-encoded: nginx's `$ssl_client_escaped_cert`.
     EscapedPem(Box<str>),
 }
@@ -29,6 +31,7 @@ impl CertificateField {
         match self {
             Self::ClientCert => "client-cert",
             Self::Xfcc => "x-forwarded-client-cert",
+            Self::XForwardedTlsClientCert => "x-forwarded-tls-client-cert",
             Self::EscapedPem(name) => name,
         }
     }
@@ -42,11 +45,9 @@ impl CertificateField {
         });
         let text = std::str::from_utf8(found.filter(|_| fields == 1)?).ok()?.trim();
         match self {
-            Self::ClientCert => {
-                let der = STANDARD.decode(text.strip_prefix(':')?.strip_suffix(':')?).ok()?;
-                (!der.is_empty()).then(|| sha256(&der))
-            }
+            Self::ClientCert => base64(text.strip_prefix(':')?.strip_suffix(':')?),
             Self::Xfcc => xfcc(text),
+            Self::XForwardedTlsClientCert => base64(text.split(',').next()?),
             Self::EscapedPem(_) => {
                 let document = percent_decoded(text)?;
                 let (label, der) = pem::parse(&document).ok()?;
@@ -54,6 +55,11 @@ impl CertificateField {
             }
         }
     }
+}
+
+fn base64(der: &str) -> Option<[u8; 32]> {
+    let der = STANDARD.decode(der).ok()?;
+    (!der.is_empty()).then(|| sha256(&der))
 }
 
 /// One element: pairs `key=value` between semicolons, values quoted where they hold anything that would end them. A comma outside of quotes begins another element.
@@ -141,6 +147,11 @@ mod tests {
             (CertificateField::Xfcc, format!("Hash={}", &hash[1..]), false),
             (CertificateField::Xfcc, format!("Subject=\"Hash={hash}"), false),
             (CertificateField::Xfcc, "By=a".into(), false),
+            (CertificateField::XForwardedTlsClientCert, base64.clone(), true),
+            (CertificateField::XForwardedTlsClientCert, format!("{base64},MIIB"), true),
+            (CertificateField::XForwardedTlsClientCert, format!(":{base64}:"), false),
+            (CertificateField::XForwardedTlsClientCert, format!(",{base64}"), false),
+            (CertificateField::XForwardedTlsClientCert, String::new(), false),
             (nginx(), escaped.clone(), true),
             (nginx(), format!("{escaped}{escaped}"), false),
             (nginx(), "%ZZ".into(), false),
@@ -150,6 +161,7 @@ mod tests {
             let name = match &field {
                 CertificateField::ClientCert => "client-cert",
                 CertificateField::Xfcc => "x-forwarded-client-cert",
+                CertificateField::XForwardedTlsClientCert => "x-forwarded-tls-client-cert",
                 CertificateField::EscapedPem(_) => "x-client-cert",
             };
             let seen = field.digest(&Sent::each(name, [&value]));
