@@ -1,5 +1,15 @@
 //! The guide's pages in, their Rust blocks compiled and run out, as doctests. The book itself is built by `cargo xtask guide`.
 
+#[doc(hidden)]
+#[allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "it is the hidden end of examples, which are tests"
+)]
+pub mod mutual_tls;
+
 /// The tests of one page, under the page's name.
 #[cfg(doctest)]
 macro_rules! pages {
