@@ -25,6 +25,7 @@ pub(crate) async fn run(options: &Issuer) -> Result<End, Failure> {
         writeln!(out, "page      {url}/")?;
         writeln!(out, "keys      {}", issuer.jwks_uri())?;
         writeln!(out, "audience  {}", issuer.audience())?;
+        writeln!(out, "client    test-client, with the secret test-secret: gets tokens, asks about them")?;
         writeln!(out, "mint      token mint --issuer {url}")?;
         if !options.address.is_loopback() {
             writeln!(out, "warning   it listens beyond this machine, and everybody has its private keys")?;
@@ -44,6 +45,16 @@ pub(crate) async fn start(address: SocketAddr, audience: &str) -> Result<Arc<Tes
         .also(routes)
         .try_start()
         .await
-        .map_err(|error| Failure::unreachable(format!("cannot listen on {address}: {error}")))?;
+        .map_err(|error| Failure::unreachable(format!("cannot listen on {address}: {error}{}", hint(&error))))?;
     Ok(install(issuer))
+}
+
+/// `token attack` and `token drill` are the issuer while they run.
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; if it is a `token issuer` of yours, stop it first: `token attack` and `token drill` are the issuer while they run"
+        }
+        _ => "",
+    }
 }

@@ -96,6 +96,12 @@ async fn what_cannot_be_attacked_is_said() {
     let class = attack("http://127.0.0.1:1", &HeldPort::new().unwrap(), &["--only", "magic"]).await;
     assert_eq!(class.code, 2);
     assert!(class.stderr.contains("expected one of algorithm, key"), "{}", class.stderr);
+    // Somebody listens where the issuer should: a development issuer that was not stopped, as a rule.
+    let port = HeldPort::new().unwrap();
+    let _listening = port.listen().unwrap();
+    let taken = attack("http://127.0.0.1:1", &port, &[]).await;
+    assert_eq!(taken.code, 3);
+    assert!(taken.stderr.contains("`token issuer` of yours, stop it first"), "{}", taken.stderr);
     // A service that does not trust the development issuer: nothing can be said about it.
     let (trusted, port) = (HeldPort::new().unwrap(), HeldPort::new().unwrap());
     let stranger = serve(&trusted, false).await;
