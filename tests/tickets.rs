@@ -9,6 +9,7 @@ use axum::routing::post;
 use http::Request;
 use serde_json::Value;
 use token_core::policy::Policy;
+use token_core::possession::{Dpop, DpopPolicy};
 use token_core::revocation::{Deny, MemoryDenyList};
 use token_core::streams::Tickets;
 use token_core::{ErrorKind, Issuer, Presented, ResourceServer, ResourceServerBuilder};
@@ -144,6 +145,32 @@ async fn what_happens_to_the_token_happens_to_its_tickets() {
     let revoked = buy(&server, &token, "/events").await;
     server.deny(Deny::token_id(issuer.url(), "1"), token_core::Timestamp::from_secs(4_000_000_000)).await.unwrap();
     assert_eq!(redeem(revoked).await.unwrap_err().kind(), ErrorKind::Inactive, "revoked meanwhile");
+}
+
+#[tokio::test]
+async fn a_route_that_takes_proofs_alone_takes_no_ticket_in_their_place() {
+    let issuer = TestIssuer::start().await;
+    let dpop = |policy| Dpop::at("https://api.example.com").unwrap().policy(policy);
+    for (server_takes, route_takes, expected) in [
+        (DpopPolicy::BearerOrDpop, None, None),
+        (DpopPolicy::BearerOrDpop, Some(DpopPolicy::Required), Some(ErrorKind::SenderConstrained)),
+        (DpopPolicy::Required, None, Some(ErrorKind::SenderConstrained)),
+        (DpopPolicy::Required, Some(DpopPolicy::BearerOrDpop), None),
+    ] {
+        let server = builder(&issuer).tickets(Tickets::in_memory()).dpop(dpop(server_takes)).build().unwrap();
+        server.ready().await.unwrap();
+        // Sold on a route that takes bearer tokens.
+        let request = purchase(&issuer.token().mint(), Some(APP));
+        let (view, bearer) = (View::from(&request), DpopPolicy::BearerOrDpop);
+        let sold = server.sell_ticket(Presented::request(&view).dpop(bearer), "/events").await.unwrap();
+        let target = format!("/events?ticket={}", sold.as_str());
+        let request = Request::get(target).header("origin", APP).body(()).unwrap();
+        let view = View::from(&request);
+        let presented = Presented::request(&view);
+        let presented = route_takes.map_or(presented, |policy| presented.dpop(policy));
+        let verdict = server.authenticate(presented).await.err().map(|error| error.kind());
+        assert_eq!(verdict, expected, "{server_takes:?} {route_takes:?}");
+    }
 }
 
 #[actix_web::test]

@@ -260,8 +260,9 @@ pub struct IssuerPolicy {
     /// The proxy through which the issuer's servers are reached: `http://proxy.example:3128`, without credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<String>,
-    /// The tenants of a template that are let in: their GUIDs. Default: every one.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// The tenants of a template that are let in: their GUIDs. Default: every one; an empty list is a mistake.
+    #[serde(default, with = "some_or_all", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "schema::SomeOrAll"))]
     pub tenants: Vec<String>,
     /// Takes ID tokens that were issued to one of these clients, too.
     #[serde(default, with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
@@ -414,5 +415,22 @@ mod one_or_more {
             OneOrMore::One(one) => vec![one],
             OneOrMore::More(more) => more,
         })
+    }
+}
+
+/// The same of a list that stands for all where it is left out: there an empty one, as a template may make it, is a mistake.
+mod some_or_all {
+    use serde::{Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(names: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+        super::one_or_more::serialize(names, serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+        let names = super::one_or_more::deserialize(deserializer)?;
+        if names.is_empty() {
+            return Err(D::Error::custom("expected at least one, the list is empty: leave it out where all are meant"));
+        }
+        Ok(names)
     }
 }

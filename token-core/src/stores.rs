@@ -18,7 +18,7 @@ use std::fmt;
 
 pub use answers::{AnswerKey, AnswerStore, AnswerTag, StoredAnswer};
 pub(crate) use deny_list::{Deny, DenyList, DenyLookup, WhenUnreachable};
-pub(crate) use evict::{Evict, LocalCaches, Named, What};
+pub(crate) use evict::{Evict, LocalCaches, Named, Told, What};
 pub use memory_answers::MemoryAnswers;
 pub use replay::{FirstTime, MemoryReplays, ReplayMemory};
 pub use tickets::{MemoryTickets, TicketStore};

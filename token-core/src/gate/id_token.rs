@@ -107,7 +107,7 @@ pub struct Login {
     code: Option<String>,
     hashes_required: bool,
     max_age: Option<Duration>,
-    acr: Vec<String>,
+    acr: Option<Vec<String>>,
     issued_within: Option<Duration>,
     leeway: Duration,
 }
@@ -134,7 +134,7 @@ impl Login {
             code: None,
             hashes_required: false,
             max_age: None,
-            acr: Vec::new(),
+            acr: None,
             issued_within: None,
             leeway: Duration::from_secs(30),
         }
@@ -164,9 +164,9 @@ impl Login {
         self
     }
 
-    /// The authentication context classes that will do, as the client asked for them: `acr` has to be one of these.
+    /// The authentication context classes that will do, as the client asked for them: `acr` has to be one of these. Of none, nothing will do.
     pub fn acr<A: Into<String>>(mut self, classes: impl IntoIterator<Item = A>) -> Self {
-        self.acr = classes.into_iter().map(Into::into).collect();
+        self.acr = Some(classes.into_iter().map(Into::into).collect());
         self
     }
 
@@ -199,7 +199,7 @@ impl Login {
             (None, Some(_)) => return refuse("nonce came back and none was sent"),
         }
         // 12
-        if !self.acr.is_empty() && !claims.acr.as_ref().is_some_and(|acr| self.acr.contains(acr)) {
+        if self.acr.as_ref().is_some_and(|wanted| !claims.acr.as_ref().is_some_and(|acr| wanted.contains(acr))) {
             return refuse("acr is none of those that were asked for");
         }
         // 13

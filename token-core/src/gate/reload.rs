@@ -40,6 +40,8 @@ pub struct Reload {
 }
 
 struct Seen {
+    /// How many policies have been in force.
+    number: u64,
     /// The policy in force.
     policy: Policy,
     /// What the files hold that it names.
@@ -64,7 +66,7 @@ pub enum Reloaded {
 }
 
 impl Reload {
-    /// Reads the file and builds the server. `finish` adds what no text can say, each time: a clock, an HTTP client.
+    /// Reads the file and builds the server. `finish` adds what no text can say, each time: a clock, a deny-list.
     ///
     /// # Errors
     /// As [`Policy::from_file`] and [`Policy::server`]: at the start there is nothing to keep.
@@ -81,7 +83,7 @@ impl Reload {
             server,
             finish: Box::new(finish),
             beside: None,
-            seen: Mutex::new(Seen { policy, named, error: None }),
+            seen: Mutex::new(Seen { number: 0, policy, named, error: None }),
         })
     }
 
@@ -119,6 +121,16 @@ impl Reload {
     /// Looks at the file once: on a signal, or when something else says that it changed. Waits for the keys of new issuers, at
     /// most 5 s, before requests meet the new policy.
     pub async fn check(&self) -> Reloaded {
+        loop {
+            if let Some(outcome) = self.look().await {
+                return outcome;
+            }
+        }
+    }
+
+    /// `None` when another policy has come into force while the keys of this one were waited for: what was read before is of yesterday.
+    async fn look(&self) -> Option<Reloaded> {
+        let number = self.seen().number;
         let fresh = Policy::from_file(&self.path).and_then(|policy| {
             let named = named_files(&policy);
             let is_known = policy == self.policy() && named == self.seen().named;
@@ -129,18 +141,22 @@ impl Reload {
             let beside = self.beside.as_ref().map(|build| self.prepare(&**build, &policy, &server)).transpose()?;
             Ok(Some((server, beside, policy, named)))
         });
-        match fresh {
+        Some(match fresh {
             Ok(None) => {
                 self.seen().error = None;
                 Reloaded::Unchanged
             }
             Ok(Some((server, beside, policy, named))) => {
                 let ready = within(PATIENCE, server.ready()).await;
-                let mut changes = self.policy().diff(&policy);
-                changes.extend(rewritten(&self.seen().named, &named));
+                let mut seen = self.seen();
+                if seen.number != number {
+                    return None;
+                }
+                let mut changes = seen.policy.diff(&policy);
+                changes.extend(rewritten(&seen.named, &named));
                 let keys_at_hand = matches!(ready, Some(Ok(())));
                 tracing::info!(name: "token.policy.reloaded", changes = changes.len(), keys_at_hand, "the policy file changed, the new policy is in force");
-                *self.seen() = Seen { policy, named, error: None };
+                *seen = Seen { number: number.wrapping_add(1), policy, named, error: None };
                 self.server.succeed(server);
                 if let Some(take_over) = beside {
                     take_over();
@@ -154,7 +170,7 @@ impl Reload {
                 }
                 Reloaded::Kept(error)
             }
-        }
+        })
     }
 
     fn former(&self) -> Option<Arc<Possession>> {

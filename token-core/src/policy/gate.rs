@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::one_or_more;
 #[cfg(feature = "schema")]
 use super::schema;
+use super::some_or_all;
 use crate::base::config_error::ConfigError;
 use crate::token::mapping::ClaimPath;
 use crate::token::rule::Rule;
@@ -50,12 +50,12 @@ pub struct RoutePolicy {
     /// The path, segment by segment: `/users/{id}/keys` takes any one segment for `{id}`, `/static/**` takes whatever follows, `/static` itself too. Compared after percent-decoding, with regard to case.
     pub path: String,
     /// The methods, in capitals. `GET` stands for `HEAD`, too. Default: every method.
-    #[serde(default, with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "schema", schemars(with = "schema::OneOrMore"))]
+    #[serde(default, with = "some_or_all", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "schema::SomeOrAll"))]
     pub methods: Vec<String>,
     /// The hosts, without a port. Default: every host.
-    #[serde(default, with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "schema", schemars(with = "schema::OneOrMore"))]
+    #[serde(default, with = "some_or_all", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "schema::SomeOrAll"))]
     pub hosts: Vec<String>,
     /// Who passes. Default: `token`.
     #[serde(default, skip_serializing_if = "super::is_default")]

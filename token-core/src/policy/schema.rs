@@ -30,6 +30,18 @@ fn without_example(schema: &mut Schema) {
     }
 }
 
+/// One text or a list of texts, of at least one where leaving it out means all.
+pub(crate) struct SomeOrAll;
+
+impl JsonSchema for SomeOrAll {
+    fn schema_name() -> Cow<'static, str> {
+        "SomeOrAll".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]})
+    }
+}
+
 /// One text or a list of texts.
 pub(crate) struct OneOrMore;
 

@@ -358,6 +358,7 @@ fn what_cannot_be_built_is_an_error_of_the_linter_and_what_is_no_error_can_be_bu
         (issuer(r#", "tenants": ["72f988bf-86f1-41af-91ab-2d7cd011db47"]"#), false),
         (issuer(r#", "require_claims": [{"claims": []}]"#), false),
         (issuer(r#", "require_claims": [{"claims": ["a"], "or_absent": true}]"#), false),
+        (issuer(r#", "require_claims": [{"claims": ["a"], "one_of": []}]"#), false),
         (issuer(r#", "accept_id_tokens_for": []"#), true),
         (issuer(r#", "jwks_uri": "nonsense""#), false),
         (issuer(r#", "jwks_uri": "https://user:password@a.example/""#), false),
@@ -644,6 +645,42 @@ async fn a_bad_file_keeps_the_old_policy_and_a_good_one_takes_over() {
     assert_eq!(verdicts(), (false, true));
 }
 
+/// An issuer whose keys do not come.
+#[derive(Debug)]
+struct Silent;
+
+impl crate::base::http::HttpClient for Silent {
+    fn send(
+        &self,
+        _: http::Request<bytes::Bytes>,
+        _: crate::base::http::Limits,
+    ) -> crate::base::http::BoxFuture<'_, Result<http::Response<bytes::Bytes>, crate::base::http::HttpError>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_looks_at_the_file_the_one_that_read_an_older_text_does_not_have_the_last_word() {
+    let folder = Folder::new("two-looks");
+    let policy = |issuer: &str, more: &str| {
+        format!(r#"{{"audience": "https://api.example", "issuers": [{{"issuer": "{issuer}"{more}}}]}}"#)
+    };
+    let secret = format!(r#", "secret": {{"algorithm": "HS256", "value": "{SECRET}"}}"#);
+    let path = folder.write("policy.json", policy("https://first.example", &secret));
+    let silent: Arc<dyn crate::base::http::HttpClient> = Arc::new(Silent);
+    let reload = Reload::start(&path, move |builder| builder.asking(&silent)).unwrap();
+    // Its keys are waited for; meanwhile the file is written once more, and looked at on a signal.
+    folder.write("policy.json", policy("https://second.example", ""));
+    let (_, last) = tokio::join!(reload.check(), async {
+        folder.write("policy.json", policy("https://third.example", &secret));
+        reload.check().await
+    });
+    assert!(matches!(last, Reloaded::Changed(_)), "{last:?}");
+    assert_eq!(reload.policy().issuers[0].issuer, "https://third.example");
+    assert_eq!(reload.server().policy().issuers[0].issuer, "https://third.example");
+    assert_eq!(reload.check().await, Reloaded::Unchanged);
+}
+
 #[tokio::test]
 async fn a_secret_or_a_key_set_that_was_replaced_takes_over_although_the_policy_is_the_same() {
     let folder = Folder::new("named-files");
@@ -728,6 +765,7 @@ fn fits(value: &serde_json::Value, schema: &serde_json::Value, root: &serde_json
                 .all(|(_, value)| fits(value, says, root))
         }),
         "items" => value.as_array().is_none_or(|all| all.iter().all(|value| fits(value, says, root))),
+        "minItems" => value.as_array().is_none_or(|all| all.len() as u64 >= says.as_u64().unwrap()),
         "minimum" => value.as_f64().is_none_or(|number| number >= says.as_f64().unwrap()),
         // What is said to people, and the spelling of spans, which the reader knows more of.
         "$schema" | "$defs" | "title" | "description" | "default" | "format" | "pattern" | "uniqueItems" => true,
@@ -776,6 +814,11 @@ fn the_schema_takes_what_the_reader_takes_and_refuses_what_it_refuses() {
         (r#"{"issuers": [{"issuer": "a", "secret": "x"}]}"#.to_owned(), false),
         (r#"{"issuers": [{"issuer": "a", "mapping": {"roles": [{"shape": "keys"}]}}]}"#.to_owned(), false),
         (r#"{"issuers": [{"issuer": "a", "require_claims": [{"claims": "a"}]}]}"#.to_owned(), false),
+        (r#"{"issuers": [{"issuer": "a", "require_claims": [{"claims": ["a"], "one_of": null}]}]}"#.to_owned(), false),
+        // All are meant where such a list is left out: an empty one is a mistake.
+        (r#"{"issuers": [{"issuer": "a", "tenants": []}]}"#.to_owned(), false),
+        (r#"{"gate": {"routes": [{"path": "/a", "hosts": []}]}}"#.to_owned(), false),
+        (r#"{"gate": {"routes": [{"path": "/a", "methods": []}]}}"#.to_owned(), false),
         (r#"{"issuers": [{"issuer": "a", "oops": 1}]}"#.to_owned(), false),
     ];
     // And whatever the program itself writes.

@@ -129,6 +129,16 @@ pub trait AnswerStore: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError`] when it could not be done.
     fn drop_tagged(&self, tag: AnswerTag) -> BoxFuture<'_, Result<usize, StoreError>>;
 
+    /// Drops every answer, and remembers for [`keep`](Self::keep) that it did. How many were dropped. A server asks it of a store that is not
+    /// [shared](Self::is_shared), when it may have missed what another instance evicted.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be done: always, where a store does not say how.
+    fn drop_all(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
+        let why = "it does not say how to drop everything: drop_all() of AnswerStore does";
+        Box::pin(std::future::ready(Err(StoreError::Unreachable(why.to_owned()))))
+    }
+
     /// Claims the question about a token for so long: `true` for the first who asks, `false` while another has it. By default everybody is
     /// the first.
     ///

@@ -33,6 +33,12 @@ impl Dropped {
         }
     }
 
+    /// Everything was dropped.
+    pub(super) fn note_all(&mut self) {
+        self.generation += 1;
+        *self = Self { generation: self.generation, forgotten: self.generation, ..Self::default() };
+    }
+
     /// Whether any of these names was dropped after `generation`, as far as that is still known; in doubt it was.
     pub(super) fn since<'a>(&self, generation: u64, mut names: impl Iterator<Item = &'a [u8; 32]>) -> bool {
         generation < self.forgotten || names.any(|name| self.by_name.get(name).is_some_and(|at| *at > generation))

@@ -98,24 +98,39 @@ impl fmt::Debug for Evict {
 #[derive(Clone)]
 pub struct LocalCaches(std::sync::Arc<DropOut>);
 
-type DropOut = dyn Fn(Option<Evict>) -> Option<()> + Send + Sync;
+type DropOut = dyn Fn(Told) -> Option<()> + Send + Sync;
+
+/// What caches are told.
+pub(crate) enum Told {
+    /// Nothing: whether they are there.
+    Nothing,
+    /// To drop these tokens.
+    Drop(Evict),
+    /// To drop everything.
+    DropAll,
+}
 
 impl LocalCaches {
-    /// `drop_out` answers `None` once the caches are gone, and does nothing when it is asked with `None`.
-    pub(crate) fn new(drop_out: impl Fn(Option<Evict>) -> Option<()> + Send + Sync + 'static) -> Self {
+    /// `drop_out` answers `None` once the caches are gone.
+    pub(crate) fn new(drop_out: impl Fn(Told) -> Option<()> + Send + Sync + 'static) -> Self {
         Self(std::sync::Arc::new(drop_out))
     }
 
     /// Drops these tokens out of the caches of this server and the stores of this process. Those that are [shared](crate::stores::AnswerStore::is_shared) were gone
     /// through by who announced it. Caches in memory have dropped them when this returns.
     pub fn drop_out(&self, what: Evict) {
-        let _ = (self.0)(Some(what));
+        let _ = (self.0)(Told::Drop(what));
+    }
+
+    /// Drops everything out of them: something may have been evicted of which nobody has heard here.
+    pub fn drop_everything(&self) {
+        let _ = (self.0)(Told::DropAll);
     }
 
     /// Whether the server is still there.
     #[must_use]
     pub fn are_there(&self) -> bool {
-        (self.0)(None).is_some()
+        (self.0)(Told::Nothing).is_some()
     }
 }
 

@@ -269,10 +269,12 @@ impl Follower {
         self.course.connected(end, there)
     }
 
-    /// The whole list is read from now on; `end` is the end of the log, asked for before.
+    /// The whole list is read from now on; `end` is the end of the log, asked for before. The list says what was denied and not what was evicted: the
+    /// caches are emptied, since an eviction may be among what was not heard.
     pub fn loading(&mut self, end: Place) {
         self.is_short = false;
         self.course.loading(end);
+        self.list.each_caches(LocalCaches::drop_everything);
     }
 
     /// An entry of the list, as bytes, and its end.
@@ -383,8 +385,12 @@ impl Follower {
 
 impl Inner {
     fn evict(&self, what: EvictDigest) {
+        self.each_caches(|caches| caches.drop_out(what.evict()));
+    }
+
+    fn each_caches(&self, each: impl Fn(&LocalCaches)) {
         let caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        caches.iter().for_each(|caches| caches.drop_out(what.evict()));
+        caches.iter().for_each(each);
     }
 }
 

@@ -135,6 +135,14 @@ impl AnswerStore for MemoryAnswers {
         Box::pin(ready(Ok(dropped)))
     }
 
+    fn drop_all(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
+        let mut inner = self.lock();
+        let count = inner.answers.len();
+        inner.dropped.note_all();
+        (inner.answers, inner.by_end, inner.bytes) = Default::default();
+        Box::pin(ready(Ok(count)))
+    }
+
     fn is_shared(&self) -> bool {
         false
     }
@@ -211,6 +219,20 @@ mod tests {
         assert_eq!(store.drop_key(key("3")).await, Ok(1));
         assert!(store.is_empty());
         assert_eq!(store.lock().bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn whatever_was_asked_before_everything_was_dropped_is_gone_and_is_not_kept() {
+        let store = MemoryAnswers::default();
+        keep(&store, "a", 10, &[]).await;
+        let before = store.generation().await.unwrap();
+        assert_eq!(store.drop_all().await, Ok(1));
+        assert!(store.is_empty() && store.lock().bytes == 0 && !has(&store, "a", 1).await);
+        for (generation, expected) in [(before, false), (store.generation().await.unwrap(), true)] {
+            let answer = StoredAnswer { generation, ..StoredAnswer::new(None, at(10)) };
+            store.keep(key("b"), answer, at(0)).await.unwrap();
+            assert_eq!(has(&store, "b", 1).await, expected);
+        }
     }
 
     #[tokio::test]

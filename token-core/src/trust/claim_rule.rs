@@ -1,6 +1,6 @@
 //! What a claim or header member must hold for an issuer's tokens to be taken, as data (RFC 7519 section 4).
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::answer::error::{Error, ErrorKind};
@@ -23,9 +23,10 @@ use crate::token::mapping::ClaimPath;
 pub struct ClaimRule {
     /// At least one of these claims.
     claims: Vec<ClaimPath>,
-    /// What one of them must be: this string, or an array with this string in it. Without any, being there is enough.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    one_of: Vec<String>,
+    /// What one of them must be: this string, or an array with this string in it. Without the list being there is enough; an empty list is a mistake.
+    #[serde(default, deserialize_with = "listed", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
+    one_of: Option<Vec<String>>,
     /// Whether a token without the claim passes, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     or_absent: bool,
@@ -38,10 +39,11 @@ pub struct ClaimRule {
 }
 
 impl ClaimRule {
-    /// The claim is one of these strings, or an array that holds one.
+    /// The claim is one of these strings, or an array that holds one. Of none, no server is built: a list that came out empty would let everybody in
+    /// or nobody, and neither is meant.
     #[must_use]
     pub fn one_of<V: Into<String>>(claim: impl Into<ClaimPath>, values: impl IntoIterator<Item = V>) -> Self {
-        let one_of = values.into_iter().map(Into::into).collect();
+        let one_of = Some(values.into_iter().map(Into::into).collect());
         Self { claims: vec![claim.into()], one_of, or_absent: false, absent: false, header: false }
     }
 
@@ -49,13 +51,13 @@ impl ClaimRule {
     #[must_use]
     pub fn any_present<C: Into<ClaimPath>>(claims: impl IntoIterator<Item = C>) -> Self {
         let claims = claims.into_iter().map(Into::into).collect();
-        Self { claims, one_of: Vec::new(), or_absent: false, absent: false, header: false }
+        Self { claims, one_of: None, or_absent: false, absent: false, header: false }
     }
 
     /// The claim is not there, or null: for claims that make a token another one.
     #[must_use]
     pub fn absent(claim: impl Into<ClaimPath>) -> Self {
-        Self { claims: vec![claim.into()], one_of: Vec::new(), or_absent: false, absent: true, header: false }
+        Self { claims: vec![claim.into()], one_of: None, or_absent: false, absent: true, header: false }
     }
 
     /// The header's member is one of these strings: for issuers that write into the signed header what belongs into claims.
@@ -82,10 +84,13 @@ impl ClaimRule {
 
     /// Why this rule cannot be meant, where it cannot.
     pub(crate) fn flaw(&self) -> Option<&'static str> {
-        match (self.claims.is_empty(), self.one_of.is_empty(), self.or_absent) {
+        match (self.claims.is_empty(), self.one_of.is_none(), self.or_absent) {
             (true, ..) => Some("a claim rule names no claim"),
-            _ if self.absent && (self.or_absent || !self.one_of.is_empty()) => {
+            _ if self.absent && (self.or_absent || self.one_of.is_some()) => {
                 Some("a claim rule demands that a claim is absent, and what it is")
+            }
+            _ if self.one_of.as_ref().is_some_and(Vec::is_empty) => {
+                Some("a claim rule demands one of no values: the list of those that are let in is empty")
             }
             (_, true, true) => Some("a claim rule demands nothing: the claim may be anything or absent"),
             _ => None,
@@ -100,14 +105,14 @@ impl ClaimRule {
         let holds = match found.as_slice() {
             found if self.absent => found.is_empty(),
             [] => self.or_absent,
-            values if self.one_of.is_empty() => !values.is_empty(),
+            _ if self.one_of.is_none() => true,
             values => values.iter().any(|value| self.accepts(value)),
         };
         if holds { Ok(()) } else { Err(Error::new(ErrorKind::ClaimsMismatch, self.describe())) }
     }
 
     fn accepts(&self, value: &Value) -> bool {
-        let ours = |text: &str| self.one_of.iter().any(|one| one == text);
+        let ours = |text: &str| self.one_of.iter().flatten().any(|one| one == text);
         match value {
             Value::String(text) => ours(text),
             Value::Array(all) => all.iter().filter_map(Value::as_str).any(ours),
@@ -119,12 +124,17 @@ impl ClaimRule {
     fn describe(&self) -> String {
         let claims: Vec<_> = self.claims.iter().map(ToString::to_string).collect();
         let place = if self.header { "the header's member" } else { "the claim" };
-        match self.one_of.is_empty() {
-            true if self.absent => format!("expected {place} {} to be absent", claims.join(" or ")),
-            true => format!("expected {place} {} to be there", claims.join(" or ")),
-            false => format!("expected {place} {} to be {}", claims.join(" or "), self.one_of.join(" or ")),
+        match &self.one_of {
+            None if self.absent => format!("expected {place} {} to be absent", claims.join(" or ")),
+            None => format!("expected {place} {} to be there", claims.join(" or ")),
+            Some(one_of) => format!("expected {place} {} to be {}", claims.join(" or "), one_of.join(" or ")),
         }
     }
+}
+
+/// A list, and no null in its place.
+fn listed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    Vec::deserialize(deserializer).map(Some)
 }
 
 #[cfg(test)]
@@ -161,6 +171,24 @@ mod tests {
         ] {
             assert_eq!(rule.check(&claims, &json!({})).is_ok(), expected, "{rule:?} {claims}");
         }
+    }
+
+    #[test]
+    fn a_list_that_came_out_empty_lets_nobody_in() {
+        let empty = || Vec::<String>::new();
+        for rule in [
+            ClaimRule::one_of("repository_id", empty()),
+            ClaimRule::one_of("repository_id", empty()).or_absent(),
+            ClaimRule::header("repository_id", empty()),
+            serde_json::from_value(json!({"claims": ["repository_id"], "one_of": []})).unwrap(),
+        ] {
+            assert!(rule.flaw().is_some_and(|why| why.contains("empty")), "{rule:?}");
+            let anybody = json!({"repository_id": "999"});
+            assert!(rule.check(&anybody, &anybody).is_err(), "{rule:?}");
+            let written = serde_json::to_value(&rule).unwrap();
+            assert_eq!(serde_json::from_value::<ClaimRule>(written).unwrap(), rule);
+        }
+        assert!(serde_json::from_value::<ClaimRule>(json!({"claims": ["a"], "one_of": null})).is_err());
     }
 
     #[test]

@@ -62,6 +62,7 @@ fn each_step_of_the_specification_refuses_on_its_own() {
         ("12", json!({"acr": "silver"}), nonce().acr(["gold"]), Some(ClaimsMismatch)),
         ("12", json!({}), nonce().acr(["gold"]), Some(ClaimsMismatch)),
         ("12", json!({"acr": "gold"}), nonce().acr(["gold"]), None),
+        ("12: a list that came out empty", json!({"acr": "gold"}), nonce().acr([""; 0]), Some(ClaimsMismatch)),
         ("13", json!({}), nonce().max_age(Duration::from_secs(60)), Some(ClaimsMismatch)),
         ("13", json!({"auth_time": NOW - 91}), nonce().max_age(Duration::from_secs(60)), Some(ClaimsMismatch)),
         ("13", json!({"auth_time": NOW - 90}), nonce().max_age(Duration::from_secs(60)), None),

@@ -21,12 +21,14 @@ use crate::jose::signing::SigningKey;
 use crate::keys::{FetchError, FetchedKeys, KeySource};
 use crate::opaque::{OpaqueAnswer, OpaqueError, OpaqueTokens, OpaqueVerifier};
 use crate::request::presented::Presented;
+use crate::stores::followed::{Change, ChangeLog, FollowedDenyList, FollowedSettings, Follower, Mark, Next, Position};
 use crate::stores::memory_deny_list::MemoryDenyList;
 use crate::stores::{
     AnswerKey, AnswerStore, AnswerTag, Deny, Evict, MemoryAnswers, StoreError, StoredAnswer, TokenCacheSettings,
 };
 use crate::trust::issuer::Issuer;
 use crate::trust::resolver::{IssuerResolver, ResolverSettings, Unresolved};
+use crate::trust::static_keys::StaticKeys;
 
 const DAY: u64 = 24 * 3600;
 
@@ -444,6 +446,78 @@ async fn no_answer_outlives_a_clock_that_is_set_back() {
                 assert_eq!(asked, questions, "{name}, {entries} tokens cached, {seconds} s");
             }
         }
+    }
+}
+
+/// A store that drops nothing, and counts how often it was asked to.
+#[derive(Clone, Debug, Default)]
+struct OutOfReach(Arc<AtomicUsize>);
+
+impl AnswerStore for OutOfReach {
+    fn find(&self, _: AnswerKey, _: Timestamp) -> BoxFuture<'_, Result<Option<StoredAnswer>, StoreError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+    fn keep(&self, _: AnswerKey, _: StoredAnswer, _: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+    fn drop_key(&self, _: AnswerKey) -> BoxFuture<'_, Result<usize, StoreError>> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Box::pin(std::future::ready(Err(StoreError::Unreachable("down".to_owned()))))
+    }
+    fn drop_tagged(&self, _: AnswerTag) -> BoxFuture<'_, Result<usize, StoreError>> {
+        Box::pin(std::future::ready(Ok(0)))
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_out_of_reach_keeps_nothing_in_the_other_issuers_stores() {
+    let store = OutOfReach::default();
+    let asking = |issuer: Issuer, prefix: &str| {
+        issuer.opaque_tokens(OpaqueTokens::verifier(Endpoint::new([])).store(store.clone()).prefix(prefix))
+    };
+    let other = || Issuer::with_keys("https://other.example", StaticKeys::secret(Algorithm::HS256, &[7; 32]).unwrap());
+    let gate = Gate::with(asking(issuer(), "a_"), |builder| builder.trust(asking(other().unwrap(), "b_")));
+    let error = gate.api.evict(Evict::token("opaque")).await.unwrap_err();
+    assert_eq!((error.kind(), store.0.load(Ordering::SeqCst)), (ErrorKind::Unavailable, 2));
+}
+
+/// A log that takes everything and tells nobody.
+#[derive(Debug)]
+struct Deaf;
+
+impl ChangeLog for Deaf {
+    fn append(&self, _: Change) -> BoxFuture<'static, Result<(), StoreError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+#[tokio::test]
+async fn what_may_have_been_evicted_in_a_gap_of_the_log_is_asked_about_again() {
+    let place = |number| (Position { epoch: 1, number }, Mark([0; 8]));
+    for entries in [0, 8] {
+        let endpoint = Endpoint::new([("opaque", active())]);
+        endpoint.open();
+        let hands = Hands::at(NOW);
+        let (list, mut follower) = FollowedDenyList::with(Deaf, FollowedSettings::default().clock(hands));
+        let read_whole = |follower: &mut Follower, end| {
+            follower.loading(end);
+            let now = follower.now();
+            follower.loaded(now)
+        };
+        read_whole(&mut follower, place(1));
+        let issuer = issuer().opaque_tokens(OpaqueTokens::verifier(endpoint.clone()));
+        let cache = TokenCacheSettings::default().entries(entries);
+        let gate = Gate::with(issuer, |builder| builder.token_cache(cache).deny_list(list));
+        for _ in 0..2 {
+            assert_eq!(kind(&gate.api, "opaque").await, None);
+        }
+        assert_eq!(endpoint.0.2.load(Ordering::SeqCst), 1, "remembered");
+        // Entry 2 is lost to this instance: it may have said that the token is to be forgotten.
+        let (position, mark) = place(3);
+        assert_eq!(follower.heard(position, mark, &Change::Opened.to_bytes()), Next::Load);
+        read_whole(&mut follower, place(3));
+        assert_eq!(kind(&gate.api, "opaque").await, None);
+        assert_eq!(endpoint.0.2.load(Ordering::SeqCst), 2, "{entries} tokens cached");
     }
 }
 

@@ -27,9 +27,9 @@ impl Resolving {
         self.lookups.begin(issuer, now, || Issuers { server: server.clone(), resolving: self.clone() })
     }
 
-    /// An operator has spoken about this name: what is remembered of it does not count.
-    pub(crate) fn forget(&self, issuer: &str) {
-        self.lookups.forget(issuer);
+    /// An operator has spoken about this name: what is remembered of it does not count, and in the same step `take_out` takes it out.
+    pub(crate) fn forget<R>(&self, issuer: &str, take_out: impl FnOnce() -> R) -> R {
+        self.lookups.forget(issuer, take_out)
     }
 }
 

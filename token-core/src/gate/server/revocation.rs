@@ -13,7 +13,7 @@ use crate::base::sync::Handle;
 use crate::base::time::Timestamp;
 use crate::gate::server::tenants::Tenants;
 use crate::stores::{
-    AnswerKey, AnswerStore, Deny, DenyLookup, Evict, LocalCaches, Named, StoreError, What, WhenUnreachable,
+    AnswerKey, AnswerStore, Deny, DenyLookup, Evict, LocalCaches, Named, StoreError, Told, What, WhenUnreachable,
 };
 use crate::verify::verified::{Facts, Verified};
 
@@ -70,7 +70,7 @@ impl ResourceServer {
     /// [`ErrorKind::Unavailable`] when a shared store is out of reach.
     pub fn evict(&self, what: Evict) -> MaybeReady<usize> {
         let server = self.current();
-        let dropped = server.evict_here(&what, |_| true);
+        let dropped = server.evict_here(Some(&what), |_| true);
         let Some(told) = server.0.deny_list.as_ref().and_then(|list| list.announce(&what)) else { return dropped };
         // Last, when nobody finds it in a shared store any more.
         MaybeReady::waiting(async move {
@@ -80,8 +80,8 @@ impl ResourceServer {
         })
     }
 
-    /// The same for the caches of this instance and those of its stores that are meant; nobody is told.
-    fn evict_here(&self, what: &Evict, is_meant: impl Fn(&dyn AnswerStore) -> bool) -> MaybeReady<usize> {
+    /// The same for the caches of this instance and those of its stores that are meant; nobody is told. `None` is everything.
+    fn evict_here(&self, what: Option<&Evict>, is_meant: impl Fn(&dyn AnswerStore) -> bool) -> MaybeReady<usize> {
         let server = self;
         let tenants = server.0.tenants.as_ref().map(Tenants::all).unwrap_or_default();
         let servers = || [server].into_iter().chain(&tenants);
@@ -90,31 +90,37 @@ impl ResourceServer {
             .collect();
         // From before the caches are swept until the stores are: what is found meanwhile may be of before.
         let under_way: Vec<_> = endpoints.iter().map(|opaque| opaque.evictions.begin()).collect();
-        let dropped = server.0.cache.as_ref().map_or(0, |cache| match &what.0 {
-            What::Token(token) => servers().map(|one| cache.evict_token(token, one.0.tenant.as_ref())).sum(),
-            What::Named(Named::Token(digest)) => cache.evict_digest(digest),
-            What::Named(Named::Tag(tag)) => cache.evict(|facts| tags(facts).contains(tag)),
-            _ => cache.evict(|facts| concerns(&what.0, facts)),
+        let dropped = server.0.cache.as_ref().map_or(0, |cache| match what.map(|what| &what.0) {
+            Some(What::Token(token)) => servers().map(|one| cache.evict_token(token, one.0.tenant.as_ref())).sum(),
+            Some(What::Named(Named::Token(digest))) => cache.evict_digest(digest),
+            Some(What::Named(Named::Tag(tag))) => cache.evict(|facts| tags(facts).contains(tag)),
+            Some(what) => cache.evict(|facts| concerns(what, facts)),
+            None => cache.evict(|_| true),
         });
         let endpoints: Vec<_> = endpoints.into_iter().filter(|opaque| is_meant(&*opaque.settings.store)).collect();
         if endpoints.is_empty() {
             return MaybeReady::ready(Ok(dropped));
         }
-        let named = Named::of(&what.0);
+        let named = what.map(|what| Named::of(&what.0));
         MaybeReady::waiting(async move {
-            let mut total = dropped;
+            let (mut total, mut failed) = (dropped, None);
             for opaque in endpoints {
                 let store = &opaque.settings.store;
                 let stored = match named {
-                    Named::Token(digest) => {
+                    Some(Named::Token(digest)) => {
                         store.drop_key(AnswerKey::of_digest(opaque.verifier.identity(), &digest)).await
                     }
-                    Named::Tag(tag) => store.drop_tagged(tag).await,
+                    Some(Named::Tag(tag)) => store.drop_tagged(tag).await,
+                    None => store.drop_all().await,
                 };
-                total += stored.map_err(|error| out_of_reach("the store of answers", &error))?;
+                // One store that is out of reach keeps nothing in the others.
+                match stored {
+                    Ok(count) => total += count,
+                    Err(error) => failed = Some(out_of_reach("the store of answers", &error)),
+                }
             }
             drop(under_way);
-            Ok(total)
+            failed.map_or(Ok(total), Err)
         })
     }
 
@@ -122,11 +128,15 @@ impl ResourceServer {
     pub(in crate::gate) fn attach(&self) {
         let Some(list) = &self.0.deny_list else { return };
         let weak = Arc::downgrade(&self.0);
-        list.attach(LocalCaches::new(move |what| {
+        list.attach(LocalCaches::new(move |told| {
             let server = ResourceServer(weak.upgrade()?);
-            let Some(what) = what else { return Some(()) };
+            let what = match &told {
+                Told::Nothing => return Some(()),
+                Told::Drop(what) => Some(what),
+                Told::DropAll => None,
+            };
             // Who announced it has gone through the shared stores: the fleet does not do so once more each.
-            let dropped = server.evict_here(&what, |store| !store.is_shared());
+            let dropped = server.evict_here(what, |store| !store.is_shared());
             let mut done = Box::pin(async move {
                 if let Err(error) = dropped.await {
                     tracing::warn!(name: "token.evict.incomplete", %error, "what another instance evicted could not be dropped everywhere");

@@ -5,12 +5,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, Weak};
 
-use arc_swap::ArcSwap;
-
 use crate::answer::check::Check;
 use crate::answer::error::{Error, ErrorKind};
 use crate::base::http::BoxFuture;
-use crate::base::sync::{Mutex, MutexGuard};
+use crate::base::sync::{ArcSwap, Mutex, MutexGuard};
 use crate::base::time::Timestamp;
 use crate::gate::server::{Inner, ResourceServer, grounded};
 use crate::request::presented::{Presented, Source};
@@ -84,15 +82,17 @@ impl Tenants {
     }
 
     fn forget(&self, name: &str) -> bool {
-        self.lookups.forget(name);
-        let gone = self.known(name);
-        self.take_out(name);
-        // Requests under way hold the server, and so may the application; they are refused, too.
-        let mut held = Vec::new();
-        self.displaced().retain(|(tenant, server)| {
-            let concerned = **tenant == *name;
-            held.extend(server.upgrade().filter(|_| concerned).map(ResourceServer));
-            !concerned
+        let (gone, held) = self.lookups.forget(name, || {
+            let gone = self.known(name);
+            self.take_out(name);
+            // Requests under way hold the server, and so may the application; they are refused, too.
+            let mut held = Vec::new();
+            self.displaced().retain(|(tenant, server)| {
+                let concerned = **tenant == *name;
+                held.extend(server.upgrade().filter(|_| concerned).map(ResourceServer));
+                !concerned
+            });
+            (gone, held)
         });
         let closed = gone.into_iter().chain(held).inspect(ResourceServer::close).count();
         closed > 0

@@ -10,8 +10,9 @@ use serde_json::json;
 
 use super::ResourceServer;
 use super::revocation::out_of_reach;
+use crate::answer::challenge::DpopPolicy;
 use crate::answer::check::Check;
-use crate::answer::error::{Error, ErrorKind};
+use crate::answer::error::{self, Error, ErrorKind};
 use crate::answer::maybe_ready::MaybeReady;
 use crate::gate::tickets::{self, Ticket, TicketOffice};
 use crate::request::bearer::{self, Candidate};
@@ -96,8 +97,16 @@ impl ResourceServer {
     pub(super) fn judge_ticket(&self, presented: Presented<'_>) -> Option<MaybeReady<Verified>> {
         let office = self.0.tickets.as_ref()?;
         let Source::Request(request) = presented.0 else { return None };
+        let asked = presented.1.policy;
+        let policy = asked.or_else(|| self.0.possession.as_ref().map(|possession| possession.policy));
         let outcome = match tickets::in_query(request.path_and_query()) {
             Ok(None) => return None,
+            // A ticket is a bearer's.
+            Ok(Some(_)) if policy == Some(DpopPolicy::Required) => {
+                let why = "no proof goes with a ticket, and tokens that are bound to a key are taken here alone";
+                let came = error::Presented { as_dpop: false, policy: asked };
+                Err(Error::new(ErrorKind::SenderConstrained, why).presented(came))
+            }
             Ok(Some(ticket)) => self.redeem(office, request, ticket),
             Err(()) => Err(several()),
         };

@@ -34,7 +34,7 @@ impl ResourceServer {
         let identifier = issuer.identifier.clone();
         self.add(issuer)?;
         if let Some(resolving) = &self.current().0.resolving {
-            resolving.forget(&identifier);
+            resolving.forget(&identifier, || ());
         }
         Ok(())
     }
@@ -54,12 +54,14 @@ impl ResourceServer {
     /// under. Returns whether it was there. One that a [resolver](crate::tenants::IssuerResolver) knows is looked up again with its next token.
     pub fn distrust(&self, identifier: &str) -> bool {
         let server = self.current();
-        if let Some(resolving) = &server.0.resolving {
-            resolving.forget(identifier);
-        }
         let tenants = server.0.tenants.iter().flat_map(Tenants::all);
         let among_tenants = tenants.filter(|tenant| tenant.remove(identifier)).count();
-        server.remove(identifier) || among_tenants > 0
+        let take_out = || server.remove(identifier);
+        let was_there = match &server.0.resolving {
+            Some(resolving) => resolving.forget(identifier, take_out),
+            None => take_out(),
+        };
+        was_there || among_tenants > 0
     }
 
     /// The server of one tenant: a registry of its own, all else shared.

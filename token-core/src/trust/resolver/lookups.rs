@@ -127,12 +127,14 @@ impl Lookups {
         u64::try_from(self.settings.stranger_life.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// An operator has spoken about this name: what is remembered of it does not count, nor what a look-up under way will say.
-    pub(crate) fn forget(&self, name: &str) {
+    /// An operator has spoken about this name: what is remembered of it does not count, nor what a look-up under way will say. `take_out` takes out what was
+    /// installed, in the same step: a look-up that lands in between would be taken out and remembered as there.
+    pub(crate) fn forget<R>(&self, name: &str, take_out: impl FnOnce() -> R) -> R {
         let mut books = self.books();
         books.strangers.remove(name);
         books.flights.remove(name);
         books.trusted.retain(|one| **one != *name);
+        take_out()
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
