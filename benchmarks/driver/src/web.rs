@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use bench_wrk::Load;
+
 use crate::measured::{Measured, median};
 use crate::{Plan, build};
 
@@ -32,43 +34,10 @@ impl Server {
         Some(Self { port, token: token.trim().to_owned(), process })
     }
 
-    /// Nanoseconds of processor time that all its threads have had.
-    fn cpu_ns(&self) -> f64 {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.process.id()));
-        tasks
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok())
-            .filter_map(|text| text.split_whitespace().next()?.parse::<f64>().ok())
-            .sum()
-    }
-
-    /// Sixteen connections for so long; `None` when an answer was not 200.
+    /// `None` when an answer was not 200.
     pub fn drive(&self, seconds: u32) -> Option<Load> {
-        let before = self.cpu_ns();
-        let output = Command::new("taskset")
-            .args(["-c", "1", "wrk", "-t1", "-c16", "--latency"])
-            .arg(format!("-d{seconds}s"))
-            .arg("-H")
-            .arg(format!("Authorization: Bearer {}", self.token))
-            .arg(format!("http://127.0.0.1:{}/", self.port))
-            .output()
-            .ok()?;
-        let spent = self.cpu_ns() - before;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let field =
-            |name: &str| text.lines().find_map(|line| line.trim().strip_prefix(name).map(str::trim).map(str::to_owned));
-        if field("Non-2xx or 3xx responses:").is_some() || field("Socket errors:").is_some() {
-            return None;
-        }
-        let total = text.lines().find(|line| line.contains(" requests in "))?;
-        let requests: f64 = total.split_whitespace().next()?.parse().ok()?;
-        Some(Load {
-            per_second: field("Requests/sec:")?.parse().ok()?,
-            cpu_us: spent / requests / 1000.0,
-            p99_us: microseconds(&field("99%")?)?,
-        })
+        let url = format!("http://127.0.0.1:{}/", self.port);
+        bench_wrk::drive(&url, &self.token, seconds, || bench_wrk::cpu_ns(self.process.id())).ok()
     }
 }
 
@@ -77,26 +46,6 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// What one drive has shown.
-#[derive(Clone, Copy)]
-pub struct Load {
-    pub per_second: f64,
-    pub cpu_us: f64,
-    pub p99_us: f64,
-}
-
-/// wrk's way to write a time: `812.00us`, `1.23ms`.
-fn microseconds(text: &str) -> Option<f64> {
-    let digits = text.trim_end_matches(|letter: char| letter.is_alphabetic());
-    let scale = match &text[digits.len()..] {
-        "us" => 1.0,
-        "ms" => 1e3,
-        "s" => 1e6,
-        _ => return None,
-    };
-    Some(digits.parse::<f64>().ok()? * scale)
 }
 
 /// Program, words after the port, name in the report, name of the one it is compared with.

@@ -7,12 +7,11 @@ mod memory;
 mod page;
 mod roads;
 mod running;
-mod wrk;
 
 use std::path::{Path, PathBuf};
 
+use bench_wrk::Load;
 use roads::{Road, Stage};
-use wrk::Load;
 
 /// What is asked of a run.
 pub struct Plan {
@@ -53,7 +52,7 @@ async fn main() {
         for turn in 0..all.len() {
             let at = (round + turn) % all.len();
             eprintln!("==> round {round}: {}", all[at].road.name());
-            all[at].loads.push(wrk::drive(&up[at], &stage.token, plan.seconds));
+            all[at].loads.push(up[at].drive(&stage.token, plan.seconds));
         }
     }
     drop(up);

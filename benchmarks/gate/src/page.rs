@@ -35,7 +35,7 @@ pub fn write(plan: &Plan, all: &[Measured], memory: &Memory) -> String {
         "| | requests per second | over the floor | lowest to highest | processor time a request | floor's over it | p50 | p99 | what is checked |\n|---|---|---|---|---|---|---|---|---|"
     );
     for measured in all {
-        let median = |of: fn(&crate::wrk::Load) -> f64| middle(measured.loads.iter().map(of).collect());
+        let median = |of: fn(&bench_wrk::Load) -> f64| middle(measured.loads.iter().map(of).collect());
         let cost = match middle(costs(all, measured.road)) {
             cost if cost.is_nan() => String::new(),
             cost => format!("{cost:.3}"),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use bench_wrk::Load;
 use serde_json::json;
 use token_core::Algorithm;
 use token_test::TestIssuer;
@@ -88,8 +89,15 @@ pub struct Up {
 }
 
 impl Up {
+    /// # Panics
+    /// When an answer was not 200.
+    pub fn drive(&self, token: &str, seconds: u32) -> Load {
+        let url = format!("http://127.0.0.1:{}/orders/7", self.port);
+        bench_wrk::drive(&url, token, seconds, || self.cpu_ns()).unwrap_or_else(|text| panic!("{url}: {text}"))
+    }
+
     /// Nanoseconds of processor time that the road's programs have had, but for the service.
-    pub fn cpu_ns(&self) -> f64 {
+    fn cpu_ns(&self) -> f64 {
         self.programs.iter().map(Running::cpu_ns).sum()
     }
 }

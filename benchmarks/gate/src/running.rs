@@ -43,9 +43,7 @@ impl Running {
 
     /// Nanoseconds of processor time that all its threads have had.
     pub fn cpu_ns(&self) -> f64 {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten();
-        let texts = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok());
-        texts.filter_map(|text| text.split_whitespace().next()?.parse::<f64>().ok()).sum()
+        bench_wrk::cpu_ns(self.child.id())
     }
 
     /// A figure of `/proc/PID/status` in KiB: `VmRSS`, `VmHWM`.
