@@ -128,17 +128,10 @@ where
         match turns.after(&token, &sent, answer.status(), answer.headers()) {
             Next::Answer => return Ok(answer),
             Next::SendAgain => {}
-            Next::Renew => {
-                let renewed = source.renew(&token);
-                if again.is_none() {
-                    return Ok(answer);
-                }
-                match renewed.await {
-                    Ok(renewed) if renewed != token => token = renewed,
-                    // There is no other token: what the receiver said stands.
-                    _ => return Ok(answer),
-                }
-            }
+            Next::Renew => match turn::another(&*source, &token, again.is_some()).await {
+                Some(renewed) => token = renewed,
+                None => return Ok(answer),
+            },
         }
         let Some(next) = again else { return Ok(answer) };
         request = next;

@@ -7,6 +7,7 @@ use super::is_refusal;
 use crate::dpop::challenge::{Complaint, complaint};
 use crate::dpop::prover::{DPOP, Proof};
 use crate::error::TokenError;
+use crate::source::TokenSource;
 use crate::token::Token;
 
 /// The attempts at one request: at most one more for the nonce of its receiver, and at most one more for another token.
@@ -41,6 +42,16 @@ pub(crate) fn attach(headers: &mut HeaderMap, token: &Token, method: &Method, ur
     };
     headers.insert(AUTHORIZATION, token.header());
     Ok(Sent(proof))
+}
+
+/// Renews a token that was refused. `None` where the answer stays what it was: the request cannot be sent again, or there is no other token.
+pub(crate) async fn another(source: &dyn TokenSource, refused: &Token, can_send_again: bool) -> Option<Token> {
+    // Asked for in any case: the next request needs it.
+    let renewed = source.renew(refused);
+    if !can_send_again {
+        return None;
+    }
+    renewed.await.ok().filter(|renewed| renewed != refused)
 }
 
 impl Sent {
