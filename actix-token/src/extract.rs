@@ -1,4 +1,4 @@
-//! The outcome that the `TokenMiddleware` has written into a request, as the arguments of a handler.
+//! The `Outcome` that the `TokenMiddleware` wrote into a request in; the verified token, its claims or a rule that it satisfies out, as handler arguments.
 
 use std::fmt;
 use std::future::{Ready, ready};
@@ -13,13 +13,13 @@ use token_core::{Error, Required, Verified, adapter::Outcome};
 
 use crate::Rejection;
 
-/// The verified token.
+/// The verified token of the request.
 ///
-/// For handlers that anonymous callers may use as well there is [`MaybeAuthenticated`]. actix-web's own `Option<Authenticated>` compiles,
-/// but it is `None` for every failure, a missing middleware too; do not use it.
+/// For handlers that also serve anonymous callers use [`MaybeAuthenticated`]. Do not use actix-web's own `Option<Authenticated>`: it is `None` for every
+/// failure, even for a missing middleware.
 ///
 /// # Rejections
-/// 401 for an anonymous caller; 500 without a [`TokenMiddleware`](crate::TokenMiddleware) around the route, and the log names it.
+/// 401 for an anonymous caller. 500 if there is no [`TokenMiddleware`](crate::TokenMiddleware) around the route; the log says so.
 ///
 /// ```
 /// use actix_token::Authenticated;
@@ -41,8 +41,8 @@ impl FromRequest for Authenticated {
     }
 }
 
-/// The verified token, if it is bound to its sender: to a key (DPoP, RFC 9449) or to a certificate (mutual TLS, RFC 8705), and the sender has proved
-/// that it is its own. For routes that take no bearer tokens on a server that takes both.
+/// The verified token, if it is bound to its sender: to a key (DPoP, RFC 9449) or to a client certificate (mutual TLS, RFC 8705). The sender has proved
+/// possession. For routes that refuse bearer tokens on a server that accepts both.
 ///
 /// # Rejections
 /// Those of [`Authenticated`]; 401 for a bearer token.
@@ -70,11 +70,11 @@ impl FromRequest for Bound {
     }
 }
 
-/// The verified token, or `None` for an anonymous caller and nothing else: where
-/// [`TokenMiddleware::allow_anonymous`](crate::TokenMiddleware::allow_anonymous) lets one through. Bad credentials are refused all the same.
+/// The verified token of the request, or `None` for a caller without credentials, where
+/// [`TokenMiddleware::allow_anonymous`](crate::TokenMiddleware::allow_anonymous) is on. Bad credentials are still refused.
 ///
 /// # Rejections
-/// 500 without a [`TokenMiddleware`](crate::TokenMiddleware) around the route, and the log names it.
+/// 500 if there is no [`TokenMiddleware`](crate::TokenMiddleware) around the route; the log says so.
 ///
 /// ```
 /// use actix_token::MaybeAuthenticated;
@@ -103,11 +103,11 @@ impl FromRequest for MaybeAuthenticated {
     }
 }
 
-/// The claims of the verified token as the handler's own type. They are parsed once for each token and type, however many
-/// requests the token comes with, and shared: the field is an [`Arc`].
+/// The claims of the verified token as a type of your own. They are parsed once for each token and type and shared between requests: the field is an
+/// [`Arc`].
 ///
 /// # Rejections
-/// Those of [`Authenticated`]; 401 when the claims do not fit `T`, and the log says where.
+/// Those of [`Authenticated`]. 401 if the claims cannot be deserialized as `T`; the log says which claim does not fit.
 ///
 /// ```
 /// use actix_token::Claims;
@@ -147,12 +147,11 @@ impl<T> fmt::Debug for Claims<T> {
     }
 }
 
-/// The claims of a verified ID token as the handler's own type, [`StandardClaims`](crate::StandardClaims) say: for servers whose operator
-/// takes ID tokens by [`Issuer::accept_id_tokens`](crate::Issuer::accept_id_tokens). An access token will not do, and to
-/// [`Authenticated`], [`Claims`] and [`Scoped`] an ID token will not.
+/// The claims of a verified ID token as a type of your own, such as [`StandardClaims`](crate::StandardClaims). For servers that accept ID tokens by
+/// [`Issuer::accept_id_tokens`](crate::Issuer::accept_id_tokens). It refuses access tokens; [`Authenticated`], [`Claims`] and [`Scoped`] refuse ID tokens.
 ///
 /// # Rejections
-/// Those of [`Claims`]; 401 for a token of another kind.
+/// Those of [`Claims`]. 401 for a token of another kind.
 ///
 /// ```
 /// use actix_token::{IdTokenClaims, StandardClaims};
@@ -190,13 +189,13 @@ impl<T> fmt::Debug for IdTokenClaims<T> {
     }
 }
 
-/// A verified token that satisfies the rule `R`, declared with [`scopes!`](crate::scopes!). It reads like the [`Verified`] token that it holds.
+/// A verified token that satisfies the rule `R`, which is declared with [`scopes!`](crate::scopes!). It dereferences to the [`Verified`] token.
 ///
-/// There is no way to make one of a token that does not satisfy the rule: whoever holds a `Scoped<R>` need not check again. Tests of handlers make one by
+/// A `Scoped<R>` cannot be made from a token that does not satisfy the rule, so code that has one need not check again. Tests of handlers make one with
 /// [`TryFrom<Verified>`](#impl-TryFrom<Verified>-for-Scoped<R>).
 ///
 /// # Rejections
-/// Those of [`Authenticated`]; 403 when the token does not satisfy the rule, with a challenge that names what would.
+/// Those of [`Authenticated`]. 403 if the token does not satisfy the rule; the challenge names the scopes that would.
 ///
 /// ```
 /// use actix_token::{Scoped, scopes};
@@ -226,7 +225,7 @@ impl<T> fmt::Debug for IdTokenClaims<T> {
 pub struct Scoped<R: Required>(Verified, PhantomData<R>);
 
 impl<R: Required> Scoped<R> {
-    /// The token, for whoever takes any.
+    /// The token, without the proof that it satisfies the rule.
     pub fn into_verified(self) -> Verified {
         self.0
     }

@@ -1,4 +1,4 @@
-//! The outcome that the `TokenLayer` has written into a request, as the arguments of a handler.
+//! The `Outcome` that the `TokenLayer` wrote into a request in; the verified token, its claims or a rule that it satisfies out, as handler arguments.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,14 +13,13 @@ use tower_token::outcome;
 
 use crate::Rejection;
 
-/// The verified token.
+/// The verified token of the request.
 ///
-/// `Option<Authenticated>` is `None` for an anonymous caller and nothing else: where
-/// [`TokenLayer::allow_anonymous`](crate::TokenLayer::allow_anonymous) lets one through. Bad credentials are refused all the same, and so
-/// is a request that no layer has seen.
+/// `Option<Authenticated>` is `None` only for a caller without credentials, where
+/// [`TokenLayer::allow_anonymous`](crate::TokenLayer::allow_anonymous) is on. Bad credentials are still refused, and a route without the layer is still a 500.
 ///
 /// # Rejections
-/// 401 for an anonymous caller; 500 without a [`TokenLayer`](crate::TokenLayer) around the route, and the log names it.
+/// 401 for an anonymous caller. 500 if there is no [`TokenLayer`](crate::TokenLayer) around the route; the log says so.
 ///
 /// ```
 /// use axum_token::Authenticated;
@@ -56,8 +55,8 @@ impl<S: Sync> OptionalFromRequestParts<S> for Authenticated {
     }
 }
 
-/// The verified token, if it is bound to its sender: to a key (DPoP, RFC 9449) or to a certificate (mutual TLS, RFC 8705), and the sender has proved
-/// that it is its own. For routes that take no bearer tokens on a server that takes both.
+/// The verified token, if it is bound to its sender: to a key (DPoP, RFC 9449) or to a client certificate (mutual TLS, RFC 8705). The sender has proved
+/// possession. For routes that refuse bearer tokens on a server that accepts both.
 ///
 /// # Rejections
 /// Those of [`Authenticated`]; 401 for a bearer token.
@@ -83,13 +82,13 @@ impl<S: Sync> FromRequestParts<S> for Bound {
     }
 }
 
-/// The claims of the verified token as the handler's own type. They are parsed once for each token and type, however many
-/// requests the token comes with, and shared: the field is an [`Arc`].
+/// The claims of the verified token as a type of your own. They are parsed once for each token and type and shared between requests: the field is an
+/// [`Arc`].
 ///
-/// `Option<Claims<T>>` is `None` for an anonymous caller and nothing else, as for [`Authenticated`].
+/// `Option<Claims<T>>` is `None` only for a caller without credentials, as with [`Authenticated`].
 ///
 /// # Rejections
-/// Those of [`Authenticated`]; 401 when the claims do not fit `T`, and the log says where.
+/// Those of [`Authenticated`]. 401 if the claims cannot be deserialized as `T`; the log says which claim does not fit.
 ///
 /// ```
 /// use axum_token::Claims;
@@ -151,14 +150,13 @@ impl<T> fmt::Debug for Claims<T> {
     }
 }
 
-/// The claims of a verified ID token as the handler's own type, [`StandardClaims`](crate::StandardClaims) say: for servers whose operator
-/// takes ID tokens by [`Issuer::accept_id_tokens`](crate::Issuer::accept_id_tokens). An access token will not do, and to
-/// [`Authenticated`], [`Claims`] and [`Scoped`] an ID token will not.
+/// The claims of a verified ID token as a type of your own, such as [`StandardClaims`](crate::StandardClaims). For servers that accept ID tokens by
+/// [`Issuer::accept_id_tokens`](crate::Issuer::accept_id_tokens). It refuses access tokens; [`Authenticated`], [`Claims`] and [`Scoped`] refuse ID tokens.
 ///
-/// `Option<IdTokenClaims<T>>` is `None` for an anonymous caller and nothing else, as for [`Authenticated`].
+/// `Option<IdTokenClaims<T>>` is `None` only for a caller without credentials, as with [`Authenticated`].
 ///
 /// # Rejections
-/// Those of [`Claims`]; 401 for a token of another kind.
+/// Those of [`Claims`]. 401 for a token of another kind.
 ///
 /// ```
 /// use axum_token::{IdTokenClaims, StandardClaims};
@@ -210,13 +208,13 @@ impl<T> fmt::Debug for IdTokenClaims<T> {
     }
 }
 
-/// A verified token that satisfies the rule `R`, declared with [`scopes!`](crate::scopes!). It reads like the [`Verified`] token that it holds.
+/// A verified token that satisfies the rule `R`, which is declared with [`scopes!`](crate::scopes!). It dereferences to the [`Verified`] token.
 ///
-/// There is no way to make one of a token that does not satisfy the rule: whoever holds a `Scoped<R>` need not check again. Tests of handlers make one by
+/// A `Scoped<R>` cannot be made from a token that does not satisfy the rule, so code that has one need not check again. Tests of handlers make one with
 /// [`TryFrom<Verified>`](#impl-TryFrom<Verified>-for-Scoped<R>).
 ///
 /// # Rejections
-/// Those of [`Authenticated`]; 403 when the token does not satisfy the rule, with a challenge that names what would.
+/// Those of [`Authenticated`]. 403 if the token does not satisfy the rule; the challenge names the scopes that would.
 ///
 /// ```
 /// use axum_token::{Scoped, scopes};
@@ -245,7 +243,7 @@ impl<T> fmt::Debug for IdTokenClaims<T> {
 pub struct Scoped<R: Required>(Verified, PhantomData<R>);
 
 impl<R: Required> Scoped<R> {
-    /// The token, for whoever takes any.
+    /// The token, without the proof that it satisfies the rule.
     pub fn into_verified(self) -> Verified {
         self.0
     }

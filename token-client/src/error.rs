@@ -13,19 +13,19 @@ use token_core::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Us: configuration, credentials, a request that the server refuses for its form. Trying again changes nothing.
+    /// The operator of this client: the configuration, the credentials or the form of the request is wrong. Trying again does not help.
     Ours,
-    /// Them: the authorization server is out of reach, overloaded, or answers what no server may answer. It may pass.
+    /// The authorization server: it is unreachable or overloaded, or its answer breaks the protocol. Trying again later may help.
     Outage,
-    /// The user: to connect an account, to consent, to sign in with more than was asked so far.
+    /// The user: has to connect an account, consent, or sign in by a stronger method.
     User,
-    /// Nobody: what was presented is spent, revoked or expired. The way leads back to a new sign-in.
+    /// Nobody: what was presented is used, revoked or expired. Only a new sign-in helps.
     Terminal,
 }
 
 macro_rules! table {
     ($($(#[$doc:meta])* $kind:ident = $name:literal, $fault:ident, $status:literal, $text:literal;)*) => {
-        /// What went wrong, as a kind; new kinds may be added.
+        /// Why no token was obtained. New kinds may be added.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum TokenErrorKind { $($(#[$doc])* $kind,)* }

@@ -2,40 +2,44 @@
 // Under shuttle these sources are tested from outside (`shuttle/`): nothing of them is left in a test build of their own.
 #![cfg(not(all(shuttle, test)))]
 
-// The road of a request, from the top down to the ground. A wing imports from those below it and from none above:
-// CONTRIBUTING.md has the table, and `cargo xtask lint` holds the code to it.
+// The wings, from the top down to the ground. A wing imports from those below it and from none above: CONTRIBUTING.md has the table, and
+// `cargo xtask lint` checks it.
+//
+// A request goes in at `gate::server` and takes this road: `request` finds the token in it, the gate's cache may know the token, `verify` checks a JWT
+// (`opaque` asks about any other), `trust` has the issuer and its rules, `keys` the issuer's keys, `jose` checks the signature, `claims` reads what was
+// signed. A `Verified` comes out, or an `Error` of `answer`.
 
-mod front; // the pages below: names by subject, for those who read the documentation
+mod front; // the public pages of names by subject: nothing is defined here
 
-pub mod provider; // presets: what is known of real issuers, as data
+pub mod provider; // presets: a provider's facts in, an `Issuer` out
 
-mod operate; // health, explanations, OpenAPI
+mod operate; // a server in; its health, its metadata, why it refused a token and its OpenAPI schemes out
 
-mod gate; // credentials in, a verified token or an error out
+mod gate; // credentials in, a verified token or an error out; and the builder of it all
 
-pub mod policy; // a server as data
+pub mod policy; // a server as data: read, written, checked for traps, compared
 
-mod verify; // the checks of a JWT, in order
+mod verify; // a token and its issuer in, the checks in order, a `Verified` out
 
-mod trust; // issuers, the registry, look-ups
+mod trust; // what an operator says of issuers in, the closed registry of them out; look-ups of more
 
-pub mod opaque; // tokens that an endpoint vouches for
+pub mod opaque; // a token in, what an endpoint says of it out: introspection, userinfo, reviews, status lists
 
-pub mod keys; // key sets: fetched, refreshed, discovered
+pub mod keys; // an issuer in, its current key set out: discovered, fetched, refreshed
 
-pub mod stores; // deny-list, answers, replays
+pub mod stores; // what outlives a request and may be shared: deny-list, answers, replays, tickets
 
-mod token; // kind, audience, scopes, actor
+mod token; // what a token says, typed: kind, audience, scopes, actor, and the rules that ask for it
 
-pub mod jose; // algorithms, headers, keys, signatures
+pub mod jose; // bytes, a key and an algorithm in, whether the signature holds out; encrypted tokens
 
-mod request; // where the token stands in a request
+mod request; // a request in, the one token in it out
 
-mod answer; // every answer that the gate can give
+mod answer; // a refusal in; status, challenge and body out: every answer that the gate can give
 
-mod claims; // one pass over the claims
+mod claims; // the JSON of a claims set in, its registered claims out, in one pass
 
-mod base; // time, locks, HTTP, telemetry
+mod base; // the ground, which knows no tokens: time, locks, files, HTTP, telemetry
 
 // What a newcomer writes. Everything else is on the page of its subject.
 pub use crate::answer::error::{Answer, Error, ErrorKind};

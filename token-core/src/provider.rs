@@ -1,7 +1,8 @@
-//! A provider's facts in, an issuer with the right rules out: presets as data that can be printed, read and changed.
+//! Presets for known providers: the facts of a provider in, an [`Issuer`] with the right settings out.
 //!
-//! Each says when its facts were looked up and where. Providers change; what a preset says is a starting point that your own
-//! settings win over, not a promise of the provider.
+//! A preset is plain data. Print it, change it, or write one of your own. It says where keys are, which algorithms are used, where scopes and roles are
+//! written, what else must be checked, and when and where these facts were looked up. Providers change: check the notes of a preset against your own tokens
+//! before you rely on it. Settings that you make on the issuer override those of the preset.
 //!
 //! ```
 //! use token_core::{ResourceServer, provider};
@@ -55,50 +56,50 @@ pub use sessions::{descope, hanko, stytch, workos_authkit};
 pub use workload::{github_actions, kubernetes, sigstore, spiffe};
 pub use workload::{kubernetes_at, kubernetes_in_cluster};
 
-/// How a provider's tokens look and what has to be checked of them.
+/// What is known about the tokens of a provider, and what must be checked of them. [`issuer`](Self::issuer) makes an [`Issuer`] of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Preset {
     /// The provider and the sort of token.
     pub name: String,
-    /// Year and month in which the facts were looked up.
+    /// When the facts were looked up: `2026-11` is November 2026.
     pub dated: String,
-    /// Where they were looked up: the page that says most of them.
+    /// The address of the page that most facts are from.
     pub source: String,
-    /// Where the rest was.
+    /// The addresses of further pages.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub more_sources: Vec<String>,
     /// How its tokens name their issuer.
     pub issuer: IssuerName,
     /// Where its keys are.
     pub keys: KeysAt,
-    /// With what it signs.
+    /// The algorithms that it signs with.
     pub algorithms: Algorithms,
-    /// As what its tokens are taken: [`TokenKind::Access`] or [`TokenKind::Id`].
+    /// The kind of token that this preset is for: [`TokenKind::Access`] or [`TokenKind::Id`].
     pub kind: TokenKind,
-    /// Whom its tokens are for.
+    /// What its tokens have in `aud`.
     pub audience: AudienceRule,
-    /// Where it writes scopes and roles.
+    /// In which claims it writes scopes and roles.
     pub mapping: ClaimMapping,
-    /// What else a token must say.
+    /// Further claims that a token must have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<ClaimRule>,
-    /// Where requests carry its tokens.
+    /// Where in a request its tokens are, for [`token_locations`](crate::ResourceServerBuilder::token_locations).
     pub token_locations: Vec<TokenLocation>,
-    /// Whether published keys name the issuer they are for.
+    /// Whether its JWK Set is shared by several issuers and each key names its own; see [`Issuer::match_key_issuer`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keys_name_issuer: bool,
-    /// Whether the parts of a token are padded.
+    /// Whether the parts of its tokens are padded with `=`; see [`Issuer::accept_padding`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub padded: bool,
-    /// By what proof of possession the provider can bind its tokens to who asked for them, as its documents say. None that is written here does not mean that it cannot.
+    /// How the provider can bind its tokens to the client, according to its documentation. An empty list means that nothing is known, not that it cannot.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sender_constraints: Vec<SenderConstraint>,
-    /// What surprises people.
+    /// What often goes wrong with this provider.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// A token as the provider writes it.
+    /// An example of a token, for tests.
     pub sample: Sample,
 }
 
@@ -117,36 +118,36 @@ pub enum IssuerName {
     Nameless(String),
 }
 
-/// How a token can be bound to who asked for it. A server asks for the proof by [`dpop`](crate::ResourceServerBuilder::dpop) or
+/// How a token can be bound to the client that it was issued to. A server checks the binding with [`dpop`](crate::ResourceServerBuilder::dpop) or
 /// [`mutual_tls`](crate::ResourceServerBuilder::mutual_tls).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SenderConstraint {
-    /// By a key that proves itself with each request (RFC 9449).
+    /// By a key, with a proof for each request (DPoP, RFC 9449).
     Dpop,
-    /// By the certificate of a TLS connection (RFC 8705 section 3).
+    /// By the client certificate of the TLS connection (RFC 8705 section 3).
     MutualTls,
 }
 
-/// Where keys are.
+/// Where the keys of a provider are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum KeysAt {
-    /// The issuer's metadata says where.
+    /// At the `jwks_uri` of its metadata.
     Discovery,
     /// A JWK Set at this address.
     JwksUri(String),
     /// Certificates in PEM by `kid`, in a JSON object at this address.
     Certificates(String),
-    /// A secret that the operator hands over; see [`Preset::issuer_with_keys`].
+    /// A secret that you supply; see [`Preset::issuer_with_keys`].
     Secret,
-    /// One PEM document for each `kid`, at this address with the `kid` behind it.
+    /// One PEM document for each key, at this address followed by the `kid`.
     PemPerKid(String),
 }
 
-/// Whom tokens are for.
+/// What tokens have in `aud`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -155,7 +156,7 @@ pub enum AudienceRule {
     Server,
     /// One of these.
     Names(Vec<String>),
-    /// The tokens have no `aud`. The preset's claim rules stand in for it; without any, no issuer is made.
+    /// They have no `aud`. The claim rules of the preset take its place; a preset without such rules makes no issuer.
     ClaimsInstead,
 }
 

@@ -48,26 +48,33 @@ use crate::trust::trusted::TrustedIssuer;
 use crate::verify::jwt::{self, Hurdle, Lacking};
 use crate::verify::verified::{Facts, Verified};
 
-/// A resource server (RFC 6749 section 1.1): whom it believes, who it is, and the keys to check it by. Cloning it clones one `Arc`.
-///
-/// # What is checked
-/// Size, encoding and JSON; duplicate members; `crit`; the issuer against a closed registry; type, algorithm, audience, `exp`, `nbf`;
-/// the signature with a key bound to its own algorithm; `cnf`: a token that is bound to its sender is refused, unless
-/// [DPoP](crate::ResourceServerBuilder::dpop) is configured and the request brings the proof.
-///
-/// # What is not checked
-/// Whether a JWT was revoked before its `exp`, unless a [deny-list](crate::ResourceServerBuilder::deny_list) or
-/// [introspection](crate::opaque::OpaqueTokens::introspect_jwts) is asked; whether a bearer token was sent by the one it was issued to.
+/// A resource server (RFC 6749 section 1.1): decides for each request whether its token is accepted. Build one when the program starts and share it; a clone is
+/// the same server and costs one `Arc`.
 ///
 /// ```
 /// use token_core::{Issuer, ResourceServer};
 ///
 /// # fn main() -> Result<(), token_core::ConfigError> {
-/// let api = ResourceServer::builder("https://api.example.com")       // who we are
-///     .trust(Issuer::discover("https://login.example.com/")?)        // whom we believe
+/// let api = ResourceServer::builder("https://api.example.com")       // the audience: the name of this API in `aud`
+///     .trust(Issuer::discover("https://login.example.com/")?)        // the issuer whose tokens are accepted
 ///     .build()?;
 /// # Ok(()) }
 /// ```
+///
+/// With axum, actix-web or tower, give it to the layer of the adapter. Elsewhere, call [`authenticate`](Self::authenticate).
+///
+/// # What is checked
+/// * The form: size, encoding, JSON without duplicate members, no `crit` that is not understood.
+/// * The issuer: `iss` must be one of those that were configured. A token never chooses where keys come from.
+/// * The signature: with a key of that issuer, by an algorithm that is allowed for the issuer and for the key.
+/// * The claims: the type of token, the audience, `exp` and `nbf`, and the rules that were configured.
+/// * The binding: a token with `cnf` is refused, unless [DPoP](crate::ResourceServerBuilder::dpop) or [mutual TLS](crate::ResourceServerBuilder::mutual_tls) is
+///   configured and the request proves possession.
+///
+/// # What is not checked
+/// * Whether a JWT was revoked before its `exp`, unless there is a [deny-list](crate::ResourceServerBuilder::deny_list), a
+///   [status list](crate::Issuer::status_lists) or [introspection](crate::opaque::OpaqueTokens::introspect_jwts).
+/// * Whether a bearer token was sent by the client that it was issued to.
 #[derive(Clone)]
 pub struct ResourceServer(pub(crate) Arc<Inner>);
 
@@ -115,12 +122,13 @@ impl ResourceServer {
         Self(server)
     }
 
-    /// Verifies what was presented. Usually done at once; a network is awaited only for a key that is not at hand.
+    /// Verifies the credentials of a request. The returned future is usually ready at once; it waits for the network only for a key that is not cached, or for an
+    /// endpoint that has to be asked.
     ///
     /// # Errors
-    /// Every kind of [`ErrorKind`]; those of insufficient scope, details or authentication only where the server holds every token to a
-    /// [rule](crate::ResourceServerBuilder::require), [`ErrorKind::Misconfigured`] only for a bare token where
-    /// [tenants](crate::ResourceServerBuilder::tenants) are looked up by the request.
+    /// Any [`ErrorKind`]. Those of insufficient scope, details or authentication come only from a rule for
+    /// [every token](crate::ResourceServerBuilder::require). [`ErrorKind::Misconfigured`] comes only for a bare token where
+    /// [tenants](crate::ResourceServerBuilder::tenants) are determined from the request.
     pub fn authenticate(&self, presented: Presented<'_>) -> MaybeReady<Verified> {
         match (&self.0.follows, self.0.explain) {
             (Some(current), _) => Self(current.load_full()).authenticate(presented),

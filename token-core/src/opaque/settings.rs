@@ -14,13 +14,12 @@ use crate::opaque::client_authentication::ClientAuthentication;
 use crate::stores::{AnswerStore, MemoryAnswers};
 use crate::token::audience::Audience;
 
-/// How the opaque tokens of one issuer are verified: whom to ask, which tokens to show there, how long an answer holds.
+/// How the opaque tokens of one issuer are verified: which endpoint is asked, about which tokens, and for how long an answer is cached.
 /// Give it to [`Issuer::opaque_tokens`](crate::Issuer::opaque_tokens) or [`Issuer::without_keys`](crate::Issuer::without_keys).
 ///
-/// An active answer is believed for 60 s, an inactive one for 10 s, neither past the token's `exp`. Whatever is in it is checked here
-/// again on each use: times, audience, issuer, `cnf`. So the longest time for which a revoked token still works is
-/// [`active_life`](Self::active_life), unless it is [evicted](crate::ResourceServer::evict) or
-/// [denied](crate::ResourceServer::deny).
+/// An active answer is cached for 60 s, an inactive one for 10 s, and neither past the token's `exp`. Each use of a cached answer checks times, audience, issuer
+/// and `cnf` again. A token that the issuer revokes is therefore accepted for at most [`active_life`](Self::active_life) longer, and no longer once it is
+/// [evicted](crate::ResourceServer::evict) or [denied](crate::ResourceServer::deny).
 ///
 /// ```
 /// use token_core::opaque::client_authentication::ClientAuthentication;
@@ -96,7 +95,7 @@ const KEYS_ARE_BELIEVED: Duration = Duration::from_secs(10);
 pub(crate) const LARGEST_TOKEN: usize = 8 * 1024;
 
 impl OpaqueTokens {
-    /// RFC 7662: the introspection endpoint at this URL, asked in the name of this client.
+    /// Asks the introspection endpoint at this URL (RFC 7662), authenticated as this client.
     ///
     /// # Errors
     /// When `endpoint` is not an absolute URL, or there is no client id where one is needed.
@@ -113,12 +112,12 @@ impl OpaqueTokens {
         Ok(Self::new(Kind::Introspection { endpoint, client_id, authentication }))
     }
 
-    /// OpenID Connect Core section 5.3: a token is good if the userinfo endpoint at this URL takes it, and the claims it answers with
-    /// become the token's.
+    /// Asks the userinfo endpoint at this URL (OpenID Connect Core section 5.3): a token is accepted if the endpoint accepts it. The claims in its answer become the
+    /// claims of the token.
     ///
     /// # What is not checked
-    /// Userinfo says nothing about audience, scope or expiry: a token that the issuer gave to *any* application passes. That is why a
-    /// server is only built with [`audience`](Self::audience) set, to [`Audience::dangerously_unchecked`] where answers have no `aud`.
+    /// Userinfo says nothing about audience, scope or expiry, so a token that the issuer gave to *any* application is accepted. Therefore
+    /// [`audience`](Self::audience) must be set, to [`Audience::dangerously_unchecked`] where answers have no `aud`.
     ///
     /// # Errors
     /// When `endpoint` is not an absolute URL.
@@ -128,8 +127,8 @@ impl OpaqueTokens {
         Ok(Self::new(Kind::UserInfo { endpoint }))
     }
 
-    /// Auth0's legacy `/tokeninfo`: checks an ID token's signature and expiry and answers with the profile. `iss`, `aud`, `sub`, `exp` and
-    /// `iat` are taken from the token itself, which the endpoint then vouches for, and checked here again: the audience is the client's id.
+    /// Asks Auth0's legacy endpoint `/tokeninfo`, which checks the signature and expiry of an ID token and answers with the user's profile. Once the endpoint has
+    /// accepted the token, its `iss`, `aud`, `sub`, `exp` and `iat` are read and checked here. The audience is the client's id.
     ///
     /// # Errors
     /// When `endpoint` is not an absolute URL.
@@ -139,15 +138,15 @@ impl OpaqueTokens {
         Ok(Self::new(Kind::TokenInfo { endpoint }))
     }
 
-    /// A Kubernetes cluster's API server at this origin, `https://kubernetes.default.svc`: a `TokenReview` (`authentication.k8s.io/v1`) for the audience that
-    /// tokens have to name. It knows what a signature does not: whether the pod, the node or the secret that a token is bound to still exists.
+    /// Asks the API server of a Kubernetes cluster at this origin, such as `https://kubernetes.default.svc`, for a `TokenReview` (`authentication.k8s.io/v1`) with
+    /// the audience that tokens must name. A review finds what a signature cannot show: that the pod, node or secret that a token is bound to is gone.
     ///
-    /// With [`introspect_jwts`](Self::introspect_jwts) tokens are verified with the cluster's keys first, and then reviewed; with
-    /// [`Issuer::without_keys`](crate::Issuer::without_keys) they are only reviewed. The token that this server shows is that of
+    /// With [`introspect_jwts`](Self::introspect_jwts) a token is first verified with the cluster's keys and then reviewed. With
+    /// [`Issuer::without_keys`](crate::Issuer::without_keys) it is only reviewed. This server authenticates with the token in
     /// [`Issuer::bearer_token_file`](crate::Issuer::bearer_token_file); its service account needs the ClusterRole `system:auth-delegator`.
     ///
     /// # What is not checked
-    /// A review says why a token is not good, or that an authenticator of the server was out of reach, in one text for people: both are a refusal here.
+    /// An API server reports a bad token and an authenticator that it cannot reach in the same way, as text for people. Both are a refusal here.
     ///
     /// # Errors
     /// When `api_server` is anything but scheme, host and perhaps a port.
@@ -158,7 +157,7 @@ impl OpaqueTokens {
         Ok(Self::new(Kind::TokenReview { api_server }))
     }
 
-    /// Somebody else to ask.
+    /// Asks a verifier of your own.
     #[must_use]
     pub fn verifier(verifier: impl OpaqueVerifier) -> Self {
         Self::new(Kind::Verifier(Arc::new(verifier)))
@@ -192,108 +191,106 @@ impl OpaqueTokens {
         }
     }
 
-    /// Another audience for opaque tokens than the issuer's JWTs have. Answers often have none: where the issuer introspects for this
-    /// client only tokens that are meant for it, [`Audience::dangerously_unchecked`] says so.
+    /// The audience that answers must name, in place of the one for the issuer's JWTs. Many answers have no `aud`. If the issuer answers this client only about
+    /// tokens that are meant for it, set [`Audience::dangerously_unchecked`].
     #[must_use]
     pub fn audience(mut self, audience: impl Into<Audience>) -> Self {
         self.audience = Some(audience.into());
         self
     }
 
-    /// Only tokens that start like this are shown to the endpoint, such as `ory_at_` or `ya29.`; several calls add up. Without a prefix
-    /// the endpoint is shown every token that is no JWT.
+    /// Asks only about tokens that begin with this prefix, such as `ory_at_` or `ya29.`. Call it once for each prefix. Without a prefix the endpoint is asked about
+    /// every token that is not a JWT.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefixes.push(prefix.into());
         self
     }
 
-    /// Asks about this issuer's JWTs too, after they have been verified here: for those who need a revocation to count at once, or
-    /// within [`active_life`](Self::active_life).
+    /// Also asks about this issuer's JWTs, after their signature and claims were verified here. So a revocation takes effect within
+    /// [`active_life`](Self::active_life).
     #[must_use]
     pub fn introspect_jwts(mut self) -> Self {
         self.jwts_too = true;
         self
     }
 
-    /// Takes only answers that the issuer signed: RFC 9701 for introspection, OpenID Connect Core section 5.3.2 for userinfo.
+    /// Accepts only signed answers: RFC 9701 for introspection, OpenID Connect Core section 5.3.2 for userinfo.
     #[must_use]
     pub fn require_signed_answers(mut self) -> Self {
         self.signed_only = true;
         self
     }
 
-    /// How long an active answer is believed, in any case not past `exp`. Default 60 s, at most 1 h; zero asks each time.
+    /// How long an active answer is cached, never past `exp`. Default 60 s, at most 1 h. With zero the endpoint is asked for each request.
     #[must_use]
     pub fn active_life(mut self, life: Duration) -> Self {
         self.compiled.active_life = life.min(LONGEST_LIFE);
         self
     }
 
-    /// How long an inactive answer is believed. Default 10 s, at most 1 h; zero asks each time.
+    /// How long an inactive answer is cached. Default 10 s, at most 1 h. With zero the endpoint is asked for each request.
     #[must_use]
     pub fn inactive_life(mut self, life: Duration) -> Self {
         self.compiled.inactive_life = life.min(LONGEST_LIFE);
         self
     }
 
-    /// How long an answer may take. Default 3 s.
+    /// How long an answer may take. Default 3 s. After that the request is answered with 503.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.compiled.timeout = timeout;
         self
     }
 
-    /// Keeps answers in this store, in place of one in this process. A shared store is asked on every request.
+    /// Keeps answers in this store, in place of the memory of this process. A shared store is asked on every request.
     #[must_use]
     pub fn store(mut self, store: impl AnswerStore) -> Self {
         self.compiled.store = Arc::new(store);
         self
     }
 
-    /// Believes what was found in a shared store for this long without asking it again. Default zero; a revocation that another instance
-    /// writes is seen that much later, unless the deny-list is one that [tells this instance](crate::revocation::followed) of evictions: then a hot
-    /// token costs no question to the store.
+    /// For how long an answer from a shared store is also cached in this process. Default zero: the store is asked on every request. A revocation by another
+    /// instance takes effect here that much later, unless the deny-list [tells this instance](crate::revocation::followed) of evictions.
     #[must_use]
     pub fn local_life(mut self, life: Duration) -> Self {
         self.compiled.local_life = life.min(LONGEST_LIFE);
         self
     }
 
-    /// One question per token for all instances that share the store: who asks first has this long to bring the answer, and the others wait
-    /// for it. When it does not come, or the store is out of reach, everybody asks for himself. Default: not done; 1 s is a good lease,
-    /// at most 10 s are waited.
+    /// Lets one instance ask about a token for all that share the store. The first to ask has this long to write the answer; the others wait for it. If it does not
+    /// come, or the store is unreachable, each instance asks for itself. Default: off. 1 s is a good value, 10 s the maximum.
     #[must_use]
     pub fn asked_once_for_all(mut self, lease: Duration) -> Self {
         self.compiled.lease = Some(lease.min(LONGEST_LEASE)).filter(|lease| !lease.is_zero());
         self
     }
 
-    /// The longest token, in bytes, that the endpoint is asked about; longer ones are refused as malformed without asking. Default 8 KiB:
-    /// with more than that in one field many servers answer 431, which says nothing of the token.
+    /// The longest token, in bytes, that the endpoint is asked about. Longer ones are refused as malformed. Default 8 KiB: many servers answer 431 to more than that
+    /// in one header field, which says nothing about the token.
     #[must_use]
     pub fn max_token_bytes(mut self, bytes: usize) -> Self {
         self.compiled.max_token = bytes;
         self
     }
 
-    /// How many questions may be under way at this endpoint at once. Default 512, at least 1. As many again wait for their turn, for
-    /// [`queue_wait`](Self::queue_wait); whoever comes beyond that gets 503 at once. Those who ask about one token are one question.
-    /// [`FetchLimits::questions`](crate::keys::FetchLimits::questions) bounds all endpoints of a process together.
+    /// How many requests may be under way at this endpoint at once. Default 512, at least 1. The same number may wait for their turn, for
+    /// [`queue_wait`](Self::queue_wait); beyond that the answer is 503 at once. Concurrent requests with the same token count as one.
+    /// [`FetchLimits::questions`](crate::keys::FetchLimits::questions) limits all endpoints of a process together.
     #[must_use]
     pub fn questions(mut self, most: usize) -> Self {
         self.compiled.questions = most.max(1);
         self
     }
 
-    /// How long a question waits for its turn where too many are under way, before its request gets 503. Default 1 s; zero does not wait.
+    /// How long to wait for a turn when too many requests are under way, before the answer is 503. Default 1 s. With zero there is no waiting.
     #[must_use]
     pub fn queue_wait(mut self, wait: Duration) -> Self {
         self.compiled.queue = wait;
         self
     }
 
-    /// Asks through this client: for a proxy, a private authority, a client certificate (mutual TLS). Default: the issuer's.
+    /// Sends the requests through your own HTTP client: for a proxy, a private certificate authority or a client certificate (mutual TLS). Default: the issuer's client.
     #[must_use]
     pub fn http_client(mut self, client: Arc<dyn HttpClient>) -> Self {
         self.client = Some(client);

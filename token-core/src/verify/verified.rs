@@ -22,10 +22,10 @@ use crate::trust::trusted::{Extra, TrustedIssuer};
 use crate::verify::misfit;
 use crate::verify::typed::Typed;
 
-/// A verified token. Cloning it clones one `Arc`.
+/// A token that passed every check. A clone costs one `Arc`.
 ///
-/// Only the gate makes one, so having one *is* the proof that every check passed. What was checked, and by which rules, is
-/// written at [`ResourceServer`](crate::ResourceServer).
+/// Only a [`ResourceServer`](crate::ResourceServer) and the verifiers of this crate can make one, so code that has a `Verified` need not check again. What is checked, and what is
+/// not, is listed at [`ResourceServer`](crate::ResourceServer).
 #[derive(Clone)]
 pub struct Verified(Hold);
 
@@ -124,13 +124,13 @@ impl Verified {
         &self.0
     }
 
-    /// The issuer: `iss`, which is what the registry says it is. For those who write no `iss`, the name they are trusted under.
+    /// The issuer, `iss`. For an issuer whose tokens have no `iss`, the name that it was configured with.
     #[must_use]
     pub fn issuer(&self) -> &str {
         self.0.issuer_name()
     }
 
-    /// The tenant that the request was for, as the [`TenantResolver`](crate::tenants::TenantResolver) named it.
+    /// The tenant that the request was for, as named by the [`TenantResolver`](crate::tenants::TenantResolver).
     #[must_use]
     pub fn tenant(&self) -> Option<&str> {
         self.0.issuer.tenant.as_deref()
@@ -142,27 +142,27 @@ impl Verified {
         self.0.kind
     }
 
-    /// `act`: who acts on behalf of the subject (RFC 8693 section 4.1). This is the outermost actor, the one that counts.
+    /// `act`: who acts on behalf of the subject (RFC 8693 section 4.1). This is the outermost actor, the one that decisions are based on.
     #[must_use]
     pub fn actor(&self) -> Option<&Actor> {
         self.0.extra.as_ref()?.delegation.actor.as_ref()
     }
 
-    /// `may_act`: who may act on behalf of the subject (RFC 8693 section 4.4). For the one who exchanges tokens; it does not make
-    /// anybody the actor of this one.
+    /// `may_act`: who may act on behalf of the subject (RFC 8693 section 4.4). It matters to a server that exchanges tokens; it does not say that anyone is acting
+    /// now.
     #[must_use]
     pub fn may_act(&self) -> Option<&Actor> {
         self.0.extra.as_ref()?.delegation.may_act.as_ref()
     }
 
-    /// `cnf`: what the token is bound to (RFC 7800). That the sender of this request holds it has been proved; `None` is a bearer token.
+    /// `cnf`: the key or certificate that the token is bound to (RFC 7800). The sender has proved possession of it. `None` for a bearer token.
     #[must_use]
     pub fn binding(&self) -> Option<&Binding> {
         self.0.binding()
     }
 
-    /// Value of the header field `DPoP-Nonce` for the response: the nonce for the next proof, where the server asks for nonces and this token came with
-    /// a proof (RFC 9449 section 8.2). Layers and middleware send it by themselves; it is for whoever writes responses without them.
+    /// The value of the response header field `DPoP-Nonce` (RFC 9449 section 8.2): the nonce for the client's next proof. `None` where the server uses no nonces or
+    /// the token came without a proof. The adapters send it; you need it only without them.
     #[must_use]
     pub fn dpop_nonce(&self) -> Option<String> {
         self.binding()?.key()?;
@@ -174,21 +174,22 @@ impl Verified {
         self.error(Error::new(ErrorKind::Unbound, why))
     }
 
-    /// Asks for a token that is bound to its sender, to a key or to a certificate. As a rule, beside scopes say, it is [`Rule::Bound`](crate::Rule::Bound).
+    /// Returns an error unless the token is bound to its sender, by a key or a certificate. To combine this with scopes, use
+    /// [`Rule::Bound`](crate::Rule::Bound).
     ///
     /// # Errors
-    /// [`ErrorKind::Unbound`].
+    /// [`ErrorKind::Unbound`] for a bearer token.
     pub fn require_bound(&self) -> Result<&Binding, Error> {
         self.binding().ok_or_else(|| self.unbound())
     }
 
-    /// `sub`: whom the token speaks of. Unique only together with [`Verified::issuer`].
+    /// `sub`: the user or client that the token is about. Unique only together with [`Verified::issuer`].
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
         self.0.claims.subject.map(|span| self.0.text.get(span))
     }
 
-    /// `client_id`, or `azp` where the issuer writes that: who asked for the token.
+    /// `client_id`, or `azp` where the issuer writes that: the client that the token was issued to.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
         self.0.claims.client_id.or(self.0.claims.authorized_party).map(|span| self.0.text.get(span))
@@ -200,32 +201,32 @@ impl Verified {
         self.0.claims.token_id.map(|span| self.0.text.get(span))
     }
 
-    /// `sid`: the session at the issuer.
+    /// `sid`: the user's session at the issuer.
     #[must_use]
     pub fn session_id(&self) -> Option<&str> {
         self.0.claims.session_id.map(|span| self.0.text.get(span))
     }
 
-    /// `aud`: whom the token is for, this resource server and perhaps others.
+    /// `aud`: the audiences that the token is for. This server's is among them; there may be others.
     pub fn audience(&self) -> impl Iterator<Item = &str> {
         self.names(&self.0.claims.audience).iter()
     }
 
-    /// What the bearer may do: `scope` and `scp`, or what the issuer's [`ClaimMapping`](crate::mapping::ClaimMapping) says.
+    /// The scopes: from `scope` and `scp`, or from the claims that the issuer's [`ClaimMapping`](crate::mapping::ClaimMapping) names.
     #[must_use]
     pub fn scopes(&self) -> Scopes<'_> {
         let further = self.0.extra.as_ref().map_or(&[][..], |extra| &extra.scopes);
         Scopes::new(&self.0.text, &self.0.claims, &self.0.issuer.mapping.scopes, further)
     }
 
-    /// What the bearer is: `roles`, or what the issuer's [`ClaimMapping`](crate::mapping::ClaimMapping) says.
+    /// The roles: from `roles`, or from the claims that the issuer's [`ClaimMapping`](crate::mapping::ClaimMapping) names.
     #[must_use]
     pub fn roles(&self) -> Scopes<'_> {
         let further = self.0.extra.as_ref().map_or(&[][..], |extra| &extra.roles);
         Scopes::new(&self.0.text, &self.0.claims, &self.0.issuer.mapping.roles, further)
     }
 
-    /// `exp`: when the token ends.
+    /// `exp`: when the token expires. `None` only for an issuer whose tokens were allowed to have none.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.0.claims.expires
@@ -237,11 +238,10 @@ impl Verified {
         self.0.claims.issued
     }
 
-    /// The claims as a type of the caller's. Parsed at most once per token and type, and shared after that.
+    /// The claims as a type of your own. They are parsed at most once for each token and type, and shared after that.
     ///
     /// # Errors
-    /// [`ErrorKind::ClaimsMismatch`] when the claims do not fit the type; the text names the claim and what the type
-    /// expected, not the value.
+    /// [`ErrorKind::ClaimsMismatch`] if the claims cannot be deserialized as the type. The detail names the claim and the expected type, never the value.
     pub fn claims<T>(&self) -> Result<Arc<T>, Error>
     where
         T: DeserializeOwned + Any + Send + Sync,
@@ -262,13 +262,13 @@ impl Verified {
         })
     }
 
-    /// The claims set as the issuer signed it: one JSON object.
+    /// The claims set as the issuer wrote it: the text of one JSON object.
     #[must_use]
     pub fn claims_json(&self) -> &str {
         self.0.text.json()
     }
 
-    /// The token itself, for calls on behalf of its bearer. `None` where the server was told to keep no tokens.
+    /// The token itself, for calls to other services on behalf of the caller. `None` where the server was configured to keep no tokens.
     #[must_use]
     pub fn token(&self) -> Option<&str> {
         self.0.text.token()
