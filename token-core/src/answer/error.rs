@@ -3,6 +3,7 @@
 //! Two readers, two texts: the operator reads [`Error`]'s `Display`, which says which check failed and what it expected;
 //! the client gets the one fixed sentence of the kind. Neither ever holds a token, a secret or the value of a claim.
 
+mod answer;
 pub(crate) mod kind;
 
 use std::borrow::Cow;
@@ -15,11 +16,15 @@ use crate::answer::challenge::{Challenge, DpopOffer, DpopPolicy, Protection};
 use crate::answer::check::Check;
 use crate::answer::refusals::RefusalLog;
 
+use answer::problem;
+
+pub use answer::Answer;
 pub use kind::ErrorKind;
 
-/// Why a request did not pass. Cheap to clone: one `Arc`.
+/// Why a request was refused. A clone costs one `Arc`.
 ///
-/// `Display` is for the operator's log; [`Error::answer`] is what the client gets.
+/// It has two readers. The operator reads `Display`: the kind and a detail, which says what was expected. The client gets [`answer`](Self::answer): status,
+/// challenge and one fixed sentence for the kind. Neither holds a token, a secret or the value of a claim.
 ///
 /// ```
 /// use token_core::{Error, ErrorKind};
@@ -107,7 +112,7 @@ impl Error {
         }))
     }
 
-    /// Keys or an endpoint of the issuer are out of reach; the client may ask again after `retry_after`.
+    /// The token cannot be checked right now: 503. `retry_after` tells the client when to try again; it is sent in whole seconds, at least one.
     #[must_use]
     pub fn unavailable(detail: impl Into<Cow<'static, str>>, retry_after: Duration) -> Self {
         let mut error = Self::new(ErrorKind::Unavailable, detail);
@@ -115,7 +120,7 @@ impl Error {
         error
     }
 
-    /// The token is good, and a service that a handler needs is out of reach; the client may ask again after `retry_after`.
+    /// The token is good, but a service that the handler needs is unreachable: 503. `retry_after` tells the client when to try again.
     #[must_use]
     pub fn downstream_unavailable(detail: impl Into<Cow<'static, str>>, retry_after: Duration) -> Self {
         let mut error = Self::new(ErrorKind::DownstreamUnavailable, detail);
@@ -123,8 +128,8 @@ impl Error {
         error
     }
 
-    /// The token is good, but a rule asks for more; `scope` is what would satisfy it (RFC 6750 section 3);
-    /// empty where no scope would.
+    /// The token is good but lacks a scope: 403. `scope` holds the scopes that would be enough, separated by spaces (RFC 6750 section 3). Leave it empty where
+    /// no scope would help.
     #[must_use]
     pub fn insufficient_scope(scope: impl Into<Box<str>>) -> Self {
         let mut error = Self::new(ErrorKind::InsufficientScope, "the token's scopes do not satisfy the rule");
@@ -133,8 +138,8 @@ impl Error {
         error
     }
 
-    /// The token is good, but the user has to sign in in another way, or anew (RFC 9470 section 3): `acr_values` separated by blanks in order of preference,
-    /// and how long ago it may have been at most, of which challenges name the whole seconds.
+    /// The token is good, but the user must sign in again or by another method: 401 (RFC 9470 section 3). `acr_values` are the methods that are accepted,
+    /// separated by spaces, best first. `max_age` is how long ago the user may have signed in; challenges name it in whole seconds.
     #[must_use]
     pub fn insufficient_user_authentication(acr_values: Option<&str>, max_age: Option<Duration>) -> Self {
         let detail = match (acr_values, max_age) {
@@ -151,8 +156,8 @@ impl Error {
         error
     }
 
-    /// The same error, with the scopes that a token should have: challenges name them, separated by blanks (RFC 6750 section 3). Clients that ask for a token
-    /// after a 401 go by it.
+    /// The same error with the scopes that a token should have, separated by spaces. The challenge names them (RFC 6750 section 3), and clients ask for a token
+    /// with these scopes after a 401.
     #[must_use]
     pub fn asking_for(mut self, scope: impl Into<Box<str>>) -> Self {
         let scope = scope.into();
@@ -160,7 +165,7 @@ impl Error {
         self
     }
 
-    /// An extractor ran without the layer that feeds it.
+    /// An extractor was used on a route without the layer that verifies tokens: 500. The log names `layer`; the client does not learn it.
     #[must_use]
     pub fn missing_layer(layer: &'static str) -> Self {
         Self::new(
@@ -230,20 +235,20 @@ impl Error {
         self.0.kind
     }
 
-    /// What the operator should know beside the kind: which check, what was expected.
+    /// More about the reason, for the operator: what was expected. It never holds a token, a secret or the value of a claim.
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.0.detail
     }
 
-    /// The check that refused, for errors of the gate.
+    /// The check that failed, for errors that come from verification.
     #[must_use]
     pub fn check(&self) -> Option<Check> {
         self.0.check
     }
 
-    /// The issuer that the refused token names, as it stands in the registry; `None` where it names none of those. So it is the operator's
-    /// text and never the caller's: fit to be a label. That the token is really of this issuer nothing has shown.
+    /// The issuer that the token names, if it is one of those that this server trusts. The text comes from the configuration and never from the caller, so it
+    /// can serve as a label of metrics. It does not mean that the token really is from this issuer: a forged token can name it, too.
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
         self.0.issuer.as_deref()
@@ -255,13 +260,13 @@ impl Error {
         self.0.issuer.as_ref()
     }
 
-    /// The scopes that would satisfy the rule that failed, separated by blanks.
+    /// The scopes that would satisfy the rule that failed, separated by spaces.
     #[must_use]
     pub fn scope(&self) -> Option<&str> {
         self.0.scope.as_deref()
     }
 
-    /// When to try again, for [`ErrorKind::Unavailable`] and [`ErrorKind::DownstreamUnavailable`].
+    /// After what time the client may try again, for [`ErrorKind::Unavailable`] and [`ErrorKind::DownstreamUnavailable`].
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
@@ -272,7 +277,7 @@ impl Error {
         self.retry_after().unwrap_or_default().as_secs().max(1)
     }
 
-    /// The `WWW-Authenticate` field that goes with a 400, 401 or 403.
+    /// The value of the `WWW-Authenticate` field (RFC 6750 section 3), for answers with 400, 401 or 403.
     #[must_use]
     pub fn challenge(&self) -> Option<String> {
         let kind = self.kind();
@@ -320,7 +325,7 @@ impl Error {
         offer.nonces.as_ref().filter(|_| shows_proofs && self.kind().status() == 401)?.fresh()
     }
 
-    /// What the client gets, in the words every adapter can convert.
+    /// The HTTP answer for the client as plain values, for any framework.
     #[must_use]
     pub fn answer(&self) -> Answer {
         let kind = self.kind();
@@ -336,10 +341,12 @@ impl Error {
         }
     }
 
-    /// Writes the error to the operator's log through `tracing`, once however many layers it passes: `kind`,
-    /// `check`, `issuer` and `detail` as fields, at the level of the one who has to act. The caller's own mistakes are `DEBUG`, an issuer out of reach is `WARN`, a server
-    /// put together wrongly is `ERROR`. Refusals for which a token was sent are `INFO`, so many a minute, where
-    /// [`log_refusals`](crate::ResourceServerBuilder::log_refusals) asks for it; claims that do not fit a handler's type are, 60 a minute in the process.
+    /// Logs the error through `tracing`, as the event `token.refused` with the fields `kind`, `check`, `issuer` and `detail`. An error is logged once, however many
+    /// layers call this.
+    ///
+    /// The level says who has to act: `ERROR` for a server that is set up wrongly, `WARN` for something unreachable, `DEBUG` for a mistake of the caller. Where
+    /// [`log_refusals`](crate::ResourceServerBuilder::log_refusals) is set, that many refused tokens a minute are logged at `INFO`. Claims that do not fit a
+    /// handler's type are always logged at `INFO`, at most 60 a minute in the whole process.
     pub fn log(&self) {
         if self.0.logged.swap(true, Ordering::Relaxed) {
             return;
@@ -368,66 +375,6 @@ impl Error {
             self.0.protection.as_ref()?.refusals.as_ref().filter(|_| self.kind() != ErrorKind::MissingToken);
         asked_for?.room()
     }
-}
-
-/// A refusal as plain values: an adapter copies them into its own response type and adds nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Answer {
-    /// HTTP status.
-    pub status: u16,
-    /// Value of `WWW-Authenticate`, where one belongs.
-    pub www_authenticate: Option<String>,
-    /// Value of `Retry-After` in whole seconds, at least one.
-    pub retry_after: Option<u64>,
-    /// Value of [`Answer::EXPLANATION`], where the operator switched it on
-    /// ([`ResourceServerBuilder::explain_in_responses`](crate::ResourceServerBuilder::explain_in_responses)).
-    pub explanation: Option<String>,
-    /// Value of `DPoP-Nonce`: for the client's next proof (RFC 9449 section 9).
-    pub dpop_nonce: Option<String>,
-    /// Value of `Access-Control-Expose-Headers`, where clients need to read what browsers hide: challenge and nonce of DPoP.
-    pub exposed: Option<&'static str>,
-    /// The media type of [`Answer::body`].
-    pub content_type: &'static str,
-    /// The body: a problem document (RFC 9457), unless the operator has another one written.
-    pub body: String,
-}
-
-impl Answer {
-    /// The media type of a body that nobody changed.
-    pub const CONTENT_TYPE: &'static str = "application/problem+json";
-    /// The header field, in lower case, that carries [`Answer::explanation`].
-    pub const EXPLANATION: &'static str = "token-explanation";
-    /// The header field, in lower case, that carries [`Answer::dpop_nonce`].
-    pub const DPOP_NONCE: &'static str = "dpop-nonce";
-    /// The header fields that a script has to see for DPoP: what a CORS layer has to expose.
-    pub const EXPOSED: &'static str = "www-authenticate, dpop-nonce";
-
-    /// The header fields of the answer but for its media type, each by its name in lower case.
-    pub fn fields(&self) -> impl Iterator<Item = (&'static str, String)> {
-        [
-            ("www-authenticate", self.www_authenticate.clone()),
-            ("retry-after", self.retry_after.map(|seconds| seconds.to_string())),
-            (Self::EXPLANATION, self.explanation.clone()),
-            (Self::DPOP_NONCE, self.dpop_nonce.clone()),
-            ("access-control-expose-headers", self.exposed.map(str::to_owned)),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-    }
-}
-
-fn problem(kind: ErrorKind) -> String {
-    let title = match kind.status() {
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        503 => "Service Unavailable",
-        _ => "Internal Server Error",
-    };
-    // Every part is one of our own constants without a character that JSON would escape.
-    let code = kind.code().map(|code| format!(",\"error\":\"{code}\"")).unwrap_or_default();
-    format!("{{\"title\":\"{title}\",\"status\":{},\"detail\":\"{}\"{code}}}", kind.status(), kind.public_text())
 }
 
 impl fmt::Display for Error {

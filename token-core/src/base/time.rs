@@ -1,5 +1,7 @@
 //! Points in time as tokens spell them (RFC 7519 section 2, NumericDate), and the clock they are held against.
 
+#[cfg(test)]
+pub(crate) mod hands;
 #[cfg(feature = "schema")]
 pub(crate) mod schema;
 pub(crate) mod text;

@@ -34,7 +34,10 @@ use crate::trust::registry::Registry;
 use crate::trust::resolver::{IssuerResolver, ResolverSettings};
 use crate::trust::tenants::TenantResolver;
 
-/// Collects what a [`ResourceServer`] is made of. What must exist is an argument; the rest has a safe default.
+/// The settings of a [`ResourceServer`]. Made by [`ResourceServer::builder`] or [`ResourceServer::resource`].
+///
+/// Required are an audience, which is the argument of those two, and at least one issuer: [`trust`](Self::trust), [`resolver`](Self::resolver) or
+/// [`tenants`](Self::tenants). Everything else has a safe default. Settings that contradict each other are an error of [`build`](Self::build).
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct ResourceServerBuilder {
@@ -69,16 +72,17 @@ pub struct ResourceServerBuilder {
 const MAX_TOKEN: usize = 16 * 1024;
 
 impl ResourceServer {
-    /// Starts from the audience: the name that issuers write into `aud` of tokens for this server.
+    /// Starts from the audience: the name of this API that issuers write into `aud` (RFC 7519 section 4.1.3). A token must name it, byte by byte; it may name
+    /// others as well.
     pub fn builder(audience: impl Into<Audience>) -> ResourceServerBuilder {
         ResourceServerBuilder::new(audience.into())
     }
 
-    /// Starts from the identifier of the protected resource, an https URL such as `https://api.example.com/books` (RFC 9728). It is the audience of
-    /// tokens, as clients ask for them by `resource` (RFC 8707); challenges point to the metadata document at the place that follows from it, which
-    /// [`MetadataEndpoint`](crate::metadata::MetadataEndpoint) serves. So the three cannot disagree. Plain http is for loopback hosts.
+    /// Starts from the URL of this API as a protected resource (RFC 9728), such as `https://api.example.com/books`. The URL serves as three things, which
+    /// therefore cannot disagree: the audience that tokens must name, the `resource` that clients ask tokens for (RFC 8707), and the place of the metadata
+    /// document that challenges point to and [`MetadataEndpoint`](crate::metadata::MetadataEndpoint) serves. Plain http is allowed for loopback hosts only.
     ///
-    /// An issuer that writes another name into `aud` is told so by [`Issuer::audience`](crate::Issuer::audience).
+    /// For an issuer that writes another name into `aud`, set [`Issuer::audience`](crate::Issuer::audience).
     ///
     /// ```
     /// use token_core::metadata::MetadataEndpoint;
@@ -134,10 +138,20 @@ impl ResourceServerBuilder {
         Self { resource: Some(uri.clone()), ..Self::new(Audience::any_of(resource::audience(&uri))) }
     }
 
-    /// For a verifier of other tokens than an API's.
-    pub(crate) fn purpose(mut self, purpose: Purpose) -> Self {
-        self.purpose = purpose;
-        self
+    /// The server behind a verifier of other tokens than an API's, for this audience in place of the issuer's own. Such a token comes once: none is cached.
+    pub(crate) fn verifier(
+        purpose: Purpose,
+        audience: impl Into<Audience>,
+        issuer: Issuer,
+        clock: impl Clock,
+    ) -> Result<ResourceServer, ConfigError> {
+        let audience = audience.into();
+        let builder = Self { purpose, ..Self::new(audience.clone()) };
+        builder
+            .token_cache(TokenCacheSettings::default().entries(0))
+            .clock(clock)
+            .trust(issuer.audience(audience))
+            .build()
     }
 
     /// What some scopes imply: `write:users` is also good for `read:users`. Holds through several steps, and for every issuer.
@@ -151,20 +165,23 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Trusts this issuer too. Two entries may share an identifier if they differ in audience, or have no
-    /// algorithm in common: an issuer that signs with a secret for one API and with a published key for another.
+    /// Adds an issuer to trust. Call it once for each.
+    ///
+    /// Two entries may have the same identifier if their audiences differ or they have no algorithm in common: for an issuer that signs with a secret for one
+    /// API and with a published key for another.
     pub fn trust(mut self, issuer: Issuer) -> Self {
         self.issuers.push(issuer);
         self
     }
 
-    /// Which scopes the challenge of a 403 names. Default: [`ScopeChallenge::Required`], those that would satisfy the rule.
+    /// Which scopes the challenge of a 403 names (RFC 6750 section 3). Default: [`ScopeChallenge::Required`], the scopes that would satisfy the rule.
     pub fn scope_challenge(mut self, choice: ScopeChallenge) -> Self {
         self.protection.scope_challenge = choice;
         self
     }
 
-    /// Holds every token to this rule, whatever route it comes to: for what a whole API asks, a way to have signed in say (RFC 9470).
+    /// A rule that every token must satisfy, on every route: a scope for the whole API, for example, or a recent sign-in (RFC 9470). A token that does not is
+    /// refused with [`ErrorKind::InsufficientScope`](crate::ErrorKind::InsufficientScope) or the kind that fits the rule.
     ///
     /// ```
     /// # use token_core::{ResourceServer, scopes, Required};
@@ -183,50 +200,54 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// What the metadata document says beside what the server knows of itself: names, links, scopes (RFC 9728 section 2).
+    /// What the metadata document says in addition to what follows from the other settings: names, links, scopes (RFC 9728 section 2).
     /// Needs [`ResourceServer::resource`].
     pub fn metadata(mut self, metadata: Metadata) -> Self {
         self.metadata = metadata;
         self
     }
 
-    /// Signs the metadata document with this key, in the name of the resource: `signed_metadata`, for clients that ask for it
-    /// (RFC 9728 section 2.2). Where they find the public key is [`Metadata::jwks_uri`]'s to say, or agreed otherwise.
+    /// Signs the metadata document with this key: adds `signed_metadata`, whose issuer is the resource itself (RFC 9728 section 2.2). Clients find the public
+    /// key at [`Metadata::jwks_uri`], or know it already.
     pub fn sign_metadata(mut self, key: SigningKey) -> Self {
         self.metadata_key = Some(Arc::new(key));
         self
     }
 
-    /// Where the metadata document of this resource lies, if another server serves it; challenges point clients there (RFC 9728 section 5.1).
-    /// Of a [`ResourceServer::resource`] the address is known, and this is refused.
+    /// The address of the metadata document, where another server serves it. Challenges point clients there (RFC 9728 section 5.1).
+    /// With [`ResourceServer::resource`] the address is known already, and setting it here is an error of [`build`](Self::build).
     pub fn resource_metadata(mut self, url: impl Into<String>) -> Self {
         self.protection.resource_metadata = Some(url.into());
         self
     }
 
-    /// Another clock: for tests, or to look at a token as of another time.
+    /// The clock by which times are checked. Default: the system's. For tests, or to judge a token as of another time.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Looks issuers up that are not in the registry when their first token comes: tenants in a database, say. They stay until they are
-    /// [distrusted](ResourceServer::distrust) or make room for others.
+    /// Looks up an issuer that is not trusted yet when its first token arrives: in a database of tenants, for example. An issuer that is found stays trusted
+    /// until it is [distrusted](ResourceServer::distrust) or makes room for others.
+    ///
+    /// The token is not verified at that moment: the resolver is asked about text that anyone can send. It must trust only issuers that it knows.
     pub fn resolver(mut self, resolver: impl IssuerResolver, settings: ResolverSettings) -> Self {
         self.resolving = Some(Resolving::new(Arc::new(resolver), settings));
         self
     }
 
-    /// Looks up by the request whose tokens it may carry. Each tenant has a registry of its own, so nobody else is trusted: neither
-    /// [`trust`](Self::trust) nor [`resolver`](Self::resolver) go with it. The bounds of the cache of verified tokens hold for all tenants together.
-    /// Readiness and health do not speak of tenants: one tenant's outage is not the server's.
+    /// Determines the tenant from the request (its host or path, for example) and accepts only that tenant's issuers. Each tenant has a registry of its own, so
+    /// this cannot be combined with [`trust`](Self::trust) or [`resolver`](Self::resolver).
+    ///
+    /// The limits of the cache of verified tokens apply to all tenants together. Readiness and health do not cover tenants: the outage of one tenant's issuer
+    /// is not an outage of the server.
     pub fn tenants(mut self, resolver: impl TenantResolver, settings: ResolverSettings) -> Self {
         self.tenants = Some(Tenants::new(Arc::new(resolver), settings));
         self
     }
 
-    /// Where requests carry their token, in place of the `Authorization` header alone. All places are looked at; a request with two
-    /// different tokens is answered with 400, unless [`several_tokens`](Self::several_tokens) says which of them counts.
+    /// Where in a request to look for a token. Default: the `Authorization` header only. Every place is looked at; a request with two different tokens is
+    /// refused with 400, unless [`several_tokens`](Self::several_tokens) says which one counts.
     ///
     /// ```
     /// # use token_core::{CsrfRule, ResourceServer, TokenLocation};
@@ -240,7 +261,7 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// What becomes of a request that brings different tokens in different places. Default: [`SeveralTokens::Refuse`], 400.
+    /// What happens to a request with different tokens in different places. Default: [`SeveralTokens::Refuse`], 400.
     ///
     /// ```
     /// # use token_core::{policy::SeveralTokens, CsrfRule, ResourceServer, TokenLocation};
@@ -255,9 +276,11 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Takes encrypted tokens, too (RFC 7516): signed tokens within, opened with these keys and then verified as any other. Without this they are
-    /// refused. See [`encryption`](crate::jose::encryption) for what is accepted. The cache of verified tokens remembers them as they came, so a warm
-    /// one costs no private-key operation; a token of a stranger costs one for each key that may be meant.
+    /// Also accepts encrypted tokens (RFC 7516): they are decrypted with these keys, and the signed token inside is verified like any other. Without this they
+    /// are refused. What is accepted is described at [`encryption`](crate::jose::encryption).
+    ///
+    /// What it costs: one private-key operation for each key that may be meant, also for a token that a stranger made up. A token in the cache of verified
+    /// tokens costs none.
     ///
     /// ```
     /// use token_core::jose::encryption::{DecryptionKey, EncryptedTokens, KeyManagement};
@@ -282,20 +305,20 @@ impl ResourceServerBuilder {
         Ok(self)
     }
 
-    /// The longest token that is looked at, in bytes. Default 16 KiB.
+    /// The longest token that is accepted, in bytes. Default 16 KiB. A longer one is refused before it is parsed.
     pub fn max_token_bytes(mut self, bytes: usize) -> Self {
         self.max_token = bytes;
         self
     }
 
-    /// Other bounds for the cache of verified tokens, or none at all: `TokenCacheSettings::default().entries(0)`.
+    /// The limits of the cache of verified tokens. To switch it off: `TokenCacheSettings::default().entries(0)`.
     pub fn token_cache(mut self, settings: TokenCacheSettings) -> Self {
         self.cache = settings;
         self
     }
 
-    /// Takes tokens that are bound to a key of their sender, with a proof of possession on each request (RFC 9449). Without this they are
-    /// refused.
+    /// Accepts tokens that are bound to a key of their sender (DPoP, RFC 9449). Each request must bring a proof of possession. Without this setting such tokens
+    /// are refused.
     ///
     /// ```
     /// use token_core::possession::Dpop;
@@ -309,8 +332,8 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Takes tokens that are bound to a certificate of their sender (RFC 8705 section 3), and says where that is found. Without this they are
-    /// refused.
+    /// Accepts tokens that are bound to their sender's client certificate (RFC 8705 section 3), and says where the certificate is found. Without this setting
+    /// such tokens are refused.
     ///
     /// ```
     /// use token_core::possession::{CertificateField, MutualTls};
@@ -326,8 +349,8 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Says more of [DPoP](Self::dpop) than was said, by a policy file for one: a shared replay memory, shared secrets for nonces. Does nothing where DPoP
-    /// is not taken.
+    /// Changes the [DPoP](Self::dpop) settings that are there, such as those of a policy file: to add a shared replay memory or shared secrets for nonces. Does
+    /// nothing where DPoP is off.
     ///
     /// ```
     /// use token_core::ResourceServer;
@@ -353,62 +376,61 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Sells tickets for tokens, and takes them in the parameter `ticket` of the query in a token's place: for `EventSource` and `WebSocket`, which
-    /// cannot set headers. A ticket is good once, for 30 s, for the path and the origin it was bought for. Adapters have a handler that sells.
-    /// Not where [tenants](Self::tenants) are looked up by the request.
+    /// Issues tickets in exchange for tokens, and accepts a ticket in the query parameter `ticket` in place of a token: for `EventSource` and `WebSocket` in
+    /// browsers, which cannot set header fields. A ticket can be used once, within 30 s, for the path and the origin that it was issued for. The adapters have a
+    /// handler that issues tickets. Cannot be combined with [`tenants`](Self::tenants).
     pub fn tickets(mut self, tickets: Tickets) -> Self {
         self.tickets = Some(tickets);
         self
     }
 
-    /// Keeps the tickets of a policy in this store, for several instances. Does nothing where no tickets are sold.
+    /// Keeps tickets in this store, which several instances can share. Does nothing where [`tickets`](Self::tickets) is off.
     pub fn ticket_store(mut self, store: impl TicketStore) -> Self {
         self.tickets = self.tickets.map(|tickets| tickets.stored(Arc::new(store)));
         self
     }
 
-    /// Asks this list on every request, warm ones included, whether the token was denied before its time. Without one a JWT is good
-    /// until its `exp`.
+    /// Checks on every request whether the token was revoked, also for tokens in the cache. Without a deny-list a JWT is accepted until its `exp`.
     pub fn deny_list(mut self, list: impl DenyList) -> Self {
         self.deny_list = Some(Arc::new(list));
         self
     }
 
-    /// What becomes of requests while the deny-list is out of reach. Default: [`WhenUnreachable::Refuse`], 503.
+    /// What happens to requests while the deny-list is unreachable. Default: [`WhenUnreachable::Refuse`], 503.
     pub fn when_deny_list_is_unreachable(mut self, choice: WhenUnreachable) -> Self {
         self.when_unreachable = choice;
         self
     }
 
-    /// Other limits on what is fetched and asked at once than those that all servers of the process share.
+    /// Limits on how much is fetched and asked at once, for this server alone. Default: limits that all servers of the process share.
     pub fn fetch_limits(mut self, limits: FetchLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Writes refused requests to the log at `info`, up to this many a minute; the others, and without this all of them, are `debug`. Each says kind,
-    /// check, issuer and what was expected, and how many were left out before it; never a token or the value of a claim. Requests
-    /// without any token stay at `debug`. A hundred or so is a good number: enough to see what goes wrong, and nobody can fill a disk.
+    /// Logs up to this many refused requests a minute at `info`; the rest, and by default all, are logged at `debug`. Each event says the kind, the check, the
+    /// issuer and what was expected, and how many were left out before it; never a token or the value of a claim. Requests without a token stay at `debug`.
+    ///
+    /// About 100 is a good number: enough to see what goes wrong, and too few for strangers to fill a disk.
     pub fn log_refusals(mut self, per_minute: u32) -> Self {
         self.log_refusals = per_minute;
         self
     }
 
-    /// While developing: one event `token.explained` per refusal, which says the likely cause. Never holds a value of the token.
+    /// For development: logs an event `token.explained` for each refusal, with its likely cause. It never holds a value from the token.
     pub fn explain_in_log(mut self) -> Self {
         self.explain = Explain::Log;
         self
     }
 
-    /// While developing: the event, and the same words to the caller in the response header `token-explanation`. A stranger
-    /// learns from it what this server expects: not for production.
+    /// For development: logs the event of [`explain_in_log`](Self::explain_in_log) and sends the same text to the caller, in the response header field
+    /// `token-explanation`. **Not for production**: any caller learns what this server expects of a token.
     pub fn explain_in_responses(mut self) -> Self {
         self.explain = Explain::LogAndHeader;
         self
     }
 
-    /// What the builder was told so far, as a policy: to print, to compare, to keep. Keys, stores and clients that were handed over
-    /// are noted, not copied.
+    /// The settings so far as a [`Policy`]: to print, to compare, to keep. Keys, stores and clients that were given as values are noted, not copied.
     #[must_use]
     pub fn policy(&self) -> Policy {
         let ours = self.audience.ours();
@@ -437,13 +459,14 @@ impl ResourceServerBuilder {
         }
     }
 
-    /// Builds the server. Inside a tokio runtime the keys are fetched at once, in the background; else with the first request. Until they
-    /// are there requests get 503; an issuer that is down neither stops a start nor hides: ask [`ResourceServer::ready`] or
-    /// [`ResourceServer::health`].
+    /// Builds the server. Inside a tokio runtime it starts to fetch keys at once, in the background; elsewhere with the first request.
+    ///
+    /// It does not wait for keys: an issuer that is down does not stop your program from starting. Until its keys are there its tokens are answered with 503. To wait
+    /// for keys, use [`ResourceServer::ready`]; to report on them, [`ResourceServer::health`].
     ///
     /// # Errors
-    /// [`ConfigError`] when no issuer is trusted, the resource is no URL that clients could send, no audience is named, an issuer is named twice, an algorithm does not fit the
-    /// kind of keys, the leeway is over 5 min, or an address is plain http without the opt-in.
+    /// [`ConfigError`] when settings are missing or contradict each other: no issuer, no audience, an issuer named twice, a resource that is not a URL, an algorithm that does
+    /// not fit the kind of keys, a leeway over 5 min, an address with plain http that was not allowed. Its text says which setting, and how to mend it.
     pub fn build(self) -> Result<ResourceServer, ConfigError> {
         let server = self.check()?;
         // Only once nothing can go wrong any more: a refused configuration must not have talked to anybody.

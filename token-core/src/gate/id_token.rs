@@ -11,11 +11,11 @@ use crate::answer::error::{Error, ErrorKind};
 use crate::answer::maybe_ready::MaybeReady;
 use crate::base::config_error::ConfigError;
 use crate::base::time::{Clock, SystemClock, Timestamp};
+use crate::gate::builder::ResourceServerBuilder;
 use crate::gate::server::ResourceServer;
 use crate::jose::signature::digest_of;
 use crate::jose::{Algorithm, base64url};
 use crate::request::presented::Presented;
-use crate::stores::TokenCacheSettings;
 use crate::trust::compiler::Purpose;
 use crate::trust::issuer::Issuer;
 use crate::verify::jwt;
@@ -70,14 +70,8 @@ impl IdTokenVerifier {
         issuer: Issuer,
         clock: impl Clock + Clone,
     ) -> Result<Self, ConfigError> {
-        let client_id = client_id.into();
-        let issuer = issuer.audience(client_id.as_str());
-        // An ID token comes once: nothing to remember.
-        let builder = ResourceServer::builder(client_id)
-            .purpose(Purpose::Client)
-            .token_cache(TokenCacheSettings::default().entries(0))
-            .clock(clock.clone());
-        Ok(Self { server: builder.trust(issuer).build()?, clock: std::sync::Arc::new(clock) })
+        let server = ResourceServerBuilder::verifier(Purpose::Client, client_id.into(), issuer, clock.clone())?;
+        Ok(Self { server, clock: std::sync::Arc::new(clock) })
     }
 
     /// Verifies an ID token that came with `login`.

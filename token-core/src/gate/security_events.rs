@@ -17,9 +17,9 @@ use crate::answer::error::{Error, ErrorKind};
 use crate::answer::maybe_ready::MaybeReady;
 use crate::base::config_error::ConfigError;
 use crate::base::time::{Clock, SystemClock, Timestamp};
+use crate::gate::builder::ResourceServerBuilder;
 use crate::gate::server::ResourceServer;
 use crate::request::presented::Presented;
-use crate::stores::TokenCacheSettings;
 use crate::token::audience::Audience;
 use crate::trust::compiler::Purpose;
 use crate::trust::issuer::Issuer;
@@ -78,12 +78,8 @@ impl SecurityEventVerifier {
         transmitter: Issuer,
         clock: impl Clock + Clone,
     ) -> Result<Self, ConfigError> {
-        let audience = audience.into();
-        let builder = ResourceServer::builder(audience.clone())
-            .purpose(Purpose::SecurityEvents)
-            .token_cache(TokenCacheSettings::default().entries(0))
-            .clock(clock.clone());
-        Ok(Self { server: builder.trust(transmitter.audience(audience)).build()?, clock: Arc::new(clock) })
+        let server = ResourceServerBuilder::verifier(Purpose::SecurityEvents, audience, transmitter, clock.clone())?;
+        Ok(Self { server, clock: Arc::new(clock) })
     }
 
     /// Verifies one security event token.

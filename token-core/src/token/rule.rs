@@ -1,15 +1,14 @@
 //! What a route asks of a token, in: as a type, as a value, as data; whether a token has it, out (RFC 6749 section 3.3, RFC 9470, RFC 9396): exact matches, never substrings.
 
+mod written;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use crate::base::time::text;
 use crate::token::authorization_details::DetailRule;
 
-/// What a token must carry, as data: a scope, a role, a way to have signed in (RFC 9470), an authorization detail (RFC 9396), or several of them joined by
-/// any, all and not.
+/// What a token must have for a request to be allowed: a scope, a role, a method or a time of sign-in (RFC 9470), an authorization detail (RFC 9396), a binding
+/// to its sender, or any combination of these. Scopes and roles are compared whole and with regard to case.
 ///
 /// ```
 /// use token_core::Rule;
@@ -20,7 +19,8 @@ use crate::token::authorization_details::DetailRule;
 /// assert!(!EDITOR.satisfied_by(|scope| scope == "write"));
 /// assert_eq!(EDITOR.would_satisfy(), "admin");
 /// ```
-/// As data it is text for a scope and an object of one member for the rest:
+///
+/// In JSON a scope is a string, and everything else an object with one member:
 ///
 /// ```
 /// # use token_core::Rule;
@@ -30,7 +30,8 @@ use crate::token::authorization_details::DetailRule;
 /// assert!(rule.satisfied_by_grants(|scope| scope == "read:users", |role| role == "staff"));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-/// How the user signed in and what was authorized in detail are asked for in the words of their RFCs:
+///
+/// Sign-in and authorization details use the names of their RFCs:
 ///
 /// ```
 /// # use token_core::Rule;
@@ -46,19 +47,19 @@ pub enum Rule {
     Scope(Cow<'static, str>),
     /// This role.
     Role(Cow<'static, str>),
-    /// The user signed in in one of these ways: `acr` is one of them (RFC 9470). In order of preference; of none, nothing satisfies it.
+    /// `acr` is one of these: how the user signed in (RFC 9470). In order of preference. An empty list is never satisfied.
     AcrValues(Cow<'static, [Cow<'static, str>]>),
-    /// The user took part in signing in no longer ago than this: `auth_time` (RFC 9470). The issuer's leeway is added. Challenges name whole seconds.
+    /// `auth_time` is at most this long ago: when the user signed in (RFC 9470). The issuer's leeway is added. Challenges name whole seconds.
     MaxAge(Duration),
-    /// The token carries an authorization detail like this (RFC 9396).
+    /// The token has an authorization detail that fits (RFC 9396).
     AuthorizationDetails(DetailRule),
-    /// The token is bound to its sender, to a key (RFC 9449) or a certificate (RFC 8705): `{"bound": true}` as data. That the sender holds it has been proved.
+    /// The token is bound to its sender, by a key (RFC 9449) or a certificate (RFC 8705), and possession was proved. `{"bound": true}` in JSON.
     Bound,
-    /// At least one of these. Of none, nothing satisfies it.
+    /// At least one of these. An empty list is never satisfied.
     Any(Cow<'static, [Rule]>),
-    /// Every one of these. Of none, everything satisfies it.
+    /// All of these. An empty list is always satisfied.
     All(Cow<'static, [Rule]>),
-    /// None of these. A token that is silent satisfies it: put it beside something that is asked for.
+    /// None of these. A token without the scope or role satisfies it, so combine it with something that is required.
     Not(Cow<'static, [Rule]>),
 }
 
@@ -75,13 +76,13 @@ impl Rule {
         Self::Role(Cow::Borrowed(role))
     }
 
-    /// A rule that asks for a way to have signed in: one of these classes (`acr`), in order of preference.
+    /// A rule that asks for one of these values of `acr`, in order of preference.
     #[must_use]
     pub const fn acr_values(acr_values: &'static [Cow<'static, str>]) -> Self {
         Self::AcrValues(Cow::Borrowed(acr_values))
     }
 
-    /// A rule that asks for a user who signed in at most so many seconds ago.
+    /// A rule that asks for a sign-in at most this many seconds ago.
     #[must_use]
     pub const fn max_age(seconds: u64) -> Self {
         Self::MaxAge(Duration::from_secs(seconds))
@@ -99,30 +100,30 @@ impl Rule {
         Self::Bound
     }
 
-    /// A rule that holds where none of `rules` does.
+    /// A rule that holds if none of `rules` does.
     #[must_use]
     pub const fn not(rules: &'static [Self]) -> Self {
         Self::Not(Cow::Borrowed(rules))
     }
 
-    /// A rule that one of `rules` satisfies.
+    /// A rule that holds if at least one of `rules` does.
     #[must_use]
     pub const fn any(rules: &'static [Self]) -> Self {
         Self::Any(Cow::Borrowed(rules))
     }
 
-    /// A rule that all of `rules` together satisfy.
+    /// A rule that holds if all of `rules` do.
     #[must_use]
     pub const fn all(rules: &'static [Self]) -> Self {
         Self::All(Cow::Borrowed(rules))
     }
 
-    /// Whether the scopes that `granted` affirms satisfy the rule, of one who has nothing else.
+    /// Whether these scopes alone satisfy the rule: `granted` says of a scope whether it is there.
     pub fn satisfied_by(&self, granted: impl Fn(&str) -> bool) -> bool {
         self.holds(&Holder { scope: &granted, role: &|_| false, ..Holder::NOBODY })
     }
 
-    /// Whether the scopes that `granted` affirms and the roles that `played` affirms satisfy the rule, of one who has nothing else.
+    /// Whether these scopes and roles alone satisfy the rule: `granted` says of a scope, and `played` of a role, whether it is there.
     pub fn satisfied_by_grants(&self, granted: impl Fn(&str) -> bool, played: impl Fn(&str) -> bool) -> bool {
         self.holds(&Holder { scope: &granted, role: &played, ..Holder::NOBODY })
     }
@@ -169,8 +170,8 @@ impl Rule {
         kinds
     }
 
-    /// One set of scopes, separated by blanks, that satisfies the rule: the first alternative wherever there is a choice.
-    /// It is what a 403 challenge names. Roles are no scopes and are left out.
+    /// Scopes that would satisfy the rule, separated by spaces: the first alternative wherever there is a choice. The challenge of a 403 names them. Roles are left
+    /// out, since a client cannot ask for them.
     #[must_use]
     pub fn would_satisfy(&self) -> String {
         let mut scopes = Vec::new();
@@ -178,7 +179,7 @@ impl Rule {
         scopes.join(" ")
     }
 
-    /// Every scope that can help to satisfy the rule, once each, in the order in which they stand: what a resource that asks for it supports.
+    /// Every scope in the rule that can help to satisfy it, once each, in the order in which they are written.
     #[must_use]
     pub fn scopes(&self) -> Vec<&str> {
         let mut scopes = Vec::new();
@@ -247,109 +248,7 @@ impl From<&'static str> for Rule {
     }
 }
 
-#[cfg(feature = "schema")]
-impl schemars::JsonSchema for Rule {
-    fn schema_name() -> Cow<'static, str> {
-        "Rule".into()
-    }
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let (rules, span) =
-            (generator.subschema_for::<Vec<Self>>(), generator.subschema_for::<crate::base::time::schema::Span>());
-        let detail = generator.subschema_for::<DetailRule>();
-        let one = |name: &str, schema: serde_json::Value| serde_json::json!({"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": false});
-        let text = serde_json::json!({"type": "string"});
-        schemars::json_schema!({
-            "description": "A scope, or an object of one member: role, acr_values, max_age, authorization_details, bound, any, all, not.",
-            "anyOf": [
-                text,
-                one("role", text.clone()),
-                one("acr_values", serde_json::json!({"type": "array", "items": text})),
-                one("max_age", span.into()),
-                one("authorization_details", detail.into()),
-                one("bound", serde_json::json!({"const": true})),
-                one("any", rules.clone().into()),
-                one("all", rules.clone().into()),
-                one("not", rules.into()),
-            ],
-        })
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Written<'a> {
-    Scope(Cow<'a, str>),
-    Other(Branch<'a>),
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Branch<'a> {
-    Role(Cow<'a, str>),
-    AcrValues(Cow<'a, [Cow<'static, str>]>),
-    MaxAge(#[serde(with = "text")] Duration),
-    AuthorizationDetails(Cow<'a, DetailRule>),
-    Bound(Yes),
-    Any(Cow<'a, [Rule]>),
-    All(Cow<'a, [Rule]>),
-    Not(Cow<'a, [Rule]>),
-}
-
-/// `true`, and nothing else: a rule that asks for nothing would be none.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(try_from = "bool", into = "bool")]
-struct Yes;
-
-impl From<Yes> for bool {
-    fn from(_: Yes) -> Self {
-        true
-    }
-}
-
-impl TryFrom<bool> for Yes {
-    type Error = &'static str;
-
-    fn try_from(yes: bool) -> Result<Self, Self::Error> {
-        yes.then_some(Self).ok_or("expected bound to be true: leave it out where it is not asked for")
-    }
-}
-
-impl Serialize for Rule {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let written = match self {
-            Self::Scope(scope) => Written::Scope(Cow::Borrowed(scope)),
-            Self::Role(role) => Written::Other(Branch::Role(Cow::Borrowed(role))),
-            Self::AcrValues(values) => Written::Other(Branch::AcrValues(Cow::Borrowed(values))),
-            Self::MaxAge(age) => Written::Other(Branch::MaxAge(*age)),
-            Self::AuthorizationDetails(detail) => Written::Other(Branch::AuthorizationDetails(Cow::Borrowed(detail))),
-            Self::Bound => Written::Other(Branch::Bound(Yes)),
-            Self::Any(rules) => Written::Other(Branch::Any(Cow::Borrowed(rules))),
-            Self::All(rules) => Written::Other(Branch::All(Cow::Borrowed(rules))),
-            Self::Not(rules) => Written::Other(Branch::Not(Cow::Borrowed(rules))),
-        };
-        written.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Rule {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let owned = |names: Cow<'_, str>| Cow::Owned(names.into_owned());
-        let all = |rules: Cow<'_, [Self]>| Cow::Owned(rules.into_owned());
-        Ok(match Written::deserialize(deserializer)? {
-            Written::Scope(scope) => Self::Scope(owned(scope)),
-            Written::Other(Branch::Role(role)) => Self::Role(owned(role)),
-            Written::Other(Branch::AcrValues(values)) => Self::AcrValues(Cow::Owned(values.into_owned())),
-            Written::Other(Branch::MaxAge(age)) => Self::MaxAge(age),
-            Written::Other(Branch::AuthorizationDetails(detail)) => Self::AuthorizationDetails(detail.into_owned()),
-            Written::Other(Branch::Bound(Yes)) => Self::Bound,
-            Written::Other(Branch::Any(rules)) => Self::Any(all(rules)),
-            Written::Other(Branch::All(rules)) => Self::All(all(rules)),
-            Written::Other(Branch::Not(rules)) => Self::Not(all(rules)),
-        })
-    }
-}
-
-/// A rule as a type, so that a handler's signature says what it asks for. Declare them with [`scopes!`](crate::scopes!).
+/// A rule as a type, so that the signature of a handler says what it requires. Declared with [`scopes!`](crate::scopes!).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a rule that a token can be held to",
     label = "expected a type declared with `scopes!`",
@@ -360,7 +259,7 @@ pub trait Required: Send + Sync + 'static {
     const RULE: Rule;
 }
 
-/// Declares rules as types.
+/// Declares types for rules, for the extractor `Scoped` and for guards of routes.
 ///
 /// ```
 /// use token_core::{Required, scopes};

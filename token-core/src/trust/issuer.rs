@@ -1,4 +1,7 @@
-//! What an operator says of an issuer: who it is, where its keys are, which rules its tokens are held to.
+//! What an operator says of an issuer: who it is and where its keys are; `rules` has what its tokens are held to, `reach` how its servers are reached.
+
+mod reach;
+mod rules;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,9 +10,8 @@ use std::time::Duration;
 
 use crate::base::config_error::{ConfigError, parse_url};
 use crate::base::http::HttpClient;
-use crate::base::http::address::{self, PlainHttp, proxy_url};
+use crate::jose::Algorithms;
 use crate::jose::jwk_set::Leniency;
-use crate::jose::{Algorithm, Algorithms};
 use crate::keys::discovery::{issuer_of_document, not_the_document};
 use crate::keys::{JwksSettings, KeySource};
 use crate::opaque::api_keys::{self, ApiKeyStore};
@@ -21,9 +23,13 @@ use crate::token::naming::{Naming, Template};
 use crate::trust::claim_rule::ClaimRule;
 use crate::trust::static_keys::StaticKeys;
 
-/// An issuer to trust, with its rules. Give it to [`ResourceServerBuilder::trust`](crate::ResourceServerBuilder::trust).
+/// An issuer to trust, and the rules for its tokens. Give it to [`ResourceServerBuilder::trust`](crate::ResourceServerBuilder::trust).
 ///
-/// Everything has a safe default: asymmetric algorithms only, 30 s of leeway, `exp` required, https only.
+/// Start with the constructor that says where its keys are: most issuers publish metadata, and [`discover`](Self::discover) is all they need. Presets for
+/// known providers are in [`provider`](crate::provider).
+///
+/// Defaults: asymmetric algorithms only ([`Algorithms::DEFAULT`]), 30 s of leeway, `exp` required, the server's own audience, keys over https and from public
+/// addresses only. Every setting that weakens a check says so in its documentation; the worst begin with `dangerously_`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -82,12 +88,15 @@ pub(crate) enum KeysFrom {
     Nowhere,
 }
 
+/// Who it is, and where its keys are.
 impl Issuer {
-    /// An issuer that publishes its metadata: OpenID Connect discovery or RFC 8414, whichever it answers to. The issuer in the
-    /// document must equal `identifier` byte by byte; a trailing slash matters.
+    /// An issuer that publishes its metadata, by OpenID Connect Discovery or RFC 8414: both addresses are tried. Nothing is fetched here. Keys are fetched
+    /// in the background once the server is built, or with the first token where no tokio runtime is running then.
+    ///
+    /// `identifier` is what tokens have in `iss`, and what the metadata has in `issuer`. All three must be equal byte by byte: a trailing slash matters.
     ///
     /// # Errors
-    /// When `identifier` is not an absolute URL, or has a query or fragment.
+    /// When `identifier` is not an absolute URL, has a query or a fragment, or is the address of a metadata document.
     pub fn discover(identifier: impl Into<String>) -> Result<Self, ConfigError> {
         let identifier = identifier.into();
         let url = parse_url("issuer", &identifier)?;
@@ -100,7 +109,7 @@ impl Issuer {
         Ok(Self::new(identifier, KeysFrom::Discovery))
     }
 
-    /// An issuer whose JWK Set lies at a known address.
+    /// An issuer whose JWK Set (RFC 7517) is at a known address. Its metadata is not read.
     ///
     /// # Errors
     /// When `jwks_uri` is not an absolute URL, or `identifier` is empty.
@@ -110,7 +119,8 @@ impl Issuer {
         Self::named(identifier, KeysFrom::JwksUri(jwks_uri))
     }
 
-    /// An issuer that publishes certificates in PEM, in a JSON object by their `kid`.
+    /// An issuer that publishes X.509 certificates at `uri`: a JSON object with the `kid` as name and the certificate in PEM as value, as Google does for
+    /// Firebase. The public keys are read from them. Their chain and their dates are not checked: what counts is that the issuer publishes them.
     ///
     /// # Errors
     /// When `uri` is not an absolute URL, or `identifier` is empty.
@@ -120,8 +130,8 @@ impl Issuer {
         Self::named(identifier, KeysFrom::Certificates(uri))
     }
 
-    /// An issuer that publishes each key in PEM, at `base` with the `kid` behind it. Only a `kid` that is a UUID is asked for, and only
-    /// one algorithm can be agreed.
+    /// An issuer that publishes each key on its own, in PEM, at `base` followed by the `kid`, as AWS load balancers do. Only a `kid` that is a UUID is fetched.
+    /// PEM names no algorithm, so [`algorithms`](Self::algorithms) must hold exactly one.
     ///
     /// # Errors
     /// When `base` is not an absolute URL that ends with a slash, or `identifier` is empty.
@@ -134,7 +144,7 @@ impl Issuer {
         Self::named(identifier, KeysFrom::PemPerKid(base))
     }
 
-    /// An issuer whose keys are at hand; nothing is fetched, nothing is refreshed.
+    /// An issuer whose keys are given here. Nothing is ever fetched or refreshed.
     ///
     /// # Errors
     /// When `identifier` is empty.
@@ -142,7 +152,7 @@ impl Issuer {
         Self::named(identifier.into(), KeysFrom::Static(keys))
     }
 
-    /// An issuer whose JWK Set comes from a source of the caller's; the cache around it is ours.
+    /// An issuer whose JWK Set comes from a [`KeySource`] of your own. It is cached and refreshed like one that is fetched.
     ///
     /// # Errors
     /// When `identifier` is empty.
@@ -150,11 +160,13 @@ impl Issuer {
         Self::named(identifier.into(), KeysFrom::Source(source))
     }
 
-    /// A multi-tenant issuer: one identifier for each tenant, made by one pattern, and one JWK Set for all of them. `{tenantid}`
-    /// stands for the tenant's GUID and for nothing else. Every tenant of the pattern is trusted unless
-    /// [`tenants`](Self::tenants) says which: the application then has to tell them apart by [`Verified::issuer`](crate::Verified::issuer).
+    /// A multi-tenant issuer, such as Microsoft Entra: each tenant has its own `iss`, made from one pattern, and all share one JWK Set. `{tenantid}` in the
+    /// pattern stands for the tenant's GUID and matches nothing else.
     ///
-    /// A key that names its issuer vouches for that one only.
+    /// **Every tenant of the pattern is trusted** unless [`tenants`](Self::tenants) lists them. Without a list, tell tenants apart by
+    /// [`Verified::issuer`](crate::Verified::issuer).
+    ///
+    /// A key that is published with an `issuer` member verifies tokens of that issuer only.
     ///
     /// ```
     /// # fn main() -> Result<(), token_core::ConfigError> {
@@ -176,7 +188,7 @@ impl Issuer {
         Ok(Self { naming, keys_name_issuer: true, ..issuer })
     }
 
-    /// The same with keys that are handed over.
+    /// The same as [`template`](Self::template), with keys given here in place of a JWK Set that is fetched.
     ///
     /// # Errors
     /// When the pattern does not hold `{tenantid}` once, as a whole segment of its path.
@@ -187,10 +199,10 @@ impl Issuer {
         Ok(Self { naming, keys_name_issuer: true, ..issuer })
     }
 
-    /// Lets in these tenants of a [`template`](Self::template) and no others: their GUIDs.
+    /// Trusts only these tenants of a [`template`](Self::template), by their GUIDs.
     ///
     /// # Errors
-    /// When the issuer is no template, or a tenant is no GUID.
+    /// When the issuer is not a template, the list is empty, or an entry is not a GUID.
     pub fn tenants<T: Into<String>>(mut self, tenants: impl IntoIterator<Item = T>) -> Result<Self, ConfigError> {
         let Naming::Template(_) = self.naming else {
             return Err(ConfigError::new(format!("issuer {}: only a template has tenants", self.identifier)));
@@ -203,10 +215,10 @@ impl Issuer {
         Ok(self)
     }
 
-    /// A maker of tokens without `iss`, recognised by their audience: management tokens as Auth0 once had them, signed by whoever
-    /// holds the API's secret. `name` is what [`Verified::issuer`](crate::Verified::issuer) says.
+    /// An issuer whose tokens have no `iss`. They are recognised by their audience: Auth0's old management tokens are such tokens, signed with the API's own
+    /// secret. `name` is what [`Verified::issuer`](crate::Verified::issuer) returns.
     ///
-    /// Tokens without `iss` are looked at only where such an entry exists.
+    /// Without such an entry every token without `iss` is refused.
     ///
     /// # Errors
     /// When `name` is empty.
@@ -219,7 +231,7 @@ impl Issuer {
         Ok(Self { naming: Naming::Nameless, ..issuer }.audience(audience))
     }
 
-    /// A SPIFFE trust domain, `example.org`: its JWT-SVIDs have no `iss` and name it in `sub`. The keys are those of its bundle
+    /// A SPIFFE trust domain, such as `example.org`. Its JWT-SVIDs have no `iss`; the trust domain is part of `sub`. `bundle` returns the trust domain's keys
     /// (SPIFFE JWT-SVID section 3, SPIFFE Trust Domain and Bundle section 4).
     ///
     /// # Errors
@@ -242,7 +254,7 @@ impl Issuer {
         Ok(Self { naming: Naming::TrustDomain, ..issuer })
     }
 
-    /// An issuer without keys: every token of its is asked about, JWTs in its name too.
+    /// An issuer without keys. Its endpoint is asked about each of its tokens, also about those that are JWTs.
     ///
     /// # Errors
     /// When `identifier` is empty.
@@ -250,15 +262,15 @@ impl Issuer {
         Ok(Self::named(identifier.into(), KeysFrom::Nowhere)?.opaque_tokens(tokens))
     }
 
-    /// API keys that this server hands out itself, beside tokens: texts that begin with `prefix`, such as `acme_`, and are looked up in `store` by name. Whoever comes
-    /// with one is a [`Verified`](crate::Verified) caller with subject, scopes and claims; `identifier` is what [`Verified::issuer`](crate::Verified::issuer)
-    /// says. How a key is written and kept is told at [`api_keys`](crate::opaque::api_keys).
+    /// API keys that you issue yourself, beside tokens. A key begins with `prefix`, such as `acme_`, and is looked up in `store`. A caller with a good key is a
+    /// [`Verified`](crate::Verified) with a subject, scopes and claims; [`Verified::issuer`](crate::Verified::issuer) returns `identifier`. The format of a key
+    /// and what a store holds of it are described at [`api_keys`](crate::opaque::api_keys).
     ///
-    /// They come as bearer tokens; clients that send them in a header of their own are met by
+    /// Clients send a key as a bearer token. For clients that send it in a header field of its own, add
     /// [`TokenLocation::header`](crate::TokenLocation::header).
     ///
     /// # What is not checked
-    /// An audience: a key is one of this server's own. A key is as good as its holder's care for it; there is no proof of possession.
+    /// The audience: a key is for this server alone. Possession: whoever has a copy of a key can use it.
     ///
     /// # Errors
     /// When `identifier` is empty, or `prefix` is or holds anything but letters, digits, dashes, dots and underscores.
@@ -316,274 +328,6 @@ impl Issuer {
             opaque: None,
             status_lists: None,
         }
-    }
-
-    /// Another audience for this issuer than the server's own.
-    #[must_use]
-    pub fn audience(mut self, audience: impl Into<Audience>) -> Self {
-        self.audience = Some(audience.into());
-        self
-    }
-
-    /// Takes ID tokens of this issuer as well, if they were issued to one of these clients. They come out as
-    /// [`TokenKind::Id`](crate::TokenKind::Id), for handlers that ask for ID tokens; to those that ask for access tokens they are refused.
-    ///
-    /// An ID token tells a client who logged in. It is no permission: whoever gets hold of it at the client can send it here.
-    /// `nonce` is not checked, since only the client knows it; see [`IdTokenVerifier`](crate::login::IdTokenVerifier) for a client's own checks.
-    #[must_use]
-    pub fn accept_id_tokens(mut self, clients: impl Into<Audience>) -> Self {
-        self.id_tokens_for = Some(clients.into());
-        self
-    }
-
-    /// Where this issuer writes scopes and roles. Default: `scope`, `scp` and `roles`.
-    #[must_use]
-    pub fn mapping(mut self, mapping: ClaimMapping) -> Self {
-        self.mapping = mapping;
-        self
-    }
-
-    /// Demands more of a claim than that it is of the right type. Called again, all rules have to hold.
-    #[must_use]
-    pub fn require_claim(mut self, rule: ClaimRule) -> Self {
-        self.rules.push(rule);
-        self
-    }
-
-    /// Refuses a key of the set that is published in the name of another issuer: for key sets that several issuers share.
-    /// Always on for a [`template`](Self::template).
-    #[must_use]
-    pub fn match_key_issuer(mut self) -> Self {
-        self.keys_name_issuer = true;
-        self
-    }
-
-    /// Takes tokens whose parts are padded with `=`, as AWS load balancers write them against RFC 7515 section 2.
-    #[must_use]
-    pub fn accept_padding(mut self) -> Self {
-        self.padded = true;
-        self
-    }
-
-    /// Takes access tokens with a `nonce`, as Keycloak before 25 writes them, if another mark says what they are: `at+jwt` in the header, a claim
-    /// `typ` of `Bearer` or `DPoP`, or `token_use` and its like. That mark then outranks the nonce, which is otherwise one of an ID token; a token
-    /// that says both is refused.
-    ///
-    /// A token with a nonce and no other mark stays an ID token, and so does one with `at_hash` or `c_hash`. What it costs: an ID token of this
-    /// issuer that wrongly says `Bearer` is no longer told apart by its nonce.
-    #[must_use]
-    pub fn accept_nonce_in_access_tokens(mut self) -> Self {
-        self.nonce_outranked = true;
-        self
-    }
-
-    /// Takes tokens whose `sub` is a whole number, against RFC 7519 section 4.1.2, in JWTs and in answers about opaque tokens. The subject is then
-    /// its text: `42`. A handler's own type sees the number.
-    ///
-    /// Fractions, exponents and numbers of more than 64 bits stay refused. What it costs: the subjects `42` and `"42"` are one.
-    #[must_use]
-    pub fn accept_numeric_subjects(mut self) -> Self {
-        self.numeric_subjects = true;
-        self
-    }
-
-    /// Tries the keys of the set that have the name a token says, one after the other, where several have it and are for its algorithm (RFC 7517
-    /// section 4.5 asks for names that differ). At most the first four. Without it such a token is refused.
-    ///
-    /// What it costs: each token of such a name may take four signatures, junk in its name always does, and its header is not remembered.
-    #[must_use]
-    pub fn accept_several_keys_of_one_kid(mut self) -> Self {
-        self.leniency.several_of_a_kid = true;
-        self
-    }
-
-    /// Takes keys whose numbers are in base64, or padded, against RFC 7518 section 2: `+` and `/` for `-` and `_`, `=` at the end. Tokens stay strict;
-    /// for those there is [`accept_padding`](Self::accept_padding).
-    ///
-    /// What it costs: one key may be written in several ways. Blanks and odd bits at the end stay refused.
-    #[must_use]
-    pub fn accept_keys_in_base64(mut self) -> Self {
-        self.leniency.base64 = true;
-        self
-    }
-
-    /// The signature algorithms agreed with this issuer. Default: [`Algorithms::DEFAULT`], or those of static keys.
-    #[must_use]
-    pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
-        self.algorithms = Some(algorithms.into_iter().collect());
-        self
-    }
-
-    /// How far clocks may differ: `exp` and `nbf` are off by up to this. Default 30 s, at most 5 min.
-    #[must_use]
-    pub fn leeway(mut self, leeway: Duration) -> Self {
-        self.leeway = leeway;
-        self
-    }
-
-    /// Takes this issuer's opaque tokens too, beside its JWTs.
-    #[must_use]
-    pub fn opaque_tokens(mut self, tokens: OpaqueTokens) -> Self {
-        self.opaque = Some(tokens);
-        self
-    }
-
-    /// Looks the issuer's JWTs up in the status lists that it publishes. Without it the claim `status` is not looked at.
-    #[must_use]
-    pub fn status_lists(mut self, lists: StatusLists) -> Self {
-        self.status_lists = Some(lists);
-        self
-    }
-
-    /// RFC 9068 only: the header must say `at+jwt`; `sub`, `client_id`, `iat` and `jti` must be there.
-    #[must_use]
-    pub fn rfc9068(mut self) -> Self {
-        self.strict = true;
-        self
-    }
-
-    /// Takes only access tokens that say what they are: `at+jwt` in the header, `token_use` or `token_class`, `typ` (Keycloak), `type` or
-    /// `token_type` among the claims. A token of this issuer without any such mark is refused.
-    ///
-    /// Every mark is looked at for every issuer, and a token that bears another kind's is refused. But some issuers sign refresh tokens
-    /// or ID tokens with the keys of their access tokens and mark them with nothing: where those name this API in `aud`, only the mark of
-    /// the access tokens tells them apart, and this asks for it. Off by default, since many issuers do not mark their access tokens either
-    /// (Auth0's default profile, Entra, Okta, Google): there, hold them to a claim that nothing else of the issuer's has, by
-    /// [`require_claim`](Self::require_claim). Which servers write which marks stands in the guide.
-    ///
-    /// An answer of an endpoint about an opaque token needs no mark.
-    ///
-    /// ```
-    /// # fn main() -> Result<(), token_core::ConfigError> {
-    /// use token_core::{ClaimRule, Issuer};
-    ///
-    /// let marked = Issuer::discover("https://login.example.com/realms/shop")?.strict();
-    /// let unmarked = Issuer::discover("https://example.okta.com/oauth2/default")?.require_claim(ClaimRule::any_present(["cid"]));
-    /// # Ok(()) }
-    /// ```
-    #[must_use]
-    pub fn strict(mut self) -> Self {
-        self.marked = true;
-        self
-    }
-
-    /// Takes tokens that have no `exp` and so never end. Revoking one means removing its key.
-    #[must_use]
-    pub fn dangerously_accept_tokens_without_expiry(mut self) -> Self {
-        self.expiry_required = false;
-        self
-    }
-
-    /// Lets the keys be fetched over plain http from this very machine, as development issuers offer them.
-    #[must_use]
-    pub fn allow_loopback_http(mut self) -> Self {
-        self.loopback_http = true;
-        self
-    }
-
-    /// Lets keys be fetched and endpoints be asked at private addresses, as inside a cluster. Link-local addresses and those where clouds keep
-    /// their metadata service stay refused.
-    #[must_use]
-    pub fn allow_private_addresses(mut self) -> Self {
-        self.private_addresses = true;
-        self
-    }
-
-    /// Reads the issuer's metadata from this address. Its name is then compared with what document and tokens say, and never asked. The JWK Set
-    /// is fetched from where the document says; [`reached_at`](Self::reached_at) moves that, too.
-    ///
-    /// For issuers whose keys are [discovered](Self::discover): others have an address for them already.
-    ///
-    /// # Errors
-    /// When `url` is not an absolute URL.
-    pub fn metadata_url(mut self, url: impl Into<String>) -> Result<Self, ConfigError> {
-        let url = url.into();
-        parse_url("metadata_url", &url)?;
-        self.metadata_url = Some(url);
-        Ok(self)
-    }
-
-    /// Asks the issuer for metadata and keys at this origin, and nowhere else: one issuer with two addresses, such as a container that browsers
-    /// know as `https://login.example.com` and services as `https://keycloak:8443`. Scheme, host and port in its name and in the `jwks_uri` of its
-    /// document are replaced by this one; paths stay. What tokens have to say in `iss` stays the name.
-    ///
-    /// For issuers whose keys are [discovered](Self::discover): others have an address for them already. Endpoints for opaque tokens are asked
-    /// where [`opaque_tokens`](Self::opaque_tokens) says.
-    ///
-    /// ```
-    /// # fn main() -> Result<(), token_core::ConfigError> {
-    /// use token_core::Issuer;
-    ///
-    /// let issuer = Issuer::discover("https://login.example.com/realms/shop")?
-    ///     .reached_at("https://keycloak.internal:8443")?
-    ///     .allow_private_addresses();
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// When `origin` is anything but scheme, host and perhaps a port.
-    pub fn reached_at(mut self, origin: impl Into<String>) -> Result<Self, ConfigError> {
-        let origin = origin.into();
-        address::origin(&origin, PlainHttp::Inside)
-            .map_err(|why| ConfigError::new(format!("issuer {}: reached_at {origin}: {why}", self.identifier)))?;
-        self.reached_at = Some(origin);
-        Ok(self)
-    }
-
-    /// Lets keys be fetched and endpoints be asked over plain http, at private addresses and at this very machine: an issuer without TLS inside a
-    /// cluster. **Whoever sits on that network can put in a key of their own, and with it make any token.** Public addresses stay refused.
-    ///
-    /// https to private addresses is a matter of [`allow_private_addresses`](Self::allow_private_addresses).
-    #[must_use]
-    pub fn dangerously_allow_plain_http(mut self) -> Self {
-        self.plain_http = true;
-        self
-    }
-
-    /// Trusts the certificates in this PEM file as roots for the servers of this issuer, beside the system's. The file is read when the server is
-    /// built; at most 512 KiB.
-    #[must_use]
-    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.ca_file = Some(path.into());
-        self
-    }
-
-    /// Shows the token in this file where metadata and keys are asked for, and where tokens are
-    /// [reviewed](crate::opaque::OpaqueTokens::token_review): a Kubernetes API server answers nobody else where anonymous access is off. The file is read
-    /// for each request, so that a token that is rotated needs no restart.
-    ///
-    /// The token goes to the origin that was configured and to no other, wherever a document leads; and never over plain http but to this machine.
-    #[must_use]
-    pub fn bearer_token_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.bearer_token_file = Some(path.into());
-        self
-    }
-
-    /// Reaches the servers of this issuer through this proxy, `http://proxy.example:3128`; this very machine is reached directly.
-    ///
-    /// The proxy resolves the names: that none of them leads into a network of yours is then for the proxy to see to.
-    ///
-    /// # Errors
-    /// When `url` is not http or https with a host and perhaps a port, or holds credentials.
-    pub fn proxy(mut self, url: impl Into<String>) -> Result<Self, ConfigError> {
-        let url = url.into();
-        proxy_url(&url).map_err(|why| ConfigError::new(format!("issuer {}: {why}", self.identifier)))?;
-        self.proxy = Some(url);
-        Ok(self)
-    }
-
-    /// Fetches through this client: for a client certificate, or a proxy that asks for credentials. Its guards, roots and proxy are then its own.
-    #[must_use]
-    pub fn http_client(mut self, client: Arc<dyn HttpClient>) -> Self {
-        self.client = Some(client);
-        self
-    }
-
-    /// Other times and bounds for the JWK Set cache.
-    #[must_use]
-    pub fn jwks_settings(mut self, settings: JwksSettings) -> Self {
-        self.settings = settings;
-        self
     }
 }
 

@@ -1,19 +1,12 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::base::time::hands::Hands;
 use crate::jose::signing::SigningKey;
 use crate::trust::static_keys::StaticKeys;
 
 const SECRET: &[u8] = b"a secret of more than sixty-four bytes, long enough for HS512 as well";
 const NOW: i64 = 1_800_000_000;
-
-#[derive(Clone, Debug)]
-struct Still;
-impl Clock for Still {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_secs(NOW)
-    }
-}
 
 fn token(algorithm: Algorithm, more: Value) -> String {
     let mut claims =
@@ -30,7 +23,7 @@ fn token(algorithm: Algorithm, more: Value) -> String {
 
 fn verdict(algorithm: Algorithm, more: Value, login: Login) -> Result<Verified, ErrorKind> {
     let issuer = Issuer::with_keys("https://i/", StaticKeys::secret(algorithm, SECRET).unwrap()).unwrap();
-    let verifier = IdTokenVerifier::with_clock("app", issuer, Still).unwrap();
+    let verifier = IdTokenVerifier::with_clock("app", issuer, Hands::at(NOW)).unwrap();
     let outcome = verifier.verify(&token(algorithm, more), login).now().expect("nothing to wait for");
     outcome.map_err(|error| error.kind())
 }
@@ -124,7 +117,7 @@ fn a_secret_is_decoded_only_where_that_is_said() {
         (StaticKeys::secret(Algorithm::HS256, encoded.as_bytes()).unwrap(), false),
     ] {
         let verifier =
-            IdTokenVerifier::with_clock("app", Issuer::with_keys("https://i/", keys).unwrap(), Still).unwrap();
+            IdTokenVerifier::with_clock("app", Issuer::with_keys("https://i/", keys).unwrap(), Hands::at(NOW)).unwrap();
         let outcome = verifier.verify(&token(Algorithm::HS256, json!({})), Login::with_nonce("n")).now().unwrap();
         assert_eq!(outcome.is_ok(), good);
     }
@@ -134,7 +127,7 @@ fn a_secret_is_decoded_only_where_that_is_said() {
 #[test]
 fn a_claim_of_the_wrong_type_is_named_and_no_type_of_ours_is() {
     let issuer = Issuer::with_keys("https://i/", StaticKeys::secret(Algorithm::HS256, SECRET).unwrap()).unwrap();
-    let verifier = IdTokenVerifier::with_clock("app", issuer, Still).unwrap();
+    let verifier = IdTokenVerifier::with_clock("app", issuer, Hands::at(NOW)).unwrap();
     let token = token(Algorithm::HS256, json!({"auth_time": "canary"}));
     let error = verifier.verify(&token, Login::with_nonce("n")).now().unwrap().unwrap_err();
     assert_eq!(error.detail(), "the claim auth_time is a string, OpenID Connect expected f64");

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::base::http::BoxFuture;
+use crate::base::time::hands::Hands;
 use crate::gate::id_token::IdTokenVerifier;
 use crate::gate::logout::LogoutVerifier;
 use crate::jose::Algorithm;
@@ -17,20 +18,12 @@ const NOW: i64 = 1_800_000_000;
 const CAEP: &str = "https://schemas.openid.net/secevent/caep/event-type/";
 const RISC: &str = "https://schemas.openid.net/secevent/risc/event-type/";
 
-#[derive(Clone, Debug)]
-struct Still;
-impl Clock for Still {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_secs(NOW)
-    }
-}
-
 fn issuer(name: &str) -> Issuer {
     Issuer::with_keys(name, StaticKeys::secret(Algorithm::HS256, SECRET).unwrap()).unwrap()
 }
 
 fn verifier() -> SecurityEventVerifier {
-    SecurityEventVerifier::with_clock("receiver", issuer("https://i/"), Still).unwrap()
+    SecurityEventVerifier::with_clock("receiver", issuer("https://i/"), Hands::at(NOW)).unwrap()
 }
 
 fn sign(typ: Option<&str>, claims: &Value) -> String {
@@ -102,9 +95,9 @@ fn each_rule_of_a_security_event_token_refuses_on_its_own() {
 
 #[test]
 fn no_gate_takes_the_token_of_another() {
-    let api = ResourceServer::builder("receiver").trust(issuer("https://i/")).clock(Still).build().unwrap();
-    let client = IdTokenVerifier::with_clock("receiver", issuer("https://i/"), Still).unwrap();
-    let logout = LogoutVerifier::with_clock("receiver", issuer("https://i/"), Still).unwrap();
+    let api = ResourceServer::builder("receiver").trust(issuer("https://i/")).clock(Hands::at(NOW)).build().unwrap();
+    let client = IdTokenVerifier::with_clock("receiver", issuer("https://i/"), Hands::at(NOW)).unwrap();
+    let logout = LogoutVerifier::with_clock("receiver", issuer("https://i/"), Hands::at(NOW)).unwrap();
     let more = json!({"sub": "ada", "exp": NOW + 60, "scope": "read", "client_id": "c"});
     let set = sign(Some("secevent+jwt"), &event(&more));
     let wrong = |error: Error| assert_eq!(error.kind(), ErrorKind::WrongType);
@@ -125,7 +118,7 @@ impl Api {
     fn new() -> Self {
         let list = MemoryDenyList::new();
         let builder = ResourceServer::builder("api").trust(issuer("https://i/")).trust(issuer("https://j/"));
-        Self(builder.deny_list(list).clock(Still).build().unwrap())
+        Self(builder.deny_list(list).clock(Hands::at(NOW)).build().unwrap())
     }
 
     fn endpoint(&self) -> SecurityEventEndpoint {
@@ -324,7 +317,7 @@ async fn a_directory_takes_no_session_its_name() {
 #[tokio::test]
 async fn a_full_deny_list_is_our_trouble_and_not_acknowledged() {
     let server = ResourceServer::builder("api").trust(issuer("https://i/")).deny_list(MemoryDenyList::with_capacity(0));
-    let endpoint = SecurityEventEndpoint::new(verifier(), server.clock(Still).build().unwrap());
+    let endpoint = SecurityEventEndpoint::new(verifier(), server.clock(Hands::at(NOW)).build().unwrap());
     let set = sign(Some("secevent+jwt"), &event(&json!({})));
     assert_eq!(endpoint.receive(&set).await.unwrap_err().kind(), ErrorKind::Unavailable);
 }

@@ -11,10 +11,11 @@ use http::{Request, Response};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::tests::{AUDIENCE, Gate, Hands, ISSUER, NOW, claims, issuer, sign, token};
+use super::tests::{AUDIENCE, Gate, ISSUER, NOW, claims, issuer, sign, token};
 use crate::answer::error::ErrorKind;
 use crate::base::http::{BoxFuture, HttpClient, HttpError, Limits};
 use crate::base::time::Timestamp;
+use crate::base::time::hands::Hands;
 use crate::gate::server::ResourceServer;
 use crate::jose::Algorithm;
 use crate::jose::signing::SigningKey;
@@ -76,7 +77,7 @@ async fn kind(api: &ResourceServer, token: &str) -> Option<ErrorKind> {
 }
 
 fn at(gate: &Gate, seconds: i64) {
-    gate.clock.0.store(NOW + seconds, Ordering::Relaxed);
+    gate.clock.set(NOW + seconds);
 }
 
 #[test]
@@ -115,7 +116,7 @@ async fn a_warm_token_ends_with_the_key_set_that_vouches_for_it() {
     source.down.store(true, Ordering::SeqCst);
     // A set is fresh for ten minutes, and serves for an hour more.
     for (minutes, expected) in [(69, None), (71, Some(ErrorKind::Unavailable))] {
-        clock.0.store(NOW + minutes * 60, Ordering::Relaxed);
+        clock.set(NOW + minutes * 60);
         assert_eq!(kind(&api, &text).await, expected, "{minutes} min");
     }
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::tests::{AUDIENCE, Hands, ISSUER, NOW, SECRET, claims};
+use super::tests::{AUDIENCE, ISSUER, NOW, SECRET, claims};
 use crate::answer::error::ErrorKind;
 use crate::base::http::BoxFuture;
+use crate::base::time::hands::Hands;
 use crate::gate::server::ResourceServer;
 use crate::jose::Algorithm;
 use crate::jose::signing::SigningKey;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::tests::*;
 use crate::adapter::Outcome;
+use crate::base::time::hands::Hands;
 use crate::jose::signing::SigningKey;
 use crate::mapping::{ClaimMapping, GrantSource};
 use crate::request::sent::Sent;

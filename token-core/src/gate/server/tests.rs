@@ -1,13 +1,13 @@
 mod demands;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::answer::error::{Error, ErrorKind};
-use crate::base::time::{Clock, Timestamp};
+use crate::base::time::Timestamp;
+use crate::base::time::hands::Hands;
 use crate::gate::builder::ResourceServerBuilder;
 use crate::gate::server::ResourceServer;
 use crate::jose::signing::SigningKey;
@@ -24,19 +24,6 @@ pub(crate) const ISSUER: &str = "https://issuer.example";
 pub(crate) const AUDIENCE: &str = "https://api.example";
 pub(crate) const NOW: i64 = 1_800_000_000;
 
-#[derive(Debug, Clone)]
-pub(crate) struct Hands(pub(super) Arc<AtomicI64>);
-impl Hands {
-    pub(crate) fn at(seconds: i64) -> Self {
-        Self(Arc::new(AtomicI64::new(seconds)))
-    }
-}
-impl Clock for Hands {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_secs(self.0.load(Ordering::Relaxed))
-    }
-}
-
 pub(crate) struct Gate {
     pub(crate) api: ResourceServer,
     pub(crate) clock: Hands,
@@ -52,7 +39,7 @@ impl Gate {
     }
 
     pub(crate) fn with(issuer: Issuer, more: impl FnOnce(ResourceServerBuilder) -> ResourceServerBuilder) -> Self {
-        let clock = Hands(Arc::new(AtomicI64::new(NOW)));
+        let clock = Hands::at(NOW);
         let api = more(ResourceServer::builder(AUDIENCE).trust(issuer)).clock(clock.clone());
         Self { api: api.build().unwrap(), clock }
     }
@@ -120,11 +107,11 @@ fn a_warm_token_is_judged_again_on_each_use() {
         let gate = Gate::new(settings);
         let text = token(json!({}));
         assert!(gate.ask(&text).is_ok());
-        gate.clock.0.store(NOW + 629, Ordering::Relaxed);
+        gate.clock.set(NOW + 629);
         assert!(gate.ask(&text).is_ok(), "within the leeway");
-        gate.clock.0.store(NOW + 630, Ordering::Relaxed);
+        gate.clock.set(NOW + 630);
         assert_eq!(gate.kind(&text), ErrorKind::Expired);
-        gate.clock.0.store(NOW, Ordering::Relaxed);
+        gate.clock.set(NOW);
         assert!(gate.ask(&text).is_ok(), "a refusal is not remembered");
     }
 }

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::base::time::Clock;
+use crate::base::time::hands::Hands;
 use crate::jose::Algorithm;
 use crate::jose::signing::SigningKey;
 use crate::request::sent::Sent;
@@ -13,18 +13,10 @@ const ISSUER: &str = "https://issuer.example/";
 const AUDIENCE: &str = "https://api.example";
 const NOW: i64 = 1_800_000_000;
 
-#[derive(Clone, Debug)]
-struct Stopped;
-impl Clock for Stopped {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_secs(NOW)
-    }
-}
-
 fn builder() -> crate::ResourceServerBuilder {
     let keys = StaticKeys::secret(Algorithm::HS256, SECRET).unwrap();
     let issuer = Issuer::with_keys(ISSUER, keys).unwrap();
-    ResourceServer::builder(AUDIENCE).trust(issuer).clock(Stopped).max_token_bytes(4096)
+    ResourceServer::builder(AUDIENCE).trust(issuer).clock(Hands::at(NOW)).max_token_bytes(4096)
 }
 
 fn sign(header: Value, claims: Value) -> String {
@@ -210,7 +202,7 @@ async fn the_line_for_a_response_header_is_printable_ascii_whatever_operator_and
     let issuer = Issuer::with_keys(ISSUER, keys).unwrap();
     let api = ResourceServer::builder("https://b\u{fc}cher.example\r\nset-cookie: a=b\u{7f}\0")
         .trust(issuer)
-        .clock(Stopped)
+        .clock(Hands::at(NOW))
         .build()
         .unwrap();
     for aud in [json!("x"), json!("\r\nset-cookie: c=d"), json!(["\u{85}", "\u{202e}"])] {
@@ -280,7 +272,7 @@ async fn what_is_wrong_with_the_issuers_keys_is_said_key_by_key() {
         (json!("nothing"), "not a jwk set", "what lies at the address of the key set is none"),
     ] {
         let issuer = Issuer::with_source(ISSUER, Arc::new(Published(json!({"keys": keys})))).unwrap();
-        let server = ResourceServer::builder(AUDIENCE).trust(issuer).clock(Stopped).build().unwrap();
+        let server = ResourceServer::builder(AUDIENCE).trust(issuer).clock(Hands::at(NOW)).build().unwrap();
         let report = server.explain(Presented::token(&token)).await;
         let step = report.failed();
         let seen = (
@@ -295,7 +287,8 @@ async fn what_is_wrong_with_the_issuers_keys_is_said_key_by_key() {
 #[tokio::test]
 async fn an_id_token_is_explained_by_the_rules_of_its_client() {
     let keys = StaticKeys::secret(Algorithm::HS256, SECRET).unwrap();
-    let verifier = IdTokenVerifier::with_clock("web", Issuer::with_keys(ISSUER, keys).unwrap(), Stopped).unwrap();
+    let verifier =
+        IdTokenVerifier::with_clock("web", Issuer::with_keys(ISSUER, keys).unwrap(), Hands::at(NOW)).unwrap();
     let id = |change: Value| {
         let mut claims = json!({"iss": ISSUER, "aud": "web", "sub": "ada", "iat": NOW, "exp": NOW + 600, "nonce": "n"});
         for (name, value) in change.as_object().unwrap() {
@@ -333,7 +326,7 @@ async fn an_id_token_is_explained_by_the_rules_of_its_client() {
 async fn readiness_names_an_issuer_once_and_says_what_is_wrong_with_each_key() {
     let keys = json!({"keys": [{"kty": "oct", "kid": "a", "k": "AAAA"}]});
     let issuer = Issuer::with_source(ISSUER, Arc::new(Published(keys))).unwrap();
-    let server = ResourceServer::builder(AUDIENCE).trust(issuer).clock(Stopped).build().unwrap();
+    let server = ResourceServer::builder(AUDIENCE).trust(issuer).clock(Hands::at(NOW)).build().unwrap();
     let error = server.ready().await.unwrap_err();
     assert_eq!(error.detail().matches(ISSUER).count(), 1, "{error}");
     assert!(error.detail().contains("key a: "), "{error}");

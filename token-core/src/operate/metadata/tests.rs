@@ -1,10 +1,7 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-
 use serde_json::{Value, json};
 
 use super::*;
-use crate::base::time::Clock;
+use crate::base::time::hands::Hands;
 use crate::jose::Algorithm;
 use crate::jose::signing::SigningKey;
 use crate::policy::{Metadata, Policy};
@@ -29,15 +26,6 @@ fn document(endpoint: &MetadataEndpoint, place: &str) -> Value {
     let answer = endpoint.answer("GET", place).unwrap();
     assert_eq!(answer.status, 200, "{place}");
     serde_json::from_slice(&answer.body).unwrap()
-}
-
-#[derive(Debug, Default)]
-struct Hands(AtomicI64);
-
-impl Clock for Hands {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_secs(self.0.load(Ordering::Relaxed))
-    }
 }
 
 scopes!(Read = "books:read", Edit = all("books:read", any("books:write", "admin"), not("banned")));
@@ -169,12 +157,12 @@ fn answers_say_how_long_they_may_be_kept_and_how_long_they_are() {
 
 #[test]
 fn signed_metadata_says_the_same_and_is_signed_once_for_many_questions() {
-    let clock = Arc::new(Hands::default());
+    let clock = Hands::at(0);
     let key = SigningKey::from_secret(Algorithm::HS256, Some("1"), &[9; 32]).unwrap();
     let server = ResourceServer::resource(API)
         .sign_metadata(key)
         .trust(issuer("https://a.example"))
-        .clock(Arc::clone(&clock))
+        .clock(clock.clone())
         .build()
         .unwrap();
     let endpoint = MetadataEndpoint::of([&server]).unwrap();
@@ -194,9 +182,9 @@ fn signed_metadata_says_the_same_and_is_signed_once_for_many_questions() {
     let signature = expected.sign(format!("{}.{}", parts[0], parts[1]).as_bytes()).unwrap();
     assert_eq!(crate::jose::base64url::decode(parts[2].as_bytes()).unwrap(), signature);
 
-    clock.0.store(1799, Ordering::Relaxed);
+    clock.set(1799);
     assert_eq!(document(&endpoint, PLACE)["signed_metadata"], signed);
-    clock.0.store(1800, Ordering::Relaxed);
+    clock.set(1800);
     assert_ne!(document(&endpoint, PLACE)["signed_metadata"], signed);
 }
 

@@ -8,9 +8,10 @@ mod replays;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::base::time::hands::Hands;
 use crate::gate::builder::ResourceServerBuilder;
 use crate::gate::possession::Dpop;
-use crate::gate::server::tests::{AUDIENCE, Gate, Hands, ISSUER, NOW, SECRET, issuer, sign, token};
+use crate::gate::server::tests::{AUDIENCE, Gate, ISSUER, NOW, SECRET, issuer, sign, token};
 use crate::jose::Algorithm;
 use crate::jose::signing::SigningKey;
 use crate::request::sent::Sent as Request;

@@ -1,5 +1,5 @@
 use std::pin::pin;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use serde_json::json;
@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::answer::error::ErrorKind;
-use crate::base::time::Clock;
+use crate::base::time::hands::Hands;
 use crate::jose::Algorithm;
 use crate::jose::signing::SigningKey;
 use crate::request::presented::Presented;
@@ -16,14 +16,6 @@ use crate::trust::static_keys::StaticKeys;
 
 const SECRET: &[u8] = b"a secret of more than thirty-two bytes";
 const NOW: i64 = 1_800_000_000;
-
-#[derive(Clone, Debug, Default)]
-struct Hands(Arc<AtomicI64>);
-impl Clock for Hands {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_secs(NOW + self.0.load(Ordering::Relaxed))
-    }
-}
 
 #[derive(Debug, Default)]
 struct Tenants {
@@ -60,7 +52,7 @@ struct Bench {
 }
 
 fn bench(settings: ResolverSettings, hold: Option<Arc<Notify>>) -> Bench {
-    let (tenants, clock) = (Arc::new(Tenants { hold, ..Tenants::default() }), Hands::default());
+    let (tenants, clock) = (Arc::new(Tenants { hold, ..Tenants::default() }), Hands::at(NOW));
     let builder = ResourceServer::builder("api").resolver(Arc::clone(&tenants), settings).clock(clock.clone());
     Bench { api: builder.build().unwrap(), tenants, clock }
 }
@@ -92,7 +84,7 @@ async fn a_tenant_is_looked_up_once_and_a_stranger_every_half_minute() {
         assert_eq!(bench.kind("https://stranger/").await, Some(ErrorKind::UnknownIssuer));
     }
     assert_eq!(bench.asked(), 2);
-    bench.clock.0.store(31, Ordering::Relaxed);
+    bench.clock.set(NOW + 31);
     assert_eq!(bench.kind("https://stranger/").await, Some(ErrorKind::UnknownIssuer));
     assert_eq!(bench.asked(), 3);
     assert_eq!(bench.kind(&"x".repeat(3000)).await, Some(ErrorKind::UnknownIssuer));

@@ -1,13 +1,13 @@
 mod forgetting;
 
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::*;
 use crate::answer::check::Check;
-use crate::base::time::Clock;
+use crate::base::time::hands::Hands;
 use crate::jose::Algorithm;
 use crate::jose::signing::SigningKey;
 use crate::request::presented::RequestView;
@@ -22,14 +22,6 @@ use crate::verify::verified::Verified;
 const NOW: i64 = 1_800_000_000;
 /// The issuer that the tenants `shared-1` and `shared-2` have in common: their organisations tell their tokens apart.
 const SHARED: &str = "https://shared/";
-
-#[derive(Clone, Debug, Default)]
-struct Hands(Arc<AtomicI64>);
-impl Clock for Hands {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_secs(NOW + self.0.load(Ordering::Relaxed))
-    }
-}
 
 /// A request for a host, with a bearer token.
 fn sent(host: &str, token: &str) -> Sent {
@@ -91,7 +83,7 @@ fn bench(settings: ResolverSettings, hold: Option<Arc<Notify>>) -> Bench {
 }
 
 fn bench_with(settings: ResolverSettings, hold: Option<Arc<Notify>>, cache: TokenCacheSettings) -> Bench {
-    let (directory, clock) = (Arc::new(Directory { hold, ..Directory::default() }), Hands::default());
+    let (directory, clock) = (Arc::new(Directory { hold, ..Directory::default() }), Hands::at(NOW));
     let builder = ResourceServer::builder("api")
         .tenants(Arc::clone(&directory), settings)
         .deny_list(MemoryDenyList::new())
@@ -195,7 +187,7 @@ async fn a_tenant_that_is_forgotten_is_refused_at_once_and_looked_up_anew() {
     assert_eq!(bench.kind("a.example", &token).await, Some(ErrorKind::UnknownIssuer), "a stranger for half a minute");
     assert!(!bench.api.forget_tenant("a"), "it was not known, and is no stranger any more");
     assert_eq!(bench.kind("a.example", &token).await, None);
-    bench.clock.0.store(7000, Ordering::Relaxed);
+    bench.clock.set(NOW + 7000);
     assert_eq!(bench.kind("a.example", &token).await, Some(ErrorKind::Expired));
 }
 

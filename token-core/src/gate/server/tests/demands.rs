@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{Gate, NOW, issuer, token};
 use crate::answer::challenge::ScopeChallenge;
 use crate::answer::error::ErrorKind;
+use crate::base::time::hands::Hands;
 use crate::gate::server::ResourceServer;
 use crate::policy::{Metadata, Policy};
 use crate::scopes;
@@ -109,7 +110,7 @@ fn the_age_of_an_authentication_is_judged_again_on_each_request() {
     let gate = Gate::new(TokenCacheSettings::default());
     let text = token(json!({"auth_time": NOW}));
     assert!(gate.ask(&text).unwrap().require(&Recent::RULE).is_ok());
-    gate.clock.0.store(NOW + 331, std::sync::atomic::Ordering::Relaxed);
+    gate.clock.set(NOW + 331);
     let error = gate.ask(&text).unwrap().require(&Recent::RULE).expect_err("too long ago");
     assert_eq!(error.kind(), ErrorKind::InsufficientUserAuthentication);
 }
@@ -139,7 +140,7 @@ fn details_are_read_as_a_type_of_the_handlers_own() {
 #[test]
 fn a_challenge_names_what_is_granted_too_only_where_the_operator_wants_it() {
     let challenge = |build: &dyn Fn() -> crate::ResourceServerBuilder, scope: &str| {
-        let clock = super::Hands::at(NOW);
+        let clock = Hands::at(NOW);
         let api = build().trust(issuer().audience(super::AUDIENCE)).clock(clock).build().unwrap();
         let text = token(json!({"scope": scope}));
         let verified = api.authenticate(crate::Presented::token(&text)).now().unwrap().unwrap();

@@ -143,7 +143,7 @@ fn a_nonce_comes_with_each_refusal_and_each_answer_to_a_bound_token() {
     let stranger = self::gate(here().require_nonces());
     assert_eq!(kind(&stranger, &with(&nonce)), Some(ErrorKind::DpopNonceRequired), "another server");
     assert_eq!(kind(&gate, &with("garbage")), Some(ErrorKind::DpopNonceRequired));
-    gate.clock.0.store(NOW + 59, std::sync::atomic::Ordering::Relaxed);
+    gate.clock.set(NOW + 59);
     let verified = verdict(&gate, &with(&nonce)).unwrap();
     assert_ne!(crate::gate::outcome::Outcome::Verified(verified).dpop_nonce(), Some(nonce), "renewed on success");
     let bearer = Request::get("/users").field("authorization", format!("Bearer {}", token(json!({}))));

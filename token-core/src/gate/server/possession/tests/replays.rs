@@ -11,7 +11,7 @@ fn a_proof_is_remembered_for_as_long_as_it_would_be_taken() {
     let request = proved(&bound, &proof(&bound));
     assert_eq!(kind(&gate, &request), None);
     for later in [1, 30, 60, 61, 71, 72, 500] {
-        gate.clock.0.store(NOW + later, std::sync::atomic::Ordering::Relaxed);
+        gate.clock.set(NOW + later);
         let error = verdict(&gate, &request).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidDpopProof, "{later}");
         assert_eq!(error.detail().contains("jti"), later <= 60, "{later}: {error}");
@@ -85,6 +85,6 @@ fn a_memory_has_room_for_so_many_of_one_key() {
     let bound = bound_token();
     let ask = || kind(&gate, &proved(&bound, &proof(&bound)));
     assert_eq!([ask(), ask(), ask()], [None, None, Some(ErrorKind::Unavailable)]);
-    gate.clock.0.store(NOW + 60, std::sync::atomic::Ordering::Relaxed);
+    gate.clock.set(NOW + 60);
     assert_eq!(ask(), Some(ErrorKind::Unavailable), "they are still good");
 }

@@ -77,7 +77,7 @@ impl Truth {
     }
 
     fn now(&self) -> i64 {
-        self.bench.clock.0.load(Ordering::Relaxed)
+        self.bench.clock.0.load(Ordering::Relaxed) - NOW
     }
 
     /// Whether the token is good, were there no cache.
