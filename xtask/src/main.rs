@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         "fuzz" => seconds().and_then(|seconds| fuzz::run(seconds, &[])),
         "soak" => soak::run(&std::env::args().nth(2).unwrap_or_else(|| "3".to_owned())),
         "fleet" => fleet::run(),
-        "mutants" => mutants::run_mutants(std::env::args().nth(2).as_deref()),
+        "mutants" => mutants::run_mutants(&std::env::args().skip(2).collect::<Vec<_>>()),
         "drill" => step::with_env("TOKEN_DRAW", "1", "test -p token-tests --test all drill::"),
         "report" => report::write(),
         "supply" => supply::supply(&std::env::args().skip(2).collect::<Vec<_>>()),
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         "wasm" => wasm::check(),
         "where" => anywhere::everywhere(&std::env::args().nth(2).unwrap_or_default()),
         "weigh" => weigh::weigh(std::env::args().nth(2).as_deref()),
-        _ => Err("usage: cargo xtask test | install | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | fleet | drill | mutants [PART/ALL] | supply [CHECK…] [--record] | counts [--record] | guide | wasm | where [NAME] | weigh [COMMIT] | bench [--quick] [--ours] [--no-web] | gate-bench [--quick] [--dry] | mcp-bench [--dry]"
+        _ => Err("usage: cargo xtask test | install | lint | backends | report | fuzz [SECONDS] | soak [MINUTES] | fleet | drill | mutants [ROOM… | --shard PART/ALL] | supply [CHECK…] [--record] | counts [--record] | guide | wasm | where [NAME] | weigh [COMMIT] | bench [--quick] [--ours] [--no-web] | gate-bench [--quick] [--dry] | mcp-bench [--dry]"
             .to_owned()),
     };
     match outcome {

@@ -238,6 +238,83 @@ fn public_keys_come_in_three_wrappings() {
 }
 
 #[test]
+fn the_public_jwk_of_a_document_verifies_what_its_private_key_signed() {
+    for algorithm in algorithms() {
+        let Some(pem) = public(algorithm) else { continue };
+        let key = from_jwk(&Value::Object(super::verification_key::public_jwk(pem).unwrap())).unwrap();
+        assert!(key.verify(algorithm, b"message", &signing(algorithm).sign(b"message").unwrap()), "{algorithm}");
+        assert!(super::verification_key::public_jwk(private(algorithm).unwrap()).is_err(), "{algorithm}");
+    }
+}
+
+#[test]
+fn a_name_that_an_operator_gives_has_1_to_512_bytes_and_changes_nothing_else() {
+    let jwk = json!({"issuer": "https://issuer.example", "kty": "oct", "alg": "HS256", "k": encode(SECRET)});
+    let key = VerificationKey::from_jwk(&jwk, Origin::Given, None).unwrap();
+    let signature = signing(Algorithm::HS256).sign(b"message").unwrap();
+    for (length, fits) in [(0, false), (1, true), (2, true), (512, true), (513, false)] {
+        let name = "n".repeat(length);
+        let called = key.called(&name);
+        assert_eq!(called.is_ok(), fits, "{length}");
+        let Ok(called) = called else { continue };
+        assert_eq!((called.kid(), called.issuer()), (Some(&*name), key.issuer()));
+        assert_eq!(called.algorithms(), key.algorithms());
+        assert!(called.verify(Algorithm::HS256, b"message", &signature));
+    }
+}
+
+#[test]
+fn a_key_for_fewer_algorithms_is_one_for_no_others() {
+    let mut jwk = signing(Algorithm::RS256).public_jwk().unwrap();
+    jwk.as_object_mut().unwrap().remove("alg");
+    jwk["issuer"] = "https://issuer.example".into();
+    let all = from_jwk(&jwk).unwrap();
+    let fewer = all.only_for(Algorithms::from(Algorithm::PS256).union(Algorithm::ES256.into())).unwrap();
+    assert_eq!((fewer.kid(), fewer.issuer()), (Some("k"), Some("https://issuer.example")));
+    for algorithm in algorithms() {
+        assert_eq!(fewer.can(algorithm), algorithm == Algorithm::PS256, "{algorithm}");
+        assert_eq!(fewer.algorithms().contains(algorithm), algorithm == Algorithm::PS256, "{algorithm}");
+        let Ok(signing) = SigningKey::from_pem(algorithm, None, include_bytes!("testdata/rsa2048.pem")) else {
+            continue;
+        };
+        let signature = signing.sign(b"message").unwrap();
+        assert!(all.verify(algorithm, b"message", &signature), "{algorithm}");
+        assert_eq!(fewer.verify(algorithm, b"message", &signature), algorithm == Algorithm::PS256, "{algorithm}");
+    }
+    assert!(all.only_for(Algorithm::ES256.into()).is_err());
+}
+
+#[test]
+fn keys_are_the_same_exactly_when_material_name_algorithms_and_issuer_are() {
+    let jwk = |name: &str, value: Value| {
+        let mut jwk = signing(Algorithm::RS256).public_jwk().unwrap();
+        match value {
+            Value::Null => drop(jwk.as_object_mut().unwrap().remove(name)),
+            value => jwk[name] = value,
+        }
+        jwk
+    };
+    let jwks = [
+        jwk("x", 1.into()),
+        jwk("kid", Value::Null),
+        jwk("kid", "".into()),
+        jwk("kid", "l".into()),
+        jwk("alg", Value::Null),
+        jwk("alg", "RS384".into()),
+        jwk("issuer", "".into()),
+        jwk("issuer", "k".into()),
+        signing(Algorithm::ES256).public_jwk().unwrap(),
+        signing(Algorithm::EdDSA).public_jwk().unwrap(),
+    ];
+    for (at, one) in jwks.iter().enumerate() {
+        for (to, other) in jwks.iter().enumerate() {
+            let same = from_jwk(one).unwrap().identity() == from_jwk(other).unwrap().identity();
+            assert_eq!(same, at == to, "{one} {other}");
+        }
+    }
+}
+
+#[test]
 fn refuses_documents_that_hold_no_key_for_the_algorithm() {
     for (algorithm, pem, reason) in [
         (Algorithm::RS256, &include_bytes!("testdata/rsa2048.pem")[..], "a private key"),
@@ -306,6 +383,7 @@ fn the_public_jwk_of_a_key_verifies_what_it_signed() {
 fn neither_key_shows_its_secret() {
     let shown = format!("{:?} {:?}", signing(Algorithm::HS256), verifying(Algorithm::HS256));
     assert!(!shown.contains("7, 7") && !shown.contains("BwcH"), "{shown}");
+    assert_eq!(shown.matches(r#"kid: Some("k")"#).count(), 2, "but which keys they are: {shown}");
 }
 
 #[cfg(all(feature = "aws-lc-rs", feature = "rust-crypto"))]

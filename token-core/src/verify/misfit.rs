@@ -160,6 +160,27 @@ mod tests {
     }
 
     #[test]
+    fn a_place_is_of_the_claim_whose_value_it_is_in_or_right_behind() {
+        let json = r#" {"a": 1, "bc" : "xyz" }"#;
+        // By the byte: nothing up to the first value, then the first up to the beginning of the second, and one byte behind the last.
+        let (first, second) = (json.find('1').unwrap(), json.find("\"xyz").unwrap());
+        for offset in 0..=json.len() + 2 {
+            let expected = match offset {
+                at if at <= first => None,
+                // It ends where it has begun, one byte further; whatever is more than one byte behind it is of the whole.
+                at if at <= first + 2 => Some(("a", "a number")),
+                at if at <= second => None,
+                at if at <= second + "\"xyz\"".len() + 1 => Some(("bc", "a string")),
+                _ => None,
+            };
+            assert_eq!(claim_at(json, offset), expected, "{offset}");
+        }
+        for none in ["", "[]", "{}", "7", r#"{"a":"#] {
+            assert_eq!(claim_at(none, 3), None, "{none}");
+        }
+    }
+
+    #[test]
     fn what_a_type_says_in_words_of_its_own_is_not_repeated() {
         #[derive(Debug)]
         struct Even;

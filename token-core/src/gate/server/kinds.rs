@@ -299,4 +299,9 @@ fn padding_is_for_those_who_are_known_to_pad() {
         assert_eq!((kind(&api, &padded), kind(&api, &plain)), (None, None), "{temperature}");
         assert_eq!((field(&padded), field(&plain)), (Some(ErrorKind::InvalidRequest), None), "{temperature}");
     }
+    let read = || api.authenticate(Presented::token(&padded)).now().unwrap().unwrap().claims::<Value>().unwrap();
+    assert!(
+        std::sync::Arc::ptr_eq(&read(), &read()),
+        "where padding may stand, a padded token is remembered like any other"
+    );
 }

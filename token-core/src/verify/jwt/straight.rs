@@ -104,8 +104,11 @@ fn is_of(issuer: &Arc<TrustedIssuer>, registry: &Registry, text: &Text, claims: 
 fn seems_expired(untrusted_json: &[u8], issuer: &TrustedIssuer, now: Timestamp) -> bool {
     static EXP: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\"exp\":"));
     let Some(at) = EXP.find(untrusted_json) else { return false };
-    let digits = &untrusted_json[at + EXP.needle().len()..];
+    let digits = untrusted_json[at + EXP.needle().len()..].trim_ascii_start();
     let seconds = digits.iter().take(15).take_while(|byte| byte.is_ascii_digit());
     let expires = seconds.fold(0_i64, |seconds, digit| seconds * 10 + i64::from(digit - b'0'));
     now >= Timestamp::from_secs(expires).saturating_add(issuer.leeway)
 }
+
+#[cfg(test)]
+mod tests;

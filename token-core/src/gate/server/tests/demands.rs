@@ -19,6 +19,8 @@ scopes! {
     Admin = any("admin", all("pay", max_age(60))),
     Initiate = details("payment", actions("initiate"), locations("https://api.example")),
     PayInDetail = all("pay", details("payment")),
+    Clerk = role("clerk"),
+    ClerkInDetail = all(role("clerk"), details("payment")),
     NoPassword = all("pay", not(acr("pwd"))),
     NoPayments = all("pay", not(details("payment"))),
 }
@@ -78,6 +80,10 @@ fn a_refusal_says_what_would_mend_it() {
         ),
         (&Initiate::RULE, json!({"authorization_details": {"type": "payment"}}), Some((ClaimsMismatch, ""))),
         (&PayInDetail::RULE, json!({"scope": "pay"}), Some((Details, ""))),
+        (&PayInDetail::RULE, json!({}), Some((Scope, r#"scope="pay""#))),
+        // No scope and no detail makes a clerk of anybody.
+        (&Clerk::RULE, json!({"scope": "pay", "authorization_details": payment}), Some((Scope, ""))),
+        (&ClerkInDetail::RULE, json!({}), Some((Scope, ""))),
         (&PayInDetail::RULE, json!({"authorization_details": payment}), Some((Scope, r#"scope="pay""#))),
     ];
     let gate = Gate::new(TokenCacheSettings::default());
@@ -139,12 +145,15 @@ fn details_are_read_as_a_type_of_the_handlers_own() {
 
 #[test]
 fn a_challenge_names_what_is_granted_too_only_where_the_operator_wants_it() {
-    let challenge = |build: &dyn Fn() -> crate::ResourceServerBuilder, scope: &str| {
+    let asked_for = |rule: &Rule, build: &dyn Fn() -> crate::ResourceServerBuilder, scope: &str| {
         let clock = Hands::at(NOW);
         let api = build().trust(issuer().audience(super::AUDIENCE)).clock(clock).build().unwrap();
         let text = token(json!({"scope": scope}));
         let verified = api.authenticate(crate::Presented::token(&text)).now().unwrap().unwrap();
-        verified.require(&Rule::scope("books:write")).expect_err("not granted").scope().unwrap().to_owned()
+        verified.require(rule).expect_err("not granted").scope().map(str::to_owned)
+    };
+    let challenge = |build: &dyn Fn() -> crate::ResourceServerBuilder, scope: &str| {
+        asked_for(&Rule::scope("books:write"), build, scope).unwrap()
     };
     let plain = || ResourceServer::resource("https://api.example.com");
     let union = || plain().scope_challenge(ScopeChallenge::GrantedAndRequired);
@@ -154,6 +163,8 @@ fn a_challenge_names_what_is_granted_too_only_where_the_operator_wants_it() {
     assert_eq!(challenge(&union, granted), "books:read other:api books:write");
     assert_eq!(challenge(&known, granted), "books:read books:write");
     assert_eq!(challenge(&known, ""), "books:write");
+    // What no scope would mend is no reason to ask for those that are there.
+    assert_eq!(asked_for(&Rule::role("clerk"), &union, granted), None);
 }
 
 #[test]

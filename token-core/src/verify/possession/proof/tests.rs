@@ -103,7 +103,7 @@ fn every_part_of_a_proof_that_is_wrong_is_refused_by_name() {
     let good_claims = self::claims().to_string();
     let jwk = |name: &str, value: Value| header("jwk", with(public(&key), name, value));
     let large = "A".repeat(9000);
-    let rsa = json!({"kty": "RSA", "e": "AQAB", "n": "_".repeat(1000)});
+    let rsa = |digits: usize| json!({"kty": "RSA", "e": "AQAB", "n": "_".repeat(digits)});
     let twice = |json: &str, member: &str| format!("{{{member},{}", &json[1..]);
     for (header, claims, what) in [
         // The header.
@@ -121,7 +121,9 @@ fn every_part_of_a_proof_that_is_wrong_is_refused_by_name() {
         (header("jwk", "evil".into()), &good_claims, "header"),
         (header("jwk", json!([])), &good_claims, "header"),
         (header("jwk", json!({"kty": "oct", "k": "AAAA"})), &good_claims, "public key"),
-        (header("jwk", rsa), &good_claims, "4096 bits"),
+        (header("jwk", rsa(1000)), &good_claims, "4096 bits"),
+        (header("jwk", rsa(689)), &good_claims, "4096 bits"),
+        (header("jwk", rsa(688)), &good_claims, "another key"),
         (header("jwk", public(&other)), &good_claims, "another key"),
         (jwk("d", "AA".into()), &good_claims, "public key"),
         (jwk("k", "AA".into()), &good_claims, "public key"),
@@ -133,6 +135,8 @@ fn every_part_of_a_proof_that_is_wrong_is_refused_by_name() {
         (header("crit", json!(["exp"])), &good_claims, "extension"),
         (header("crit", json!([])), &good_claims, "extension"),
         (header("b64", false.into()), &good_claims, "extension"),
+        (header("zip", "DEF".into()), &good_claims, "extension"),
+        (header("enc", "A256GCM".into()), &good_claims, "extension"),
         (twice(&good_header, r#""alg":"ES256""#), &good_claims, "header"),
         (good_header.replace(r#""kty":"#, r#""kty":"EC","kty":"#), &good_claims, "header"),
         (format!("[{good_header}]"), &good_claims, "header"),
@@ -143,6 +147,7 @@ fn every_part_of_a_proof_that_is_wrong_is_refused_by_name() {
         (good_header.clone(), &claims("jti", "".into()), "jti"),
         (good_header.clone(), &claims("jti", 7.into()), "claims"),
         (good_header.clone(), &claims("jti", "evil".repeat(200).into()), "jti"),
+        (good_header.clone(), &claims("jti", "j".repeat(513).into()), "jti"),
         (good_header.clone(), &claims("htm", Value::Null), "htm"),
         (good_header.clone(), &claims("htm", "POST".into()), "htm"),
         (good_header.clone(), &claims("htm", "get".into()), "case-sensitive"),
@@ -178,6 +183,63 @@ fn every_part_of_a_proof_that_is_wrong_is_refused_by_name() {
         assert!(says(verdict.clone(), what), "{header:.200} {claims:.200}: {verdict:?} says nothing of {what}");
     }
     assert!(bench.judge(&key.sign_jwt(&good_header, &good_claims).unwrap(), &key).is_ok(), "and the good one passes");
+}
+
+#[test]
+fn the_longest_proof_and_the_longest_name_are_good_ones() {
+    let (bench, key) = (Bench::new(), p256());
+    let claims = with(claims(), "jti", "j".repeat(LONGEST_JTI).into());
+    let proof = |more: usize, odd: usize| {
+        let header = with(header(&key), "odd", "x".repeat(odd).into()).to_string();
+        key.sign_jwt(&header, &with(claims.clone(), "more", "x".repeat(more).into()).to_string()).unwrap()
+    };
+    // Not every length can be had by the claims alone: base64url leaves one of four out.
+    let of_length = |length: usize| {
+        let sizes = (0..3).flat_map(|odd| (5000..6000).map(move |more| (more, odd)));
+        let encoded = |json: usize| (json * 4).div_ceil(3);
+        let (header, claims) = (header(&key).to_string().len() + 9, claims.to_string().len() + 10);
+        let fits = |(more, odd): &(usize, usize)| encoded(header + odd) + encoded(claims + more) + 86 + 2 == length;
+        sizes.into_iter().find(fits).map(|(more, odd)| proof(more, odd)).expect("some length of the two")
+    };
+    let longest = of_length(LONGEST);
+    assert_eq!(longest.len(), LONGEST);
+    bench.judge(&longest, &key).unwrap();
+    assert!(says(bench.judge(&of_length(LONGEST + 1), &key), "8192 bytes"));
+}
+
+#[test]
+fn each_name_and_each_key_is_remembered_by_a_digest_of_its_own() {
+    let (bench, key, other) = (Bench::new(), p256(), key_of_another());
+    let last = |end: char| format!("{}{end}", "j".repeat(LONGEST_JTI - 1));
+    let names = ["1", "2", "12", "21", "1\u{0}", "\u{0}1", "0123456789abcdef", "0123456789abcdeg", "1123456789abcdef"]
+        .map(str::to_owned);
+    let mut digests = std::collections::BTreeSet::new();
+    let names: Vec<_> = names.into_iter().chain([last('1'), last('2'), "j".repeat(32), "j".repeat(33)]).collect();
+    for name in &names {
+        for key in [&key, &other] {
+            let claims = with(claims(), "jti", name.as_str().into()).to_string();
+            let proved = bench.judge(&key.sign_jwt(&header(key).to_string(), &claims).unwrap(), key).unwrap();
+            assert!(digests.insert(proved.digest), "{name:.20} of {} bytes is like another", name.len());
+        }
+    }
+    assert_eq!(digests.len(), 2 * names.len());
+}
+
+#[test]
+fn the_method_is_repeated_to_the_operator_where_it_is_a_short_word() {
+    for (method, expected) in [
+        ("GET", "GET"),
+        (&*"M".repeat(32), &*"M".repeat(32)),
+        (&*"M".repeat(33), "as sent"),
+        ("G T", "as sent"),
+        ("G\u{202e}T", "as sent"),
+        ("G\nT", "as sent"),
+    ] {
+        assert_eq!(printable(method), expected, "{method:?}");
+    }
+    let (bench, key) = (Bench::new(), p256());
+    let proof = key.sign_jwt(&header(&key).to_string(), &with(claims(), "htm", "POST".into()).to_string()).unwrap();
+    assert!(says(bench.judge(&proof, &key), "the method of the request, GET"));
 }
 
 fn key_of_another() -> SigningKey {
