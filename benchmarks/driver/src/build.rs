@@ -45,11 +45,12 @@ pub const PROVING: &[&str] = &["dpop-verifier", "huskarl"];
 /// Builds what the plan asks for. A peer that does not build is left out, and the report says so.
 pub fn everything(plan: &Plan, measured: &mut Measured) {
     for ours in ["ours", "web"] {
-        assert!(cargo(&here().join(ours)), "our own benchmarks build");
+        assert!(cargo(&here().join(ours), &[]), "our own benchmarks build");
     }
+    assert!(cargo(&here().join(".."), &["--package", "token-cli"]), "`token` builds, for `token check`");
     if plan.peers {
         for peer in PEERS {
-            if !cargo(&here().join("peers").join(peer.folder)) {
+            if !cargo(&here().join("peers").join(peer.folder), &[]) {
                 measured.failures.push(format!("{} does not build here", peer.name));
             }
         }
@@ -65,10 +66,11 @@ fn target() -> PathBuf {
     here().join("target")
 }
 
-fn cargo(folder: &Path) -> bool {
+fn cargo(folder: &Path, words: &[&str]) -> bool {
     eprintln!("==> building {}", folder.display());
     Command::new("cargo")
         .args(["build", "--release", "--quiet"])
+        .args(words)
         .current_dir(folder)
         .env("CARGO_TARGET_DIR", target())
         .status()

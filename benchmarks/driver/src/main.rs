@@ -52,9 +52,11 @@ fn main() {
     let mut measured = Measured::default();
     build::everything(&plan, &mut measured);
     let start = Instant::now();
-    for program in ["verify", "proofs", "hits", "memory", "scale"] {
+    for program in ["verify", "opaque", "proofs", "hits", "memory", "scale"] {
         measured.run(build::program(program), &[], &plan);
     }
+    let tokens = if quick { "2000" } else { "20000" };
+    measured.run(build::program("check"), &[&build::program("token").to_string_lossy(), tokens], &plan);
     // In a process of its own: elsewhere it would find memory that others have given back.
     measured.run(build::program("memory"), &["grown"], &plan);
     if plan.peers {

@@ -48,70 +48,118 @@ impl Drop for Server {
     }
 }
 
-/// Program, words after the port, name in the report, name of the one it is compared with.
-fn servers(plan: &Plan) -> Vec<(String, Vec<&'static str>, String, String)> {
+/// What is driven: a program, the words after its port, and what it is compared with.
+struct Mode {
+    program: String,
+    words: Vec<&'static str>,
+    name: String,
+    bare: String,
+    /// How many processes of it run: where one of them lies in memory is worth some percent.
+    processes: usize,
+}
+
+fn modes(plan: &Plan) -> Vec<Mode> {
     let mut all = Vec::new();
-    for framework in ["axum 0.8", "actix-web 4"] {
-        let word = if framework.starts_with("axum") { "axum" } else { "actix" };
-        let bare = format!("{framework}, no layer");
-        let modes = [
+    for (framework, word) in [("axum 0.8", "axum"), ("actix-web 4", "actix")] {
+        for (mode, name) in [
             ("none", "no layer"),
             ("none", "no layer, once more"),
-            ("empty", "a layer that does nothing"),
+            ("empty", EMPTY),
             ("warm", "ours, warm"),
             ("cold", "ours, cold"),
-        ];
-        for (mode, name) in modes.into_iter().filter(|(mode, _)| word == "axum" || *mode != "empty") {
-            all.push(("web".to_owned(), vec![word, mode], format!("{framework}, {name}"), bare.clone()));
+        ] {
+            let (name, bare) = (format!("{framework}, {name}"), format!("{framework}, no layer"));
+            all.push(Mode { program: "web".to_owned(), words: vec![word, mode], name, bare, processes: 2 });
         }
     }
     for peer in build::PEERS.iter().filter(|_| plan.peers) {
         let Some(framework) = peer.layer else { continue };
         let bare = format!("{framework}, no layer");
-        if !all.iter().any(|(_, _, name, _)| *name == bare) {
-            all.push((peer.program(), vec!["none"], bare.clone(), bare.clone()));
+        let mode = |word, name: String| {
+            let (program, bare) = (peer.program(), bare.clone());
+            Mode { program, words: vec![word], name, bare, processes: 1 }
+        };
+        if !all.iter().any(|mode| mode.name == bare) {
+            all.push(mode("none", bare.clone()));
         }
-        all.push((peer.program(), vec!["layer"], format!("{framework}, {}", peer.name), bare));
+        all.push(mode("layer", format!("{framework}, {}", peer.name)));
     }
     all
 }
 
+const EMPTY: &str = "a layer that does nothing";
+
+/// A process of a mode, and what each round has shown of it.
+struct Driven {
+    server: Server,
+    mode: usize,
+    loads: Vec<Option<Load>>,
+}
+
 pub fn throughput(plan: &Plan, measured: &mut Measured) {
+    let modes = modes(plan);
     let mut running = Vec::new();
-    for (at, (program, words, name, bare)) in servers(plan).into_iter().enumerate() {
-        let port = 18_100 + u16::try_from(at).unwrap_or(0);
-        match Server::start(build::program(&program), port, &words) {
-            Some(server) if !server.token.is_empty() => running.push((server, name, bare, Vec::new())),
-            _ => measured.failures.push(format!("{name}: the server did not start")),
+    for (at, mode) in modes.iter().enumerate() {
+        for _ in 0..mode.processes {
+            let port = 18_100 + u16::try_from(running.len()).unwrap_or(0);
+            match Server::start(build::program(&mode.program), port, &mode.words) {
+                Some(server) if !server.token.is_empty() => {
+                    running.push(Driven { server, mode: at, loads: Vec::new() })
+                }
+                _ => measured.failures.push(format!("{}: the server did not start", mode.name)),
+            }
         }
     }
     let count = running.len();
     for round in 0..plan.web_rounds {
         for turn in 0..count {
-            let (server, name, _, loads) = &mut running[(round + turn) % count];
-            eprintln!("==> wrk, round {round}: {name}");
-            loads.push(server.drive(plan.web_seconds));
+            let driven = &mut running[(round + turn) % count];
+            eprintln!("==> wrk, round {round}: {}", modes[driven.mode].name);
+            driven.loads.push(driven.server.drive(plan.web_seconds));
         }
     }
-    for (_, name, bare, loads) in &running {
-        let Some((_, _, _, base)) = running.iter().find(|(_, other, ..)| other == bare) else { continue };
-        let pairs: Vec<(Load, Load)> =
-            loads.iter().zip(base).filter_map(|(load, base)| Some(((*load)?, (*base)?))).collect();
-        if pairs.len() < loads.len() {
+    let loads_of = |name: &str| -> Vec<&[Option<Load>]> {
+        running.iter().filter(|one| modes[one.mode].name == name).map(|one| &*one.loads).collect()
+    };
+    for Mode { name, bare, .. } in &modes {
+        let loads = loads_of(name);
+        if loads.iter().any(|loads| loads.contains(&None)) {
             measured.failures.push(format!("{name}: an answer was not 200"));
             continue;
         }
-        let over =
-            |value: &dyn Fn(&Load, &Load) -> f64| median(pairs.iter().map(|(load, base)| value(load, base)).collect());
-        measured.set(format!("web.{name}.ratio"), over(&|load, base| load.per_second / base.per_second));
-        measured.set(format!("web.{name}.per_second"), over(&|load, _| load.per_second));
-        measured.set(format!("web.{name}.cpu_us"), over(&|load, _| load.cpu_us));
-        measured.set(format!("web.{name}.extra_cpu_us"), over(&|load, base| load.cpu_us - base.cpu_us));
-        measured.set(format!("web.{name}.p99_us"), over(&|load, _| load.p99_us));
+        let beside = |other: &str| pairs(&loads, &loads_of(other));
+        let base = beside(bare);
+        if base.is_empty() {
+            continue;
+        }
+        let over = |pairs: &[(Load, Load)], value: &dyn Fn(&Load, &Load) -> f64| {
+            median(pairs.iter().map(|(load, base)| value(load, base)).collect())
+        };
+        measured.set(format!("web.{name}.ratio"), over(&base, &|load, base| load.per_second / base.per_second));
+        measured.set(format!("web.{name}.per_second"), over(&base, &|load, _| load.per_second));
+        measured.set(format!("web.{name}.cpu_us"), over(&base, &|load, _| load.cpu_us));
+        measured.set(format!("web.{name}.extra_cpu_us"), over(&base, &|load, base| load.cpu_us - base.cpu_us));
+        measured.set(format!("web.{name}.p99_us"), over(&base, &|load, _| load.p99_us));
+        let empty = beside(&bare.replace("no layer", EMPTY));
+        if !empty.is_empty() {
+            measured
+                .set(format!("web.{name}.beyond_empty_us"), over(&empty, &|load, empty| load.cpu_us - empty.cpu_us));
+        }
     }
 }
 
-/// The names of all servers that were driven, in the order of the report.
+/// The rounds of two modes side by side: each process of the one with one of the other, round by round.
+fn pairs(loads: &[&[Option<Load>]], others: &[&[Option<Load>]]) -> Vec<(Load, Load)> {
+    let others = others.iter().cycle();
+    loads
+        .iter()
+        .zip(others)
+        .flat_map(|(loads, others)| loads.iter().zip(*others))
+        .filter_map(|(load, other)| Some(((*load)?, (*other)?)))
+        .collect()
+}
+
+/// The names of all that were driven, in the order of the report.
 pub fn names(plan: &Plan) -> Vec<String> {
-    servers(plan).into_iter().map(|(_, _, name, _)| name).collect()
+    modes(plan).into_iter().map(|mode| mode.name).collect()
 }

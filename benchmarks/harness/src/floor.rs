@@ -4,7 +4,7 @@
 use aws_lc_rs::digest::{self, digest};
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, KeyPair, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, KeyPair, ML_DSA_65, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
     RSA_PSS_2048_8192_SHA256, VerificationAlgorithm,
 };
 use base64::Engine as _;
@@ -45,6 +45,19 @@ impl Floor {
             Alg::HS256 => Prepared::Secret(hmac::Key::new(hmac::HMAC_SHA256, SECRET)),
         };
         Self { key, message: message.into(), signature }
+    }
+
+    /// The same for a token signed with ML-DSA-65 and the key of this JWK (`AKP`).
+    pub fn ml_dsa_65(jwk: &str, token: &str) -> Self {
+        let jwk: serde_json::Value = serde_json::from_str(jwk).expect("a JWK");
+        let bytes = B64.decode(jwk["pub"].as_str().expect("the public key")).expect("base64url");
+        let (message, signature) = token.rsplit_once('.').expect("a JWS has dots");
+        let key = ParsedPublicKey::new(&ML_DSA_65, bytes).expect("the key is good");
+        Self {
+            key: Prepared::Public(key),
+            message: message.into(),
+            signature: B64.decode(signature).expect("a JWS is base64url"),
+        }
     }
 
     pub fn verify(&self) -> bool {

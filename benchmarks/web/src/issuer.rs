@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use harness::fixture::jwk_set;
 use harness::{AUDIENCE, Alg, Fixture, ISSUER};
-use token_core::{keys::JwksSettings, Issuer, ResourceServer};
+use token_core::{Issuer, ResourceServer, keys::JwksSettings};
 
 struct State {
     keys: Vec<String>,

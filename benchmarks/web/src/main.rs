@@ -3,10 +3,11 @@
 mod issuer;
 
 use actix_token::TokenMiddleware;
+use actix_web::dev::Service as _;
 use actix_web::middleware::Condition;
 use axum_token::TokenLayer;
 use harness::{AUDIENCE, Alg, Fixture, ISSUER};
-use token_core::{stores::TokenCacheSettings, Issuer, ResourceServer, StaticKeys};
+use token_core::{Issuer, ResourceServer, StaticKeys, stores::TokenCacheSettings};
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -27,7 +28,7 @@ fn main() {
     };
     match framework {
         "axum" => runtime.block_on(axum_hello(port, server, mode == "empty", &token)),
-        "actix" => actix_web::rt::System::new().block_on(actix_hello(port, server, &token)),
+        "actix" => actix_web::rt::System::new().block_on(actix_hello(port, server, mode == "empty", &token)),
         _ => panic!("usage: web serve PORT axum|actix MODE"),
     }
 }
@@ -56,16 +57,23 @@ async fn axum_hello(port: u16, server: Option<ResourceServer>, empty: bool, toke
     axum::serve(listener, app).await.expect("axum serves");
 }
 
-async fn actix_hello(port: u16, server: Option<ResourceServer>, token: &str) {
-    let layered = server.is_some();
-    let fallback = Fixture::new();
-    let server = server.unwrap_or_else(|| over(&fallback, true));
-    let server = actix_web::HttpServer::new(move || {
-        actix_web::App::new()
-            .wrap(Condition::new(layered, TokenMiddleware::new(server.clone())))
-            .route("/", actix_web::web::get().to(async || "hello"))
-    });
-    let server = server.workers(1).bind(("127.0.0.1", port)).expect("the port is free");
+async fn actix_hello(port: u16, server: Option<ResourceServer>, empty: bool, token: &str) {
+    let hello = || actix_web::web::get().to(async || "hello");
+    let running = if empty {
+        // What actix-web itself spends on having a middleware at all.
+        let app = move || actix_web::App::new().wrap_fn(|request, next| next.call(request)).route("/", hello());
+        actix_web::HttpServer::new(app).workers(1).bind(("127.0.0.1", port)).expect("the port is free").run()
+    } else {
+        let layered = server.is_some();
+        let fallback = Fixture::new();
+        let server = server.unwrap_or_else(|| over(&fallback, true));
+        let app = move || {
+            actix_web::App::new()
+                .wrap(Condition::new(layered, TokenMiddleware::new(server.clone())))
+                .route("/", hello())
+        };
+        actix_web::HttpServer::new(app).workers(1).bind(("127.0.0.1", port)).expect("the port is free").run()
+    };
     println!("{token}");
-    server.run().await.expect("actix-web serves");
+    running.await.expect("actix-web serves");
 }

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::thread::{available_parallelism, scope};
 use std::time::{Duration, Instant};
 
+use bench_ours::report;
 use harness::floor::Floor;
 use harness::rounds::median;
 use harness::{AUDIENCE, Alg, Claims, Fixture, ISSUER};
@@ -23,8 +24,6 @@ fn main() {
     let folder = std::env::temp_dir().join(format!("bench-check-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder for the files");
     let fixture = Fixture::new();
-    println!("| {count} tokens | tokens a second | time / loop over jsonwebtoken | time / bare signature |");
-    println!("|---|---|---|---|");
     for alg in [Alg::EdDSA, Alg::ES256, Alg::RS256] {
         compare(&fixture, alg, count, Path::new(&program), &folder);
     }
@@ -33,7 +32,8 @@ fn main() {
 
 fn compare(fixture: &Fixture, alg: Alg, count: usize, program: &Path, folder: &Path) {
     let tokens: Vec<String> = (0..count).map(|n| fixture.token(alg, n)).collect();
-    let lines: String = tokens.iter().map(|token| format!("{{\"token\":\"{token}\",\"expect\":\"accept\"}}\n")).collect();
+    let lines: String =
+        tokens.iter().map(|token| format!("{{\"token\":\"{token}\",\"expect\":\"accept\"}}\n")).collect();
     let file = |name: &str, text: &str| {
         let path = folder.join(name);
         std::fs::write(&path, text).expect("the file can be written");
@@ -74,7 +74,10 @@ fn compare(fixture: &Fixture, alg: Alg, count: usize, program: &Path, folder: &P
         median(ratios.collect())
     };
     let second = median(times[0].iter().map(|time| count as f64 / time.as_secs_f64()).collect());
-    println!("| {} | {second:.0} | {:.2} | {:.2} |", alg.name(), over(1), over(2));
+    let name = alg.name();
+    report(&format!("check.{name}.per_second"), second);
+    report(&format!("check.{name}.over_jsonwebtoken"), over(1));
+    report(&format!("check.{name}.over_floor"), over(2));
 }
 
 /// How long it takes on all cores.

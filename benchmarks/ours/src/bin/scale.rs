@@ -45,7 +45,8 @@ fn issuers(fixture: &Fixture) {
         let secret = || StaticKeys::secret(Algorithm::HS256, SECRET).expect("the secret is long enough");
         let start = Instant::now();
         for n in 0..TRUSTED {
-            let issuer = Issuer::with_keys(format!("https://late-{n:05}.login.example.com/"), secret()).expect("a name");
+            let issuer =
+                Issuer::with_keys(format!("https://late-{n:05}.login.example.com/"), secret()).expect("a name");
             cold.trust(issuer).expect("nobody has this name");
         }
         report(&format!("scale.issuers.{count}.trust_us"), start.elapsed().as_secs_f64() * 1e6 / f64::from(TRUSTED));

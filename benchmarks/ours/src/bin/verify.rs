@@ -10,13 +10,15 @@ use harness::rounds::median;
 use harness::{AUDIENCE, Alg, Case, Claims, Fixture, Floor, ISSUER, Rounds, fixture::SECRET};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{DecodingKey, Validation, decode};
-use token_core::{ErrorKind, Issuer, ResourceServer, StaticKeys, stores::TokenCacheSettings};
+use token_core::jose::signing::SigningKey;
+use token_core::{Algorithm, ErrorKind, Issuer, ResourceServer, StaticKeys, stores::TokenCacheSettings};
 
 fn main() {
     let fixture = Fixture::new();
     for alg in Alg::ALL {
         algorithm(&fixture, alg);
     }
+    post_quantum(&fixture);
     cold_table(&fixture);
     hits(&fixture);
     refusals(&fixture);
@@ -50,6 +52,27 @@ fn algorithm(fixture: &Fixture, alg: Alg) {
     report(&format!("{name}.typed.over_jsonwebtoken"), table.ratio("typed", "jsonwebtoken"));
     let share = table.extra("cold", "floor") / table.extra("jsonwebtoken", "floor");
     report(&format!("{name}.cold.extra_over_jsonwebtoken_extra"), share);
+}
+
+/// ML-DSA-65 (FIPS 204), cold, over the bare check of its signature.
+fn post_quantum(fixture: &Fixture) {
+    let key = SigningKey::generate(Algorithm::MlDsa65, Some("ml-dsa-65-2026")).expect("keys can be made");
+    let header = r#"{"alg":"ML-DSA-65","typ":"at+jwt","kid":"ml-dsa-65-2026"}"#;
+    let token = key.sign_jwt(header, &fixture.claims(1)).expect("the key signs");
+    let jwk = key.public_jwk().expect("the key has a public half").to_string();
+    let trusted = Issuer::with_keys(ISSUER, StaticKeys::jwk_set(&jwk_set(&[jwk.clone()])).expect("the key is good"))
+        .expect("a name")
+        .algorithms([Algorithm::MlDsa65]);
+    let builder = ResourceServer::builder(AUDIENCE).token_cache(no_cache());
+    let server = builder.trust(trusted).build().expect("the settings are sound");
+    let (floor, request) = (Floor::ml_dsa_65(&jwk, &token), Asking::with(&token));
+    let table = Rounds::from_env()
+        .run(vec![Case::new("floor", || floor.verify()), Case::new("cold", || ask(&server, &request).is_ok())]);
+    report("ML-DSA-65.token_bytes", token.len() as f64);
+    report("ML-DSA-65.floor.ns", table.ns("floor"));
+    report("ML-DSA-65.cold.ns", table.ns("cold"));
+    report("ML-DSA-65.cold.over_floor", table.ratio("cold", "floor"));
+    report("ML-DSA-65.cold.extra_ns", table.extra("cold", "floor"));
 }
 
 /// RS256 where the best case is not: several issuers, many keys, tokens that come once and a cache that is full.
