@@ -1,5 +1,7 @@
 //! Where gates share what they remember, as the command line says it, in; a memory of proofs for all of them out (RFC 9449 section 11.1).
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -69,12 +71,13 @@ impl Shared {
     }
 }
 
-/// The text of a file, bounded.
+/// The text of a file. What has no length of its own, such as a pipe, is read up to the cap, too.
 fn text(file: &Path, flag: &str) -> Result<String, String> {
     let refuse = |why: &dyn std::fmt::Display| format!("{flag} {}: {why}", file.display());
-    let size = std::fs::metadata(file).map_err(|error| refuse(&error))?.len();
-    if size > FILE {
-        return Err(refuse(&"expected a file of at most 1 MiB"));
+    let mut text = String::new();
+    File::open(file).and_then(|file| file.take(FILE + 1).read_to_string(&mut text)).map_err(|error| refuse(&error))?;
+    match u64::try_from(text.len()) {
+        Ok(..=FILE) => Ok(text),
+        _ => Err(refuse(&"expected a file of at most 1 MiB")),
     }
-    std::fs::read_to_string(file).map_err(|error| refuse(&error))
 }

@@ -81,6 +81,7 @@ fn flags_of_the_shared_memory_that_cannot_be_are_refused_with_their_reason() {
         (&["--redis", "rediss://127.0.0.1:6379/#insecure"], Some("certificates are always checked")),
         (&["--redis", here, "--redis-password-file", &absent], Some(&*absent)),
         (&["--redis", tls, "--redis-ca-file", &junk], Some("cannot be read as PEM")),
+        (&["--redis", here, "--redis-password-file", "/dev/zero"], Some("at most 1 MiB")),
         (&["--redis", here, "--redis-proofs-per-key", "0"], Some("--redis-proofs-per-key")),
         (&["--redis-password-file", &absent], Some("--redis <URL>")),
     ] {
