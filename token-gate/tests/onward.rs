@@ -139,10 +139,16 @@ async fn a_certificate_is_believed_where_the_policy_says_it_stands_and_from_name
         DER_IN_BASE64.replace('=', "%3D")
     );
     let (member, xfcc) = (format!(":{DER_IN_BASE64}:"), format!("Hash={DIGEST};Subject=\"CN=a\""));
-    let fields = [("client-cert", member.as_str()), ("x-forwarded-client-cert", &xfcc), ("x-client-cert", &pem)];
+    let fields = [
+        ("client-cert", member.as_str()),
+        ("x-forwarded-client-cert", &xfcc),
+        ("x-forwarded-tls-client-cert", DER_IN_BASE64),
+        ("x-client-cert", &pem),
+    ];
     for (written, name) in [
         ("from = \"client_cert\"", "client-cert"),
         ("from = \"xfcc\"", "x-forwarded-client-cert"),
+        ("from = \"x_forwarded_tls_client_cert\"", "x-forwarded-tls-client-cert"),
         ("from = \"escaped_pem\"\nfield = \"x-client-cert\"", "x-client-cert"),
     ] {
         let served = Served::of(&issuer, &format!("[mutual_tls]\nproxies = [\"127.0.0.1\"]\n{written}\n")).await;

@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 
 use token_core::Algorithm;
-use token_test::{TestIssuer, TestKey};
+use token_test::{HeldPort, TestIssuer, TestKey};
 
 use crate::engine::Node;
 use crate::{Program, check, exchange, policy, status};
@@ -24,7 +24,14 @@ async fn a_proof_that_one_gate_has_let_in_is_refused_by_the_other() {
     let (issuer, key) = (TestIssuer::start().await, TestKey::client(Algorithm::ES256));
     let token = issuer.token().bound_to(&key).mint();
     let proof = || key.proof("GET", &format!("{HERE}/me"), &token).mint();
-    let mut redis = Node::ready(&[]).await;
+    // One gate asks in the clear, the other over TLS.
+    let (port, files) = (HeldPort::new().unwrap(), concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/tls"));
+    let (authority, loopback) = (format!("{files}/authority.pem"), format!("{files}/loopback.pem"));
+    let tls_port = port.port().to_string();
+    let words =
+        ["--port", "PORT", "--tls-port", &tls_port, "--tls-auth-clients", "no", "--tls-ca-cert-file", &authority];
+    let words = [&words[..], &["--tls-cert-file", &loopback, "--tls-key-file", &loopback]].concat();
+    let mut redis = Node::ready(&words).await;
     redis.cli(&["ACL", "SETUSER", "gate", "on", &format!(">{PASSWORD}"), "~{orders}:*", "+@all"]);
     redis.cli(&["ACL", "SETUSER", "default", "off"]);
     let password = std::env::temp_dir().join(format!("token-gate-redis-{}", redis.port));
