@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex};
 use actix_web::{App, web};
 use axum::Router;
 use axum::routing::get;
+use serde_json::json;
+use token_core::policy::Policy;
+use token_core::reload::Reload;
 use token_core::{Issuer, ResourceServer};
 use token_test::TestIssuer;
 use tower::ServiceExt as _;
@@ -109,6 +112,41 @@ async fn the_caller_is_in_the_applications_span_where_the_layer_is_told_to() {
         assert!(!line.contains("token.issuer") && !line.contains(caller.issuer.url()), "{line}");
         assert!(!line.contains(&caller.token), "{line}");
     }
+}
+
+#[actix_web::test]
+async fn a_policy_asks_for_it_too_and_a_file_that_is_followed_takes_it_back() {
+    let mut caller = caller().await;
+    let policy = |record_caller: bool| {
+        json!({
+            "audience": caller.issuer.audience(),
+            "record_caller": record_caller,
+            "issuers": [{"issuer": caller.issuer.url(), "allow_loopback_http": true}],
+        })
+        .to_string()
+    };
+    let text = policy(true);
+    let read = Policy::from_json(&text).unwrap();
+    caller.api = read.server().unwrap();
+    assert_eq!(*caller.api.policy(), read, "what was built says the same");
+    assert!(read.to_string().contains("writes who the caller is"), "{read}");
+    // The first waits for the network.
+    for line in lines(&caller, false).await.into_iter().chain(lines(&caller, false).await) {
+        assert!(line.contains(r#"token.subject="ada\nlovelace""#), "{line}");
+    }
+
+    let file = std::env::temp_dir().join(format!("token-caller-{}.json", std::process::id()));
+    std::fs::write(&file, policy(false)).unwrap();
+    let followed = Reload::start(&file, |builder| builder).unwrap();
+    caller.api = followed.server();
+    for (record_caller, named) in [(false, false), (true, true), (false, false)] {
+        std::fs::write(&file, policy(record_caller)).unwrap();
+        followed.check().await;
+        for line in lines(&caller, false).await {
+            assert!(line.contains("handled") && line.contains("token.subject") == named, "{record_caller}: {line}");
+        }
+    }
+    std::fs::remove_file(&file).unwrap();
 }
 
 #[actix_web::test]

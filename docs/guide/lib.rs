@@ -37,6 +37,10 @@ pages! {
     scopes = "scopes.md",
     answers = "answers.md",
     caller = "caller.md",
+    graphql = "graphql.md",
+    rate_limits = "rate-limits.md",
+    layers = "layers.md",
+    openapi = "openapi.md",
     public = "public.md",
     browser = "browser.md",
     streams = "streams.md",
@@ -98,6 +102,26 @@ mod tests {
                 assert!(include_str!("lib.rs").contains(&format!("= \"{page}\"")), "nobody compiles {page}");
             }
         }
+    }
+
+    #[test]
+    fn files_that_pages_show_are_there_with_the_part_that_is_shown() {
+        let (src, all) = book();
+        let mut looked = 0;
+        for page in &all {
+            let text = std::fs::read_to_string(src.join(page)).unwrap();
+            let folder = src.join(Path::new(page).parent().unwrap());
+            for include in text.split("{{#include ").skip(1).filter_map(|rest| rest.split("}}").next()) {
+                looked += 1;
+                let (file, part) = include.split_once(':').unwrap_or((include, ""));
+                let shown = std::fs::read_to_string(folder.join(file)).unwrap_or_default();
+                let found =
+                    if part.is_empty() { !shown.is_empty() } else { shown.contains(&format!("ANCHOR: {part}\n")) };
+                let found = found || shown.contains(&format!("ANCHOR: {part} -->"));
+                assert!(found, "{page} shows {include}, which is not there");
+            }
+        }
+        assert!(looked > 5, "{looked}");
     }
 
     #[test]

@@ -121,6 +121,10 @@ pub struct Policy {
     /// How many refused requests a minute are logged at `info`. Default 0: all of them are `debug`.
     #[serde(skip_serializing_if = "is_default")]
     pub log_refusals: u32,
+    /// Writes who the caller is into the application's own span around each request: `token.subject`, `token.client_id` and `token.issuer`, as far as the
+    /// span declares them. A subject is personal data. Default: false.
+    #[serde(skip_serializing_if = "is_false")]
+    pub record_caller: bool,
     /// Bounds of the verified-token cache.
     #[serde(skip_serializing_if = "is_default")]
     pub token_cache: TokenCachePolicy,

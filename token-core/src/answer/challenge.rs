@@ -60,6 +60,8 @@ pub(crate) struct Protection {
     pub(crate) dpop: Option<DpopOffer>,
     /// The refusals that are logged at `info`, where the operator wants them.
     pub(crate) refusals: Option<Arc<RefusalLog>>,
+    /// Whether the application's own span is told who the caller is.
+    pub(crate) records_caller: bool,
 }
 
 impl Protection {

@@ -417,6 +417,13 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Has every layer of this server write who the caller is into the application's own span, as a layer does that is told to
+    /// [record the caller](crate::adapter::Admission::record_caller). Off unless asked for: the subject is personal data.
+    pub fn record_caller(mut self) -> Self {
+        self.protection.records_caller = true;
+        self
+    }
+
     /// For development: logs an event `token.explained` for each refusal, with its likely cause. It never holds a value from the token.
     pub fn explain_in_log(mut self) -> Self {
         self.explain = Explain::Log;
@@ -450,6 +457,7 @@ impl ResourceServerBuilder {
             max_token_bytes: (self.max_token != MAX_TOKEN).then_some(self.max_token),
             token_cache: self.cache.into(),
             log_refusals: self.log_refusals,
+            record_caller: self.protection.records_caller,
             dpop: self.dpop.as_ref().map(Dpop::policy_text),
             mutual_tls: self.certificates.as_ref().map(MutualTls::policy_text),
             tickets: self.tickets.as_ref().map(Tickets::policy_text),

@@ -41,6 +41,9 @@ impl Policy {
             .scope_challenge(self.scope_challenge)
             .log_refusals(self.log_refusals)
             .several_tokens(self.several_tokens);
+        if self.record_caller {
+            builder = builder.record_caller();
+        }
         if let Some(rule) = &self.require {
             builder = builder.require(rule.clone());
         }

@@ -73,12 +73,21 @@ impl Outcome {
 pub struct Admission {
     server: ResourceServer,
     anonymous: bool,
-    records_caller: bool,
+    recording: Recording,
     challenge_scope: Option<Arc<str>>,
     refusals: Refusals,
     proofs: bool,
     dpop: Option<DpopPolicy>,
     external_url: Option<Arc<ExternalUrl>>,
+}
+
+/// Whether the application's span is told who the caller is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recording {
+    Never,
+    /// Where the server says so that verified the token: what a policy file says may change, and tenants have servers of their own.
+    AsTheServerSays,
+    Always,
 }
 
 impl Admission {
@@ -87,10 +96,13 @@ impl Admission {
     pub fn new(server: ResourceServer) -> Self {
         // One that follows a file may take them with the next change.
         let proofs = server.0.possession.is_some() || server.0.follows.is_some();
+        let inner = &server.0;
+        let may_record = inner.protection.records_caller || inner.follows.is_some() || inner.tenants.is_some();
+        let recording = if may_record { Recording::AsTheServerSays } else { Recording::Never };
         Self {
             server,
             anonymous: false,
-            records_caller: false,
+            recording,
             challenge_scope: None,
             refusals: Refusals::default(),
             proofs,
@@ -110,7 +122,7 @@ impl Admission {
     /// far as it has them. Off unless asked for: the subject is personal data, and goes wherever spans go.
     #[must_use]
     pub fn record_caller(mut self) -> Self {
-        self.records_caller = true;
+        self.recording = Recording::Always;
         self
     }
 
@@ -178,8 +190,8 @@ impl Admission {
     pub fn admit(&self, presented: Presented<'_>) -> MaybeReady<Outcome> {
         match self.server.authenticate(self.here(presented)).now() {
             Ok(Ok(verified)) => {
-                if self.records_caller {
-                    record_caller(&verified);
+                if self.recording != Recording::Never {
+                    self.recording.record(&verified);
                 }
                 MaybeReady::ready(Ok(Outcome::Verified(verified)))
             }
@@ -189,12 +201,10 @@ impl Admission {
             Ok(Err(error)) => MaybeReady::ready(Err(naming(error, self.challenge_scope.as_deref()))),
             // Where there is something to wait for there were credentials, so this is nobody anonymous.
             Err(waiting) => {
-                let (scope, records_caller) = (self.challenge_scope.clone(), self.records_caller);
+                let (scope, recording) = (self.challenge_scope.clone(), self.recording);
                 MaybeReady::waiting(async move {
                     let verified = waiting.await.map_err(|error| naming(error, scope.as_deref()))?;
-                    if records_caller {
-                        record_caller(&verified);
-                    }
+                    recording.record(&verified);
                     Ok(Outcome::Verified(verified))
                 })
             }
@@ -216,17 +226,27 @@ impl Admission {
     }
 }
 
-/// The fields that the span lacks are left out by `tracing`. What an issuer writes there without end is cut.
-#[cold]
-fn record_caller(verified: &Verified) {
-    const MOST: usize = 256;
-    let span = tracing::Span::current();
-    let [subject, client, issuer] = telemetry::CALLER_FIELDS;
-    let values = [(subject, verified.subject()), (client, verified.client_id()), (issuer, Some(verified.issuer()))];
-    for (field, value) in values {
-        if let Some(value) = value {
-            let end = value.char_indices().nth(MOST).map_or(value.len(), |(at, _)| at);
-            span.record(field, &value[..end]);
+impl Recording {
+    /// The fields that the span lacks are left out by `tracing`. What an issuer writes there without end is cut.
+    #[cold]
+    fn record(self, verified: &Verified) {
+        const MOST: usize = 256;
+        let is_asked_for = match self {
+            Self::Never => false,
+            Self::AsTheServerSays => verified.shared_facts().issuer.protection.records_caller,
+            Self::Always => true,
+        };
+        if !is_asked_for {
+            return;
+        }
+        let span = tracing::Span::current();
+        let [subject, client, issuer] = telemetry::CALLER_FIELDS;
+        let values = [(subject, verified.subject()), (client, verified.client_id()), (issuer, Some(verified.issuer()))];
+        for (field, value) in values {
+            if let Some(value) = value {
+                let end = value.char_indices().nth(MOST).map_or(value.len(), |(at, _)| at);
+                span.record(field, &value[..end]);
+            }
         }
     }
 }

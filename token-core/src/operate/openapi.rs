@@ -18,8 +18,11 @@
 //! # Ok(()) }
 //! ```
 
+use std::collections::BTreeMap;
+
 use utoipa::Modify;
 use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, OpenIdConnect, SecurityRequirement, SecurityScheme,
 };
@@ -41,7 +44,8 @@ pub const CERTIFICATE: &str = "certificate";
 /// How many alternatives of one rule are written. A rule of more is documented by the first ones.
 const MOST: usize = 64;
 
-/// Adds a server's security schemes to a document: for `#[openapi(modifiers(..))]` and the like.
+/// Adds a server's security schemes to a document, and spells out what operations ask for by [`rule`]: for `#[openapi(modifiers(..))]` and the like. Operations
+/// that join the document later are not seen: then call [`describe`] last.
 #[derive(Clone)]
 pub struct Security {
     schemes: Vec<(&'static str, SecurityScheme)>,
@@ -72,10 +76,40 @@ impl Security {
     /// What an operation of this server asks for by `rule`: as [`requirements`] has it, with the proof where the server takes no token without.
     #[must_use]
     pub fn requirements(&self, rule: &Rule) -> Vec<SecurityRequirement> {
-        let with_proof =
-            |one: SecurityRequirement| if self.proves { one.add::<_, [String; 0], _>(PROOF, []) } else { one };
-        requirements(rule).into_iter().map(with_proof).collect()
+        let proved = |one: SecurityRequirement| if self.proves { one.add::<_, [String; 0], _>(PROOF, []) } else { one };
+        requirements(rule).into_iter().map(proved).collect()
     }
+
+    /// The same requirements, with the rules in them spelt out as alternatives. Requirements of other schemes stay what they are.
+    fn spell_out(&self, security: &mut Vec<SecurityRequirement>) {
+        let written = std::mem::take(security);
+        security.extend(written.into_iter().flat_map(|requirement| {
+            let mut schemes = schemes_of(&requirement);
+            let Some(names) = schemes.remove(SCHEME) else { return vec![requirement] };
+            let rules: Vec<_> = names.iter().map(|name| rule_of(name)).collect();
+            let beside =
+                |one: SecurityRequirement| schemes.iter().fold(one, |one, (name, scopes)| one.add(name, scopes));
+            self.requirements(&Rule::All(rules.into())).into_iter().map(beside).collect()
+        }));
+    }
+}
+
+/// A requirement's schemes, each with its scopes.
+fn schemes_of(requirement: &SecurityRequirement) -> BTreeMap<String, Vec<String>> {
+    let json = serde_json::to_value(requirement).and_then(serde_json::from_value);
+    json.expect("a requirement is a map of names to lists of names")
+}
+
+/// The rule that [`rule`] has written; every other text is the name of a scope. No scope has a quotation mark in it (RFC 6749 section 3.3).
+fn rule_of(name: &str) -> Rule {
+    let written = name.starts_with('{').then(|| serde_json::from_str(name).ok()).flatten();
+    written.unwrap_or_else(|| Rule::Scope(name.to_owned().into()))
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, options, head, patch, trace, query, additional_operations, .. } = item;
+    let named = [get, put, post, delete, options, head, patch, trace, query];
+    named.into_iter().flatten().chain(additional_operations.values_mut())
 }
 
 impl std::fmt::Debug for Security {
@@ -90,10 +124,13 @@ impl Modify for Security {
         for (name, scheme) in &self.schemes {
             components.add_security_scheme(*name, scheme.clone());
         }
+        let operations = openapi.paths.paths.values_mut().flat_map(operations);
+        let securities = operations.map(|operation| &mut operation.security).chain([&mut openapi.security]);
+        securities.flatten().for_each(|security| self.spell_out(security));
     }
 }
 
-/// Adds the schemes of `server` to a document.
+/// Adds the schemes of `server` to a document, and spells out what its operations ask for by [`rule`].
 pub fn describe(server: &ResourceServer, document: &mut OpenApi) {
     Security::of(server).modify(document);
 }
@@ -116,6 +153,40 @@ fn scheme(policy: &Policy) -> SecurityScheme {
             let http = http.description(Some(description)).build();
             SecurityScheme::Http(http)
         }
+    }
+}
+
+/// The rule `R` in `security(..)` of `#[utoipa::path]`: the type that guards a handler is the type that documents it, and nothing is written twice.
+///
+/// It is one name, as the attribute wants it: the scope, or the rule as data, which [`Security`] and [`describe`] spell out as alternatives.
+///
+/// ```
+/// use token_core::{Issuer, ResourceServer, openapi, scopes};
+/// use utoipa::OpenApi;
+///
+/// scopes!(Editor = any("admin", all("read:users", "write:users")));
+///
+/// #[utoipa::path(get, path = "/users", responses((status = 200)), security(("token" = [openapi::rule::<Editor>()])))]
+/// async fn users(/* _: Scoped<Editor> */) {}
+///
+/// #[derive(OpenApi)]
+/// #[openapi(paths(users))]
+/// struct Documented;
+///
+/// # fn main() -> Result<(), token_core::ConfigError> {
+/// let api = ResourceServer::builder("https://api.example.com").trust(Issuer::discover("https://login.example.com/")?).build()?;
+/// let mut document = Documented::openapi();
+/// openapi::describe(&api, &mut document);
+/// let json = serde_json::to_value(&document).expect("JSON");
+/// let expected = serde_json::json!([{"token": ["admin"]}, {"token": ["read:users", "write:users"]}]);
+/// assert_eq!(json["paths"]["/users"]["get"]["security"], expected);
+/// # Ok(()) }
+/// ```
+#[must_use]
+pub fn rule<R: Required>() -> String {
+    match R::RULE {
+        Rule::Scope(scope) => scope.into_owned(),
+        rule => serde_json::to_string(&rule).expect("a rule has text for names and nothing that JSON lacks"),
     }
 }
 
@@ -179,6 +250,38 @@ mod tests {
         // Every alternative that is written satisfies the rule.
         for names in alternatives(&Either::RULE) {
             assert!(Either::RULE.satisfied_by(|scope| names.iter().any(|name| name == scope)));
+        }
+    }
+
+    #[test]
+    fn what_operations_ask_for_by_rule_is_spelt_out_and_nothing_else_changes() {
+        use utoipa::openapi::path::{HttpMethod, OperationBuilder, PathsBuilder};
+
+        let server = ResourceServer::builder("api").trust(Issuer::discover("https://a.example/").unwrap());
+        let server = server.build().unwrap();
+        let token = |names: Vec<String>| SecurityRequirement::new(SCHEME, names);
+        let either = || json!([{"token": ["admin"]}, {"token": ["read", "write"]}, {"token": ["read", "append"]}]);
+        for (written, expected) in [
+            (vec![token(vec![rule::<One>()])], json!([{"token": ["read:users"]}])),
+            (vec![token(vec![rule::<Either>()])], either()),
+            (vec![token(vec![rule::<One>(), "b".into()])], json!([{"token": ["read:users", "b"]}])),
+            (vec![token(vec![])], json!([{"token": []}])),
+            (vec![SecurityRequirement::new("other", [rule::<Either>()])], json!([{"other": [rule::<Either>()]}])),
+            (vec![token(vec!["{not a rule".into()])], json!([{"token": ["{not a rule"]}])),
+            // Beside what the application asks for itself, and beside no token at all.
+            (
+                vec![token(vec![rule::<One>()]).add("key", ["a"]), SecurityRequirement::default()],
+                json!([{"token": ["read:users"], "key": ["a"]}, {}]),
+            ),
+        ] {
+            let operation = OperationBuilder::new().securities(Some(written.clone())).build();
+            let paths = PathsBuilder::new().path("/", PathItem::new(HttpMethod::Delete, operation));
+            let mut document = utoipa::openapi::OpenApiBuilder::new().paths(paths).security(Some(written)).build();
+            describe(&server, &mut document);
+            let json = serde_json::to_value(&document).unwrap();
+            assert_eq!((&json["paths"]["/"]["delete"]["security"], &json["security"]), (&expected, &expected));
+            describe(&server, &mut document);
+            assert_eq!(serde_json::to_value(&document).unwrap(), json, "what is spelt out stays so");
         }
     }
 

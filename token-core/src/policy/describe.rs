@@ -158,6 +158,9 @@ impl fmt::Display for Policy {
             let life = span(tickets.life.unwrap_or(Duration::from_secs(30)));
             line!(f, "  tickets in the query that were sold for one of these, once and for {life}")?;
         }
+        if self.record_caller {
+            line!(f, "  and writes who the caller is into the application's spans: subject, client, issuer")?;
+        }
         line!(f, "refuses:")?;
         line!(f, "  tokens of every other issuer, also of one that differs by a slash")?;
         let encrypted = match &self.encrypted_tokens {
