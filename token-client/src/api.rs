@@ -13,7 +13,7 @@ mod scopes;
 pub(crate) mod server_metadata;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use token_core::opaque::client_authentication::ClientAuthentication;
 use token_core::{Clock, SystemClock};
 
 use self::authorization::AuthorizationRequest;
-use self::engine::{Engine, Grant, Shared};
+use self::engine::{Engine, Found, Grant, Shared};
 use self::identity::Identities;
 use self::registration::{ClientMetadata, Registration};
 use self::scopes::Scopes;
@@ -357,20 +357,18 @@ impl ProtectedApiBuilder {
         }
         let http = self.http.map_or_else(default_http, Ok)?;
         let limits = Limits::default().timeout(self.timeout).max_body(MAX_BODY);
-        let scopes = Scopes::of(&self.scope);
-        let (clock, renewal) = (Arc::clone(&self.clock), self.renewal.clone());
-        let engine = Engine::new(
+        let found = Found::nothing_but(self.identities, Scopes::of(&self.scope));
+        let engine = Arc::new(Engine {
             url,
             http,
-            Arc::clone(&clock),
+            clock: Arc::clone(&self.clock),
             limits,
-            renewal.clone(),
-            self.grant,
-            self.dpop,
-            self.identities,
-            scopes,
-        );
-        let engine = Arc::new(engine);
-        Ok(ProtectedApi { cell: Cell::new(Shared(Arc::clone(&engine)), clock, renewal), engine, answers: self.answers })
+            renewal: self.renewal.clone(),
+            grant: self.grant,
+            dpop: self.dpop,
+            found: Mutex::new(found),
+        });
+        let cell = Cell::new(Shared(Arc::clone(&engine)), self.clock, self.renewal);
+        Ok(ProtectedApi { cell, engine, answers: self.answers })
     }
 }

@@ -44,15 +44,14 @@ pub struct TokenClientBuilder {
 }
 
 impl TokenClient {
-    /// A client of this id at this token endpoint.
+    /// A client with this id at the token endpoint with this URL.
     pub fn builder(token_endpoint: impl Into<String>, client_id: impl Into<String>) -> TokenClientBuilder {
         TokenClientBuilder::new(token_endpoint.into(), client_id.into())
     }
 
-    /// A client of this id at the token endpoint that an issuer's metadata name (RFC 8414), with its revocation endpoint.
+    /// A client with this id at the token endpoint and the revocation endpoint in an issuer's metadata (RFC 8414).
     ///
-    /// A client with a [certificate](TokenClientBuilder::client_identity) goes to the endpoints under `mtls_endpoint_aliases` where there are any
-    /// (RFC 8705 section 5).
+    /// A client with a [certificate](TokenClientBuilder::client_identity) uses the endpoints in `mtls_endpoint_aliases` where there are any (RFC 8705 section 5).
     ///
     /// ```no_run
     /// # use std::sync::Arc;
@@ -104,68 +103,68 @@ impl TokenClientBuilder {
         self
     }
 
-    /// Authenticates with a secret by `client_secret_basic`, which every server has to offer.
+    /// Authenticates with a secret by `client_secret_basic` (RFC 6749 section 2.3.1), which every server that issues secrets supports.
     pub fn secret(self, secret: impl Into<ClientSecret>) -> Self {
         self.authentication(ClientAuthentication::Basic(secret.into()))
     }
 
-    /// How the client authenticates. There is no default: a public client says [`ClientAuthentication::None`].
+    /// How the client authenticates. There is no default; a public client sets [`ClientAuthentication::None`].
     pub fn authentication(mut self, authentication: ClientAuthentication) -> Self {
         self.authentication = Some(authentication);
         self
     }
 
-    /// Binds the tokens to this key (DPoP, RFC 9449): a token that leaks is then good for nothing without the key.
+    /// Binds the tokens to this key (DPoP, RFC 9449): without the key a stolen token is useless.
     ///
-    /// A proof goes with each request to the token endpoint, and with each request that [`BearerLayer`](crate::BearerLayer) or `BearerClient` send
-    /// with one of the tokens. A server that answers with a bearer token all the same is an error, [`TokenErrorKind::WrongTokenType`].
+    /// Each request to the token endpoint gets a proof, and so does each request that [`BearerLayer`](crate::BearerLayer) or `BearerClient` sends with one of the
+    /// tokens. If the server answers with a bearer token, the result is an error, [`TokenErrorKind::WrongTokenType`].
     pub fn dpop(mut self, key: DpopKey) -> Self {
         self.dpop = Some((key, Binding::Dpop));
         self
     }
 
-    /// The same, but a server that binds no tokens is taken at its word: its bearer tokens are sent as such. For the time in which a server
-    /// learns it. Whoever could change the server's answers could also undo the binding.
+    /// The same, but bearer tokens are accepted as well: for the time until the server supports DPoP. Anyone who can change the server's answers can then undo the
+    /// binding.
     pub fn dpop_or_bearer(mut self, key: DpopKey) -> Self {
         self.dpop = Some((key, Binding::DpopOrBearer));
         self
     }
 
-    /// Shows this certificate to the endpoints (mutual TLS, RFC 8705), and keeps the cached tokens of one certificate apart from those of another.
+    /// Uses this client certificate (mutual TLS, RFC 8705). Tokens of different certificates are cached apart.
     ///
-    /// With [`ClientAuthentication::MutualTls`] it authenticates the client; beside any other way, tokens may be bound to it all the same. It goes
-    /// into the HTTP client that [`build`](Self::build) makes; see [`http_settings`](Self::http_settings) for its other settings.
+    /// With [`ClientAuthentication::MutualTls`] the certificate authenticates the client. With any other method tokens can still be bound to it. It becomes part of the
+    /// HTTP client that [`build`](Self::build) makes; for other settings of that, see [`http_settings`](Self::http_settings).
     pub fn client_identity(mut self, identity: ClientIdentity) -> Self {
         self.identity = Some(identity);
         self
     }
 
-    /// The settings of the HTTP client that [`build`](Self::build) makes: more root certificates, private addresses and so on.
+    /// The settings of the HTTP client that [`build`](Self::build) makes: further root certificates, private addresses and so on.
     #[cfg(feature = "reqwest")]
     pub fn http_settings(mut self, settings: ReqwestClientBuilder) -> Self {
         self.http_settings = Some(settings);
         self
     }
 
-    /// What sends the requests. Default, with the feature `reqwest`: `ReqwestClient::new()`.
+    /// The HTTP client that sends the requests. Default, with the feature `reqwest`: `ReqwestClient::new()`.
     pub fn http(mut self, http: impl HttpClient) -> Self {
         self.http = Some(Arc::new(http));
         self
     }
 
-    /// What sends the requests, shared with others.
+    /// The same, for an HTTP client that is shared.
     pub fn shared_http(mut self, http: Arc<dyn HttpClient>) -> Self {
         self.http = Some(http);
         self
     }
 
-    /// Where [`TokenClient::revoke`] goes.
+    /// The URL of the revocation endpoint (RFC 7009), for [`TokenClient::revoke`].
     pub fn revocation_endpoint(mut self, url: impl Into<String>) -> Self {
         self.revocation_endpoint = Some(url.into());
         self
     }
 
-    /// The clock that lifetimes are held against. Default: the system's.
+    /// The clock by which lifetimes are measured. Default: the system's.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
@@ -176,23 +175,23 @@ impl TokenClientBuilder {
         self
     }
 
-    /// The longest one exchange may take. Default 5 s.
+    /// How long one request may take. Default 5 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// When the client's sources renew and how they back off.
+    /// When the sources of this client renew their tokens, and how long they wait after a failure.
     pub fn renewal(mut self, renewal: RenewalSettings) -> Self {
         self.renewal = renewal;
         self
     }
 
-    /// Puts the client together. Sends nothing.
+    /// Builds the client. Nothing is sent.
     ///
     /// # Errors
-    /// [`TokenErrorKind::Misconfigured`]: an endpoint that is no URL or has a fragment, no authentication, no HTTP client; an HTTP client that was
-    /// handed in beside settings or a certificate for it; authentication by mutual TLS without a certificate.
+    /// [`TokenErrorKind::Misconfigured`] if an endpoint is not a URL or has a fragment, if authentication or an HTTP client is missing, if an HTTP client was given
+    /// together with settings or a certificate for one, or if mutual TLS is used without a certificate.
     pub fn build(self) -> Result<TokenClient, TokenError> {
         let authentication = self.authentication.clone().ok_or_else(|| {
             misconfigured(

@@ -27,9 +27,9 @@ use crate::response::{self, Expected, TokenResponse, process_token_response};
 use crate::telemetry::{self, Asks};
 use crate::token::Token;
 
-/// One client at one authorization server. Cheap to clone.
+/// An OAuth 2.0 client at one authorization server. A clone costs one `Arc`.
 ///
-/// It asks and forgets; what remembers is a [`TokenSource`](crate::TokenSource), made by [`source`](Self::source).
+/// It caches nothing itself: [`obtain`](Self::obtain) sends a request each time. A source that caches and renews a token is made by [`source`](Self::source).
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -74,7 +74,7 @@ impl TokenClient {
         Self(Arc::new(inner))
     }
 
-    /// The same client with this proof key in the place of its own: for a source whose tokens are bound to a key that no other source has.
+    /// The same client with another DPoP key: for a source whose tokens are bound to a key of their own.
     ///
     /// ```
     /// # use token_client::{DpopKey, TokenClient, TokenRequest};
@@ -99,8 +99,8 @@ impl TokenClient {
         self.0.prover.as_deref().map(Prover::key)
     }
 
-    /// Asks the token endpoint once, with no cache. There is no second attempt, but for one: a server that refuses for the want of
-    /// its DPoP nonce (RFC 9449 section 8) has done nothing else yet, and is asked again with the nonce that it gave.
+    /// Sends one request to the token endpoint, without a cache and without retries. Only if the server asks for a DPoP nonce (RFC 9449 section 8) is the request sent
+    /// again, with that nonce: the server has done nothing else yet.
     ///
     /// # Errors
     /// Every [`Fault`](crate::Fault); see [`TokenErrorKind`].
@@ -124,7 +124,7 @@ impl TokenClient {
         outcome
     }
 
-    /// The token of an answer of this client's token endpoint, ready to be sent: with its key, where it is bound to one.
+    /// Makes a [`Token`] of an answer of the token endpoint, with this client's key if the token is bound to one.
     ///
     /// # Errors
     /// [`TokenErrorKind::Misconfigured`] when the token is bound to a key and this client has none.
@@ -136,7 +136,7 @@ impl TokenClient {
         self.0.prover.as_ref()
     }
 
-    /// The certificate that the client shows, if it has one.
+    /// The certificate of the client, if it has one.
     #[must_use]
     pub fn identity(&self) -> Option<&ClientIdentity> {
         self.0.identity.as_ref()
@@ -147,7 +147,7 @@ impl TokenClient {
         self.0.prover.is_some() && matches!(self.0.authentication, ClientAuthentication::None)
     }
 
-    /// Revokes a token (RFC 7009 section 2). A server that never heard of the token counts as success.
+    /// Revokes a token (RFC 7009 section 2). It is no error if the server does not know the token.
     ///
     /// # Errors
     /// [`TokenErrorKind::Misconfigured`] without a revocation endpoint; else as for [`obtain`](Self::obtain).
@@ -316,11 +316,11 @@ impl fmt::Debug for TokenClient {
     }
 }
 
-/// What is to be revoked.
+/// Which token to revoke.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Revoke<'a> {
-    /// A refresh token, and with it, at most servers, every token of its grant.
+    /// A refresh token. Most servers then revoke every token of its grant.
     Refresh(&'a crate::RefreshToken),
     /// One access token.
     Access(&'a crate::AccessToken),

@@ -15,21 +15,21 @@ use crate::identity::ClientIdentity;
 use crate::telemetry::Asks;
 use crate::token::Token;
 
-/// A token whenever one is needed.
+/// Provides a valid token whenever one is needed.
 ///
-/// Implementations remember: asking is cheap while a token is good, and however many ask while there is none, the server is asked once.
+/// Implementations cache: a call is cheap while the token is valid, and concurrent calls without one share a single request to the server.
 pub trait TokenSource: fmt::Debug + Send + Sync + 'static {
-    /// A token that is good now.
+    /// A token that is valid now.
     ///
-    /// The future fails with any [`TokenError`]; failures are remembered for a short back-off only.
+    /// The future may fail with any [`TokenError`]. After a failure, calls fail at once for a short time before the server is asked again.
     fn token(&self) -> Acquire<'_>;
 
-    /// A token to send after `refused` was answered with 401. It is the same token where the source has no other one
-    /// or was asked for one only moments ago: then there is no use in sending it again. The call itself sets the renewal off: the
-    /// future may be dropped.
+    /// A token to use after `refused` was answered with 401. The call starts the renewal, so the future may be dropped.
+    ///
+    /// The result equals `refused` if the source has no other token or renewed it moments ago. Then do not send the request again.
     fn renew(&self, refused: &Token) -> Acquire<'_>;
 
-    /// The certificate that has to be shown where the tokens are sent to, if they may be bound to one (RFC 8705 section 3).
+    /// The client certificate to use where the tokens are sent, if they may be bound to one (RFC 8705 section 3).
     fn identity(&self) -> Option<&ClientIdentity> {
         None
     }
@@ -49,9 +49,9 @@ impl<S: TokenSource + ?Sized> TokenSource for Arc<S> {
     }
 }
 
-/// The token of one request, remembered: renewed early and in the background, by a task that no caller owns.
+/// Caches the token of one request and renews it in the background before it expires. Made by [`TokenClient::source`].
 ///
-/// A single-use grant (a code, a refresh token) does not belong here: see [`RefreshSource`](crate::RefreshSource).
+/// Not for grants that can be used once (an authorization code, a refresh token): for those there is [`RefreshSource`](crate::RefreshSource).
 #[derive(Clone, Debug)]
 pub struct CachedSource {
     cell: Arc<Cell>,
@@ -59,7 +59,7 @@ pub struct CachedSource {
 }
 
 impl TokenClient {
-    /// A source of the token this request asks for: cached, renewed early, asked for once however many want it.
+    /// A source that caches the token for this request and renews it before it expires.
     #[must_use]
     pub fn source(&self, request: TokenRequest) -> CachedSource {
         CachedSource::new(self.clone(), request)

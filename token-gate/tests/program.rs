@@ -185,22 +185,36 @@ async fn it_answers_proxies_and_probes_follows_its_policy_and_ends_in_order() {
     }
 }
 
+/// A question whose second half has not been sent yet.
+struct Begun(TcpStream, String);
+
+impl Begun {
+    fn question(program: &Program) -> Self {
+        let mut open = TcpStream::connect(program.proxies).unwrap();
+        let text = question("/a", None);
+        let (first, rest) = text.split_at(text.len() / 2);
+        open.write_all(first.as_bytes()).unwrap();
+        Self(open, rest.to_owned())
+    }
+
+    fn end_and_read_the_answer(mut self) {
+        self.0.write_all(self.1.as_bytes()).unwrap();
+        let mut answer = String::new();
+        self.0.read_to_string(&mut answer).unwrap();
+        assert_eq!(status(&answer), "401", "{answer}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_being_asked_is_answered_before_it_ends() {
     let issuer = TestIssuer::start().await;
     let program = Program::start(&policy(&issuer, ""));
     // Half a question is open when the end is announced.
-    let mut open = TcpStream::connect(program.proxies).unwrap();
-    let text = question("/a", None);
-    let (first, rest) = text.split_at(text.len() / 2);
-    open.write_all(first.as_bytes()).unwrap();
+    let begun = Begun::question(&program);
     eventually(|| program.probe("/metrics").contains("token_gate_connections 2"));
     program.signal("-TERM");
     program.told("STOPPING=1");
-    open.write_all(rest.as_bytes()).unwrap();
-    let mut answer = String::new();
-    open.read_to_string(&mut answer).unwrap();
-    assert_eq!(status(&answer), "401", "{answer}");
+    begun.end_and_read_the_answer();
     program.end_by_itself();
 }
 
@@ -210,10 +224,7 @@ async fn it_sends_proxies_elsewhere_before_it_lets_nobody_in_and_operators_see_i
     let program = Program::lingering(&policy(&issuer, ""), 600);
     let ready = || status(&program.probe("/readyz")).to_owned();
     eventually(|| ready() == "200");
-    let mut open = TcpStream::connect(program.proxies).unwrap();
-    let text = question("/a", None);
-    let (first, rest) = text.split_at(text.len() / 2);
-    open.write_all(first.as_bytes()).unwrap();
+    let begun = Begun::question(&program);
 
     program.signal("-TERM");
     program.told("STOPPING=1");
@@ -226,10 +237,7 @@ async fn it_sends_proxies_elsewhere_before_it_lets_nobody_in_and_operators_see_i
     program.signal("-TERM");
     eventually(|| TcpStream::connect(program.proxies).is_err());
     assert_eq!(ready(), "503");
-    open.write_all(rest.as_bytes()).unwrap();
-    let mut answer = String::new();
-    open.read_to_string(&mut answer).unwrap();
-    assert_eq!(status(&answer), "401", "{answer}");
+    begun.end_and_read_the_answer();
     program.end_by_itself();
 }
 

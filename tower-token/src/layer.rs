@@ -6,9 +6,9 @@ use tower_layer::Layer;
 
 use crate::service::Token;
 
-/// Lets requests in that carry a token which the resource server accepts, and answers the others.
+/// Verifies the token of each request. Requests with a good token reach the inner service, the others are answered with status and challenge.
 ///
-/// The [`Outcome`](crate::Outcome) is written into the request's extensions; see [`outcome`](crate::outcome) for reading it.
+/// The [`Outcome`](crate::Outcome) is written into the request's extensions; read it with [`outcome`](crate::outcome).
 ///
 /// ```
 /// use token_core::{Issuer, ResourceServer};
@@ -28,52 +28,51 @@ pub struct TokenLayer {
 }
 
 impl TokenLayer {
-    /// A layer that asks every request for a token which `server` accepts.
+    /// A layer that requires a token which `server` accepts.
     pub fn new(server: ResourceServer) -> Self {
         Self { admission: Admission::new(server) }
     }
 
-    /// Lets requests without bearer credentials pass as [`Outcome::Anonymous`](crate::Outcome::Anonymous). Credentials that are there
-    /// and bad are refused all the same, and a handler that asks for a token still gets one or is not called.
+    /// Lets requests without credentials pass, as [`Outcome::Anonymous`](crate::Outcome::Anonymous). Bad credentials are still refused, and a handler that asks
+    /// for a token is still not called without one.
     pub fn allow_anonymous(mut self) -> Self {
         self.admission = self.admission.allow_anonymous();
         self
     }
 
-    /// Writes who the caller is into the application's own span around the request: its fields `token.subject`, `token.client_id` and `token.issuer`
-    /// ([`CALLER_FIELDS`](token_core::telemetry::CALLER_FIELDS)), as far as it declares them. Off unless asked for: the subject is personal data.
+    /// Records the caller in the application's own span around the request, in those of the fields `token.subject`, `token.client_id` and `token.issuer`
+    /// ([`CALLER_FIELDS`](token_core::telemetry::CALLER_FIELDS)) that the span declares. Off by default: the subject is personal data.
     pub fn record_caller(mut self) -> Self {
         self.admission = self.admission.record_caller();
         self
     }
 
-    /// Takes other schemes of credentials on these routes than the server does elsewhere: [`DpopPolicy::Required`], say. The server has to be
-    /// told of [DPoP](token_core::ResourceServerBuilder::dpop), too. A second layer around the same route does not count its proof twice.
+    /// Accepts other kinds of credentials on these routes than the server does elsewhere: only DPoP, for example, with [`DpopPolicy::Required`]. The server must
+    /// have [DPoP](token_core::ResourceServerBuilder::dpop) configured. Two layers around the same route count the proof of a request once.
     pub fn dpop(mut self, policy: DpopPolicy) -> Self {
         self.admission = self.admission.dpop(policy);
         self
     }
 
-    /// Where clients reach these routes, if it is not where they reach the server: for `htu` of proofs of possession (RFC 9449 section 4.2).
+    /// The URL under which clients reach these routes, if it differs from the server's. It is compared with `htu` of DPoP proofs (RFC 9449 section 4.2).
     pub fn external_url(mut self, url: ExternalUrl) -> Self {
         self.admission = self.admission.external_url(url);
         self
     }
 
-    /// Names these scopes, separated by blanks, in the challenge of each 401 (RFC 6750 section 3): what a client without a good token should ask
-    /// its authorization server for.
+    /// Names these scopes, separated by spaces, in the challenge of each 401 (RFC 6750 section 3): the scopes that a client should ask its authorization server
+    /// for.
     pub fn challenge_scope(mut self, scope: impl Into<String>) -> Self {
         self.admission = self.admission.challenge_scope(scope.into());
         self
     }
 
-    /// Writes the body of refusals with `body`, which returns its media type and its text.
+    /// Replaces the body of refusals. `body` returns its media type and its text.
     ///
-    /// It is asked for every refusal that leaves through the layer, so also for those of extractors, of
-    /// [`ScopeLayer`](crate::ScopeLayer), and of handlers that return the error. Status, `WWW-Authenticate` and
-    /// `Retry-After` stay those of the table. gRPC clients get no body and so see none of it.
+    /// It is called for each refusal that passes this layer, also for those of extractors, of [`ScopeLayer`](crate::ScopeLayer), and of handlers that return the
+    /// error. Status, `WWW-Authenticate` and `Retry-After` cannot be changed. Answers to gRPC calls have no body.
     ///
-    /// What is written goes to the client: take [`ErrorKind::public_text`](token_core::ErrorKind::public_text), not the error's `Display`.
+    /// The client reads what you write: use [`ErrorKind::public_text`](token_core::ErrorKind::public_text), not the error's `Display`.
     pub fn rejection<T: Into<String>>(
         mut self,
         body: impl Fn(&Error) -> (&'static str, T) + Send + Sync + 'static,

@@ -57,10 +57,10 @@ pub(super) struct Engine {
     pub(super) grant: Grant,
     /// What the tokens are bound to.
     pub(super) dpop: Option<DpopKey>,
-    found: Mutex<Found>,
+    pub(super) found: Mutex<Found>,
 }
 
-struct Found {
+pub(super) struct Found {
     identities: Identities,
     scopes: Scopes,
     /// Where the last challenge said that the API's metadata is.
@@ -70,6 +70,13 @@ struct Found {
     looked: Option<Timestamp>,
     /// Of a user who has signed in: the token that is good, what it may be renewed with, and the scopes that were asked for.
     signed_in: Option<SignedIn>,
+}
+
+impl Found {
+    /// What the application knows before anything was found out.
+    pub(super) fn nothing_but(identities: Identities, scopes: Scopes) -> Self {
+        Self { identities, scopes, metadata_at: None, site: None, looked: None, signed_in: None }
+    }
 }
 
 #[derive(Clone)]
@@ -88,22 +95,6 @@ struct Site {
 }
 
 impl Engine {
-    #[expect(clippy::too_many_arguments, reason = "the builder's settings, once")]
-    pub(super) fn new(
-        url: Url,
-        http: Arc<dyn HttpClient>,
-        clock: Arc<dyn Clock>,
-        limits: Limits,
-        renewal: RenewalSettings,
-        grant: Grant,
-        dpop: Option<DpopKey>,
-        identities: Identities,
-        scopes: Scopes,
-    ) -> Self {
-        let found = Found { identities, scopes, metadata_at: None, site: None, looked: None, signed_in: None };
-        Self { url, http, clock, limits, renewal, grant, dpop, found: Mutex::new(found) }
-    }
-
     fn found(&self) -> MutexGuard<'_, Found> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
