@@ -1,25 +1,26 @@
 //! What an operator says of proofs of possession in, what the gate holds of it out (RFC 9449).
 
+mod mutual_tls;
+
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::answer::challenge::{DpopOffer, DpopPolicy, FreshNonce};
 use crate::base::config_error::ConfigError;
 use crate::base::time::{Clock, Timestamp};
-use crate::jose::signature::sha256;
 use crate::jose::{Algorithm, Algorithms};
-use crate::policy::{CertificatePlace, ForwardedPolicy, KeptSecret, MutualTlsPolicy, ProofPolicy, ReplayMemoryPolicy};
+use crate::policy::{ForwardedPolicy, KeptSecret, ProofPolicy, ReplayMemoryPolicy};
 use crate::request::address::{Base, ExternalUrl};
 use crate::request::forwarded::{Forwarded, ForwardedField};
-use crate::request::network::{Network, any_contains};
+use crate::request::network::Network;
 use crate::request::presented::RequestView;
 use crate::stores::{FirstTime, MemoryReplays, ReplayMemory, WhenUnreachable};
-use crate::verify::possession::certificate::CertificateField;
 use crate::verify::possession::keys::PreparedKeys;
 use crate::verify::possession::nonce::{NonceKeys, Nonces};
 use crate::verify::possession::proof::Rules;
+
+pub use mutual_tls::MutualTls;
 
 /// How many proofs a memory of one process has room for, in all and of one key.
 const ROOM: usize = 100_000;
@@ -27,17 +28,16 @@ const ROOM_PER_KEY: usize = 1_000;
 /// The widest window for `iat`: proofs are remembered for as long.
 const WIDEST: Duration = Duration::from_secs(600);
 
-/// How DPoP proofs are asked for and checked (RFC 9449): for [`ResourceServerBuilder::dpop`](crate::ResourceServerBuilder::dpop).
+/// How DPoP proofs are required and checked (RFC 9449). Give it to [`ResourceServerBuilder::dpop`](crate::ResourceServerBuilder::dpop).
 ///
 /// # What is checked
-/// All of RFC 9449 section 4.3, in constant work: one `DPoP` field; `typ`, `alg`, a public `jwk`; the signature; `jti`, `htm`, `htu`, `iat` and `ath`, each of
-/// its type; the key against `cnf.jkt` of the token, also of tokens that are remembered and of those that an endpoint vouches for; the nonce, where
-/// it is asked for; and that the proof did not come before. A token that is bound to a key is refused without a proof, one that is not
-/// bound is refused with one.
+/// Everything in RFC 9449 section 4.3: exactly one `DPoP` field; `typ`, `alg` and a public `jwk`; the signature; `jti`, `htm`, `htu`, `iat` and `ath`; the key
+/// against `cnf.jkt` of the token, also for a cached token and one that an endpoint vouches for; the nonce, where one is required; and that the proof was not used
+/// before. A token that is bound to a key is refused without a proof. A token that is not bound is refused with one.
 ///
 /// # What is not checked
-/// `exp` and `nbf` of a proof: its time is `iat`. Whether a proof came before to *another* process, unless both share a
-/// [replay memory](Self::replay_memory).
+/// * `exp` and `nbf` of a proof: only its `iat` counts.
+/// * Whether *another* process has seen the proof, unless both share a [replay memory](Self::replay_memory).
 #[derive(Clone, Debug)]
 #[must_use = "settings do nothing until a builder is given them"]
 pub struct Dpop {
@@ -66,28 +66,28 @@ pub(crate) enum NonceSetting {
 }
 
 impl Dpop {
-    /// Proofs for the server that clients reach under this URL: `https://api.example.com`. With a path, where a proxy takes that away before
-    /// the request comes here. A layer can name another one for its routes.
+    /// For a server that clients reach under this URL, such as `https://api.example.com`. Include the path, if a proxy removes one before it forwards the request.
+    /// A layer can set another URL for its routes.
     ///
     /// # Errors
-    /// [`ConfigError`] for anything but an `http` or `https` URL without credentials, query and fragment.
+    /// [`ConfigError`] if `external_url` is not an `http` or `https` URL, or has credentials, a query or a fragment.
     pub fn at(external_url: &str) -> Result<Self, ConfigError> {
         Ok(Self::new(Some(external_url.parse()?)))
     }
 
-    /// Proofs for whatever host the request names, for servers without a proxy in front and with one name.
+    /// Compares proofs with the host that the request names. For a server with one name and without a proxy in front.
     ///
-    /// The host is the client's word: of two servers that take the same tokens and do not know their names, each takes a proof that was
-    /// made for the other. Where the connection does not say whether it is TLS, both `http` and `https` are taken. [`at`](Self::at) has neither weakness.
+    /// The client chooses that host: if two servers accept the same tokens and both use this setting, each accepts proofs that were made for the other. Where the
+    /// connection does not say whether it uses TLS, both `http` and `https` are accepted. [`at`](Self::at) has neither weakness.
     pub fn at_requested_host() -> Self {
         Self::new(None)
     }
 
-    /// Proofs for the host and the scheme that a proxy at one of these addresses says the client has asked for, for servers with many names. What
-    /// comes from any other address, or with a field that is missing, doubled or of several values, is the address of nothing, and every proof
-    /// is refused. A part of the path that the proxy takes away cannot be told this way: [`at`](Self::at) can.
+    /// Compares proofs with the host and scheme that a proxy reports in this header field. For a server with many names. Only proxies with one of these addresses are
+    /// believed. Every proof is refused if the request comes from another address, or if the field is missing, occurs twice or has several values. If the proxy
+    /// removes a part of the path, use [`at`](Self::at).
     ///
-    /// The proxy has to overwrite the field: what it passes on unchanged is the client's word.
+    /// The proxy must overwrite the field: a value that it passes on unchanged comes from the client.
     ///
     /// # Errors
     /// [`ConfigError`] without an address.
@@ -172,18 +172,18 @@ impl Dpop {
         policy
     }
 
-    /// Which schemes are taken where a layer says nothing else. Default: [`DpopPolicy::BearerOrDpop`].
+    /// Which kinds of tokens are accepted, unless a layer sets something else. Default: [`DpopPolicy::BearerOrDpop`].
     pub fn policy(mut self, policy: DpopPolicy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// Takes tokens with a proof alone: [`DpopPolicy::Required`].
+    /// Accepts only tokens with a proof: [`DpopPolicy::Required`].
     pub fn required(self) -> Self {
         self.policy(DpopPolicy::Required)
     }
 
-    /// What proofs may be signed with. Default: ES256, ES384, ES512, EdDSA, PS256 and RS256, with RSA keys of 2048 to 4096 bits.
+    /// The algorithms that proofs may be signed with. Default: ES256, ES384, ES512, EdDSA, PS256 and RS256, with RSA keys of 2048 to 4096 bits.
     pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
         self.rules.algorithms = algorithms.into_iter().collect();
         self
@@ -244,100 +244,7 @@ impl Dpop {
     }
 }
 
-/// Where the client's certificate is found that tokens are bound to (RFC 8705 section 3): for
-/// [`ResourceServerBuilder::mutual_tls`](crate::ResourceServerBuilder::mutual_tls).
-///
-/// # What is checked
-/// SHA-256 of the certificate against `cnf["x5t#S256"]` of the token, on each request, also of tokens that are remembered and of those that an
-/// endpoint vouches for.
-///
-/// # What is not checked
-/// The certificate's chain, its time and its revocation: that is the business of who ends TLS, and a certificate that signs itself will do
-/// (RFC 8705 section 2.2).
-#[derive(Clone, Debug)]
-pub struct MutualTls {
-    from: Option<(CertificateField, Box<[Network]>)>,
-}
-
-impl MutualTls {
-    /// From the connection: this server ends TLS itself. In axum and tonic a layer outside the `TokenLayer` puts a
-    /// [`ClientCertificate`](crate::adapter::ClientCertificate) into the request's extensions; in actix-web `on_connect` puts it into the connection's.
-    #[must_use]
-    pub fn from_connection() -> Self {
-        Self { from: None }
-    }
-
-    /// From a header field that a proxy at one of these addresses writes. The same field from anybody else is removed and counted.
-    ///
-    /// # Errors
-    /// [`ConfigError`] without an address, or when the name of the field is not one in lower case.
-    pub fn behind(field: CertificateField, proxies: impl IntoIterator<Item = Network>) -> Result<Self, ConfigError> {
-        let proxies: Box<[Network]> = proxies.into_iter().collect();
-        if proxies.is_empty() {
-            return Err(ConfigError::new(
-                "mutual_tls: name the addresses of the proxies that may write the certificate",
-            ));
-        }
-        let name = field.name();
-        let is_name = !name.is_empty()
-            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        if !is_name || matches!(name, "authorization" | "dpop" | "cookie" | "host") {
-            return Err(ConfigError::new("mutual_tls: expected the name of a header field of its own, in lower case"));
-        }
-        Ok(Self { from: Some((field, proxies)) })
-    }
-
-    /// What a policy says.
-    pub(crate) fn of(policy: &MutualTlsPolicy) -> Result<Self, ConfigError> {
-        let refuse = |why: &str| Err(ConfigError::new(format!("mutual_tls: {why}")));
-        let field = match (policy.from, &policy.field) {
-            (CertificatePlace::Connection, None) if policy.proxies.is_empty() => return Ok(Self::from_connection()),
-            (CertificatePlace::Connection, _) => {
-                return refuse(
-                    "the connection has no field and no proxies: remove field and proxies, or say from which field",
-                );
-            }
-            (CertificatePlace::ClientCert, None) => CertificateField::ClientCert,
-            (CertificatePlace::Xfcc, None) => CertificateField::Xfcc,
-            (CertificatePlace::XForwardedTlsClientCert, None) => CertificateField::XForwardedTlsClientCert,
-            (CertificatePlace::EscapedPem, Some(name)) => CertificateField::EscapedPem(name.as_str().into()),
-            (CertificatePlace::EscapedPem, None) => {
-                return refuse("field: expected the name of the header field with the escaped PEM, in lower case");
-            }
-            (_, Some(_)) => return refuse("field is for escaped_pem alone: the others have a name of their own"),
-        };
-        Self::behind(field, policy.proxies.iter().copied())
-    }
-
-    /// The same as a policy.
-    pub(crate) fn policy_text(&self) -> MutualTlsPolicy {
-        let Some((field, proxies)) = &self.from else { return MutualTlsPolicy::new(CertificatePlace::Connection) };
-        let (from, field) = match field {
-            CertificateField::ClientCert => (CertificatePlace::ClientCert, None),
-            CertificateField::Xfcc => (CertificatePlace::Xfcc, None),
-            CertificateField::XForwardedTlsClientCert => (CertificatePlace::XForwardedTlsClientCert, None),
-            CertificateField::EscapedPem(name) => (CertificatePlace::EscapedPem, Some(name.to_string())),
-        };
-        MutualTlsPolicy { from, field, proxies: proxies.to_vec() }
-    }
-
-    /// The digest of the client's certificate.
-    pub(crate) fn digest(&self, request: &dyn RequestView) -> Option<[u8; 32]> {
-        match &self.from {
-            None => request.client_certificate().map(sha256),
-            Some((field, _)) if self.foreign_field(request.peer()).is_none() => field.digest(request),
-            Some(_) => None,
-        }
-    }
-
-    /// The name of the field that this peer has no business to write.
-    pub(crate) fn foreign_field(&self, peer: Option<IpAddr>) -> Option<&str> {
-        let (field, proxies) = self.from.as_ref()?;
-        (!any_contains(proxies, peer)).then(|| field.name())
-    }
-}
-
-/// The same, ready to be asked.
+/// What an operator says of DPoP, ready to be asked.
 #[derive(Debug)]
 pub(crate) struct Possession {
     pub(crate) policy: DpopPolicy,
