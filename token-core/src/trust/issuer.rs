@@ -218,7 +218,7 @@ impl Issuer {
     /// An issuer whose tokens have no `iss`. They are recognised by their audience: Auth0's old management tokens are such tokens, signed with the API's own
     /// secret. `name` is what [`Verified::issuer`](crate::Verified::issuer) returns.
     ///
-    /// Without such an entry every token without `iss` is refused.
+    /// Tokens without `iss` are refused, unless there is such an entry or one for a [SPIFFE trust domain](Self::spiffe).
     ///
     /// # Errors
     /// When `name` is empty.
