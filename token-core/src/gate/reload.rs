@@ -30,7 +30,7 @@ const LARGEST: u64 = 512 * 1024;
 /// How long a new policy's keys are waited for before it takes over all the same.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Follows a policy file. Dropping it ends the following; the server goes on with what it has.
+/// Follows a policy file and changes the server when the file changes. When this is dropped, the server keeps its last policy.
 pub struct Reload {
     path: PathBuf,
     server: ResourceServer,
@@ -53,11 +53,11 @@ struct Seen {
 /// The member that names a file, and a digest of what is in it; `None` where it cannot be read.
 type Named = (String, Option<[u8; 32]>);
 
-/// What a look at the file came to.
+/// The result of checking the file.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Reloaded {
-    /// It says what it said before, and so do the files that it names.
+    /// Neither the file nor a file that it names has changed.
     Unchanged,
     /// The new policy is in force; this is what changed.
     Changed(Vec<Change>),
@@ -66,10 +66,10 @@ pub enum Reloaded {
 }
 
 impl Reload {
-    /// Reads the file and builds the server. `finish` adds what no text can say, each time: a clock, a deny-list.
+    /// Reads the file and builds the server. `finish` is called for each policy and adds what a file cannot hold, such as a clock or a deny-list.
     ///
     /// # Errors
-    /// As [`Policy::from_file`] and [`Policy::server`]: at the start there is nothing to keep.
+    /// As [`Policy::from_file`] and [`Policy::server`].
     pub fn start(
         path: impl AsRef<Path>,
         finish: impl Fn(ResourceServerBuilder) -> ResourceServerBuilder + Send + Sync + 'static,
@@ -87,8 +87,8 @@ impl Reload {
         })
     }
 
-    /// Builds something else from the policy, too: `build` gets the policy and its own server, and returns what puts the thing in
-    /// force. It is called now, and for each new policy in the moment in which the server changes.
+    /// Builds something else from each policy as well. `build` gets the policy and its server, and returns a closure that puts the result in force. The closure is
+    /// called now, and for each new policy at the moment when the server changes.
     ///
     /// # Errors
     /// [`PolicyError`] when `build` refuses the policy, with its reason. Later such a policy changes nothing and is
@@ -106,7 +106,7 @@ impl Reload {
         build(policy, server).map_err(|why| PolicyError::new(why).within(&self.path))
     }
 
-    /// The server. Its clones all follow the file for as long as [`check`](Self::check) or [`follow`](Self::follow) runs.
+    /// The server. All its clones follow the file while [`follow`](Self::follow) runs, and whenever [`check`](Self::check) is called.
     #[must_use]
     pub fn server(&self) -> ResourceServer {
         self.server.clone()
@@ -118,8 +118,7 @@ impl Reload {
         self.seen().policy.clone()
     }
 
-    /// Looks at the file once: on a signal, or when something else says that it changed. Waits for the keys of new issuers, at
-    /// most 5 s, before requests meet the new policy.
+    /// Checks the file once: after a signal, for example. A new policy takes effect when the keys of its issuers are there, or after 5 s.
     pub async fn check(&self) -> Reloaded {
         loop {
             if let Some(outcome) = self.look().await {

@@ -11,7 +11,7 @@ use crate::jose::{Algorithm, Algorithms, VerificationKey};
 /// The largest file with a JWK Set, in bytes: the same as for one that is fetched.
 const LARGEST: u64 = 512 * 1024;
 
-/// Keys that the operator hands over, of one issuer.
+/// Keys of one issuer that are configured here and never fetched. Give them to [`Issuer::with_keys`](crate::Issuer::with_keys).
 ///
 /// ```
 /// use token_core::{Algorithm, Issuer, StaticKeys};
@@ -53,11 +53,11 @@ pub(crate) struct Agreed {
 }
 
 impl StaticKeys {
-    /// The keys of a JWK Set (RFC 7517 section 5). Keys that are not for signatures are passed over; symmetric keys count, since this
-    /// text comes from the operator and not from a network. One without `alg` is for the one HS algorithm that
-    /// [`Issuer::algorithms`](crate::Issuer::algorithms) names.
+    /// The keys of a JWK Set of your own (RFC 7517 section 5). Keys that are not for signatures are ignored. Symmetric keys are accepted, because the text comes
+    /// from your configuration and not from the network; one without `alg` is used with the one HS algorithm in
+    /// [`Issuer::algorithms`](crate::Issuer::algorithms).
     ///
-    /// For a copy of what the issuer publishes there is [`published_jwk_set`](Self::published_jwk_set).
+    /// For a copy of the JWK Set that an issuer publishes, use [`published_jwk_set`](Self::published_jwk_set).
     ///
     /// # Errors
     /// When the text is not a JWK Set or holds no usable key.
@@ -65,9 +65,9 @@ impl StaticKeys {
         Self::set(json, How::InSet)
     }
 
-    /// A copy of the JWK Set that the issuer publishes, judged by the same rules as one that is fetched: the algorithms are those of
-    /// [`Issuer::algorithms`](crate::Issuer::algorithms) or the default ones, whatever else the keys could do; a token that names a key has
-    /// to find that name; a shared secret counts only where its HS algorithm is named. The keys alone come from somewhere else.
+    /// A copy of the JWK Set that the issuer publishes. The rules are those for a fetched set: only the algorithms in
+    /// [`Issuer::algorithms`](crate::Issuer::algorithms), or the default ones, are accepted; a token with a `kid` needs a key with that name; a shared secret is
+    /// used only if its HS algorithm is listed.
     ///
     /// # Errors
     /// When the text is not a JWK Set or holds no usable key.
@@ -142,8 +142,8 @@ impl StaticKeys {
         Ok(Self::alone(key))
     }
 
-    /// A secret that the issuer hands out as base64url text of its bytes, as Auth0 does for clients and APIs of its first years. Whether
-    /// a secret is one is a setting at the issuer; it cannot be told from the text and is never guessed here.
+    /// A secret that the issuer shows as the base64url text of its bytes, as Auth0 does for old clients and APIs. Whether a secret is such a text is a setting at the
+    /// issuer. It is never guessed here, because the text does not tell.
     ///
     /// # Errors
     /// When the text is not base64url (with or without padding), and as [`StaticKeys::secret`].
@@ -153,8 +153,8 @@ impl StaticKeys {
         Self::secret(algorithm, &secret)
     }
 
-    /// Gives the key a name: tokens that name a key (`kid`) are then verified by the one of that name. For a
-    /// [`secret`](Self::secret) or a [`pem`](Self::pem), before it is [joined](Self::and) with others.
+    /// Gives the key a name: a token with this `kid` is then verified with it. For a [`secret`](Self::secret) or a [`pem`](Self::pem), before it is
+    /// [joined](Self::and) with others.
     ///
     /// ```
     /// # use token_core::{Algorithm, StaticKeys};
@@ -170,9 +170,8 @@ impl StaticKeys {
         self
     }
 
-    /// These keys and those: while a secret or a key is rotated, say. A token without `kid`, or with one that none of the keys has, is
-    /// tried with each key without a name that is for its algorithm. Beside a [published set](Self::published_jwk_set) its rules hold for
-    /// all.
+    /// These keys and the others, for example while a secret is rotated. A token without `kid`, or with one that no key has, is tried with each unnamed key for its
+    /// algorithm. If one side is a [published set](Self::published_jwk_set), its rules apply to all keys.
     #[must_use]
     pub fn and(mut self, others: Self) -> Self {
         self.keys.extend(others.keys);
