@@ -7,9 +7,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::post;
 use http::Request;
-use serde_json::Value;
+use serde_json::{Value, json};
 use token_core::policy::Policy;
 use token_core::possession::{Dpop, DpopPolicy};
+use token_core::reload::{Reload, Reloaded};
 use token_core::revocation::{Deny, MemoryDenyList};
 use token_core::streams::Tickets;
 use token_core::{ErrorKind, Issuer, Presented, ResourceServer, ResourceServerBuilder};
@@ -145,6 +146,31 @@ async fn what_happens_to_the_token_happens_to_its_tickets() {
     let revoked = buy(&server, &token, "/events").await;
     server.deny(Deny::token_id(issuer.url(), "1"), token_core::Timestamp::from_secs(4_000_000_000)).await.unwrap();
     assert_eq!(redeem(revoked).await.unwrap_err().kind(), ErrorKind::Inactive, "revoked meanwhile");
+}
+
+#[tokio::test]
+async fn a_ticket_that_was_sold_before_a_change_of_the_policy_is_redeemed_once_after_it() {
+    let issuer = TestIssuer::start().await;
+    let path = std::env::temp_dir().join(format!("tickets-{}.json", std::process::id()));
+    let write = |leeway: &str| {
+        let trusted = json!({"issuer": issuer.url(), "allow_loopback_http": true, "leeway": leeway});
+        let policy = json!({"audience": issuer.audience(), "issuers": [trusted], "tickets": {}});
+        std::fs::write(&path, policy.to_string()).unwrap();
+    };
+    write("10s");
+    let reload = Reload::start(&path, |builder| builder).unwrap();
+    let server = reload.server();
+    server.ready().await.unwrap();
+    let ticket = buy(&server, &issuer.token().mint(), "/events").await;
+    write("20s");
+    let changed = reload.check().await;
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(changed, Reloaded::Changed(_)), "{changed:?}");
+    for expected in [None, Some(ErrorKind::InvalidTicket)] {
+        let request = Request::get(format!("/events?ticket={ticket}")).header("origin", APP).body(()).unwrap();
+        let verdict = server.authenticate(Presented::request(&View::from(&request))).await;
+        assert_eq!(verdict.err().map(|error| error.kind()), expected);
+    }
 }
 
 #[tokio::test]

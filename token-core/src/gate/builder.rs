@@ -62,7 +62,7 @@ pub struct ResourceServerBuilder {
     log_refusals: u32,
     dpop: Option<Dpop>,
     certificates: Option<MutualTls>,
-    inherited: Option<Arc<Possession>>,
+    inherited: Option<ResourceServer>,
     deny_list: Option<Arc<dyn DenyList>>,
     when_unreachable: WhenUnreachable,
     limits: FetchLimits,
@@ -370,8 +370,8 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// What must outlive a change of the policy: proofs that came, nonces that are out.
-    pub(crate) fn inheriting(mut self, from: Option<Arc<Possession>>) -> Self {
+    /// What must outlive a change of the policy: proofs that came, nonces and tickets that are out.
+    pub(crate) fn inheriting(mut self, from: Option<ResourceServer>) -> Self {
         self.inherited = from;
         self
     }
@@ -527,15 +527,17 @@ impl ResourceServerBuilder {
             }
             None => {}
         }
+        let former = self.inherited.as_ref();
         let possession = match (&self.dpop, &self.certificates) {
             (None, None) => None,
             (dpop, certificates) => {
-                let former = self.inherited.as_deref();
+                let former = former.and_then(|former| former.0.possession.as_deref());
                 let made = Possession::new(dpop.as_ref(), certificates.as_ref(), &self.clock, former)?;
                 Some(Arc::new(made))
             }
         };
-        let tickets = self.tickets.map(Tickets::check).transpose()?.map(Arc::new);
+        let sold = former.and_then(|former| former.0.tickets.as_deref());
+        let tickets = self.tickets.map(|tickets| tickets.check(sold)).transpose()?.map(Arc::new);
         protection.dpop = possession.as_ref().and_then(|possession| possession.offer());
         let protection = Arc::new(protection);
         let compiler = Compiler {

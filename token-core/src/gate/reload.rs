@@ -9,7 +9,6 @@ use crate::base::file;
 use crate::base::patience::within;
 use crate::base::runtime::NoRuntime;
 use crate::base::sync::ArcSwap;
-use crate::gate::possession::Possession;
 use crate::gate::server::Inner;
 use crate::jose::signature::sha256;
 use crate::policy::{Change, Policy, PolicyError};
@@ -66,7 +65,8 @@ pub enum Reloaded {
 }
 
 impl Reload {
-    /// Reads the file and builds the server. `finish` is called for each policy and adds what a file cannot hold, such as a clock or a deny-list.
+    /// Reads the file and builds the server. `finish` is called for each policy and adds what a file cannot hold, such as a clock or a deny-list. Hand over a
+    /// clone of a deny-list that was made outside: one that `finish` makes is empty after each change, and lets those in again who were denied.
     ///
     /// # Errors
     /// As [`Policy::from_file`] and [`Policy::server`].
@@ -136,7 +136,7 @@ impl Reload {
             if is_known {
                 return Ok(None);
             }
-            let server = build(&policy, &*self.finish, self.former())?;
+            let server = build(&policy, &*self.finish, Some(self.server.current()))?;
             let beside = self.beside.as_ref().map(|build| self.prepare(&**build, &policy, &server)).transpose()?;
             Ok(Some((server, beside, policy, named)))
         });
@@ -170,10 +170,6 @@ impl Reload {
                 Reloaded::Kept(error)
             }
         })
-    }
-
-    fn former(&self) -> Option<Arc<Possession>> {
-        self.server.current().0.possession.clone()
     }
 
     /// Held for a look, never across an await.
@@ -296,7 +292,7 @@ fn on_a_thread(work: impl Future<Output = ()> + Send + 'static) -> Option<tokio:
 }
 
 /// `former` holds what must outlive the change.
-fn build(policy: &Policy, finish: &Finish, former: Option<Arc<Possession>>) -> Result<ResourceServer, PolicyError> {
+fn build(policy: &Policy, finish: &Finish, former: Option<ResourceServer>) -> Result<ResourceServer, PolicyError> {
     let built: Result<_, ConfigError> = finish(policy.builder()?).inheriting(former).build();
     Ok(built?)
 }

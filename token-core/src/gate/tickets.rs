@@ -85,9 +85,11 @@ impl Tickets {
         TicketsPolicy { life: (self.life != LIFE).then_some(self.life), store }
     }
 
+    /// `former` is that of a server whose place this one takes: what it has sold from its own memory is redeemed.
+    ///
     /// # Errors
     /// [`ConfigError`] when none could be sold.
-    pub(crate) fn check(self) -> Result<TicketOffice, ConfigError> {
+    pub(crate) fn check(self, former: Option<&TicketOffice>) -> Result<TicketOffice, ConfigError> {
         if self.life < Duration::from_secs(1) || self.life > LONGEST_LIFE {
             return Err(ConfigError::new(
                 "tickets live from 1 s to 5 min: they are for opening a connection, not for keeping one",
@@ -100,7 +102,8 @@ impl Tickets {
         })?;
         DecryptionKey::direct(ContentEncryption::A256Gcm, None, &[0; 32])
             .map_err(|error| ConfigError::new(format!("tickets: {error}")))?;
-        Ok(TicketOffice { store, life: self.life })
+        let sold = former.filter(|former| !former.shared && !self.shared).map(|former| Arc::clone(&former.store));
+        Ok(TicketOffice { store: sold.unwrap_or(store), life: self.life, shared: self.shared })
     }
 }
 
@@ -109,6 +112,7 @@ impl Tickets {
 pub(crate) struct TicketOffice {
     pub(crate) store: Arc<dyn TicketStore>,
     pub(crate) life: Duration,
+    shared: bool,
 }
 
 /// A ticket that was sold. `Debug` does not show it; send it to the page that asked, and write it nowhere.
