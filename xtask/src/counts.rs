@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
 
+use crate::even::even;
 use crate::step::{Outcome, root, run};
 
 /// Paths to count, and what is subtracted: how long a signature is depends on the processor, what lies around it does not.
@@ -53,6 +54,7 @@ pub(crate) fn counts(record: bool) -> Outcome {
     }
     // Yardsticks, which tell of the processor and of the kernel, not of us.
     counted.retain(|(path, _)| !matches!(*path, "mac" | "clock") && !path.starts_with("bare"));
+    even(&target().join("release/bench-counts"), &target())?;
     let file = root().join(RECORD);
     let compiler = compiler()?;
     if record {

@@ -3,6 +3,7 @@
 mod anywhere;
 mod circles;
 mod counts;
+mod even;
 mod fleet;
 mod fuzz;
 mod guide;

@@ -1,8 +1,9 @@
 //! One hot path a thousand times: `bench-counts PATH` under callgrind, which counts inside `measured` only.
 //!
 //! Keys, tokens and clock are fixed, so that a count moves only when code does. The bare signature is a path of its own to be subtracted:
-//! how many instructions it takes depends on what the processor offers.
+//! how many instructions it takes depends on what the processor offers. `sealed` is a table of its own: see `sealed.rs`.
 
+mod sealed;
 mod signed;
 
 use std::hint::black_box;
@@ -17,8 +18,8 @@ use aws_lc_rs::signature::{
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use token_core::{
-    Algorithm, Clock, Issuer, Presented, ResourceServer, StaticKeys, SystemClock, Timestamp, adapter::RequestView,
-    stores::TokenCacheSettings,
+    Algorithm, Clock, Issuer, Presented, ResourceServer, ResourceServerBuilder, StaticKeys, SystemClock, Timestamp,
+    adapter::RequestView, stores::TokenCacheSettings,
 };
 
 const TIMES: usize = 1000;
@@ -85,10 +86,20 @@ fn main() -> ExitCode {
         "cold_100_keys" => (1, 100),
         _ => (1, 1),
     };
-    let server = match other(&path) {
-        Some(signed) => server(cache, signed.algorithm, &format!(r#"{{"keys":[{}]}}"#, signed.jwk), 1),
-        None => server(cache, "HS256", &secrets(keys), issuers),
+    let builder = || match other(&path) {
+        Some(signed) => builder(cache.clone(), signed.algorithm, &format!(r#"{{"keys":[{}]}}"#, signed.jwk), 1),
+        None => builder(cache.clone(), "HS256", &secrets(keys), issuers),
     };
+    let server = builder().build().expect("the settings are sound");
+    if path.starts_with("sealed") {
+        // Long enough for the content to be worth a look at the clock.
+        let claims = CLAIMS.replace("{\"iss\"", &format!("{{\"x\":\"{}\",\"iss\"", "x".repeat(4096)));
+        let (token, message, _) = sign("hmac-2026", &claims);
+        let forged = format!("{message}.{}", B64.encode([1; 32]));
+        let by_clock = path == "sealed-clock";
+        let opening = |keys| builder().encrypted_tokens(keys).build().expect("the settings are sound");
+        return if sealed::run(&opening, &token, &forged, by_clock) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let field = match path.as_str() {
         "malformed" => "a".repeat(1000),
         "bad_claims" => token.replace('.', ".!"),
@@ -192,7 +203,7 @@ fn secrets(count: usize) -> String {
 }
 
 /// Trusts so many issuers, of which the last is the one that signs.
-fn server(cache: TokenCacheSettings, algorithm: &str, jwk_set: &str, issuers: usize) -> ResourceServer {
+fn builder(cache: TokenCacheSettings, algorithm: &str, jwk_set: &str, issuers: usize) -> ResourceServerBuilder {
     let algorithm: Algorithm = algorithm.parse().expect("it is known");
     let names = (1..issuers).map(|n| format!("https://tenant-{n:04}.eu.login.example.com/"));
     let builder = ResourceServer::builder("https://api.example.com/v1").clock(Stopped).token_cache(cache);
@@ -200,5 +211,5 @@ fn server(cache: TokenCacheSettings, algorithm: &str, jwk_set: &str, issuers: us
         let keys = StaticKeys::jwk_set(jwk_set).expect("the keys are good");
         Issuer::with_keys(name, keys).expect("the issuer has a name").algorithms([algorithm])
     });
-    issuers.fold(builder, |builder, issuer| builder.trust(issuer)).build().expect("the settings are sound")
+    issuers.fold(builder, |builder, issuer| builder.trust(issuer))
 }

@@ -91,6 +91,32 @@ fn whatever_is_wrong_inside_gets_one_answer() {
             }
         }
     }
+    // An RSA key that strangers ask about knows one answer, whatever its padding looks like inside (RFC 8017 section 7.1.2, RFC 7516 section 11.5).
+    let faults = read("oaep/faults.json");
+    let faults = faults["rows"].as_array().unwrap();
+    for row in faults {
+        let algorithm = row["alg"].as_str().unwrap().parse().unwrap();
+        let pem = include_bytes!("../../testdata/rsa2048.pem");
+        let key = DecryptionKey::from_pem(algorithm, None, pem).unwrap();
+        for enc in ContentEncryption::ALL {
+            let good = key.encryption_key().unwrap().encrypt_jwt(enc, TOKEN).unwrap();
+            let bad = with_part(&good, 1, |_| row["encrypted_key"].as_str().unwrap().to_owned());
+            let refused = EncryptedTokens::with([key.clone()]).open(&bad).unwrap_err();
+            answers.insert(format!("{refused:?}"));
+        }
+        // The file is what it says it is: what has no fault in its padding comes out.
+        let wrapped = base64url::decode(row["encrypted_key"].as_str().unwrap().as_bytes()).unwrap();
+        let comes_out = key.content_key(&wrapped, None, A256Gcm).map(|key| key.len());
+        let expected = match row["fault"].as_str().unwrap() {
+            "an empty content key" => Some(0),
+            "a content key of 16 bytes" => Some(16),
+            "another content key of 32 bytes" => Some(32),
+            "a content key of 64 bytes" => Some(64),
+            _ => None,
+        };
+        assert_eq!(comes_out, expected, "{row}");
+    }
+    assert_eq!(faults.len(), 16);
     assert_eq!(answers.len(), 1, "{answers:?}");
     assert!(answers.first().unwrap().starts_with("Locked"), "{answers:?}");
 }
