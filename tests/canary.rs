@@ -3,9 +3,14 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use token_core::{Issuer, ResourceServer};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use token_core::jose::encryption::{ContentEncryption, DecryptionKey, EncryptedTokens, KeyManagement};
+use token_core::streams::Tickets;
+use token_core::{Issuer, Presented, ResourceServer};
 use token_test::TestIssuer;
-use token_tests::{Via, ask};
+use token_tests::{Ask, Via, ask};
+use tower_token::View;
 
 use crate::cases::{CANARY, table};
 
@@ -29,8 +34,8 @@ impl Log {
     }
 }
 
-#[actix_web::test]
-async fn the_loudest_log_holds_no_token_and_no_claim() {
+/// All that this thread logs from here on, until the guard is dropped.
+fn listen() -> (Log, tracing::subscriber::DefaultGuard) {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -38,7 +43,12 @@ async fn the_loudest_log_holds_no_token_and_no_claim() {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    (log, tracing::subscriber::set_default(subscriber))
+}
+
+#[actix_web::test]
+async fn the_loudest_log_holds_no_token_and_no_claim() {
+    let (log, _guard) = listen();
 
     let issuer = TestIssuer::start().await;
     let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
@@ -67,5 +77,76 @@ async fn the_loudest_log_holds_no_token_and_no_claim() {
                 assert!(!text.contains(piece), "{}: a piece of its token is in the log", case.name);
             }
         }
+    }
+}
+
+#[actix_web::test]
+async fn nor_what_is_within_an_encrypted_token_its_keys_or_a_ticket() {
+    let (log, _guard) = listen();
+    let issuer = TestIssuer::start().await;
+    let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
+    let secret = [0xa7; 32];
+    let keys = [
+        DecryptionKey::direct(ContentEncryption::A256Gcm, Some("secret"), &secret).unwrap(),
+        DecryptionKey::generate(KeyManagement::EcdhEs, Some("p256")).unwrap(),
+        DecryptionKey::generate(KeyManagement::RsaOaep256, Some("rsa")).unwrap(),
+    ];
+    let api = ResourceServer::builder(issuer.audience()).trust(trusted).tickets(Tickets::in_memory());
+    let api = api.encrypted_tokens(EncryptedTokens::with(keys.iter().cloned())).build().unwrap();
+    api.ready().await.unwrap();
+
+    let (mut secrets, mut asked) = (Vec::new(), Vec::new());
+    let token = || issuer.token().subject("ada").claim("note", CANARY);
+    for key in &keys {
+        let to = key.encryption_key().unwrap();
+        let content = |text: &str| to.encrypt(ContentEncryption::A256Gcm, &serde_json::Map::new(), text.as_bytes());
+        let good = token().encrypted_to(&to).mint();
+        for sealed in [
+            good.clone(),
+            token().expired().encrypted_to(&to).mint(),
+            token().forged().encrypted_to(&to).mint(),
+            token().audience(CANARY).encrypted_to(&to).mint(),
+            token().raw_claims(format!("{{\"iss\":\"{CANARY}\"")).encrypted_to(&to).mint(),
+            token().encrypted_to(&to).outer_header("zip", CANARY).mint(),
+            token().encrypted_to(&to).outer_header("kid", CANARY).mint(),
+            token().encrypted_to(&to).outer_header("enc", CANARY).mint(),
+            token().encrypted_to(&to).outer_header("epk", CANARY).mint(),
+            content(&format!("{{\"note\":\"{CANARY}\"}}")).unwrap(),
+            content(CANARY).unwrap(),
+            format!("{}AAAA", &good[..good.len() - 4]),
+        ] {
+            secrets.extend(sealed.split('.').filter(|part| part.len() > 20).map(str::to_owned));
+            asked.push(Ask::of("/me").bearer(&sealed));
+        }
+    }
+    let plain = token().mint();
+    secrets.extend(plain.split('.').skip(1).map(str::to_owned));
+    for (path, times) in [("/me", 2), ("/users", 1)] {
+        let request = http::Request::post("/tickets").header("authorization", format!("Bearer {plain}"));
+        let request = request.body(()).unwrap();
+        let sold = api.sell_ticket(Presented::request(&View::from(&request)), path).await.unwrap();
+        assert!(!format!("{sold:?}").contains(sold.as_str()));
+        secrets.push(sold.as_str().to_owned());
+        asked.extend((0..times).map(|_| Ask::of(format!("/me?ticket={}", sold.as_str()))));
+    }
+    asked.push(Ask::of(format!("/me?ticket={CANARY}")));
+    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    secrets.extend([CANARY.to_owned(), hex, "167, 167, 167".to_owned(), STANDARD.encode(secret)]);
+
+    for _ in 0..2 {
+        for asked in &asked {
+            for via in Via::ALL {
+                let reply = format!("{:?}", ask(via, &api, false, asked).await);
+                assert!(!secrets.iter().any(|secret| reply.contains(secret)), "{reply}");
+            }
+        }
+        tracing::callsite::rebuild_interest_cache();
+    }
+    let (text, shown) = (log.text(), format!("{api:?} {}", api.policy()));
+    for expected in ["undecryptable", "invalid_ticket", "bad_signature"] {
+        assert!(text.contains(expected), "the operator reads {expected} in the log");
+    }
+    for secret in secrets {
+        assert!(!text.contains(&secret) && !shown.contains(&secret), "{secret} is in the log, or shown");
     }
 }

@@ -38,6 +38,8 @@ const WORDS: &[&str] = &[
     "\u{feff}",
     "\u{2028}",
     "\"cnf\":{}",
+    "\"zip\":\"DEF\"",
+    "\"epk\":{\"kty\":\"EC\"}",
     "\"crit\":[]",
     "keys",
     "https://",
@@ -108,6 +110,17 @@ fn the_corpora_reach_acceptance() {
     {
         let bytes = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(file)).unwrap();
         assert!(targets::accepts(&bytes, file.starts_with("signed")), "{file}");
+    }
+    for (file, accepted) in [
+        ("good-dir", true),
+        ("good-p256", true),
+        ("good-x25519", true),
+        ("good-rsa", true),
+        ("header-zip", false),
+        ("claims-alone", false),
+    ] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/encrypted");
+        assert_eq!(targets::opens(&std::fs::read(folder.join(file)).unwrap()), accepted, "{file}");
     }
     for (file, accepted) in [("good", true), ("bare", true), ("inactive", false), ("bound", false), ("twice", false)] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/introspection");

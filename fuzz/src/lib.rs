@@ -11,13 +11,15 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use serde_json::Value;
 use token_core::http::{BoxFuture, HttpClient, HttpError, Limits};
+use token_core::jose::encryption::{ContentEncryption, DecryptionKey, EncryptedTokens, KeyManagement};
 use token_core::jose::signing::SigningKey;
 use token_core::keys::discovery::process_metadata;
 use token_core::opaque::client_authentication::ClientAuthentication;
 use token_core::policy::Policy;
 use token_core::{
-    Algorithm, Clock, Error, Issuer, Presented, ResourceServer, Rule, StaticKeys, Timestamp, Verified,
-    adapter::RequestView, jose::Algorithms, keys::JwksSettings, opaque::OpaqueTokens, stores::TokenCacheSettings,
+    Algorithm, Clock, Error, Issuer, Presented, ResourceServer, ResourceServerBuilder, Rule, StaticKeys, Timestamp,
+    Verified, adapter::RequestView, jose::Algorithms, keys::JwksSettings, opaque::OpaqueTokens,
+    stores::TokenCacheSettings,
 };
 
 /// A target: its name, and what it does with bytes.
@@ -28,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     ("authorization_header", authorization_header),
     ("jwt", jwt),
     ("signed_jwt", signed_jwt),
+    ("encrypted", encrypted),
     ("jwk_set", jwk_set),
     ("discovery", discovery),
     ("introspection", introspection),
@@ -59,15 +62,17 @@ impl Clock for Stopped {
 /// One issuer with four keys of four kinds, and a server that believes them.
 fn server() -> &'static ResourceServer {
     static SERVER: OnceLock<ResourceServer> = OnceLock::new();
-    SERVER.get_or_init(|| {
-        let keys = StaticKeys::secret(Algorithm::HS256, SECRET)
-            .and_then(|keys| Ok(keys.and(StaticKeys::pem(Algorithm::RS256, RSA.1)?)))
-            .and_then(|keys| Ok(keys.and(StaticKeys::pem(Algorithm::ES256, P256.1)?)))
-            .and_then(|keys| Ok(keys.and(StaticKeys::pem(Algorithm::EdDSA, ED25519.1)?)))
-            .expect("keys that fit");
-        let issuer = Issuer::with_keys(ISSUER, keys).expect("an issuer");
-        ResourceServer::builder(AUDIENCE).trust(issuer).clock(Stopped).realm("fuzz").build().expect("a server")
-    })
+    SERVER.get_or_init(|| builder().build().expect("a server"))
+}
+
+fn builder() -> ResourceServerBuilder {
+    let keys = StaticKeys::secret(Algorithm::HS256, SECRET)
+        .and_then(|keys| Ok(keys.and(StaticKeys::pem(Algorithm::RS256, RSA.1)?)))
+        .and_then(|keys| Ok(keys.and(StaticKeys::pem(Algorithm::ES256, P256.1)?)))
+        .and_then(|keys| Ok(keys.and(StaticKeys::pem(Algorithm::EdDSA, ED25519.1)?)))
+        .expect("keys that fit");
+    let issuer = Issuer::with_keys(ISSUER, keys).expect("an issuer");
+    ResourceServer::builder(AUDIENCE).trust(issuer).clock(Stopped).realm("fuzz")
 }
 
 fn signers() -> &'static [SigningKey] {
@@ -85,7 +90,11 @@ fn signers() -> &'static [SigningKey] {
 
 /// The verdict; keys are at hand, so it never waits.
 fn verdict(presented: Presented<'_>) -> Option<Verified> {
-    let outcome = server().authenticate(presented).now().expect("static keys never wait");
+    verdict_of(server(), presented)
+}
+
+fn verdict_of(server: &ResourceServer, presented: Presented<'_>) -> Option<Verified> {
+    let outcome = server.authenticate(presented).now().expect("static keys never wait");
     match outcome {
         Ok(verified) => Some(verified),
         Err(error) => {
@@ -213,6 +222,75 @@ pub fn signed_jwt(bytes: &[u8]) {
         }
     }
     both_roads_agree(&token);
+}
+
+/// The keys that encrypted tokens are opened with: a secret, P-256, X25519, RSA.
+fn sealing() -> &'static [DecryptionKey] {
+    static KEYS: OnceLock<Vec<DecryptionKey>> = OnceLock::new();
+    KEYS.get_or_init(|| {
+        let x25519 = include_bytes!("../../token-core/src/jose/testdata/x25519.pem");
+        let pem = |algorithm, kid, pem| DecryptionKey::from_pem(algorithm, Some(kid), pem).expect("a key that fits");
+        vec![
+            DecryptionKey::direct(ContentEncryption::A256Gcm, Some("secret"), &SECRET[..32]).expect("32 bytes"),
+            pem(KeyManagement::EcdhEs, "p256", P256.0),
+            pem(KeyManagement::EcdhEs, "x25519", x25519),
+            pem(KeyManagement::RsaOaep256, "rsa", RSA.0),
+        ]
+    })
+}
+
+/// A byte that names key and content encryption, members of the outer header, a zero byte, and what is encrypted: a zero byte and anything, or what
+/// [`signed_jwt`] takes. From 128 on, the rest is the token as it comes.
+pub fn encrypted(bytes: &[u8]) {
+    static SERVER: OnceLock<ResourceServer> = OnceLock::new();
+    let server = SERVER.get_or_init(|| {
+        let keys = EncryptedTokens::with(sealing().iter().cloned());
+        builder().encrypted_tokens(keys).token_cache(no_cache()).build().expect("a server")
+    });
+    let Some((&which, rest)) = bytes.split_first() else { return };
+    if which >= 128 {
+        // Nobody but us has the keys: whatever is let in came without a cover.
+        let Ok(token) = std::str::from_utf8(rest) else { return };
+        if let Some(verified) = verdict_of(server, Presented::token(token)) {
+            check_accepted(token, &verified);
+        }
+        return;
+    }
+    let Some((token, within)) = sealed(which, rest) else { return };
+    let Some(verified) = verdict_of(server, Presented::token(&token)) else { return };
+    // Let in for what is within alone, as it would be without a cover.
+    let within = String::from_utf8(within).expect("a signed token");
+    check_accepted(&within, &verified);
+    let plain = verdict(Presented::token(&within)).expect("it is good without a cover, too");
+    assert_eq!((plain.claims_json(), plain.kind()), (verified.claims_json(), verified.kind()));
+}
+
+/// Whether an input of [`encrypted`] is let in.
+pub fn opens(bytes: &[u8]) -> bool {
+    let Some((which, rest)) = bytes.split_first() else { return false };
+    let keys = EncryptedTokens::with(sealing().iter().cloned());
+    let server = builder().encrypted_tokens(keys).build().expect("a server");
+    sealed(*which, rest).is_some_and(|(token, _)| verdict_of(&server, Presented::token(&token)).is_some())
+}
+
+/// The token, and what is within.
+fn sealed(which: u8, bytes: &[u8]) -> Option<(String, Vec<u8>)> {
+    let key = &sealing()[usize::from(which) % sealing().len()];
+    let encs = [
+        ContentEncryption::A256Gcm,
+        ContentEncryption::A128Gcm,
+        ContentEncryption::A128CbcHs256,
+        ContentEncryption::A256CbcHs512,
+    ];
+    let to = key.encryption_key().expect("the key has a public half");
+    let enc = to.bound_to().unwrap_or(encs[usize::from(which / 4) % encs.len()]);
+    let end = bytes.iter().position(|byte| *byte == 0)?;
+    let header = serde_json::from_slice(&bytes[..end]).ok()?;
+    let within = match &bytes[end + 1..] {
+        [0, anything @ ..] => anything.to_vec(),
+        rest => signed(rest)?.into_bytes(),
+    };
+    Some((to.encrypt(enc, &header, &within).expect("the key goes with this enc"), within))
 }
 
 /// Where one issuer is trusted, a token like the last one has its claims read by the quick scanner, behind its signature; where there are

@@ -1,18 +1,21 @@
 //! The attack list as rows of the case table: for each attack the refusal that it gets, through tower, axum, actix-web and gRPC alike.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use token_core::ErrorKind::{
     self, AlgorithmNotAllowed, BadSignature, ClaimsMismatch, Expired, Inactive, InsufficientScope, InvalidRequest,
-    Malformed, MissingToken, NotYetValid, SenderConstrained, UnknownIssuer, UnknownKey, WrongAudience, WrongType,
+    Malformed, MissingToken, NotYetValid, SenderConstrained, Undecryptable, UnknownIssuer, UnknownKey, WrongAudience,
+    WrongType,
 };
+use token_core::jose::encryption::{ContentEncryption, DecryptionKey, EncryptedTokens, KeyManagement};
 use token_core::revocation::StatusLists;
 use token_core::{Issuer, ResourceServer};
 use token_test::TestIssuer;
-use token_test::attacks::{Class, attacks};
-use token_tests::{Ask, Via, ask};
+use token_test::attacks::{Attacks, Class, Row, attacks};
+use token_tests::{Ask, Reply, Via, ask};
 
 use crate::cases::{case, check};
 
@@ -195,17 +198,88 @@ const ROWS: &[(&str, ErrorKind)] = &[
     ("a status of another kind", ClaimsMismatch),
     ("a status list token with an access token's claims", WrongType),
     ("encrypted to another key", WrongType),
+    ("an encrypted token in JSON, with a header that nothing covers", InvalidRequest),
 ];
 
-#[actix_web::test]
-async fn every_attack_gets_the_answer_of_its_row_in_every_framework() {
-    let issuer = TestIssuer::start().await;
-    let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
-    let trusted = trusted.status_lists(StatusLists::new().required());
-    let api = ResourceServer::builder(issuer.audience()).trust(trusted).realm("tests").build().unwrap();
+/// Where encrypted tokens are opened. Some are tried with some keys alone.
+const SEALED: &[(&str, ErrorKind)] = &[
+    ("encrypted to another key", Undecryptable),
+    ("an encrypted token in JSON, with a header that nothing covers", InvalidRequest),
+    ("claims that nobody signed, encrypted", Undecryptable),
+    ("alg none within", AlgorithmNotAllowed),
+    ("a forged signature within", BadSignature),
+    ("other claims under the signature within", BadSignature),
+    ("an expired token within", Expired),
+    ("a token for somebody else within", WrongAudience),
+    ("a stranger's token within", UnknownIssuer),
+    ("a logout token within", WrongType),
+    ("an encrypted token within", Undecryptable),
+    ("nothing within", Undecryptable),
+    ("a signed token in JSON within", Undecryptable),
+    ("encrypted three times", Undecryptable),
+    ("a blank before the token within", Undecryptable),
+    ("compressed content", Undecryptable),
+    ("RSA1_5", Undecryptable),
+    ("alg none around it", Undecryptable),
+    ("a signature algorithm around it", Undecryptable),
+    ("another way to wrap the key", Undecryptable),
+    ("agreement with key wrapping", Undecryptable),
+    ("two thousand million rounds of PBES2", Undecryptable),
+    ("an enc of 192 bits", Undecryptable),
+    ("an enc that nobody knows", Undecryptable),
+    ("enc is a number", Malformed),
+    ("no cty", Undecryptable),
+    ("another cty", Undecryptable),
+    ("cty is a list", Malformed),
+    ("a critical extension around it", Malformed),
+    ("an empty list of critical extensions around it", Malformed),
+    ("a kid of 4 KiB around it", Malformed),
+    ("a kid that nobody has", Undecryptable),
+    ("forty members around it", Malformed),
+    ("encrypted to another key under our name", Undecryptable),
+    ("its own key around it (jwk)", Undecryptable),
+    ("an address of keys around it (jku)", Undecryptable),
+    ("dir, with the public key as its secret", Undecryptable),
+    ("another initialization vector", Undecryptable),
+    ("another ciphertext", Undecryptable),
+    ("another tag", Undecryptable),
+    ("another encrypted key", Undecryptable),
+    ("a tag of four bytes", Malformed),
+    ("no initialization vector", Malformed),
+    ("no ciphertext", Malformed),
+    ("no tag", Malformed),
+    ("an encrypted key of 4 KiB", Malformed),
+    ("an initialization vector of 4 KiB", Malformed),
+    ("a tag of 4 KiB", Malformed),
+    ("an encrypted key where none belongs", Malformed),
+    ("no encrypted key", Malformed),
+    ("an encrypted key beyond the modulus", Undecryptable),
+    ("a sixth part", Malformed),
+    ("only four of its parts", Malformed),
+    ("four dots", Malformed),
+    ("alg twice around it", Malformed),
+    ("the header of another token", Undecryptable),
+    ("a point off the curve", Undecryptable),
+    ("the point of zeros", Undecryptable),
+    ("a point beyond the field", Undecryptable),
+    ("a point of small order", Undecryptable),
+    ("no point", Malformed),
+    ("a point on another curve", Malformed),
+    ("a point with a short coordinate", Malformed),
+    ("a point that is a text", Malformed),
+    ("an apu of 3 KB", Malformed),
+    ("an apv of 3 KB", Malformed),
+    ("an apv that is a number", Malformed),
+];
+
+/// A request, and what came of it: by the names in `Via`, and the status of gRPC.
+type Seen = (Row, Ask, Vec<Reply>, Result<u8, u16>);
+
+/// The whole list against one server through everything.
+async fn tried(api: &ResourceServer, list: Attacks<'_>) -> Vec<Seen> {
     let seen = RefCell::new(Vec::new());
     let send = |request: Request<Bytes>| {
-        let (api, seen) = (&api, &seen);
+        let seen = &seen;
         async move {
             let mut replies = Vec::new();
             let asked = plain(&request);
@@ -218,30 +292,74 @@ async fn every_attack_gets_the_answer_of_its_row_in_every_framework() {
             Response::builder().status(status).body(Bytes::new()).map_err(|error| error.to_string())
         }
     };
-    let report = attacks(&issuer).route("GET /users").granted("read:users").status_lists().run_against(send).await;
-    let rows = report.rows().iter().zip(seen.take());
-    let (good, tried): (Vec<_>, Vec<_>) = rows.partition(|(row, _)| row.class == Class::Good);
-    assert_eq!(good.len(), 6);
-    for (row, (asked, replies, grpc)) in good {
-        for (via, reply) in Via::ALL.into_iter().zip(&replies) {
-            check(&case(row.name, asked.clone(), Ok("everybody")), via, reply);
-        }
-        assert_eq!(grpc, Ok(0), "{}", row.name);
-    }
-    let names: Vec<_> = tried.iter().map(|(row, _)| row.name).collect();
-    let expected: Vec<_> = ROWS.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, expected, "each attack has a row, and each row an attack");
-    for ((_, kind), (row, (asked, replies, grpc))) in ROWS.iter().zip(tried) {
+    let report = list.route("GET /users").granted("read:users").run_against(send).await;
+    let rows = report.rows().iter().cloned().zip(seen.take());
+    rows.map(|(row, (asked, replies, grpc))| (row, asked, replies, grpc)).collect()
+}
+
+/// Good requests are let in everywhere, and each attack gets the answer of its row; the names of the attacks.
+fn hold(tried: Vec<Seen>, rows: &[(&str, ErrorKind)]) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    for (row, asked, replies, grpc) in tried {
+        let expected = match rows.iter().find(|(name, _)| *name == row.name) {
+            _ if row.class == Class::Good => Ok("everybody"),
+            Some((_, kind)) => Err(*kind),
+            None => panic!("{} has no row", row.name),
+        };
         for (via, mut reply) in Via::ALL.into_iter().zip(replies.clone()) {
             if asked.method == Method::HEAD {
                 // axum takes its body away before the wire does.
                 reply.body.clone_from(&replies[0].body);
             }
-            check(&case(row.name, asked.clone(), Err(*kind)), via, &reply);
-            assert_eq!(reply, replies[0], "{} through {via:?} and tower", row.name);
+            check(&case(row.name, asked.clone(), expected), via, &reply);
+            if expected.is_err() {
+                assert_eq!(reply, replies[0], "{} through {via:?} and tower", row.name);
+            }
         }
-        assert_eq!(grpc, Ok(kind.grpc_status()), "{} through gRPC", row.name);
+        let status = expected.map_or_else(|kind| kind.grpc_status(), |_| 0);
+        assert_eq!(grpc, Ok(status), "{} through gRPC", row.name);
+        if row.class != Class::Good {
+            names.push(row.name);
+        }
     }
+    names
+}
+
+#[actix_web::test]
+async fn every_attack_gets_the_answer_of_its_row_in_every_framework() {
+    let issuer = TestIssuer::start().await;
+    let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
+    let trusted = trusted.status_lists(StatusLists::new().required());
+    let api = ResourceServer::builder(issuer.audience()).trust(trusted).realm("tests").build().unwrap();
+    let tried = tried(&api, attacks(&issuer).status_lists()).await;
+    assert_eq!(tried.iter().filter(|(row, ..)| row.class == Class::Good).count(), 6);
+    let expected: Vec<_> = ROWS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(hold(tried, ROWS), expected, "each attack has a row, and each row an attack");
+}
+
+#[actix_web::test]
+async fn so_does_every_attack_on_encrypted_tokens_with_every_kind_of_key() {
+    let mut names = BTreeSet::new();
+    for key in [
+        DecryptionKey::generate(KeyManagement::EcdhEs, Some("p256")),
+        DecryptionKey::generate_x25519(Some("x25519")),
+        DecryptionKey::generate(KeyManagement::RsaOaep256, Some("rsa")),
+        DecryptionKey::generate(KeyManagement::RsaOaep, None),
+        DecryptionKey::direct(ContentEncryption::A256Gcm, Some("secret"), &[7; 32]),
+        DecryptionKey::direct(ContentEncryption::A128CbcHs256, None, &[7; 32]),
+    ] {
+        let key = key.unwrap();
+        let to = key.encryption_key().unwrap();
+        // Its signing key changes with each run.
+        let issuer = TestIssuer::start().await;
+        let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
+        let api = ResourceServer::builder(issuer.audience()).trust(trusted).realm("tests");
+        let api = api.encrypted_tokens(EncryptedTokens::with([key])).build().unwrap();
+        let tried = tried(&api, attacks(&issuer).encrypted_to(to).only(Class::Encryption)).await;
+        names.extend(hold(tried, SEALED));
+    }
+    let expected: BTreeSet<_> = SEALED.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, expected, "each attack has a row, and each row an attack");
 }
 
 /// The same credentials with a call.

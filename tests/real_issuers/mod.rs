@@ -1,6 +1,7 @@
 //! Real authorization servers, our resource server behind them, and an axum and an actix-web server in front, over real HTTP.
 
 mod django;
+mod encrypted;
 mod id_tokens;
 mod login;
 mod obtaining;

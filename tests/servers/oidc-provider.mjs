@@ -3,7 +3,7 @@
 import { createServer } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { readFileSync } from 'node:fs';
-import { X509Certificate, createHash, createSecretKey, generateKeyPairSync } from 'node:crypto';
+import { X509Certificate, createHash, createPublicKey, createSecretKey, generateKeyPairSync } from 'node:crypto';
 import Provider from 'oidc-provider';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 
@@ -20,6 +20,8 @@ let previous = [];
 // Where certificates are asked for, and whether proofs have to hold a nonce.
 let secure;
 let nonces = false;
+// To whom tokens are encrypted, as a JWK.
+let recipient;
 
 function newKeys() {
   generation += 1;
@@ -119,12 +121,18 @@ function configuration(keys) {
         enabled: true,
         defaultResource: () => undefined,
         useGrantedResource: () => true,
-        // The last part of the resource's path names the format: an algorithm, or `opaque`.
+        // The resource's path names the format: an algorithm, or `opaque`; behind it `alg` and `enc` where the token is encrypted.
         getResourceServerInfo: (_, resource) => {
-          const alg = new URL(resource).pathname.slice(1);
+          const [alg, ...encrypted] = new URL(resource).pathname.slice(1).split('/');
           const common = { scope: SCOPES, audience: AUDIENCE, accessTokenTTL: 600 };
           if (alg === 'opaque') return { ...common, accessTokenFormat: 'opaque' };
-          return { ...common, accessTokenFormat: 'jwt', jwt: { sign: { alg, key: alg.startsWith('HS') ? SECRET : undefined } } };
+          const jwt = { sign: { alg, key: alg.startsWith('HS') ? SECRET : undefined } };
+          if (encrypted.length === 2) {
+            const secret = recipient.kty === 'oct' && createSecretKey(Buffer.from(recipient.k, 'base64url'));
+            const key = secret || createPublicKey({ key: recipient, format: 'jwk' });
+            jwt.encrypt = { alg: encrypted[0], enc: encrypted[1], key, kid: recipient.kid };
+          }
+          return { ...common, accessTokenFormat: 'jwt', jwt };
         },
       },
     },
@@ -171,6 +179,9 @@ async function answer(request, response) {
   } else if (url.pathname === '/test/rotate') {
     start(provider.issuer, [...newKeys(), ...(url.searchParams.has('overlap') ? previous : [])]);
     response.end('rotated');
+  } else if (url.pathname === '/test/encrypt-to') {
+    recipient = JSON.parse(url.searchParams.get('jwk'));
+    response.end('known');
   } else if (url.pathname === '/test/nonces') {
     nonces = true;
     response.end('asked for');

@@ -339,6 +339,12 @@ pub(crate) struct Mint {
     /// Binds it to a key made on the spot (DPoP, P-256), and keeps that in this file, which only its owner can read.
     #[arg(long, value_name = "FILE", conflicts_with = "key")]
     pub(crate) dpop: Option<PathBuf>,
+    /// Encrypts it to this key (RFC 7516): a public JWK, or a file with a JWK or a PEM.
+    #[arg(long, value_name = "JWK|FILE")]
+    pub(crate) encrypt_to: Option<String>,
+    /// How its content is encrypted: A128GCM, A256GCM (the default), A128CBC-HS256 or A256CBC-HS512.
+    #[arg(long, value_name = "ENC", requires = "encrypt_to", value_parser = crate::values::content_encryption)]
+    pub(crate) enc: Option<token_core::jose::encryption::ContentEncryption>,
     /// What is wrong with it.
     #[arg(long, value_enum)]
     pub(crate) wrong: Option<crate::issuer::wrong::Wrong>,
@@ -453,6 +459,9 @@ pub(crate) struct Attack {
     /// The service looks tokens up in the issuer's status lists: tokens that a list says are not good are tried, too.
     #[arg(long)]
     pub(crate) status_lists: bool,
+    /// The service opens tokens that are encrypted to this key, a public JWK or a file with a JWK or a PEM: encrypted ones that are not what they seem are tried, too.
+    #[arg(long, value_name = "JWK|FILE")]
+    pub(crate) encrypt_to: Option<String>,
     /// Leaves out the attack of this name, where the service means to let it in.
     #[arg(long, value_name = "NAME")]
     pub(crate) except: Vec<String>,

@@ -6,7 +6,7 @@ use token_test::attacks::{Class, Row, attacks};
 
 use crate::args::Attack;
 use crate::end::{End, Failure};
-use crate::service;
+use crate::{recipient, service};
 
 pub(crate) async fn run(options: &Attack) -> Result<End, Failure> {
     let of = &options.service;
@@ -16,12 +16,14 @@ pub(crate) async fn run(options: &Attack) -> Result<End, Failure> {
             "--only status: it is tried with --status-lists, where the service heeds status lists",
         ));
     }
+    let recipient = options.encrypt_to.as_deref().map(recipient::read).transpose()?;
     let (mut way, issuer) = service::meet(of).await?;
     service::lets_in(&mut way, of, &issuer).await?;
 
     let list = attacks(&issuer).route(&of.route).leeway(of.leeway);
     let list = list.rotation_within(Duration::from_secs(of.rotation_within));
     let list = if options.status_lists { list.status_lists() } else { list };
+    let list = recipient.into_iter().fold(list, |list, key| list.encrypted_to(key));
     let list = of.granted.iter().fold(list, |list, scope| list.granted(scope));
     let list = classes.into_iter().fold(list, |list, class| list.only(class));
     let list = options.except.iter().fold(list, |list, name| list.except(name));

@@ -16,6 +16,7 @@ mod keys;
 mod mint;
 mod policy;
 mod proof_key;
+mod recipient;
 mod send;
 mod service;
 mod terminal;

@@ -6,11 +6,13 @@ use bytes::Bytes;
 use http::{Request, header};
 use serde_json::{Map, Value, json};
 use token_core::http::Limits;
+use token_core::jose::encryption::ContentEncryption;
 
 use crate::args::{Mint, Network};
 use crate::end::{End, Failure};
 use crate::issuer::MINT;
 use crate::proof_key;
+use crate::recipient;
 use crate::terminal::plain;
 use crate::trust;
 
@@ -42,6 +44,7 @@ pub(crate) async fn run(options: &Mint) -> Result<End, Failure> {
     if let Some(wrong) = options.wrong {
         wish["wrong"] = json!(wrong);
     }
+    let recipient = options.encrypt_to.as_deref().map(recipient::read).transpose()?;
     let request = Request::post(&address)
         .header(header::CONTENT_TYPE, "application/json")
         .body(Bytes::from(wish.to_string()))
@@ -56,7 +59,11 @@ pub(crate) async fn run(options: &Mint) -> Result<End, Failure> {
             if let Some(made) = made {
                 made.keep()?;
             }
-            writeln!(io::stdout(), "{token}")?;
+            let sealed = recipient.map(|key| {
+                let enc = options.enc.or(key.bound_to()).unwrap_or(ContentEncryption::A256Gcm);
+                key.encrypt_jwt(enc, token).map_err(|error| Failure::input(format!("--encrypt-to: {error}")))
+            });
+            writeln!(io::stdout(), "{}", sealed.transpose()?.as_deref().unwrap_or(token))?;
             if let Some(file) = options.dpop.as_ref().or(options.key.as_ref()) {
                 let file = plain(&file.display().to_string());
                 eprintln!("token: bound to {file}: send it with `token send URL --key {file}`");

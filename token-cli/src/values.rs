@@ -1,6 +1,7 @@
 //! Values as people write them among the arguments in, as the program uses them out.
 
 use serde_json::Value;
+use token_core::jose::encryption::ContentEncryption;
 
 /// A span of time as people write it: seconds, or with m, h or d behind.
 pub(crate) fn seconds(text: &str) -> Result<u32, String> {
@@ -24,6 +25,12 @@ pub(crate) fn seconds(text: &str) -> Result<u32, String> {
 pub(crate) fn claim(text: &str) -> Result<(String, Value), String> {
     let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("expected name=value")?;
     Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
+}
+
+/// How content is encrypted, as `enc` names it.
+pub(crate) fn content_encryption(text: &str) -> Result<ContentEncryption, String> {
+    serde_json::from_value(text.into())
+        .map_err(|_| "expected A128GCM, A256GCM, A128CBC-HS256 or A256CBC-HS512".to_owned())
 }
 
 #[cfg(test)]

@@ -15,15 +15,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use support::run;
-use token_core::{Issuer, Presented, ResourceServer};
+use token_core::jose::encryption::{DecryptionKey, EncryptedTokens, KeyManagement};
+use token_core::{Issuer, Presented, ResourceServer, ResourceServerBuilder};
 use token_test::HeldPort;
 use token_test::attacks::{Loopback, Target};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 /// A service on loopback that trusts the issuer on that port. A forgiving one takes the first of several `Authorization` fields.
 async fn serve(issuer: &HeldPort, forgiving: bool) -> String {
+    serve_as(issuer, forgiving, |api| api).await
+}
+
+async fn serve_as(
+    issuer: &HeldPort,
+    forgiving: bool,
+    more: impl FnOnce(ResourceServerBuilder) -> ResourceServerBuilder,
+) -> String {
     let trusted = Issuer::discover(format!("http://{}", issuer.address())).unwrap().allow_loopback_http();
-    let api = ResourceServer::builder("https://api.example.com").trust(trusted).build().unwrap();
+    let api = more(ResourceServer::builder("https://api.example.com").trust(trusted)).build().unwrap();
     let guard = move |request: Request, next: Next| {
         let api = api.clone();
         async move {
@@ -119,6 +128,20 @@ async fn status_lists_are_tried_where_that_is_said() {
     // This one does not look at them, and what it lets in is named.
     let seen = attack(&url, &port, &["--only", "status", "--status-lists"]).await;
     assert!(seen.code == 1 && seen.stdout.contains("status"), "{}\n{}", seen.stdout, seen.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn encrypted_tokens_are_tried_where_their_key_is_named() {
+    let (port, key) = (HeldPort::new().unwrap(), DecryptionKey::generate(KeyManagement::EcdhEs, Some("1")).unwrap());
+    let jwk = key.public_jwk().unwrap().to_string();
+    let url = serve_as(&port, false, |api| api.encrypted_tokens(EncryptedTokens::with([key]))).await;
+    let seen = attack(&url, &port, &["--only", "encryption", "--encrypt-to", &jwk]).await;
+    assert_eq!(seen.code, 0, "{}\n{}", seen.stdout, seen.stderr);
+    assert!(seen.stdout.contains("a good token, encrypted") && seen.stdout.lines().count() > 50, "{}", seen.stdout);
+    // One that does not open them is found out by the good one.
+    let others = DecryptionKey::generate(KeyManagement::EcdhEs, Some("1")).unwrap().public_jwk().unwrap().to_string();
+    let seen = attack(&url, &port, &["--only", "encryption", "--encrypt-to", &others]).await;
+    assert!(seen.code == 1 && seen.stderr.contains("1 findings"), "{}\n{}", seen.stdout, seen.stderr);
 }
 
 /// A service that is not on a loopback address, as far as one can tell from its URL. It shows whatever text it is given.

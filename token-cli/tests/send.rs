@@ -10,6 +10,8 @@ use std::sync::mpsc::{Receiver, channel};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use support::Desk;
+use token_core::jose::encryption::{DecryptionKey, EncryptedTokens, KeyManagement};
+use token_core::{Issuer, Presented, ResourceServer};
 
 /// A PKCS #8 key on P-256, made for this test.
 const KEY: &str = include_str!("key.pem");
@@ -35,10 +37,15 @@ fn field<'a>(request: &'a [String], name: &str) -> Option<&'a str> {
     request.iter().find_map(|line| line.split_once(": ").filter(|(known, _)| *known == name)).map(|(_, value)| value)
 }
 
+/// A part of a token, decoded: the header, or the claims.
+fn part(token: &str, at: usize) -> serde_json::Value {
+    let part = token.split('.').nth(at).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+}
+
 /// The claims of a proof.
 fn claims(proof: &str) -> serde_json::Value {
-    let part = proof.split('.').nth(1).unwrap();
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+    part(proof, 1)
 }
 
 #[tokio::test]
@@ -189,5 +196,53 @@ async fn a_key_is_made_with_the_token_and_a_proof_is_explained_part_by_part() {
         let seen = desk.run(&words, token.as_bytes());
         assert_eq!(seen.code, code, "{url}: {} {}", seen.stdout, seen.stderr);
         assert!(seen.stdout.contains(says), "{url}: {}", seen.stdout);
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_encrypted_to_a_key_that_is_named_and_explained_by_the_policy_that_has_it() {
+    let desk = Desk::new("sealed").await;
+    let issuer = desk.start_issuer();
+    let key = DecryptionKey::generate(KeyManagement::EcdhEs, Some("2026-11")).unwrap();
+    let rsa = include_str!("../../token-core/src/jose/testdata/rsa2048.pub.pem");
+    desk.write("rsa.pem", rsa);
+    let (literal, secret) =
+        (key.public_jwk().unwrap().to_string(), r#"{"kty":"oct","k":"AAAAAAAAAAAAAAAAAAAAAA","alg":"A128GCM"}"#);
+    desk.write("public.json", &literal);
+    desk.write("secret.json", secret);
+    desk.write("nothing", "nothing");
+    for (to, more, alg, enc) in [
+        (&*literal, &[][..], "ECDH-ES", "A256GCM"),
+        ("public.json", &["--enc", "A128CBC-HS256"], "ECDH-ES", "A128CBC-HS256"),
+        ("rsa.pem", &["--enc", "A256CBC-HS512"], "RSA-OAEP-256", "A256CBC-HS512"),
+        ("secret.json", &[], "dir", "A128GCM"),
+    ] {
+        let words = [&["mint", "--issuer", &issuer.url, "--subject", "ada", "--encrypt-to", to], more].concat();
+        let seen = desk.run(&words, b"");
+        assert_eq!(seen.code, 0, "{to}: {}", seen.stderr);
+        let header = part(seen.stdout.trim(), 0);
+        assert_eq!((&header["alg"], &header["enc"]), (&alg.into(), &enc.into()), "{to}");
+        assert_eq!(header["cty"], "JWT");
+        if alg == "ECDH-ES" {
+            let trusted = Issuer::discover(&*issuer.url).unwrap().allow_loopback_http();
+            let api = ResourceServer::builder("https://api.example.com").trust(trusted);
+            let api = api.encrypted_tokens(EncryptedTokens::with([key.clone()])).build().unwrap();
+            api.ready().await.unwrap();
+            let verified = api.authenticate(Presented::token(seen.stdout.trim())).await.unwrap();
+            assert_eq!(verified.subject(), Some("ada"));
+        }
+    }
+    for (words, expected) in [
+        (&["--encrypt-to", secret][..], "put it into a file"),
+        (&["--encrypt-to", "{}"], "alg is missing"),
+        (&["--encrypt-to", "nothing"], "expected a public JWK"),
+        (&["--encrypt-to", "nowhere.pem"], "nowhere.pem"),
+        (&["--encrypt-to", "secret.json", "--enc", "A256GCM"], "a secret is for one enc alone"),
+        (&["--encrypt-to", "public.json", "--enc", "A192GCM"], "expected A128GCM"),
+        (&["--enc", "A256GCM"], "--encrypt-to"),
+    ] {
+        let seen = desk.run(&[&["mint", "--issuer", &issuer.url], words].concat(), b"");
+        assert!(seen.code == 2 && seen.stderr.contains(expected), "{words:?}: {} {}", seen.code, seen.stderr);
+        assert!(!seen.stderr.contains("AAAAAAAA"), "{}", seen.stderr);
     }
 }

@@ -199,17 +199,31 @@ pub(super) fn x25519_private_key(der: &[u8]) -> Option<&[u8]> {
     (algorithm == X25519 && key.0.is_empty() && seed.len() == 32).then_some(seed)
 }
 
+/// `SubjectPublicKeyInfo` of an RSA key with these numbers.
+pub(super) fn rsa_spki(n: &[u8], e: &[u8]) -> Vec<u8> {
+    let key = element(SEQUENCE, &[n, e].map(integer).concat());
+    let bits = element(BIT_STRING, &[&[0], &*key].concat());
+    element(SEQUENCE, &[rsa_identifier(), bits].concat())
+}
+
 /// PKCS#8 around a PKCS#1 `RSAPrivateKey` of these numbers: n, e, d, p, q, d mod p-1, d mod q-1, 1/q mod p.
 pub(super) fn rsa_pkcs8<'a>(numbers: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut key = element(INTEGER, &[0]);
-    for number in numbers {
-        let number = &number[number.iter().take_while(|byte| **byte == 0).count()..];
-        let sign: &[u8] = if number.first().is_none_or(|first| *first >= 0x80) { &[0] } else { &[] };
-        key.extend(element(INTEGER, &[sign, number].concat()));
-    }
-    let identifier = element(SEQUENCE, &[element(OBJECT_IDENTIFIER, RSA), vec![NULL, 0]].concat());
+    key.extend(numbers.flat_map(integer));
+    let identifier = rsa_identifier();
     let key = element(OCTET_STRING, &element(SEQUENCE, &key));
     element(SEQUENCE, &[element(INTEGER, &[0]), identifier, key].concat())
+}
+
+fn rsa_identifier() -> Vec<u8> {
+    element(SEQUENCE, &[element(OBJECT_IDENTIFIER, RSA), vec![NULL, 0]].concat())
+}
+
+/// A number that is not negative.
+fn integer(number: &[u8]) -> Vec<u8> {
+    let number = &number[number.iter().take_while(|byte| **byte == 0).count()..];
+    let sign: &[u8] = if number.first().is_none_or(|first| *first >= 0x80) { &[0] } else { &[] };
+    element(INTEGER, &[sign, number].concat())
 }
 
 /// One element. Its contents are shorter than 64 KiB: RSA keys of 8192 bits have 5.

@@ -27,6 +27,7 @@ mod content;
 mod header;
 mod key;
 mod open;
+mod recipient;
 mod seal;
 #[cfg(feature = "aws-lc-rs")]
 #[cfg(test)]
@@ -38,8 +39,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use content::ContentEncryption;
-pub use key::{DecryptionKey, EncryptionKey};
+pub use key::DecryptionKey;
 pub(crate) use open::{NotOpened, is_sealed};
+pub use recipient::EncryptionKey;
 pub use seal::EncryptionError;
 
 /// How the key of the content reaches the recipient: the `alg` of a JWE (RFC 7518 section 4.1).

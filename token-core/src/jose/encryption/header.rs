@@ -81,8 +81,9 @@ pub(super) fn parse(encoded: &[u8]) -> Result<Header, NotOpened> {
     let enc = ContentEncryption::from_name(&enc)
         .ok_or(Locked("enc is none of A128GCM, A256GCM, A128CBC-HS256 and A256CBC-HS512, which alone are accepted"))?;
     let nested = text("cty")?.is_some_and(|cty| {
+        // RFC 7515 4.1.10: what has no slash is meant with `application/` before it. Some say which JWT it is (RFC 9068 section 4).
         let cty = cty.to_ascii_lowercase();
-        cty == "jwt" || cty == "application/jwt"
+        matches!(cty.strip_prefix("application/").unwrap_or(&cty), "jwt" | "at+jwt")
     });
     let kid = text("kid")?;
     if kid.as_ref().is_some_and(|kid| kid.len() > LONGEST_KID) {

@@ -1,19 +1,19 @@
-//! Keys that open encrypted tokens, and their public halves, from what operators have: PEM, JWK, a secret (RFC 7517, RFC 7518 section 6).
+//! Keys that open encrypted tokens, from what operators have: PEM, JWK, a secret (RFC 7517, RFC 7518 section 6).
 
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::backend::{self, AgreementPrivate, RsaPrivate};
 use super::header::{Agreement, PublicPoint};
 use super::open::derive;
+use super::recipient::{EncryptionKey, Jwk, NO_KEY, Purpose, Recipient, members, named};
 use super::{ContentEncryption, KeyManagement};
-use crate::jose::header::LONGEST_KID;
 use crate::jose::material::Material;
 use crate::jose::unusable::UnusableKey;
-use crate::jose::{base64url, der, pem};
+use crate::jose::{der, pem};
 
 /// A private key or secret that encrypted tokens are opened with, bound to one `alg`; a secret to one `enc`, too.
 ///
@@ -32,8 +32,6 @@ enum Secret {
     Rsa(RsaPrivate),
     Agreement(AgreementPrivate),
 }
-
-const NO_KEY: UnusableKey = UnusableKey::because("the key does not fit the algorithm");
 
 impl DecryptionKey {
     /// A private key from a PEM document with one PKCS#8 block (`PRIVATE KEY`), not encrypted: RSA for the OAEP algorithms, P-256 or X25519 for
@@ -83,20 +81,12 @@ impl DecryptionKey {
     /// # Errors
     /// [`UnusableKey`] as [`from_pem`](Self::from_pem), and when a number is missing or its `use` is not `enc`.
     pub fn from_jwk(jwk: &str) -> Result<Self, UnusableKey> {
-        let jwk: Map<String, Value> =
-            serde_json::from_str(jwk).map_err(|_| UnusableKey::because("the key is not a JSON object"))?;
+        let jwk = members(jwk)?;
         let jwk = Jwk(&jwk);
-        let (alg, kid) = (jwk.text("alg").ok_or(UnusableKey::because("alg is missing"))?, jwk.text("kid"));
-        jwk.check_use()?;
-        let algorithm = match (jwk.text("kty"), KeyManagement::from_name(alg)) {
-            (Some("oct"), _) => {
-                let enc = ContentEncryption::from_name(alg).ok_or(UnusableKey::because(
-                    "alg of a secret is none of the content encryptions, A256GCM for one",
-                ))?;
-                return Self::direct(enc, kid, &jwk.bytes("k")?);
-            }
-            (_, Some(algorithm)) => algorithm,
-            (_, None) => return Err(UnusableKey::because("alg is none of RSA-OAEP-256, RSA-OAEP and ECDH-ES")),
+        let kid = jwk.text("kid");
+        let algorithm = match jwk.algorithm()? {
+            Purpose::Secret(enc) => return Self::direct(enc, kid, &jwk.bytes("k")?),
+            Purpose::Key(algorithm) => algorithm,
         };
         backend::offered()?;
         let secret = match (jwk.text("kty"), jwk.text("crv"), algorithm) {
@@ -124,14 +114,8 @@ impl DecryptionKey {
     /// [`UnusableKey`] when it has another length, `kid` has more than 512 bytes, or the backend `aws-lc-rs` is not built in.
     pub fn direct(enc: ContentEncryption, kid: Option<&str>, secret: &[u8]) -> Result<Self, UnusableKey> {
         backend::offered()?;
-        if secret.len() != enc.key_len() {
-            return Err(UnusableKey::because(match enc.key_len() {
-                16 => "the secret has not the 16 bytes that its enc asks for",
-                32 => "the secret has not the 32 bytes that its enc asks for",
-                _ => "the secret has not the 64 bytes that its enc asks for",
-            }));
-        }
-        Self::new(KeyManagement::Direct, kid, Secret::Direct(enc, Zeroizing::new(secret.to_vec())))
+        let Recipient::Direct(enc, secret) = Recipient::secret(enc, secret)? else { return Err(NO_KEY) };
+        Self::new(KeyManagement::Direct, kid, Secret::Direct(enc, secret))
     }
 
     /// A new key that exists nowhere else: RSA with 2048 bits, or P-256 for `ECDH-ES`. For tests, above all.
@@ -157,10 +141,7 @@ impl DecryptionKey {
     }
 
     fn new(algorithm: KeyManagement, kid: Option<&str>, secret: Secret) -> Result<Self, UnusableKey> {
-        if kid.is_some_and(|kid| kid.len() > LONGEST_KID) {
-            return Err(UnusableKey::because("kid is longer than 512 bytes"));
-        }
-        Ok(Self(Arc::new(Private { algorithm, kid: kid.map(Into::into), secret })))
+        Ok(Self(Arc::new(Private { algorithm, kid: named(kid)?, secret })))
     }
 
     /// The one `alg` it is for.
@@ -193,13 +174,13 @@ impl DecryptionKey {
             Secret::Rsa(key) => Recipient::Rsa(key.public().ok_or(NO_KEY)?),
             Secret::Agreement(key) => Recipient::Agreement(key.public().ok_or(NO_KEY)?),
         };
-        Ok(EncryptionKey { algorithm: self.0.algorithm, kid: self.0.kid.clone(), recipient })
+        Ok(EncryptionKey::new(self.0.algorithm, self.0.kid.clone(), recipient))
     }
 
     /// The public half as a JWK with `use`, `alg` and `kid`: what an issuer is given. `None` for a secret.
     #[must_use]
     pub fn public_jwk(&self) -> Option<Value> {
-        self.encryption_key().ok()?.jwk()
+        self.encryption_key().ok()?.public_jwk()
     }
 
     /// The key of the content (RFC 7516 section 5.2, steps 7 to 12), if it comes out.
@@ -224,113 +205,5 @@ impl fmt::Debug for DecryptionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("DecryptionKey");
         shown.field("algorithm", &self.algorithm()).field("kid", &self.kid()).finish_non_exhaustive()
-    }
-}
-
-/// What tokens are encrypted to: for issuers in tests. A server that only verifies needs none.
-#[derive(Clone)]
-pub struct EncryptionKey {
-    algorithm: KeyManagement,
-    kid: Option<Box<str>>,
-    recipient: Recipient,
-}
-
-#[derive(Clone)]
-pub(super) enum Recipient {
-    Direct(ContentEncryption, Zeroizing<Vec<u8>>),
-    /// `SubjectPublicKeyInfo`.
-    Rsa(Vec<u8>),
-    Agreement(PublicPoint),
-}
-
-impl EncryptionKey {
-    /// The one `alg` it is for.
-    #[must_use]
-    pub fn algorithm(&self) -> KeyManagement {
-        self.algorithm
-    }
-
-    /// Its name, as it was given.
-    #[must_use]
-    pub fn kid(&self) -> Option<&str> {
-        self.kid.as_deref()
-    }
-
-    /// The one `enc` that a secret is for; `None` for a public key, which goes with all of them.
-    #[must_use]
-    pub fn bound_to(&self) -> Option<ContentEncryption> {
-        match &self.recipient {
-            Recipient::Direct(enc, _) => Some(*enc),
-            Recipient::Rsa(_) | Recipient::Agreement(_) => None,
-        }
-    }
-
-    pub(super) fn recipient(&self) -> &Recipient {
-        &self.recipient
-    }
-
-    fn jwk(&self) -> Option<Value> {
-        let mut jwk = match &self.recipient {
-            Recipient::Direct(..) => return None,
-            Recipient::Rsa(spki) => {
-                let members = der::subject_public_key_info(spki).ok()?.jwk_members()?;
-                members.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
-            }
-            Recipient::Agreement(point) => point.jwk(),
-        };
-        jwk.insert("use".to_owned(), "enc".into());
-        jwk.insert("alg".to_owned(), self.algorithm.name().into());
-        if let Some(kid) = self.kid() {
-            jwk.insert("kid".to_owned(), kid.into());
-        }
-        Some(jwk.into())
-    }
-}
-
-impl PublicPoint {
-    /// The members of a JWK, or of `epk`.
-    pub(super) fn jwk(&self) -> Map<String, Value> {
-        let encode = base64url::encode;
-        let jwk = match self {
-            Self::P256(point) => {
-                json!({"kty": "EC", "crv": "P-256", "x": encode(&point[1..33]), "y": encode(&point[33..])})
-            }
-            Self::X25519(x) => json!({"kty": "OKP", "crv": "X25519", "x": encode(x)}),
-        };
-        match jwk {
-            Value::Object(members) => members,
-            _ => Map::new(),
-        }
-    }
-}
-
-impl fmt::Debug for EncryptionKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("EncryptionKey");
-        shown.field("algorithm", &self.algorithm).field("kid", &self.kid).finish_non_exhaustive()
-    }
-}
-
-struct Jwk<'a>(&'a Map<String, Value>);
-
-impl<'a> Jwk<'a> {
-    fn text(&self, name: &str) -> Option<&'a str> {
-        self.0.get(name).and_then(Value::as_str)
-    }
-
-    fn bytes(&self, name: &str) -> Result<Zeroizing<Vec<u8>>, UnusableKey> {
-        self.text(name)
-            .and_then(|text| base64url::decode(text.as_bytes()))
-            .map(Zeroizing::new)
-            .ok_or(UnusableKey::because("a number of the key is missing or not base64url"))
-    }
-
-    /// RFC 7517 section 4.2. `key_ops` is left to `use`: what writes it names `decrypt`, `unwrapKey` or `deriveBits` as it likes.
-    fn check_use(&self) -> Result<(), UnusableKey> {
-        match self.0.get("use") {
-            None => Ok(()),
-            Some(purpose) if purpose == "enc" => Ok(()),
-            Some(_) => Err(UnusableKey::because("the key is not for encryption: use")),
-        }
     }
 }

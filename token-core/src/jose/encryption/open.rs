@@ -18,6 +18,9 @@ pub(crate) enum NotOpened {
     Locked(&'static str),
 }
 
+/// The longest encrypted key, in bytes.
+const LONGEST_WRAPPED: usize = 1024;
+
 const SHUT: NotOpened = NotOpened::Locked("none of the keys that may be meant opens the encrypted token");
 const NO_TOKEN_WITHIN: NotOpened =
     NotOpened::Locked("the encrypted token was opened, and what is in it is no signed token");
@@ -40,7 +43,7 @@ impl EncryptedTokens {
     pub(crate) fn open(&self, token: &str) -> Result<String, NotOpened> {
         // RFC 7519 5.2: a nested JWT says so, before a key is used.
         const NOT_NESTED: NotOpened =
-            NotOpened::Locked("cty is not JWT: a signed token is expected inside of the encrypted one");
+            NotOpened::Locked("cty is neither JWT nor at+jwt: a signed token is expected inside of the encrypted one");
         let content = self.decrypt(token, |header| if header.nested { Ok(()) } else { Err(NOT_NESTED) })?;
         // RFC 7519 7.2, step 7: what was encrypted is a JWS in its compact form. The checks of it are the gate's.
         let content = String::from_utf8(content).map_err(|_| NO_TOKEN_WITHIN)?;
@@ -97,6 +100,9 @@ impl EncryptedTokens {
         let sends_key = matches!(header.alg, KeyManagement::RsaOaep | KeyManagement::RsaOaep256);
         if sends_key == parts.wrapped.is_empty() {
             return Err(NotOpened::Malformed("the encrypted key is missing, or is there where none belongs"));
+        }
+        if parts.wrapped.len() > LONGEST_WRAPPED {
+            return Err(NotOpened::Malformed("the encrypted key is longer than an RSA key of 8192 bits makes it"));
         }
         if parts.iv.len() != header.enc.iv_len() || parts.tag.len() != header.enc.tag_len() {
             return Err(NotOpened::Malformed("initialization vector or tag have another length than enc asks for"));

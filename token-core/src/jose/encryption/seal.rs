@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::backend::{self, AgreementPrivate};
-use super::key::Recipient;
 use super::open::derive;
+use super::recipient::Recipient;
 use super::{ContentEncryption, EncryptionKey, KeyManagement};
 use crate::jose::base64url;
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::open::{NotOpened, derive};
-use super::{ContentEncryption, DecryptionKey, EncryptedTokens, KeyManagement};
+use super::{ContentEncryption, DecryptionKey, EncryptedTokens, EncryptionKey, KeyManagement};
 use crate::jose::base64url;
 
 const TOKEN: &str = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl";
@@ -174,6 +174,57 @@ fn keys_are_read_from_what_operators_have_and_refused_where_they_do_not_fit() {
     }
     let secret = r#"{"kty":"oct","k":"AAAAAAAAAAAAAAAAAAAAAA","alg":"A128GCM","kid":"s","use":"enc"}"#;
     assert_eq!(DecryptionKey::from_jwk(secret).unwrap().kid(), Some("s"));
+}
+
+#[test]
+fn issuers_encrypt_to_what_recipients_publish() {
+    use KeyManagement::{Direct, EcdhEs, RsaOaep, RsaOaep256};
+    for key in keys().into_iter().filter(|key| key.algorithm() != Direct) {
+        let jwk = key.public_jwk().unwrap().to_string();
+        let to = EncryptionKey::from_jwk(&jwk).unwrap();
+        assert_eq!((to.algorithm(), to.kid(), to.public_jwk()), (key.algorithm(), key.kid(), key.public_jwk()));
+        let sealed = to.encrypt_jwt(ContentEncryption::A128Gcm, TOKEN).unwrap();
+        assert_eq!(EncryptedTokens::with([key]).open(&sealed).as_deref(), Ok(TOKEN), "{jwk}");
+    }
+    let secret = r#"{"kty":"oct","k":"AAAAAAAAAAAAAAAAAAAAAA","alg":"A128GCM"}"#;
+    let sealed = EncryptionKey::from_jwk(secret).unwrap().encrypt_jwt(ContentEncryption::A128Gcm, TOKEN).unwrap();
+    let keys = EncryptedTokens::with([DecryptionKey::from_jwk(secret).unwrap()]);
+    assert_eq!(keys.open(&sealed).as_deref(), Ok(TOKEN));
+
+    let rsa = (&include_bytes!("../testdata/rsa2048.pub.pem")[..], &include_bytes!("../testdata/rsa2048.pem")[..]);
+    let p256 = (&include_bytes!("../testdata/p256.pub.pem")[..], &include_bytes!("../testdata/p256.pem")[..]);
+    for (algorithm, (public, private)) in [(RsaOaep256, rsa), (RsaOaep, rsa), (EcdhEs, p256)] {
+        let to = EncryptionKey::from_pem(algorithm, Some("1"), public).unwrap();
+        let sealed = to.encrypt_jwt(ContentEncryption::A256Gcm, TOKEN).unwrap();
+        let keys = EncryptedTokens::with([DecryptionKey::from_pem(algorithm, Some("1"), private).unwrap()]);
+        assert_eq!(keys.open(&sealed).as_deref(), Ok(TOKEN), "{algorithm}");
+    }
+    let long = "k".repeat(600);
+    for (algorithm, kid, pem, why) in [
+        (EcdhEs, "1", rsa.0, "another type"),
+        (RsaOaep, "1", p256.0, "another type"),
+        (Direct, "1", rsa.0, "no secret"),
+        (RsaOaep256, "1", rsa.1, "a private key"),
+        (EcdhEs, "1", include_bytes!("../testdata/p384.pub.pem"), "another curve"),
+        (RsaOaep256, "1", include_bytes!("../testdata/rsa1024.pub.pem"), "a short key"),
+        (RsaOaep256, &long, rsa.0, "a long name"),
+    ] {
+        assert!(EncryptionKey::from_pem(algorithm, Some(kid), pem).is_err(), "{why}");
+    }
+    let n = base64url::encode(&[1; 32]);
+    for (jwk, why) in [
+        (Value::Null, "no object"),
+        (serde_json::json!({"kty": "EC", "crv": "P-256", "x": n, "y": n}), "no alg"),
+        (serde_json::json!({"kty": "EC", "crv": "P-256", "x": n, "y": n, "alg": "ES256"}), "for signatures"),
+        (serde_json::json!({"kty": "EC", "crv": "P-256", "x": n, "y": n, "alg": "ECDH-ES", "use": "sig"}), "its use"),
+        (serde_json::json!({"kty": "EC", "crv": "P-256", "x": n, "alg": "ECDH-ES"}), "no y"),
+        (serde_json::json!({"kty": "EC", "crv": "P-384", "x": n, "y": n, "alg": "ECDH-ES"}), "another curve"),
+        (serde_json::json!({"kty": "OKP", "crv": "X25519", "x": "AA", "alg": "ECDH-ES"}), "a short number"),
+        (serde_json::json!({"kty": "RSA", "n": n, "e": "AQAB", "alg": "RSA-OAEP-256"}), "a short modulus"),
+        (serde_json::json!({"kty": "RSA", "n": n, "e": "AQAB", "alg": "RSA1_5"}), "RSA1_5"),
+    ] {
+        assert!(EncryptionKey::from_jwk(&jwk.to_string()).is_err(), "{why}");
+    }
 }
 
 #[test]

@@ -164,6 +164,9 @@ fn what_is_not_agreed_is_refused_before_a_key_is_used() {
         ("compression by an unknown name", json!({"zip": "none"})),
         ("no cty", json!({"cty": null})),
         ("another cty", json!({"cty": "text/plain"})),
+        ("the cty of another JWT", json!({"cty": "logout+jwt"})),
+        ("a cty with a parameter", json!({"cty": "JWT;x=1"})),
+        ("an empty cty", json!({"cty": ""})),
         ("an unknown kid", json!({"kid": "nobody"})),
     ];
     for (name, more) in cases {
@@ -171,6 +174,15 @@ fn what_is_not_agreed_is_refused_before_a_key_is_used() {
             let refused = server.tokens.open(&server.sealed(kid, enc, &more)).unwrap_err();
             assert!(matches!(refused, NotOpened::Locked(why) if !why.contains("opens")), "{name}: {refused:?}");
         }
+    }
+}
+
+#[test]
+fn content_is_named_as_issuers_name_it() {
+    let server = Server::new();
+    for cty in ["JWT", "jwt", "application/jwt", "at+jwt", "application/at+jwt", "AT+JWT"] {
+        let token = server.sealed("p256", A256Gcm, &json!({ "cty": cty }));
+        assert_eq!(server.tokens.open(&token).as_deref(), Ok(TOKEN), "{cty}");
     }
 }
 
@@ -208,6 +220,7 @@ fn what_is_no_sound_encrypted_token_is_malformed() {
         ("a ciphertext that is no blocks", with_part(&rsa, 3, |_| base64url::encode(&[0; 17]))),
         ("no encrypted key", with_part(&rsa, 1, |_| String::new())),
         ("an encrypted key where none belongs", with_part(&good, 1, |_| "AAAA".to_owned())),
+        ("an encrypted key of more than 8192 bits", with_part(&rsa, 1, |_| base64url::encode(&[1; 1025]))),
         ("padding", with_part(&rsa, 1, |key| format!("{key}=="))),
         ("odd bits", with_part(&good, 4, |tag| format!("{}B", &tag[..tag.len() - 1]))),
         ("a blank", with_part(&good, 3, |text| format!(" {text}"))),
