@@ -247,6 +247,20 @@ async fn the_handlers_of_both_frameworks_sell_to_whoever_has_a_token_and_say_wha
     }
 }
 
+#[actix_web::test]
+async fn a_token_that_lives_by_the_leeway_alone_buys_a_ticket_for_what_is_left_of_it() {
+    let issuer = TestIssuer::start().await;
+    let server = server(&issuer).await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    // 30 s of leeway, of which 5 are over.
+    let token = issuer.token().subject("ada").claim("exp", now - 5).mint();
+    let request = purchase(&token, Some(APP));
+    let ticket = server.sell_ticket(Presented::request(&View::from(&request)), "/me").await.unwrap();
+    assert!((1..=25).contains(&ticket.expires_in().as_secs()), "{:?}", ticket.expires_in());
+    let target = format!("/me?ticket={}", ticket.as_str());
+    assert_eq!(redeem(Via::Axum, &server, target, Some(APP)).await.body, "ada");
+}
+
 #[tokio::test]
 async fn what_cannot_be_is_refused_when_the_server_is_built_and_nothing_is_sold_unasked() {
     let issuer = TestIssuer::start().await;

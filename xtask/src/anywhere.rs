@@ -90,6 +90,14 @@ const WAYS: &[Way] = &[
         },
     },
     Way {
+        name: "fork",
+        how: "gates made before it, with and without their keys, and after it: asked in the child and in the parent. One that follows a deny-list is made in the child: the thread that follows stays behind",
+        tried: |at| {
+            let built = build(at, &["--features", "forking"], "forking")?;
+            started(Command::new(built.join("debug/token-anywhere")).arg("fork"))
+        },
+    },
+    Way {
         name: "`HTTP_PROXY`, `NO_PROXY`",
         how: "both set, to a proxy that is not there: neither is read; `proxy` of an issuer is",
         tried: |at| {
@@ -125,11 +133,6 @@ const TESTED: &[[&str; 3]] = &[
         "no: the program ends with tokio's message; use `enable_all()`",
     ],
     ["WebAssembly, `wasm32-unknown-unknown`", "given keys", "yes: `cargo xtask wasm`"],
-    [
-        "fork after building",
-        "what forks in this process needs `unsafe`",
-        "not tried: workspace code has none; make the gate in the child",
-    ],
 ];
 
 /// Tries them all, or those of this name, and fails when one that was tried did not work. The others' rows say that they were not.

@@ -114,7 +114,7 @@ impl Future for UntilExpiry {
 
 async fn watch(token: Verified, every: Duration, tenant: Option<ResourceServer>) -> StreamEnd {
     let issuer = Arc::clone(&token.shared_facts().issuer);
-    let end = token.expires_at().map_or(Timestamp::MAX, |expires| expires.saturating_add(issuer.leeway));
+    let end = token.served_until().unwrap_or(Timestamp::MAX);
     loop {
         // A clock that runs behind the timer by a tick is asked again in a moment.
         let left = end.since(issuer.clock.now()).max(Duration::from_millis(1));

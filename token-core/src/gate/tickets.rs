@@ -244,9 +244,9 @@ impl Stub {
     }
 }
 
-/// How long a ticket for a token with this end is good.
-pub(crate) fn life(office: &TicketOffice, expires: Option<Timestamp>, now: Timestamp) -> Duration {
-    expires.map_or(office.life, |expires| office.life.min(expires.since(now)))
+/// How long a ticket is good for a token that is served until then.
+pub(crate) fn life(office: &TicketOffice, served_until: Option<Timestamp>, now: Timestamp) -> Duration {
+    served_until.map_or(office.life, |end| office.life.min(end.since(now)))
 }
 
 #[cfg(feature = "aws-lc-rs")]

@@ -232,6 +232,11 @@ impl Verified {
         self.0.claims.expires
     }
 
+    /// When the gate begins to refuse it: `exp` and the issuer's leeway.
+    pub(crate) fn served_until(&self) -> Option<Timestamp> {
+        Some(self.0.claims.expires?.saturating_add(self.0.issuer.leeway))
+    }
+
     /// `iat`: when the token was issued.
     #[must_use]
     pub fn issued_at(&self) -> Option<Timestamp> {

@@ -43,7 +43,7 @@ impl ResourceServer {
                 return Err(server.refusal(Error::new(ErrorKind::WrongType, why).at(Check::Binding)));
             }
             let now = server.0.clock.now();
-            let life = tickets::life(&office, verified.expires_at(), now);
+            let life = tickets::life(&office, verified.served_until(), now);
             let sold = tickets::sell(&token, &path, from, life);
             let (ticket, digest, sealed) = sold.ok_or_else(|| server.refusal(no_chance()))?;
             let kept = office.store.keep(digest, sealed, now.saturating_add(life), now).await;

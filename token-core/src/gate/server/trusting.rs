@@ -21,7 +21,8 @@ use crate::verify::verified::Verified;
 
 impl ResourceServer {
     /// Trusts one more issuer from now on; its keys are fetched in the background, or with its first token. Requests under way
-    /// go on with the registry they began with.
+    /// go on with the registry they began with. Where a policy file is [followed](crate::reload::Reload), the next policy that comes into force
+    /// decides anew: change the file, too.
     ///
     /// # Errors
     /// As [`ResourceServerBuilder::build`](crate::ResourceServerBuilder::build), for this issuer.
@@ -52,6 +53,7 @@ impl ResourceServer {
 
     /// Trusts an issuer no more: its tokens are refused from now on, those in the cache too. `identifier` is what it was trusted
     /// under. Returns whether it was there. One that a [resolver](crate::tenants::IssuerResolver) knows is looked up again with its next token.
+    /// Where a policy file is [followed](crate::reload::Reload) and still names the issuer, the next policy that comes into force trusts it again: change the file, too.
     pub fn distrust(&self, identifier: &str) -> bool {
         let server = self.current();
         let tenants = server.0.tenants.iter().flat_map(Tenants::all);
