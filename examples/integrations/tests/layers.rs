@@ -202,13 +202,13 @@ async fn the_span_names_request_and_caller_and_no_secret_even_where_headers_and_
 #[tokio::test]
 async fn a_refusal_is_logged_in_the_span_of_its_request_and_names_nobody() {
     let (issuer, api) = trusted().await;
-    let expired = issuer.token().subject("ada").expired_ago(Duration::from_secs(3600)).mint();
+    let expired = issuer.token().subject("lovelace").expired_ago(Duration::from_secs(3600)).mint();
     let (lines, _guard) = listen();
     let response = send(&documented(&api), from_a_page("GET", "/", Some(&expired))).await;
     let log = read(&lines);
     let refused = log.lines().find(|line| line.contains("request refused")).unwrap_or_else(|| panic!("{log}"));
     assert!(refused.contains(field(&response, "x-request-id").unwrap()), "{refused}");
-    assert!(!log.contains(&expired) && !log.contains("ada") && !log.contains("handled"), "{log}");
+    assert!(!log.contains(&expired) && !log.contains("lovelace") && !log.contains("handled"), "{log}");
 }
 
 /// A span that has the headers in it, which users turn on in development and forget.
