@@ -26,6 +26,8 @@ use crate::request::address::Address;
 pub(crate) const LONGEST: usize = 8 * 1024;
 /// The longest `jti`, in bytes. UUIDs have 36.
 const LONGEST_JTI: usize = 512;
+/// What a proof is remembered by, before it is a digest: that of the client's key, and `jti`.
+const LONGEST_NAME: usize = 32 + LONGEST_JTI;
 /// The longest RSA modulus in a proof: larger ones are a way to make us work.
 const LONGEST_RSA: usize = 4096 / 8;
 
@@ -141,7 +143,7 @@ pub(crate) fn judge(
     if known.as_ref().is_none_or(|known| known.is_behind(header)) {
         keys.keep(Known::new(*wanted.key, Arc::clone(key), algorithm, header));
     }
-    let mut name = [0; 32 + LONGEST_JTI];
+    let mut name = [0; LONGEST_NAME];
     name[..32].copy_from_slice(wanted.key.as_bytes());
     name[32..32 + jti.len()].copy_from_slice(jti.as_bytes());
     Ok(Proved {
