@@ -269,6 +269,21 @@ fn of_two_entries_of_one_name_the_audience_chooses_and_then_the_algorithm() {
 }
 
 #[test]
+fn a_subject_that_is_a_number_is_for_those_who_are_known_to_write_such() {
+    let token = jwt(claims(json!({"sub": 42})));
+    let other = || Issuer::with_keys("https://other.example", secret(OTHER_SECRET)).unwrap();
+    for (entries, expected) in [
+        (vec![issuer()], Some(ErrorKind::Malformed)),
+        (vec![issuer().accept_numeric_subjects()], None),
+        (vec![issuer(), other().accept_numeric_subjects()], Some(ErrorKind::Malformed)),
+        (vec![issuer().accept_numeric_subjects(), other()], None),
+    ] {
+        let names = format!("{entries:?}");
+        assert_eq!(kind(&gate(entries), &token), expected, "{names}");
+    }
+}
+
+#[test]
 fn padding_is_for_those_who_are_known_to_pad() {
     use base64::Engine as _;
     let encode = |text: String| base64::engine::general_purpose::URL_SAFE.encode(text);
