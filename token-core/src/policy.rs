@@ -1,4 +1,5 @@
-//! A resource server as data: what it accepts, as one structure that people read, review and test (TOML, JSON, environment).
+//! The configuration of a resource server as data: one structure that people read, review and test (TOML, JSON,
+//! environment).
 //!
 //! ```
 //! use token_core::policy::Policy;
@@ -71,100 +72,112 @@ pub(crate) const RESOURCE_AND_METADATA: &str = "the document of a resource lies 
 pub(crate) const METADATA_WITHOUT_RESOURCE: &str = "metadata describes a resource: set resource";
 pub(crate) const CONTRADICTION: &str = "audience and dangerously_unchecked_audience contradict each other";
 
-/// What a resource server accepts. Members that are left out have the same safe defaults as the builder's; unknown members are refused.
+/// The configuration of a resource server. A member that is left out has the same safe default as in the builder. An
+/// unknown member is an error.
 ///
-/// Spans of time are numbers of seconds or texts such as `"30s"`, `"10m"`, `"1h"`.
+/// Durations are numbers of seconds, or texts such as `"30s"`, `"10m"` or `"1h"`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Policy {
-    /// The identifier of this resource, an https URL (RFC 9728): it is the audience of tokens, and says where the metadata document lies that challenges
-    /// point to. In place of `audience` and `resource_metadata`.
+    /// The identifier of this resource, an https URL (RFC 9728). It is the audience that tokens must name, and it
+    /// determines the URL of the metadata document that challenges point to. Use it instead of `audience` and
+    /// `resource_metadata`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
-    /// What the metadata document of `resource` says beside what the server knows of itself.
+    /// Additional members of the metadata document of `resource`. The members that the server can fill in by itself are
+    /// already there.
     #[serde(skip_serializing_if = "is_default")]
     pub metadata: Metadata,
-    /// The names that issuers write into `aud` of tokens for this server: one, or a list of which one must be there.
+    /// The audience of this server: the value that issuers write into `aud`. With a list, a token must name at least
+    /// one of the values.
     #[serde(with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(with = "schema::OneOrMore"))]
     pub audience: Vec<String>,
-    /// Takes a token whoever it was issued for. There is hardly ever a reason for it.
+    /// Accepts tokens issued for any audience, including those meant for other services. There is almost never a good
+    /// reason for it.
     #[serde(skip_serializing_if = "is_false")]
     pub dangerously_unchecked_audience: bool,
-    /// What every token must carry, whatever it is for: scopes, roles, `acr_values`, `max_age`, `authorization_details`, joined by `any`, `all` and `not`.
+    /// A rule that every token must satisfy on every route: scopes, roles, `acr_values`, `max_age`,
+    /// `authorization_details`, combined with `any`, `all` and `not`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub require: Option<Rule>,
-    /// Which scopes the challenge of a 403 names. Default: `required`.
+    /// Which scopes the challenge of a 403 response names. Default: `required`.
     #[serde(skip_serializing_if = "is_default")]
     pub scope_challenge: ScopeChallenge,
-    /// The `realm` that challenges name.
+    /// The `realm` parameter of challenges. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub realm: Option<String>,
-    /// Where the metadata document of this resource lies (RFC 9728), if another server serves it. See `resource`.
+    /// The URL of the metadata document of this resource (RFC 9728), if another server serves it. See `resource`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_metadata: Option<String>,
-    /// Where tokens are looked for. Default: the `Authorization` header alone.
+    /// Where a request may carry its token. Default: the `Authorization` header only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_locations: Option<Vec<TokenLocation>>,
-    /// What becomes of a request that brings different tokens in different places: `refuse` answers 400, with `first_location` the first of
-    /// `token_locations` that holds one decides. Default: `refuse`.
+    /// What happens if a request carries different tokens in several places. `refuse` answers 400; with
+    /// `first_location`, the first entry of `token_locations` that holds a token decides. Default: `refuse`.
     #[serde(skip_serializing_if = "is_default")]
     pub several_tokens: SeveralTokens,
-    /// Takes encrypted tokens, too (RFC 7516), and says what they are opened with. Without it they are refused.
+    /// Accepts encrypted tokens (RFC 7516) as well as signed ones, and names the keys that decrypt them. Without it,
+    /// encrypted tokens are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encrypted_tokens: Option<EncryptedTokensPolicy>,
-    /// The longest token that is looked at, in bytes. Default 16,384.
+    /// The longest token that is accepted, in bytes. Default: 16,384.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_token_bytes: Option<usize>,
-    /// How many refused requests a minute are logged at `info`. Default 0: all of them are `debug`.
+    /// How many refused requests are logged at level `info` each minute; the others are logged at `debug`. Default: 0.
     #[serde(skip_serializing_if = "is_default")]
     pub log_refusals: u32,
-    /// Writes who the caller is into the application's own span around each request: `token.subject`, `token.client_id` and `token.issuer`, as far as the
-    /// span declares them. A subject is personal data. Default: false.
+    /// Records who the caller is in the application's own `tracing` span of each request: `token.subject`,
+    /// `token.client_id` and `token.issuer`, provided the span declares these fields. A subject is personal data.
+    /// Default: false.
     #[serde(skip_serializing_if = "is_false")]
     pub record_caller: bool,
-    /// Bounds of the verified-token cache.
+    /// Limits of the cache of verified tokens.
     #[serde(skip_serializing_if = "is_default")]
     pub token_cache: TokenCachePolicy,
-    /// Takes tokens that are bound to a key of their sender, with a proof on each request (RFC 9449). Without it they are refused.
+    /// Accepts tokens that are bound to a key of the sender (DPoP, RFC 9449); each request then needs a proof. Without
+    /// it, such tokens are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dpop: Option<ProofPolicy>,
-    /// Takes tokens that are bound to a certificate of their sender (RFC 8705), and says where that is found. Without it they are refused.
+    /// Accepts tokens that are bound to a client certificate (RFC 8705), and says where the certificate is found.
+    /// Without it, such tokens are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mutual_tls: Option<MutualTlsPolicy>,
-    /// Sells one-time tickets for tokens, and takes them in the query: for `EventSource` and `WebSocket`. `{}` is enough. Without it none are sold or taken.
+    /// Issues one-time tickets in exchange for tokens, and accepts them in the query string, for `EventSource` and
+    /// `WebSocket`. `{}` is enough. Without it, no tickets are issued or accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tickets: Option<TicketsPolicy>,
-    /// What scopes imply: `{"write:users": ["read:users"]}`. Holds through several steps.
+    /// Scopes that include other scopes: `{"write:users": ["read:users"]}`. Followed transitively.
     #[serde(skip_serializing_if = "is_default")]
     #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, Vec<String>>"))]
     pub implies: Implications,
-    /// Whom the server believes. Nobody else is asked for anything.
+    /// The issuers whose tokens are accepted. The server contacts no others.
     pub issuers: Vec<IssuerPolicy>,
-    /// What `token-gate` asks of the requests behind a proxy. Servers written in Rust do not read it.
+    /// What `token-gate` requires of requests behind a proxy, and what it passes on. Servers written in Rust ignore it.
     #[serde(skip_serializing_if = "is_default")]
     pub gate: gate::GatePolicy,
 }
 
-/// Bounds of the verified-token cache; see [`TokenCacheSettings`].
+/// Limits of the cache of verified tokens; see [`TokenCacheSettings`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TokenCachePolicy {
-    /// How many tokens at most. Default 4,096, or what `bytes` has room for at 2 KiB each (1 KiB with digests); 0 turns the cache off.
+    /// The maximum number of tokens. Default: 4,096, or as many as fit into `bytes` at 2 KiB each (1 KiB with
+    /// `digests`). 0 turns the cache off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entries: Option<usize>,
-    /// How many bytes at most. Default 2 KiB for each of the entries (1 KiB with digests).
+    /// The maximum size in bytes. Default: 2 KiB for each entry (1 KiB with `digests`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<usize>,
-    /// How long at most. Default 5 min.
+    /// How long a token is kept at most. Default: 5 min.
     #[serde(with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub life: Duration,
-    /// Keeps SHA-256 digests in place of tokens.
+    /// Stores SHA-256 digests instead of the tokens. Default: false.
     pub digests: bool,
 }
 
@@ -174,142 +187,155 @@ impl Default for TokenCachePolicy {
     }
 }
 
-/// One trusted issuer. An identifier with `{tenantid}` in it is a template for one issuer a tenant, and needs `jwks_uri` or `jwks_file`. Keys are discovered, unless one of `jwks_uri`, `jwks_file` and `secret` says where they are, or `without_keys` that there are none.
+/// One trusted issuer. Its keys are discovered through its metadata, unless `jwks_uri`, `jwks_file`, `secret` or
+/// `api_keys` names another source, or `without_keys` says that there are none. An identifier that contains
+/// `{tenantid}` is a template for one issuer per tenant, and needs `jwks_uri` or `jwks_file`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct IssuerPolicy {
-    /// The identifier: what `iss` says, byte by byte.
+    /// The issuer identifier. It is compared with `iss` byte by byte.
     pub issuer: String,
-    /// Where the JWK Set lies, for issuers that publish no metadata.
+    /// The URL of the JWK Set, for issuers that publish no metadata.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
-    /// A file with the JWK Set as the issuer publishes it, read once and judged like one that is fetched; relative to the policy's own file.
+    /// A file that contains the JWK Set as the issuer publishes it. It is read once, and its keys must meet the same
+    /// rules as fetched ones. Relative to the policy file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub jwks_file: Option<PathBuf>,
     /// A secret shared with the issuer, for HS256, HS384 or HS512.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SharedSecret>,
-    /// API keys that this server hands out itself: not an issuer's tokens, but its own.
+    /// API keys that this server issues itself, instead of tokens of an issuer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_keys: Option<ApiKeysPolicy>,
-    /// The issuer has no keys: `introspection` is asked about its JWTs, too.
+    /// The issuer has no public keys: JWTs are sent to `introspection`, too.
     #[serde(default, skip_serializing_if = "is_false")]
     pub without_keys: bool,
-    /// Whom to ask about the issuer's opaque tokens.
+    /// The introspection endpoint for the issuer's opaque tokens (RFC 7662).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introspection: Option<IntrospectionPolicy>,
-    /// Asks a Kubernetes cluster's API server about each token, JWTs too; `{}` is enough inside the cluster.
+    /// Sends each token, JWTs included, to the API server of a Kubernetes cluster for review. `{}` is enough inside the
+    /// cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_review: Option<TokenReviewPolicy>,
-    /// Looks the issuer's JWTs up in the status lists that it publishes; `{}` is enough. Without it the claim `status` is not looked at.
+    /// Looks up the issuer's JWTs in the status lists that it publishes. `{}` is enough. Without it, the claim `status`
+    /// is ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_lists: Option<StatusLists>,
-    /// Set when the keys, or the endpoint that verifies opaque tokens, were handed over in code: such a policy can be read and compared, and not be built again from its text.
+    /// Set if the keys, or the endpoint that verifies opaque tokens, were passed in code. Such a policy can be read and
+    /// compared, but no server can be built from its text.
     #[serde(default, skip_serializing_if = "is_false")]
     pub keys_from_code: bool,
-    /// Another audience for this issuer than the server's own.
+    /// The audience of this issuer's tokens, if it differs from the server's own.
     #[serde(default, with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(with = "schema::OneOrMore"))]
     pub audience: Vec<String>,
-    /// Takes this issuer's tokens whoever they were issued for: for issuers that write no `aud`, with `require_claims` in its place.
+    /// Accepts this issuer's tokens for any audience. Only for issuers that write no `aud`; use `require_claims` to
+    /// check what they write instead.
     #[serde(default, skip_serializing_if = "is_false")]
     pub dangerously_unchecked_audience: bool,
-    /// The signature algorithms agreed with the issuer. Default: RS256, PS256, ES256, ES384, EdDSA, or those of given keys.
+    /// The accepted signature algorithms. Default: RS256, PS256, ES256, ES384 and EdDSA, or those of the given keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<schema::AlgorithmName>>"))]
     pub algorithms: Option<Algorithms>,
-    /// How far clocks may differ. Default 30 s, at most 5 min.
+    /// The tolerated difference between clocks. Default: 30 s, at most 5 min.
     #[serde(default = "leeway", with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub leeway: Duration,
-    /// RFC 9068 only: type `at+jwt`, and the claims it requires.
+    /// Accepts only tokens as RFC 9068 defines them: with the type `at+jwt` and every claim that it requires. Default:
+    /// false.
     #[serde(default, skip_serializing_if = "is_false")]
     pub rfc9068: bool,
-    /// Only access tokens that say what they are, by `at+jwt` in the header or by a word for the kind among the claims (`token_use`, `token_class`,
-    /// `typ`, `type`, `token_type`): for issuers that mark nothing else that they sign with the same keys, refresh tokens for one.
+    /// Accepts only tokens that state that they are access tokens: by `at+jwt` in the header, or by a claim for the
+    /// kind (`token_use`, `token_class`, `typ`, `type`, `token_type`). For issuers that sign other tokens, such as
+    /// refresh tokens, with the same keys and do not mark those. Default: false.
     #[serde(default, skip_serializing_if = "is_false")]
     pub strict: bool,
-    /// Takes tokens that never end.
+    /// Accepts tokens without `exp`, which never expire.
     #[serde(default, skip_serializing_if = "is_false")]
     pub dangerously_accept_tokens_without_expiry: bool,
-    /// Lets the keys be fetched over plain http from this very machine.
+    /// Allows keys to be fetched over plain http from this machine.
     #[serde(default, skip_serializing_if = "is_false")]
     pub allow_loopback_http: bool,
-    /// Lets the issuer's servers stand at private addresses. Link-local ones and the metadata services of clouds stay refused.
+    /// Allows the issuer's servers to have private addresses. Link-local addresses and the metadata services of clouds
+    /// stay refused.
     #[serde(default, skip_serializing_if = "is_false")]
     pub allow_private_addresses: bool,
-    /// Lets the issuer's servers be asked over plain http, at private addresses and at this machine. Whoever sits on that network can put in a key
-    /// of their own, and with it make any token. Public addresses stay refused.
+    /// Allows plain http to the issuer's servers, at private addresses and on this machine. Anyone on that network can
+    /// then substitute a key and forge any token. Public addresses stay refused.
     #[serde(default, skip_serializing_if = "is_false")]
     pub dangerously_allow_plain_http: bool,
-    /// Where the metadata document lies, for an issuer that is asked at another address than its name says. The name is then only compared.
+    /// The URL of the metadata document, for an issuer that is reached at another address than its identifier. The
+    /// identifier is then only compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata_url: Option<String>,
-    /// The origin where metadata and keys are asked for, and nowhere else: `https://keycloak.internal:8443`. It takes the place of scheme, host and
-    /// port in the issuer's name and in its document's `jwks_uri`.
+    /// The only origin from which metadata and keys are fetched, such as `https://keycloak.internal:8443`. It replaces
+    /// scheme, host and port of the issuer identifier and of the `jwks_uri` in its metadata.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reached_at: Option<String>,
-    /// A file with a token that is shown where metadata and keys are asked for, as a cluster's API server wants it; read anew each time. Relative to the
-    /// policy's own file.
+    /// A file with a bearer token that is sent when metadata and keys are fetched, as the API server of a cluster
+    /// requires. It is read again for every request. Relative to the policy file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub bearer_token_file: Option<PathBuf>,
-    /// A PEM file with certificates that are trusted as roots for the issuer's servers, beside the system's; relative to the policy's own file.
+    /// A PEM file with root certificates that are trusted for the issuer's servers in addition to the system's.
+    /// Relative to the policy file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub ca_file: Option<PathBuf>,
-    /// The proxy through which the issuer's servers are reached: `http://proxy.example:3128`, without credentials.
+    /// The URL of the proxy through which the issuer's servers are reached: `http://proxy.example:3128`, without
+    /// credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<String>,
-    /// The tenants of a template that are let in: their GUIDs. Default: every one; an empty list is a mistake.
+    /// The accepted tenants of a template, as GUIDs. Default: every tenant. An empty list is an error.
     #[serde(default, with = "some_or_all", skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(with = "schema::SomeOrAll"))]
     pub tenants: Vec<String>,
-    /// Takes ID tokens that were issued to one of these clients, too.
+    /// Also accepts ID tokens that were issued to one of these clients.
     #[serde(default, with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(with = "schema::OneOrMore"))]
     pub accept_id_tokens_for: Vec<String>,
-    /// Where the issuer writes scopes and roles.
+    /// Which claims hold scopes and roles.
     #[serde(default, skip_serializing_if = "is_default")]
     pub mapping: ClaimMapping,
-    /// What claims must hold beyond what every token's must.
+    /// Additional requirements on claims.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub require_claims: Vec<ClaimRule>,
-    /// Refuses a key of the set that is published in the name of another issuer.
+    /// Refuses a key that the JWK Set publishes for another issuer (member `issuer` of the JWK).
     #[serde(default, skip_serializing_if = "is_false")]
     pub match_key_issuer: bool,
-    /// Takes tokens whose parts are padded with `=`.
+    /// Accepts tokens whose parts are padded with `=`.
     #[serde(default, skip_serializing_if = "is_false")]
     pub accept_padding: bool,
-    /// Takes access tokens with a `nonce`, if another mark says what they are: `at+jwt` in the header, or a claim `typ`, `token_use` and its like. For
-    /// Keycloak before 25.
+    /// Accepts access tokens with a `nonce` if another mark says that they are access tokens: `at+jwt` in the header,
+    /// or a claim such as `typ` or `token_use`. For Keycloak before version 25.
     #[serde(default, skip_serializing_if = "is_false")]
     pub accept_nonce_in_access_tokens: bool,
-    /// Takes tokens whose `sub` is a whole number. The subject is then its text.
+    /// Accepts tokens whose `sub` is a whole number. The subject is then the number as text.
     #[serde(default, skip_serializing_if = "is_false")]
     pub accept_numeric_subjects: bool,
-    /// Tries up to four keys of one name in turn, where the issuer publishes several.
+    /// Tries up to four keys of one `kid` in turn, for issuers that publish several keys under one `kid`.
     #[serde(default, skip_serializing_if = "is_false")]
     pub accept_several_keys_of_one_kid: bool,
-    /// Takes keys whose numbers are in base64, or padded.
+    /// Accepts keys whose numbers are encoded in base64 instead of base64url, or padded.
     #[serde(default, skip_serializing_if = "is_false")]
     pub accept_keys_in_base64: bool,
-    /// Times and bounds of the JWK Set cache.
+    /// Durations and limits of the JWK Set cache.
     #[serde(default, skip_serializing_if = "is_default")]
     pub jwks: JwksSettings,
 }
 
 impl Policy {
-    /// A policy with this audience and nobody trusted yet.
+    /// A policy with this audience and no trusted issuer yet.
     #[must_use]
     pub fn new(audience: impl Into<String>) -> Self {
         Self { audience: vec![audience.into()], ..Self::default() }
     }
 
-    /// The same with one more trusted issuer.
+    /// Adds a trusted issuer.
     #[must_use]
     pub fn trust(mut self, issuer: IssuerPolicy) -> Self {
         self.issuers.push(issuer);
@@ -318,7 +344,7 @@ impl Policy {
 }
 
 impl IssuerPolicy {
-    /// An issuer with every default: its keys are discovered.
+    /// An issuer with default settings, whose keys are discovered.
     #[must_use]
     pub fn discover(issuer: impl Into<String>) -> Self {
         Self {
@@ -376,7 +402,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl IssuerPolicy {
-    /// How many places are named that keys could come from.
+    /// The number of key sources that are named. More than one is an error.
     pub(crate) fn key_sources(&self) -> usize {
         let sources = [
             self.jwks_uri.is_some(),
@@ -396,7 +422,7 @@ impl From<TokenCachePolicy> for TokenCacheSettings {
     }
 }
 
-/// One text or a list of texts; written as it is shortest.
+/// One text or a list of texts. A list of one is written as a text.
 mod one_or_more {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -422,7 +448,8 @@ mod one_or_more {
     }
 }
 
-/// The same of a list that stands for all where it is left out: there an empty one, as a template may make it, is a mistake.
+/// Like `one_or_more`, for a list that means "all" if it is left out: an empty list, as a template may produce it, is
+/// an error.
 mod some_or_all {
     use serde::{Deserializer, Serializer, de::Error};
 

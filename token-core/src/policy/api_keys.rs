@@ -1,4 +1,4 @@
-//! What a policy says of API keys in, what the builder is told out.
+//! The policy for API keys in, the builder's settings out, and the reverse.
 
 use std::fmt;
 
@@ -8,13 +8,14 @@ use crate::base::config_error::ConfigError;
 use crate::base::time::Timestamp;
 use crate::opaque::api_keys::{ApiKey, MemoryApiKeys, is_id};
 
-/// API keys that stand in the policy, as digests.
+/// API keys that are listed in the policy, as digests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ApiKeysPolicy {
-    /// What every key begins with, such as `acme_`. Tokens that begin so are looked up here and shown to no endpoint.
+    /// The prefix of every key, such as `acme_`. Tokens that begin with it are looked up here and never sent to an
+    /// endpoint.
     pub prefix: String,
     /// The keys.
     pub keys: Vec<ApiKeyPolicy>,
@@ -26,29 +27,31 @@ pub struct ApiKeysPolicy {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ApiKeyPolicy {
-    /// The key's name: what stands between the prefix and the underscore before the secret. Letters, digits, dashes, dots.
+    /// The name of the key: the part between the prefix and the underscore before the secret. Letters, digits, dashes
+    /// and dots, at most 64.
     pub id: String,
-    /// Whose it is: `sub`.
+    /// The subject (`sub`) that requests with this key have.
     pub subject: String,
-    /// What its holder may do.
+    /// The scopes that the key grants. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
-    /// The secrets that open it: several while it is rotated.
+    /// The accepted secrets. During a rotation there are two.
     pub secrets: Vec<ApiKeySecretPolicy>,
-    /// When it ends, in seconds since 1970 or as `2027-01-31T00:00:00Z`. Default: never.
+    /// When the key expires, in seconds since 1970 or as `2027-01-31T00:00:00Z`. Default: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Date>,
 }
 
-/// A secret of an API key.
+/// One accepted secret of an API key.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ApiKeySecretPolicy {
-    /// SHA-256 over the whole key, in hexadecimal: `printf %s "$KEY" | sha256sum`.
+    /// The SHA-256 of the whole key in hexadecimal: `printf %s "$KEY" | sha256sum`.
     pub sha256: String,
-    /// When it ends, in seconds since 1970 or as `2027-01-31T00:00:00Z`: for the old secret of a key that is rotated. Default: never.
+    /// When the secret expires, in seconds since 1970 or as `2027-01-31T00:00:00Z`; set it for the old secret during a
+    /// rotation. Default: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Date>,
 }
@@ -60,7 +63,7 @@ impl fmt::Debug for ApiKeySecretPolicy {
 }
 
 impl ApiKeysPolicy {
-    /// The keys, as the builder takes them.
+    /// The keys as the builder accepts them.
     pub(crate) fn keys(&self) -> Result<MemoryApiKeys, ConfigError> {
         let mut keys: Vec<ApiKey> = Vec::with_capacity(self.keys.len());
         for key in &self.keys {
@@ -98,7 +101,7 @@ impl ApiKeysPolicy {
 }
 
 impl ApiKeysPolicy {
-    /// The keys as data; `None` where one has claims, which only code can say.
+    /// The keys as data; `None` if one has claims, which only code can set.
     pub(super) fn of(prefix: &str, keys: &MemoryApiKeys) -> Option<Self> {
         let keys = keys.all();
         let keys = keys.iter().map(|key| {
@@ -130,7 +133,7 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-/// A point in time, as configuration writes it.
+/// A point in time, as seconds since 1970 or RFC 3339 text in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Date(pub Timestamp);
 

@@ -1,4 +1,4 @@
-//! A builder in, the policy it amounts to out; and a policy as people read it: what it accepts, what it refuses.
+//! A builder in, the equivalent policy out; and a policy as text for people: what it accepts and what it refuses.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::token::naming::Naming;
 use crate::trust::issuer::{Issuer, KeysFrom};
 
 impl IssuerPolicy {
-    /// What an issuer amounts to. Keys, sources and clients from code are noted, not copied.
+    /// The policy of an issuer. Keys, sources and clients passed in code are noted, not copied.
     pub(crate) fn of(issuer: &Issuer) -> Self {
         let (jwks_uri, keys_from_code) = match &issuer.keys {
             KeysFrom::Discovery | KeysFrom::Nowhere => (None, false),
@@ -82,7 +82,7 @@ impl IssuerPolicy {
     }
 }
 
-/// The names of an audience; none where it is not checked.
+/// The values of an audience; none if it is not checked.
 fn names(audience: &Audience) -> Vec<String> {
     audience.ours().map(|names| names.iter().cloned().collect()).unwrap_or_default()
 }
@@ -95,7 +95,7 @@ impl From<TokenCacheSettings> for TokenCachePolicy {
 }
 
 impl Policy {
-    /// The names that tokens for this server have in `aud`, where their issuer has no rule of its own.
+    /// The audience of tokens whose issuer has none of its own.
     pub(crate) fn names(&self) -> Vec<String> {
         match &self.resource {
             Some(uri) => resource::audience(uri),
@@ -103,7 +103,7 @@ impl Policy {
         }
     }
 
-    /// The audience that tokens of this issuer must name, as people read it.
+    /// The audience that tokens of this issuer must name.
     pub(crate) fn audience_of(&self, issuer: &IssuerPolicy) -> Vec<String> {
         match (issuer.dangerously_unchecked_audience, issuer.audience.is_empty()) {
             (true, _) => Vec::new(),
@@ -112,7 +112,7 @@ impl Policy {
         }
     }
 
-    /// Whether tokens of this issuer are taken whoever they are for.
+    /// Whether this issuer's tokens are accepted for any audience.
     pub(crate) fn is_unchecked(&self, issuer: &IssuerPolicy) -> bool {
         issuer.dangerously_unchecked_audience || (self.dangerously_unchecked_audience && issuer.audience.is_empty())
     }
@@ -126,7 +126,8 @@ impl Policy {
     }
 }
 
-/// One line, for a terminal: whatever is in it that is not a letter, a digit or printable ASCII is escaped, line breaks too.
+/// One line for a terminal. Everything in it other than letters, digits and printable ASCII is escaped, line breaks
+/// included.
 pub(super) fn line(f: &mut fmt::Formatter<'_>, text: fmt::Arguments<'_>) -> fmt::Result {
     for character in text.to_string().chars() {
         if character.is_alphanumeric() || (' '..='~').contains(&character) {
@@ -270,7 +271,7 @@ impl IssuerPolicy {
             || self.without_keys
     }
 
-    /// The rules of specifications that are not held against this issuer: switch, rule of the linter, how it is said, what it costs.
+    /// The rules of specifications that are relaxed for this issuer: setting, linter rule, description, risk.
     pub(super) fn bent_rules(&self) -> impl Iterator<Item = (&'static str, &'static str, &'static str, &'static str)> {
         let all = [
             (
@@ -407,7 +408,7 @@ impl MutualTlsPolicy {
     }
 }
 
-/// Proxies of which any may have been the one.
+/// The addresses of proxies, any of which may have sent the request.
 fn any(proxies: &[Network]) -> String {
     proxies.iter().map(Network::to_string).collect::<Vec<_>>().join(" or ")
 }

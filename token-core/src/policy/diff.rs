@@ -1,4 +1,4 @@
-//! Two policies in, what changed out: member by member, issuers by their names.
+//! Two policies in, their differences out: member by member, with issuers matched by identifier.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,15 +9,15 @@ use serde_json::Value;
 use super::secret::Secret;
 use super::{IssuerPolicy, Policy};
 
-/// One member that differs. Secrets show as redacted; two that differ show all the same that something did.
+/// A member that differs between two policies. Secrets are redacted; that two secrets differ still shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Change {
-    /// The way to the member, such as `issuers[https://login.example.com/].leeway`.
+    /// The path of the member, such as `issuers[https://login.example.com/].leeway`.
     pub path: String,
-    /// As it was; `None` where there was nothing.
+    /// The old value; `None` if the member was not there.
     pub old: Option<Value>,
-    /// As it is; `None` where there is nothing any more.
+    /// The new value; `None` if the member was removed.
     pub new: Option<Value>,
 }
 
@@ -35,7 +35,7 @@ impl fmt::Display for Change {
 }
 
 impl Policy {
-    /// What is different in `newer`.
+    /// Lists what changes from this policy to `newer`.
     #[must_use]
     pub fn diff(&self, newer: &Self) -> Vec<Change> {
         let (old, new) = (self.flat(), newer.flat());
@@ -76,7 +76,7 @@ impl Policy {
         changes
     }
 
-    /// Every member that a policy has, defaults included, under its path.
+    /// Every member of a policy by its path, defaults included.
     fn flat(&self) -> BTreeMap<String, Value> {
         let mut flat = BTreeMap::new();
         let value = serde_json::to_value(self).expect("a policy has text for names and nothing that JSON lacks");

@@ -1,4 +1,5 @@
-//! What a policy says of encrypted tokens: keys by where they are, and what is agreed (RFC 7516); out comes what opens them.
+//! The policy for encrypted tokens in (keys by where they are stored, accepted encryptions); what decrypts them out
+//! (RFC 7516).
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,45 +13,47 @@ use crate::base::config_error::ConfigError;
 use crate::jose::base64url;
 use crate::jose::encryption::{ContentEncryption, DecryptionKey, EncryptedTokens, KeyManagement, MOST_KEYS};
 
-/// What encrypted tokens are opened with. The signed token within is verified as any other.
+/// The keys that decrypt encrypted tokens. The signed token inside is verified like any other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct EncryptedTokensPolicy {
-    /// Private keys and secrets, at most eight. A token's `kid` names one; those without a name, and all of them for a token without `kid`, are tried in
-    /// this order.
+    /// Private keys and secrets, at most eight. A `kid` in the token selects the key of that name. Keys without a name
+    /// are tried in this order; so are all keys if the token has no `kid`.
     pub keys: Vec<DecryptionKeyPolicy>,
-    /// What is agreed: `A128GCM`, `A256GCM`, `A128CBC-HS256`, `A256CBC-HS512`. Default: all four.
+    /// The accepted content encryptions: `A128GCM`, `A256GCM`, `A128CBC-HS256`, `A256CBC-HS512`. Default: all four.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_encryption: Option<Vec<ContentEncryption>>,
 }
 
-/// One key of [`EncryptedTokensPolicy::keys`]: what it is for, and exactly one place where it is.
+/// One key of [`EncryptedTokensPolicy::keys`]: its algorithm, and exactly one of `env`, `file` and `value`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct DecryptionKeyPolicy {
-    /// `dir`, `RSA-OAEP-256`, `RSA-OAEP` or `ECDH-ES`.
+    /// The `alg` of the tokens: `dir`, `RSA-OAEP-256`, `RSA-OAEP` or `ECDH-ES`.
     pub algorithm: KeyManagement,
-    /// For `dir`: the one content encryption that the secret is for.
+    /// For `dir` only: the content encryption that the secret is used with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_encryption: Option<ContentEncryption>,
-    /// The name that tokens call it by in `kid`. A JWK brings its own.
+    /// The `kid` by which tokens name this key. A JWK contains its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kid: Option<String>,
-    /// The environment variable that holds it.
+    /// The name of the environment variable that contains the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env: Option<String>,
-    /// The file that holds it: a private key as PEM (PKCS#8, not encrypted) or JWK; for `dir` the secret as base64. Relative to the policy's own file.
+    /// The path of the file that contains the key: a private key in PEM (PKCS#8, unencrypted) or as JWK; for `dir`, the
+    /// secret in base64. Relative to the policy file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub file: Option<PathBuf>,
-    /// The key itself. Whoever reads the policy can then read every token.
+    /// The key itself. Anyone who can read the policy can then decrypt every token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Secret>,
-    /// Set when the key was handed over in code: such a policy can be read and compared, and not be built again from its text.
+    /// Set if the key was passed in code. Such a policy can be read and compared, but no server can be built from its
+    /// text.
     #[serde(default, skip_serializing_if = "super::is_false")]
     pub from_code: bool,
 }

@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 use super::{Policy, PolicyError};
 
 impl Policy {
-    /// Reads the environment variables whose names begin with `prefix`. What follows is the way to a member, in capitals, two
-    /// underscores between its steps; lists count from 0. A value that reads as JSON number, `true`, `false`, list or object is
-    /// one; anything else is text.
+    /// Reads a policy from the environment variables whose names begin with `prefix`. The rest of a name is the path of
+    /// the member in upper case, with two underscores between its parts; list items are numbered from 0. A value that
+    /// is valid JSON (a number, `true`, `false`, a list or an object) is read as such, and anything else as text.
     ///
     /// ```text
     /// API_AUDIENCE=https://api.example.com
@@ -17,7 +17,7 @@ impl Policy {
     /// ```
     ///
     /// # Errors
-    /// [`PolicyError`] naming the variable: an unknown member, a value of the wrong type, a gap in a list.
+    /// [`PolicyError`] that names the variable: an unknown member, a value of the wrong type, a gap in a list.
     pub fn from_env(prefix: &str) -> Result<Self, PolicyError> {
         Self::from_variables(
             prefix,
@@ -26,7 +26,7 @@ impl Policy {
         )
     }
 
-    /// The same from variables that are given.
+    /// Like [`from_env`](Self::from_env), from variables passed as arguments.
     ///
     /// # Errors
     /// As [`from_env`](Self::from_env).

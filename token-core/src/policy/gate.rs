@@ -1,4 +1,5 @@
-//! What `token-gate` asks of the requests behind a proxy, as data: routes, what goes upstream, whom it believes. The core reads none of it.
+//! The `token-gate` part of a policy as data: routes, what is passed upstream, which proxies are trusted. The core
+//! ignores it.
 
 mod onward;
 
@@ -15,28 +16,32 @@ use crate::token::rule::Rule;
 
 pub use onward::{ExchangePolicy, ExchangeStyle, SignKeyPolicy, SignPolicy};
 
-/// The part of a policy that `token-gate` reads: which requests need what, and what the service behind the proxy is told.
+/// What `token-gate` requires of each request, and what it passes to the service behind the proxy.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct GatePolicy {
-    /// The proxies that are believed, as addresses or networks: `10.1.0.0/16`. Nobody else is answered. Default: this very machine. Whoever may open the gate's Unix socket is believed, too.
+    /// The proxies that may ask the gate, as addresses or networks: `10.1.0.0/16`. Requests from anywhere else are
+    /// refused. Default: this machine only. A process that may open the gate's Unix socket is always trusted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<String>,
-    /// What the proxy does to a path after it has asked the gate about it. Default: nothing, so that a path with two readings is refused with 400.
+    /// How the proxy changes a path after it has asked the gate. Default: not at all; a path that such a change would
+    /// alter is then refused with 400, since the gate and the service could read it differently.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub proxy_normalises: Vec<Normalisation>,
-    /// What the service behind the proxy takes for letters like any other, so that paths with it may pass. Default: nothing.
+    /// Path elements that the service behind the proxy treats as ordinary text: `semicolons`, `final_dots`,
+    /// `outer_blanks`. A path that contains one that is not listed is refused with 400. Default: none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allow_in_paths: Vec<PathOddity>,
-    /// What requests need that no route speaks of. Default: `deny` where there are routes, `token` where there are none.
+    /// The access rule for requests that match no route. Default: `deny` if there are routes, `token` if there are
+    /// none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otherwise: Option<Access>,
-    /// What requests need: the first route that matches decides.
+    /// The access rules by path, method and host. The first route that matches decides.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<RoutePolicy>,
-    /// What the service behind the proxy is told.
+    /// What is passed to the service behind the proxy.
     #[serde(skip_serializing_if = "super::is_default")]
     pub upstream: UpstreamPolicy,
 }
@@ -47,116 +52,118 @@ pub struct GatePolicy {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RoutePolicy {
-    /// The path, segment by segment: `/users/{id}/keys` takes any one segment for `{id}`, `/static/**` takes whatever follows, `/static` itself too. Compared after percent-decoding, with regard to case.
+    /// The path pattern. `{id}` matches exactly one segment, as in `/users/{id}/keys`; a final `/**` matches any number
+    /// of segments, so `/static/**` also matches `/static`. Case-sensitive; compared after percent-decoding.
     pub path: String,
-    /// The methods, in capitals. `GET` stands for `HEAD`, too. Default: every method.
+    /// The methods, in upper case. `GET` includes `HEAD`. Default: every method.
     #[serde(default, with = "some_or_all", skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(with = "schema::SomeOrAll"))]
     pub methods: Vec<String>,
-    /// The hosts, without a port. Default: every host.
+    /// The host names, without port. Default: every host.
     #[serde(default, with = "some_or_all", skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(with = "schema::SomeOrAll"))]
     pub hosts: Vec<String>,
-    /// Who passes. Default: `token`.
+    /// Who may call the route. Default: `token`.
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub access: Access,
-    /// The scopes or roles that the token must carry.
+    /// The scopes, roles or other rule that the token must satisfy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub require: Option<Rule>,
 }
 
-/// Who passes.
+/// Who may call a route.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Access {
-    /// Everybody. A token that is sent is not looked at, and the service is told of nobody.
+    /// Anyone. A token in the request is not verified, and the service is told of no caller.
     Public,
-    /// Everybody without credentials, and those with a good token. A bad token is refused.
+    /// Anyone without a token, and callers with a valid one. An invalid token is refused.
     Optional,
-    /// Those with a good token.
+    /// Callers with a valid token.
     #[default]
     Token,
-    /// Nobody: 401 without a good token, 403 with one.
+    /// Nobody: 401 without a valid token, 403 with one.
     Deny,
 }
 
-/// What a proxy does to a path between asking the gate and asking the service.
+/// A change that a proxy makes to a path after it has asked the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Normalisation {
-    /// `//` becomes `/`.
+    /// Merges slashes: `//` becomes `/`.
     MergeSlashes,
-    /// `/a/../b` becomes `/b` (RFC 3986 section 5.2.4).
+    /// Removes dot segments: `/a/../b` becomes `/b` (RFC 3986 section 5.2.4).
     RemoveDotSegments,
-    /// `%2F` becomes `/`.
+    /// Decodes slashes: `%2F` becomes `/`.
     DecodeSlashes,
 }
 
-/// What some servers cut off a segment of a path, so that another path is meant.
+/// Something in a path segment that some servers cut off, so that they serve another path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PathOddity {
-    /// `;`, which begins parameters: `/admin;x/` is `/admin/` to servlets.
+    /// A semicolon, which begins parameters: servlets read `/admin;x/` as `/admin/`.
     Semicolons,
-    /// A dot at the end of a segment: `/admin./` is `/admin/` to Windows.
+    /// A dot at the end of a segment: Windows reads `/admin./` as `/admin/`.
     FinalDots,
-    /// A blank at the beginning or end of a segment: `/admin%20/` is `/admin/` to Windows and to those who trim.
+    /// A space at the beginning or end of a segment: Windows, and servers that trim, read `/admin%20/` as `/admin/`.
     OuterBlanks,
 }
 
-/// What the service behind the proxy is told.
+/// What is passed to the service behind the proxy.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct UpstreamPolicy {
-    /// What becomes of the token.
+    /// What happens to the caller's token. Default: `forward`.
     #[serde(skip_serializing_if = "super::is_default")]
     pub token: TokenFate,
-    /// With `token = "exchange"`: where the caller's token is exchanged for one of the service.
+    /// Where the caller's token is exchanged for one for the service. Required with `token = "exchange"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exchange: Option<ExchangePolicy>,
-    /// With `token = "sign"`: what the tokens say that the gate signs for the service.
+    /// How the gate signs a token of its own. Required with `token = "sign"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sign: Option<SignPolicy>,
-    /// Header fields from claims, and no others: `"X-Token-Subject" = "sub"`. Each is always sent, empty where the token says nothing, so that no client can write it.
+    /// Request headers filled from claims: `"X-Token-Subject" = "sub"`. Each is always sent, empty if the token lacks
+    /// the claim, so that a client can never set it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, HeaderPolicy>,
 }
 
-/// What becomes of the token on its way to the service.
+/// What happens to the caller's token before the request reaches the service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TokenFate {
-    /// It goes on as it came.
+    /// It is passed on unchanged.
     #[default]
     Forward,
-    /// The service does not see it.
+    /// It is removed.
     Remove,
-    /// The service gets one that was obtained for it on the caller's behalf (RFC 8693): see `exchange`.
+    /// It is replaced by a token obtained on the caller's behalf (RFC 8693); see `exchange`.
     Exchange,
-    /// The service gets one that the gate signs: see `sign`.
+    /// It is replaced by a token that the gate signs; see `sign`.
     Sign,
 }
 
 impl UpstreamPolicy {
-    /// Whether it contradicts itself, without reading a file.
+    /// Checks the settings for contradictions. No file is read.
     ///
     /// # Errors
-    /// [`ConfigError`] with the member, and why it cannot be.
+    /// [`ConfigError`] with the member at fault and the reason.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.flaw().map_err(|(member, why)| ConfigError::new(format!("gate.upstream.{member}: {why}")))
     }
 
-    /// The member that cannot be, and why.
+    /// The first member at fault, and the reason.
     pub(crate) fn flaw(&self) -> Result<(), (&'static str, String)> {
         match (self.token, &self.exchange, &self.sign) {
             (TokenFate::Exchange, None, _) => {
@@ -186,42 +193,43 @@ impl UpstreamPolicy {
     }
 }
 
-/// Where the value of a header field comes from: a claim, a claim in a claim, or more than that.
+/// The source of a header's value: a claim, a nested claim, or a table with more settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged, expecting = "expected the name of a claim, the way to it as a list, or a table with claim or grants")]
 pub enum HeaderPolicy {
-    /// This claim.
+    /// The value of this claim.
     Claim(ClaimPath),
-    /// With a bound of its own, or of what the issuer's mapping has found.
+    /// A claim with a length limit of its own, or the scopes or roles.
     Table(HeaderSource),
 }
 
-/// A [`HeaderPolicy`] with its bound.
+/// The table form of [`HeaderPolicy`]. Set exactly one of `claim` and `grants`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct HeaderSource {
-    /// This claim.
+    /// The claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<ClaimPath>,
-    /// In place of a claim: what the issuer's mapping finds.
+    /// The scopes or roles that the issuer's claim mapping found, instead of a claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grants: Option<Grants>,
-    /// The longest value in bytes, after encoding. A longer one is refused with 500, never cut. Default 1,024.
+    /// The longest value in bytes, after encoding. A request with a longer one is refused with 500; values are never
+    /// truncated. Default: 1,024.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_bytes: Option<usize>,
 }
 
-/// What a mapping finds in a token.
+/// Which result of the issuer's claim mapping is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Grants {
-    /// Its scopes, separated by blanks.
+    /// The scopes, separated by spaces.
     Scopes,
-    /// Its roles, separated by blanks.
+    /// The roles, separated by spaces.
     Roles,
 }

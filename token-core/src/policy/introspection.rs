@@ -1,4 +1,4 @@
-//! What a policy says of opaque tokens in, what the builder is told out; and the other way round (RFC 7662).
+//! The policy for opaque tokens in, the builder's settings out, and the reverse (RFC 7662).
 
 use std::time::Duration;
 
@@ -16,51 +16,53 @@ use crate::opaque::client_authentication::ClientAuthentication;
 use crate::opaque::settings::LARGEST_TOKEN;
 use crate::token::audience::Audience;
 
-/// Whom to ask about tokens that are no JWTs; see [`OpaqueTokens`].
+/// The introspection endpoint for tokens that are not JWTs; see [`OpaqueTokens`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct IntrospectionPolicy {
-    /// The introspection endpoint.
+    /// The URL of the introspection endpoint (RFC 7662).
     pub endpoint: String,
-    /// The client in whose name it is asked.
+    /// The `client_id` of this server.
     pub client_id: String,
-    /// That client's secret.
+    /// The secret of that client.
     pub client_secret: KeptSecret,
     /// How the client authenticates. Default: `client_secret_basic`.
     #[serde(default, skip_serializing_if = "AuthenticationMethod::is_basic")]
     pub authentication: AuthenticationMethod,
-    /// Another audience for these tokens than the issuer's JWTs have.
+    /// The audience of these tokens, if it differs from that of the issuer's JWTs.
     #[serde(default, with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(with = "schema::OneOrMore"))]
     pub audience: Vec<String>,
-    /// Takes these tokens whoever they were issued for: for endpoints whose answers name no audience, and which answer this client about its
-    /// own tokens only.
+    /// Accepts these tokens for any audience. Only for endpoints whose answers name no audience, and that answer this
+    /// client about its own tokens only.
     #[serde(default, skip_serializing_if = "is_false")]
     pub dangerously_unchecked_audience: bool,
-    /// Only tokens that begin like one of these are asked about. Default: every token that is no JWT.
+    /// Asks only about tokens that begin with one of these prefixes. Default: every token that is not a JWT.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefixes: Vec<String>,
-    /// Asks about the issuer's JWTs too, after they have been verified.
+    /// Also asks about the issuer's JWTs, after they have been verified.
     #[serde(default, skip_serializing_if = "is_false")]
     pub introspect_jwts: bool,
-    /// Takes only answers that the issuer signed (RFC 9701).
+    /// Accepts only answers that the issuer has signed (RFC 9701).
     #[serde(default, skip_serializing_if = "is_false")]
     pub require_signed_answers: bool,
-    /// How long an active answer is believed, never past `exp`. Default 60 s, at most 1 h: so long a revoked token may still work.
+    /// How long an active answer is reused, never past `exp`. A revoked token may still be accepted for this long.
+    /// Default: 60 s, at most 1 h.
     #[serde(default = "active_life", with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub active_life: Duration,
-    /// How long an inactive answer is believed. Default 10 s, at most 1 h.
+    /// How long an inactive answer is reused. Default: 10 s, at most 1 h.
     #[serde(default = "inactive_life", with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub inactive_life: Duration,
-    /// How long an answer may take. Default 3 s.
+    /// How long the endpoint may take to answer. Default: 3 s.
     #[serde(default = "timeout", with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub timeout: Duration,
-    /// The longest token, in bytes, that the endpoint is asked about; longer ones are refused without asking. Default 8,192.
+    /// The longest token, in bytes, that is sent to the endpoint. A longer one is refused without asking. Default:
+    /// 8,192.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_token_bytes: Option<usize>,
 }
@@ -71,12 +73,12 @@ pub struct IntrospectionPolicy {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AuthenticationMethod {
-    /// In the `Authorization` header.
+    /// In the `Authorization` header, form-encoded as RFC 6749 requires.
     #[default]
     ClientSecretBasic,
-    /// In the `Authorization` header, as they are: for servers that do not form-decode what they find there.
+    /// In the `Authorization` header, without form encoding: for servers that do not decode it.
     ClientSecretBasicUnencoded,
-    /// In the form.
+    /// In the form body.
     ClientSecretPost,
 }
 
@@ -86,7 +88,7 @@ impl AuthenticationMethod {
         *self == Self::ClientSecretBasic
     }
 
-    /// What a client with this secret shows.
+    /// The client authentication with this secret.
     pub(super) fn with(self, secret: &KeptSecret) -> Result<ClientAuthentication, ConfigError> {
         let secret =
             String::from_utf8(secret.read()?).map_err(|_| ConfigError::new("the client's secret is not text"))?;
@@ -111,7 +113,7 @@ fn timeout() -> Duration {
 }
 
 impl IntrospectionPolicy {
-    /// Asks this endpoint, in the name of a client whose secret is in an environment variable.
+    /// An endpoint, and a client whose secret is in the named environment variable.
     #[must_use]
     pub fn new(endpoint: impl Into<String>, client_id: impl Into<String>, secret_variable: impl Into<String>) -> Self {
         let client_secret = KeptSecret { env: Some(secret_variable.into()), ..KeptSecret::default() };
@@ -132,7 +134,7 @@ impl IntrospectionPolicy {
         }
     }
 
-    /// What the builder takes.
+    /// The builder's settings.
     pub(crate) fn tokens(&self) -> Result<OpaqueTokens, ConfigError> {
         let wrong = |why: &dyn std::fmt::Display| ConfigError::new(format!("introspection: {why}"));
         if self.dangerously_unchecked_audience && !self.audience.is_empty() {
@@ -158,7 +160,7 @@ impl IntrospectionPolicy {
         Ok(self.prefixes.iter().fold(tokens, OpaqueTokens::prefix))
     }
 
-    /// The same as data; `None` for what only code can say: another endpoint, key or store.
+    /// The settings as data; `None` if they contain what only code can provide: another endpoint, key or store.
     pub(super) fn of(tokens: &OpaqueTokens) -> Option<Self> {
         let Kind::Introspection { endpoint, client_id, authentication } = &tokens.kind else { return None };
         let (method, secret) = match authentication {

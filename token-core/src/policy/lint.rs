@@ -1,4 +1,4 @@
-//! A policy in, its contradictions and traps out, each with the reason why it is one.
+//! A policy in; contradictions and risky settings out, each with the reason.
 
 mod issuer;
 mod server;
@@ -16,14 +16,14 @@ use super::{CONTRADICTION, Policy, ReplayMemoryPolicy, TicketStorePolicy};
 use crate::base::http::{BoxFuture, HttpClient, HttpError, Limits};
 use crate::jose::Algorithms;
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Severity {
-    /// It works, and surprises people.
+    /// The policy works, but has an effect that people rarely expect.
     Warning,
-    /// No server can be built from it, or none that should be.
+    /// No server can be built from the policy, or none should be.
     Error,
 }
 
@@ -31,13 +31,13 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// The rule's stable name.
+    /// The stable name of the rule.
     pub rule: &'static str,
     /// The member, such as `issuers[https://login.example.com/].leeway`.
     pub path: String,
-    /// What is the matter, why it matters, and what to write instead.
+    /// What is wrong, why it matters, and what to write instead.
     pub why: String,
 }
 
@@ -48,7 +48,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Asks nobody: a policy is looked at, and nothing is fetched.
+/// An HTTP client that sends nothing: linting makes no requests.
 #[derive(Debug)]
 struct Nobody;
 
@@ -75,7 +75,8 @@ impl Findings {
 }
 
 impl Policy {
-    /// Looks for contradictions and traps; nothing is fetched and no file is read. Errors come first.
+    /// Looks for contradictions and risky settings. Nothing is fetched and no file is read. Errors come before
+    /// warnings.
     #[must_use]
     pub fn lint(&self) -> Vec<Finding> {
         let mut found = Findings(Vec::new());
@@ -101,7 +102,7 @@ impl Policy {
         found.0
     }
 
-    /// What no rule above knows of, and still no server can be built with.
+    /// Errors that none of the rules above finds, but that still prevent a server from being built.
     fn lint_building(&self, found: &mut Findings) {
         if found.0.iter().any(|finding| finding.severity == Severity::Error) {
             return;

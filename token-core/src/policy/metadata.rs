@@ -1,4 +1,5 @@
-//! What an operator says of a protected resource to those who look for it: names, links, scopes (RFC 9728 section 2), as a builder takes it and as data.
+//! The metadata that an operator adds to a protected resource: names, links, scopes (RFC 9728 section 2), for the
+//! builder and as data.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,12 +13,14 @@ use crate::base::http::address::is_loopback;
 use crate::base::time::text;
 use crate::token::rule::{Required, Rule};
 
-/// The longest that a document may be kept by caches.
+/// The longest time that caches may keep the document.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// What the metadata document of a resource says beside what the server knows of itself. Everything is optional.
+/// What the operator adds to the metadata document of a resource. Every member is optional; the server fills in the
+/// ones it knows.
 ///
-/// Texts and links for people may be given in several languages: `"en"`, `"de-CH"` (RFC 5646), and the empty tag for whoever speaks none of them.
+/// Texts and links for people may be given in several languages, keyed by language tag: `"en"`, `"de-CH"` (RFC 5646).
+/// The empty tag is the default language.
 ///
 /// ```
 /// use token_core::policy::Metadata;
@@ -39,33 +42,33 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Metadata {
-    /// `resource_name`: what people call it.
+    /// `resource_name`: the name for people.
     #[serde(skip_serializing_if = "is_default")]
     pub resource_name: Localized,
-    /// `resource_documentation`: a page for developers.
+    /// `resource_documentation`: the URL of a page for developers.
     #[serde(skip_serializing_if = "is_default")]
     pub resource_documentation: Localized,
-    /// `resource_policy_uri`: a page about how clients may use the data.
+    /// `resource_policy_uri`: the URL of a page that says how clients may use the data.
     #[serde(skip_serializing_if = "is_default")]
     pub resource_policy_uri: Localized,
-    /// `resource_tos_uri`: the terms of service.
+    /// `resource_tos_uri`: the URL of the terms of service.
     #[serde(skip_serializing_if = "is_default")]
     pub resource_tos_uri: Localized,
-    /// `scopes_supported`: the scopes that the routes ask for. Clients ask their user for all of them where no challenge names some: leave out those
-    /// that only a challenge should bring up.
+    /// `scopes_supported`: the scopes that the routes require. If no challenge names scopes, clients ask their user for
+    /// all of these; leave out those that a client should request only when a challenge names them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scopes_supported: Vec<String>,
-    /// `authorization_details_types_supported`: the types of authorization details that the routes ask for (RFC 9396).
+    /// `authorization_details_types_supported`: the types of authorization details that the routes require (RFC 9396).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub authorization_details_types_supported: Vec<String>,
-    /// `authorization_servers`, in place of the trusted issuers: where some of those are nobody's business, or where clients sign in at another
-    /// address than `iss` names. The first is the one that most clients take.
+    /// `authorization_servers`, instead of the trusted issuers: if some of those should not be published, or if clients
+    /// sign in at another address than `iss`. Most clients use the first one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization_servers: Option<Vec<String>>,
-    /// `jwks_uri`: where keys of the resource itself lie, such as the one that signs this document.
+    /// `jwks_uri`: the URL of the resource's own public keys, such as the one that signs this document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
-    /// How long caches may keep the document. Default 5 min, at most 1 day; 0 for not at all.
+    /// How long caches may keep the document. Default: 5 min, at most 1 day; 0 forbids caching.
     #[serde(with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub cache_for: Duration,
@@ -88,53 +91,54 @@ impl Default for Metadata {
 }
 
 impl Metadata {
-    /// What people call the resource.
+    /// Sets the name for people (`resource_name`).
     #[must_use]
     pub fn name(self, name: impl Into<String>) -> Self {
         self.name_in("", name)
     }
 
-    /// The same in one language.
+    /// Sets the name in one language (RFC 5646).
     #[must_use]
     pub fn name_in(mut self, language: &str, name: impl Into<String>) -> Self {
         self.resource_name.set(language, name.into());
         self
     }
 
-    /// A page for developers.
+    /// Sets the URL of a page for developers (`resource_documentation`).
     #[must_use]
     pub fn documentation(mut self, url: impl Into<String>) -> Self {
         self.resource_documentation.set("", url.into());
         self
     }
 
-    /// A page about how clients may use the data.
+    /// Sets the URL of a page that says how clients may use the data (`resource_policy_uri`).
     #[must_use]
     pub fn policy_uri(mut self, url: impl Into<String>) -> Self {
         self.resource_policy_uri.set("", url.into());
         self
     }
 
-    /// The terms of service.
+    /// Sets the URL of the terms of service (`resource_tos_uri`).
     #[must_use]
     pub fn tos_uri(mut self, url: impl Into<String>) -> Self {
         self.resource_tos_uri.set("", url.into());
         self
     }
 
-    /// Scopes that routes ask for, one by one.
+    /// Adds scopes that routes require (`scopes_supported`).
     #[must_use]
     pub fn scopes<S: Into<String>>(self, scopes: impl IntoIterator<Item = S>) -> Self {
         scopes.into_iter().fold(self, |this, scope| this.scope(scope.into()))
     }
 
-    /// The scopes and types of authorization details of a rule that guards routes, by the type that guards them: what the document says is then what a request is held to.
+    /// Adds the scopes and the types of authorization details of the rule type that guards a route, so that the
+    /// document and the check cannot disagree.
     #[must_use]
     pub fn asks_for<R: Required>(self) -> Self {
         self.rule(&R::RULE)
     }
 
-    /// The same for a rule that is a value.
+    /// Like [`asks_for`](Self::asks_for), for a rule that is a value.
     #[must_use]
     pub fn rule(self, rule: &Rule) -> Self {
         let known = self.authorization_details_types_supported.clone();
@@ -152,21 +156,21 @@ impl Metadata {
         self
     }
 
-    /// Names these authorization servers in place of the trusted issuers.
+    /// Sets the authorization servers to publish instead of the trusted issuers.
     #[must_use]
     pub fn authorization_servers<S: Into<String>>(mut self, issuers: impl IntoIterator<Item = S>) -> Self {
         self.authorization_servers = Some(issuers.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Where keys of the resource itself lie.
+    /// Sets the URL of the resource's own public keys (`jwks_uri`).
     #[must_use]
     pub fn jwks_uri(mut self, url: impl Into<String>) -> Self {
         self.jwks_uri = Some(url.into());
         self
     }
 
-    /// How long caches may keep the document. Default 5 min, at most 1 day.
+    /// Sets how long caches may keep the document. Default: 5 min, at most 1 day; 0 forbids caching.
     #[must_use]
     pub fn cache_for(mut self, life: Duration) -> Self {
         self.cache_for = life;
@@ -174,7 +178,8 @@ impl Metadata {
     }
 
     /// # Errors
-    /// When a link is no http or https URL, an authorization server no https URL, a language no language tag, or a scope cannot be one.
+    /// If a link is not an http or https URL, an authorization server not an https URL, a language not a language tag,
+    /// or a scope contains characters that scopes cannot.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let refuse = |member: &str, why: &str| Err(ConfigError::new(format!("metadata.{member}: {why}")));
         let texts = [
@@ -218,7 +223,8 @@ impl Metadata {
     }
 }
 
-/// Letters and digits in groups of one to eight, joined by dashes (RFC 5646 section 2.1, as far as it can be told without the registry).
+/// Groups of one to eight letters and digits, joined by dashes (RFC 5646 section 2.1). Tags are not looked up in the
+/// registry.
 fn is_language(tag: &str) -> bool {
     let is_part = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
     tag.is_empty() || tag.split('-').all(is_part)
@@ -233,7 +239,8 @@ fn is_scope(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
 }
 
-/// An issuer identifier as RFC 8414 section 2 has it: https without query and fragment; plain http on this very machine alone.
+/// Whether this is an issuer identifier by RFC 8414 section 2: https without query and fragment. Plain http is allowed
+/// on this machine only.
 pub(crate) fn is_authorization_server(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| {
         let loopback = url.host().is_some_and(|host| is_loopback(&host));
@@ -242,7 +249,7 @@ pub(crate) fn is_authorization_server(text: &str) -> bool {
     })
 }
 
-/// A text for people: one for all, or one a language.
+/// A text for people: one for everybody, or one for each language.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Written", into = "Written")]
 pub struct Localized(BTreeMap<String, String>);
@@ -251,9 +258,9 @@ pub struct Localized(BTreeMap<String, String>);
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Localized"))]
 #[serde(untagged, expecting = "expected a text, or an object from language tags to texts")]
 enum Written {
-    /// For everybody.
+    /// One text for everybody.
     One(String),
-    /// By language tag; the empty tag is for whoever speaks none of them.
+    /// Texts by language tag. The empty tag is the default language.
     Several(BTreeMap<String, String>),
 }
 
@@ -290,7 +297,7 @@ impl Localized {
         self.0.insert(language.to_owned(), text);
     }
 
-    /// The members of a document that say it: `member`, and `member#de` for a language (RFC 9728 section 2.1).
+    /// The members of the document: `member`, and `member#de` for a language (RFC 9728 section 2.1).
     pub(crate) fn members(&self, member: &str) -> impl Iterator<Item = (String, &str)> {
         self.0.iter().map(move |(language, text)| match language.as_str() {
             "" => (member.to_owned(), &**text),

@@ -1,4 +1,4 @@
-//! The text of a policy in, the policy out, or what is wrong with it and where (TOML 1.0, RFC 8259).
+//! The text of a policy in; the policy, or what is wrong with it and where, out (TOML 1.0, RFC 8259).
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,8 @@ use crate::base::file;
 /// The longest policy that is read, in bytes.
 const LONGEST: u64 = 4 * 1024 * 1024;
 
-/// Why there is no policy, or no server from it: the place where that is known, and the reason.
+/// A policy could not be read, or no server could be built from it. The text names the file, line or member where
+/// known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyError {
     pub(super) file: Option<PathBuf>,
@@ -23,13 +24,13 @@ impl PolicyError {
         Self { file: None, place: None, why: why.into() }
     }
 
-    /// The file, if the policy was read from one.
+    /// The path of the file, if the policy was read from one.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// Line and column, both counted from one, for errors in a text.
+    /// Line and column, both counted from 1, for errors in the text.
     #[must_use]
     pub fn place(&self) -> Option<(usize, usize)> {
         self.place
@@ -62,10 +63,10 @@ impl fmt::Display for PolicyError {
 impl std::error::Error for PolicyError {}
 
 impl Policy {
-    /// Reads JSON.
+    /// Reads a policy from JSON.
     ///
     /// # Errors
-    /// [`PolicyError`] with line and column: no JSON, an unknown member, a value of the wrong type.
+    /// [`PolicyError`] with line and column: invalid JSON, an unknown member, a value of the wrong type.
     pub fn from_json(text: &str) -> Result<Self, PolicyError> {
         serde_json::from_str(text).map_err(|error| {
             let place = (error.line() > 0).then(|| (error.line(), error.column().max(1)));
@@ -76,10 +77,10 @@ impl Policy {
         })
     }
 
-    /// Reads TOML.
+    /// Reads a policy from TOML.
     ///
     /// # Errors
-    /// [`PolicyError`] with line and column: no TOML, an unknown member, a value of the wrong type.
+    /// [`PolicyError`] with line and column: invalid TOML, an unknown member, a value of the wrong type.
     #[cfg(feature = "policy-toml")]
     pub fn from_toml(text: &str) -> Result<Self, PolicyError> {
         toml::from_str(text).map_err(|error| {
@@ -88,10 +89,12 @@ impl Policy {
         })
     }
 
-    /// Reads a file: JSON if its name ends in `.json`, else TOML (feature `policy-toml`). Paths in it become relative to it.
+    /// Reads a policy from a file: JSON if the name ends in `.json`, otherwise TOML (feature `policy-toml`). Relative
+    /// paths in the policy are resolved against the file's folder.
     ///
     /// # Errors
-    /// As [`from_json`](Self::from_json) and `from_toml`; also when the file cannot be read, is no UTF-8, or is larger than 4 MiB.
+    /// As [`from_json`](Self::from_json) and `from_toml`; also if the file cannot be read, is not UTF-8, or is larger
+    /// than 4 MiB.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, PolicyError> {
         let path = path.as_ref();
         let policy = Self::parse_file(path).map_err(|error| error.within(path))?;
@@ -126,7 +129,7 @@ impl Policy {
         self
     }
 
-    /// The files that the policy names, with the member that does.
+    /// Calls `each` for every file that the policy names, with the member that names it.
     pub(crate) fn each_file(&mut self, each: &mut dyn FnMut(String, &mut PathBuf)) {
         for issuer in &mut self.issuers {
             let secret = issuer.secret.as_mut().and_then(|secret| secret.file.as_mut());

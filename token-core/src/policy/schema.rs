@@ -1,4 +1,4 @@
-//! The JSON Schema of a policy (draft 2020-12), for editors that complete and check as one types.
+//! The JSON Schema of a policy (draft 2020-12), with which editors complete and check a policy while it is written.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use super::Policy;
 use crate::jose::Algorithms;
 
 impl Policy {
-    /// The JSON Schema of a policy as text. The same is shipped as `policy.schema.json`.
+    /// The JSON Schema of a policy as text. The package contains the same text as `policy.schema.json`.
     #[must_use]
     pub fn json_schema() -> String {
         let mut schema = schemars::schema_for!(Policy);
@@ -21,7 +21,7 @@ impl Policy {
     }
 }
 
-/// What is said of a type ends where its example in Rust begins: an editor shows the rest.
+/// Cuts a type's description before its Rust example, which means nothing in an editor.
 fn without_example(schema: &mut Schema) {
     if let Some(Value::String(text)) = schema.as_object_mut().and_then(|members| members.get_mut("description"))
         && let Some(end) = text.find("\n\n```")
@@ -30,7 +30,7 @@ fn without_example(schema: &mut Schema) {
     }
 }
 
-/// One text or a list of texts, of at least one where leaving it out means all.
+/// One text or a list of texts. The list must not be empty, since leaving it out means all.
 pub(crate) struct SomeOrAll;
 
 impl JsonSchema for SomeOrAll {

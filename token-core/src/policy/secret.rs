@@ -1,4 +1,4 @@
-//! Secrets in a policy: read from text, a file or a variable, and never written again.
+//! Secrets in a policy: read from the text, a file or an environment variable, and never written out again.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,10 +12,10 @@ use crate::base::config_error::ConfigError;
 use crate::jose::Algorithm;
 
 const REDACTED: &str = "(redacted)";
-/// The longest file with a secret that is read, in bytes.
+/// The largest secret file that is read, in bytes.
 const LONGEST: u64 = 64 * 1024;
 
-/// A secret. `Debug` and serde write `(redacted)`, whatever it holds.
+/// A secret. `Debug` and serde always write `(redacted)`.
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transparent))]
 pub struct Secret(String);
@@ -47,7 +47,7 @@ impl Serialize for Secret {
     }
 }
 
-/// A secret shared with an issuer: its algorithm, and exactly one place where it is.
+/// A secret shared with an issuer: its algorithm, and exactly one of `env`, `file` and `value`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -56,32 +56,32 @@ pub struct SharedSecret {
     /// `HS256`, `HS384` or `HS512`.
     #[cfg_attr(feature = "schema", schemars(with = "super::schema::AlgorithmName"))]
     pub algorithm: Algorithm,
-    /// The environment variable that holds it.
+    /// The name of the environment variable that contains the secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env: Option<String>,
-    /// The file that holds it, without a line break at the end; relative to the policy's own file.
+    /// The path of the file that contains the secret. A line break at its end is ignored. Relative to the policy file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub file: Option<PathBuf>,
-    /// The secret itself. Whoever reads the policy then knows it.
+    /// The secret itself. Anyone who can read the policy then knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Secret>,
 }
 
-/// A secret of our own: exactly one place where it is.
+/// A secret of this server: exactly one of `env`, `file` and `value`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct KeptSecret {
-    /// The environment variable that holds it.
+    /// The name of the environment variable that contains the secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env: Option<String>,
-    /// The file that holds it, without a line break at the end; relative to the policy's own file.
+    /// The path of the file that contains the secret. A line break at its end is ignored. Relative to the policy file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub file: Option<PathBuf>,
-    /// The secret itself. Whoever reads the policy then knows it.
+    /// The secret itself. Anyone who can read the policy then knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Secret>,
 }
@@ -115,7 +115,8 @@ impl<'de> Deserialize<'de> for KeptSecret {
     }
 }
 
-/// Reads the members of a table, and refuses the mistake that is made most, the secret itself in their place, without repeating it.
+/// Reads the members of a table. The most frequent mistake is to write the secret where the table belongs; the error
+/// does not repeat it.
 pub(super) fn table<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     // Not as a map alone: what a format itself says of another type repeats the value.
     deserializer.deserialize_any(Members(PhantomData))
@@ -158,12 +159,12 @@ impl SharedSecret {
 }
 
 impl KeptSecret {
-    /// A secret that is in the policy itself.
+    /// A secret that is written in the policy itself.
     pub(super) fn here(secret: &str) -> Self {
         Self { value: Some(Secret::new(secret)), ..Self::default() }
     }
 
-    /// Whether it says where it is, once.
+    /// Whether exactly one place is named.
     pub(super) fn is_in_one_place(&self) -> bool {
         [self.env.is_some(), self.file.is_some(), self.value.is_some()].iter().filter(|given| **given).count() == 1
     }

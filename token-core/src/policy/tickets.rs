@@ -1,4 +1,4 @@
-//! What a policy says of tickets for event streams and WebSockets.
+//! The policy for tickets (event streams and WebSockets) as data.
 
 use std::time::Duration;
 
@@ -6,13 +6,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::base::time::text;
 
-/// Tickets for `EventSource` and `WebSocket`: good once, for one path and one origin; see [`Tickets`](crate::streams::Tickets).
+/// One-time tickets for `EventSource` and `WebSocket`. Each is valid for one path and one origin; see
+/// [`Tickets`](crate::streams::Tickets).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TicketsPolicy {
-    /// How long a ticket is good. Default 30 s; from 1 s to 5 min.
+    /// How long a ticket is valid. Default: 30 s; from 1 s to 5 min.
     #[serde(
         serialize_with = "text::optional::serialize",
         deserialize_with = "some",
@@ -20,25 +21,25 @@ pub struct TicketsPolicy {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::base::time::schema::Span>"))]
     pub life: Option<Duration>,
-    /// Where they are kept. Default `own`.
+    /// Where tickets are stored. Default: `own`.
     #[serde(skip_serializing_if = "super::is_default")]
     pub store: TicketStorePolicy,
 }
 
-/// Where tickets are kept.
+/// Where tickets are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TicketStorePolicy {
-    /// In this process: a ticket is good at the instance that sold it.
+    /// In the memory of this process. A ticket is valid only at the instance that issued it.
     #[default]
     Own,
-    /// In a store that instances share, which code hands over with `ticket_store`. A server that was given none is not built.
+    /// In a store that instances share. Code passes it with `ticket_store`; without one, the server fails to build.
     Shared,
 }
 
-/// A span that is there; one that is left out is the default.
+/// A duration that is present; a missing one is `None`, the default.
 fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     text::deserialize(deserializer).map(Some)
 }

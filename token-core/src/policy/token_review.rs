@@ -1,4 +1,5 @@
-//! What a policy says of reviews by a cluster's API server in, what the builder is told out; and the other way round (`authentication.k8s.io/v1`).
+//! The policy for reviews by the API server of a cluster in, the builder's settings out, and the reverse
+//! (`authentication.k8s.io/v1`).
 
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use crate::base::config_error::ConfigError;
 use crate::base::time::text;
 use crate::opaque::{Kind, OpaqueTokens};
 
-/// Asks a cluster's API server about the issuer's tokens, JWTs too; see [`OpaqueTokens::token_review`]. The issuer's `bearer_token_file` says who asks.
+/// Sends the issuer's tokens, JWTs included, to the API server of a Kubernetes cluster for review; see
+/// [`OpaqueTokens::token_review`]. The issuer's `bearer_token_file` authenticates this server there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -17,11 +19,12 @@ pub struct TokenReviewPolicy {
     /// Scheme, host and port of the API server. Default: `https://kubernetes.default.svc`.
     #[serde(default = "api_server")]
     pub api_server: String,
-    /// How long a good review is believed, never past `exp`. Default 60 s, at most 1 h: so long the token of a deleted pod may still work.
+    /// How long a positive review is reused, never past `exp`. The token of a deleted pod may still be accepted for
+    /// this long. Default: 60 s, at most 1 h.
     #[serde(default = "active_life", with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub active_life: Duration,
-    /// How long an answer may take. Default 3 s.
+    /// How long the API server may take to answer. Default: 3 s.
     #[serde(default = "timeout", with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub timeout: Duration,
@@ -45,7 +48,7 @@ impl TokenReviewPolicy {
         Ok(tokens.introspect_jwts())
     }
 
-    /// The same as data; `None` for what is no review, or only code can say.
+    /// The settings as data; `None` if they are not a review, or contain what only code can provide.
     pub(super) fn of(tokens: &OpaqueTokens) -> Option<Self> {
         let Kind::TokenReview { api_server } = &tokens.kind else { return None };
         let plain = tokens.jwts_too && tokens.audience.is_none() && tokens.prefixes.is_empty();

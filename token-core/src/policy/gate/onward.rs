@@ -1,4 +1,5 @@
-//! What goes to the service in place of the client's token, as data: a token obtained on the caller's behalf (RFC 8693), or one that the gate signs.
+//! What the service gets instead of the client's token, as data: a token obtained on the caller's behalf (RFC 8693), or
+//! one that the gate signs.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,103 +19,104 @@ use crate::policy::schema;
 use crate::policy::secret::KeptSecret;
 use crate::policy::{AuthenticationMethod, is_default, is_false, one_or_more};
 
-/// The longest file with a private key that is read, in bytes.
+/// The largest private key file that is read, in bytes.
 const LONGEST: u64 = 64 * 1024;
-/// The longest life of a token that the gate signs: whoever reads it cannot take it back.
+/// The longest lifetime of a token that the gate signs; it cannot be revoked.
 const LONGEST_LIFE: Duration = Duration::from_secs(3600);
 /// The most keys that are published at once.
 const MOST_KEYS: usize = 8;
 
-/// Where the gate exchanges the caller's token for one of the service.
+/// The token endpoint that exchanges the caller's token for one for the service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ExchangePolicy {
-    /// The token endpoint.
+    /// The URL of the token endpoint.
     pub token_endpoint: String,
-    /// The client in whose name it is asked.
+    /// The `client_id` of the gate.
     pub client_id: String,
-    /// That client's secret.
+    /// The secret of that client.
     pub client_secret: KeptSecret,
     /// How the client authenticates. Default: `client_secret_basic`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub authentication: AuthenticationMethod,
-    /// How it is asked. Default: `token_exchange`.
+    /// The kind of exchange. Default: `token_exchange`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub style: ExchangeStyle,
-    /// The audience that is asked for: the service.
+    /// The `audience` parameter: the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
-    /// The resource that is asked for (RFC 8707), where the server wants that.
+    /// The `resource` parameter (RFC 8707), for servers that expect it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
-    /// The scopes that are asked for, separated by blanks. Default: what the server gives.
+    /// The requested scopes, separated by spaces. Default: none are requested, and the server decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
-    /// How long an exchange may take. Default 3 s, at most 10 s.
+    /// How long an exchange may take. Default: 3 s, at most 10 s.
     #[serde(default = "timeout", with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub timeout: Duration,
-    /// Lets the endpoint be asked over plain http on this very machine.
+    /// Allows the endpoint to be on this machine, over plain http.
     #[serde(default, skip_serializing_if = "is_false")]
     pub allow_loopback_http: bool,
-    /// Lets the endpoint lie at private and link-local addresses.
+    /// Allows the endpoint to have a private or link-local address.
     #[serde(default, skip_serializing_if = "is_false")]
     pub allow_private_addresses: bool,
 }
 
-/// How a token endpoint is asked for a token on behalf of a caller.
+/// The request by which a token endpoint issues a token on behalf of a caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ExchangeStyle {
-    /// RFC 8693: the caller's access token is the subject.
+    /// Token exchange (RFC 8693), with the caller's access token as `subject_token`.
     #[default]
     TokenExchange,
-    /// Entra's on-behalf-of (RFC 7523 with `requested_token_use`): `scope` names the service.
+    /// Microsoft Entra's on-behalf-of flow (RFC 7523 with `requested_token_use`). Here `scope` names the service.
     OnBehalfOf,
 }
 
-/// What the tokens say that the gate signs for the service, and with which keys.
+/// The tokens that the gate signs for the service: their claims, lifetime and keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SignPolicy {
-    /// `iss`: a name of the gate's own, never one of the issuers that it trusts.
+    /// `iss`: an identifier of the gate's own. It must not be one of the trusted issuers.
     pub issuer: String,
-    /// `aud`: the services that take it.
+    /// `aud`: the services that accept the token.
     #[serde(with = "one_or_more")]
     #[cfg_attr(feature = "schema", schemars(with = "schema::OneOrMore"))]
     pub audience: Vec<String>,
-    /// How long a token is good, never past the end of the caller's own. Default 60 s, at most 1 h.
+    /// The lifetime of a token. It never exceeds that of the caller's token. Default: 60 s, at most 1 h.
     #[serde(default = "life", with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub life: Duration,
-    /// The keys: the first one signs, all of them are published. To rotate, add the new one at the end, wait until services have read it,
-    /// move it to the front, and remove the old one once its last token has ended.
+    /// The keys. The first one signs, and all of them are published. To rotate: add the new key at the end, wait until
+    /// the services have fetched it, move it to the front, and remove the old key once its last token has expired.
     pub keys: Vec<SignKeyPolicy>,
-    /// Claims beside `iss`, `aud`, `sub`, `client_id`, `iat`, `exp` and `jti`, from claims of the caller's token: `tenant = "org_id"`.
+    /// Claims in addition to `iss`, `aud`, `sub`, `client_id`, `iat`, `exp` and `jti`, taken from the caller's token:
+    /// `tenant = "org_id"`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub claims: BTreeMap<String, HeaderPolicy>,
 }
 
-/// A key of [`SignPolicy::keys`].
+/// One key of [`SignPolicy::keys`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SignKeyPolicy {
-    /// The private key in PEM (PKCS#8, `PRIVATE KEY`, not encrypted); relative to the policy's own file.
+    /// The path of the private key in PEM (PKCS#8, `PRIVATE KEY`, unencrypted). Relative to the policy file.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub file: PathBuf,
-    /// What it signs with. Default ES256.
+    /// The signature algorithm. Default: ES256.
     #[serde(default = "algorithm", skip_serializing_if = "is_es256")]
     #[cfg_attr(feature = "schema", schemars(with = "schema::AlgorithmName"))]
     pub algorithm: Algorithm,
-    /// Its name in the JWK Set. Default: its thumbprint (RFC 7638).
+    /// The `kid` in the JWK Set. Default: the thumbprint of the key (RFC 7638).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kid: Option<String>,
 }
@@ -137,10 +139,10 @@ fn is_es256(algorithm: &Algorithm) -> bool {
 }
 
 impl ExchangePolicy {
-    /// How the client shows who it is, with its secret read from where it is kept.
+    /// The client authentication, with its secret read from where it is stored.
     ///
     /// # Errors
-    /// [`ConfigError`] when the secret cannot be read, or is said to be in several places.
+    /// [`ConfigError`] if the secret cannot be read, or is given in several places.
     pub fn client_authentication(&self) -> Result<ClientAuthentication, ConfigError> {
         self.authentication.with(&self.client_secret)
     }
@@ -162,10 +164,11 @@ impl ExchangePolicy {
 }
 
 impl SignPolicy {
-    /// The keys, the first of which signs.
+    /// The keys, in order: the first one signs.
     ///
     /// # Errors
-    /// [`ConfigError`] when a file cannot be read, holds no such key, or two keys have one name. Its text never holds what is in a file.
+    /// [`ConfigError`] if a file cannot be read or holds no such key, or if two keys have the same `kid`. Its text
+    /// never contains anything from a file.
     pub fn signing_keys(&self) -> Result<Vec<SigningKey>, ConfigError> {
         let mut keys: Vec<SigningKey> = Vec::new();
         for written in &self.keys {
