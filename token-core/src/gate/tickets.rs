@@ -1,7 +1,8 @@
-//! A token and the place it is for in, a ticket and what is put away under it out; and the other way round. Pure, but for chance.
+//! A token and the place it is for in; a ticket, and what is stored under it, out; and the reverse. Pure, apart from
+//! randomness.
 //!
-//! A ticket is 256 random bits. What the store keeps is found by one digest of them and encrypted with a key made by another: whoever reads the store
-//! finds neither tickets nor tokens.
+//! A ticket is 256 random bits. Two values are derived from it: a digest under which the store keeps an entry, and the
+//! key that encrypts the entry. Someone who reads the store learns neither tickets nor tokens.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,17 +19,18 @@ use crate::policy::{TicketStorePolicy, TicketsPolicy};
 use crate::request::presented::RequestView;
 use crate::stores::{MemoryTickets, TicketStore};
 
-/// The parameter of the query that a ticket comes in.
+/// The query parameter that carries a ticket.
 pub(crate) const PARAMETER: &str = "ticket";
-/// The longest path that a ticket is for, in bytes.
+/// The longest path that a ticket can be issued for, in bytes.
 const LONGEST_PATH: usize = 2048;
 const LIFE: Duration = Duration::from_secs(30);
 const LONGEST_LIFE: Duration = Duration::from_secs(300);
 
-/// Sells tickets for tokens: good once, for 30 s, for one path and one origin. For `EventSource` and `WebSocket`, which cannot set headers; see
+/// Issues one-time tickets in exchange for tokens. A ticket is valid for 30 s, one path and one origin. They are for
+/// `EventSource` and `WebSocket`, which cannot set headers; see
 /// [`ResourceServerBuilder::tickets`](crate::ResourceServerBuilder::tickets).
 ///
-/// It takes the backend `aws-lc-rs`, with which what tickets stand for is encrypted.
+/// Needs the feature `aws-lc-rs`, which encrypts the stored entries.
 ///
 /// ```
 /// use token_core::streams::Tickets;
@@ -51,17 +53,17 @@ pub struct Tickets {
 }
 
 impl Tickets {
-    /// Kept in the memory of this process: a ticket is good at the instance that sold it.
+    /// Stores tickets in the memory of this process. A ticket is then valid only at the instance that issued it.
     pub fn in_memory() -> Self {
         Self { store: Some(Arc::new(MemoryTickets::new())), life: LIFE, shared: false }
     }
 
-    /// Kept in this store: `token_redis::Redis::tickets` for several instances.
+    /// Stores tickets in this store. With several instances, use `token_redis::Redis::tickets`.
     pub fn kept_in(store: impl TicketStore) -> Self {
         Self { store: Some(Arc::new(store)), life: LIFE, shared: true }
     }
 
-    /// How long a ticket is good. Default 30 s; from 1 s to 5 min. It never outlives its token.
+    /// Sets how long a ticket is valid. Default: 30 s; from 1 s to 5 min. A ticket never outlives its token.
     pub fn life(mut self, life: Duration) -> Self {
         self.life = life;
         self
@@ -75,7 +77,7 @@ impl Tickets {
         }
     }
 
-    /// The same in this store.
+    /// The same settings with this store.
     pub(crate) fn stored(self, store: Arc<dyn TicketStore>) -> Self {
         Self { store: Some(store), shared: true, ..self }
     }
@@ -85,10 +87,11 @@ impl Tickets {
         TicketsPolicy { life: (self.life != LIFE).then_some(self.life), store }
     }
 
-    /// `former` is that of a server whose place this one takes: what it has sold from its own memory is redeemed.
+    /// Checks the settings. `former` belongs to the server that this one replaces; tickets that it issued from its own
+    /// memory stay valid.
     ///
     /// # Errors
-    /// [`ConfigError`] when none could be sold.
+    /// [`ConfigError`] if the settings cannot work.
     pub(crate) fn check(self, former: Option<&TicketOffice>) -> Result<TicketOffice, ConfigError> {
         if self.life < Duration::from_secs(1) || self.life > LONGEST_LIFE {
             return Err(ConfigError::new(
@@ -107,7 +110,7 @@ impl Tickets {
     }
 }
 
-/// Where tickets are sold and redeemed.
+/// Issues and redeems tickets.
 #[derive(Debug)]
 pub(crate) struct TicketOffice {
     pub(crate) store: Arc<dyn TicketStore>,
@@ -115,20 +118,20 @@ pub(crate) struct TicketOffice {
     shared: bool,
 }
 
-/// A ticket that was sold. `Debug` does not show it; send it to the page that asked, and write it nowhere.
+/// An issued ticket. `Debug` does not show it. Send it to the page that asked for it, and do not log it.
 pub struct Ticket {
     text: String,
     life: Duration,
 }
 
 impl Ticket {
-    /// The ticket: 43 characters for the parameter `ticket` of the query.
+    /// The text of the ticket: 43 characters, for the query parameter `ticket`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// How long it is good.
+    /// How long the ticket is valid, from now.
     #[must_use]
     pub fn expires_in(&self) -> Duration {
         self.life
@@ -141,7 +144,7 @@ impl fmt::Debug for Ticket {
     }
 }
 
-/// What a ticket stands for.
+/// What is stored for a ticket.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Stub {
     pub(crate) token: String,
@@ -149,17 +152,17 @@ pub(crate) struct Stub {
     from: From,
 }
 
-/// Which page a request comes from, by what browsers say and no page can forge.
+/// The page that a request comes from, according to headers that a page cannot set itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct From {
-    /// `Origin`; `None` where no browser sent the request.
+    /// The header `Origin`; `None` if the request was not sent by a browser.
     origin: Option<String>,
-    /// `Sec-Fetch-Site: same-origin`.
+    /// Whether the request has `Sec-Fetch-Site: same-origin`.
     same_origin: bool,
 }
 
 impl From {
-    /// `None` where one of the fields is there twice, or is no text.
+    /// Reads the headers; `None` if one of them is repeated or not text.
     pub(crate) fn of(request: &dyn RequestView) -> Option<Self> {
         let once = |name: &str| {
             let (mut fields, mut found) = (0_usize, None);
@@ -177,8 +180,8 @@ impl From {
         Some(Self { origin, same_origin: site.as_deref() == Some("same-origin") })
     }
 
-    /// Whether a page that has bought a ticket here may redeem it there. A browser sends no `Origin` with an `EventSource` of the same origin; a ticket
-    /// that was bought outside of a browser is redeemed outside of one.
+    /// Whether a page that obtained a ticket may redeem it from there. Browsers send no `Origin` with an `EventSource`
+    /// of the same origin. A ticket obtained outside a browser can only be redeemed outside one.
     fn fits(&self, redeemed: &Self) -> bool {
         match (&self.origin, &redeemed.origin) {
             (Some(bought), Some(redeemed)) => bought == redeemed && bought != "null",
@@ -194,14 +197,14 @@ pub(crate) fn path(target: &str) -> &str {
     target.split_once('?').map_or(target, |(path, _)| path)
 }
 
-/// Whether a ticket can be for this path: as requests have it, without query and fragment.
+/// Whether a ticket can be issued for this path: absolute, without query and fragment.
 pub(crate) fn is_path(path: &str) -> bool {
     path.starts_with('/')
         && path.len() <= LONGEST_PATH
         && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?' && byte != b'#')
 }
 
-/// The one ticket in a query; an error where there are several.
+/// The ticket in a query; an error if there are several.
 pub(crate) fn in_query(target: &str) -> Result<Option<&str>, ()> {
     let query = target.split_once('?').map_or("", |(_, query)| query);
     let is_ticket = |pair: &&str| pair.split_once('=').is_some_and(|(name, _)| name == PARAMETER);
@@ -212,14 +215,15 @@ pub(crate) fn in_query(target: &str) -> Result<Option<&str>, ()> {
     }
 }
 
-/// The two things made of a ticket: by what it is found, and with what it is opened.
+/// The digest and the key that are derived from a ticket.
 fn halves(ticket: &[u8; 32]) -> Option<([u8; 32], DecryptionKey)> {
     let name = sha256(&[b"token ticket name", &ticket[..]].concat());
     let key = sha256(&[b"token ticket key ", &ticket[..]].concat());
     Some((name, DecryptionKey::direct(ContentEncryption::A256Gcm, None, &key).ok()?))
 }
 
-/// A new ticket for this token: itself, its digest, and what is kept. `None` without random bytes.
+/// Makes a ticket for this token. Returns the ticket, its digest, and what is to be stored; `None` without random
+/// bytes.
 pub(crate) fn sell(token: &str, path: &str, from: From, life: Duration) -> Option<(Ticket, [u8; 32], String)> {
     let ticket = random()?;
     let (name, key) = halves(&ticket)?;
@@ -229,7 +233,7 @@ pub(crate) fn sell(token: &str, path: &str, from: From, life: Duration) -> Optio
     Some((Ticket { text: base64url::encode(&ticket), life }, name, sealed))
 }
 
-/// The digest of a ticket, and how to read what is kept under it. `None` where it is no ticket.
+/// The digest of a ticket, and a function that decrypts what is stored under it. `None` if the text is not a ticket.
 pub(crate) fn parse(ticket: &str) -> Option<([u8; 32], impl Fn(&str) -> Option<Stub> + use<>)> {
     let bytes: [u8; 32] = base64url::decode(ticket.as_bytes())?.try_into().ok()?;
     let (name, key) = halves(&bytes)?;
@@ -238,13 +242,13 @@ pub(crate) fn parse(ticket: &str) -> Option<([u8; 32], impl Fn(&str) -> Option<S
 }
 
 impl Stub {
-    /// Whether it was bought for this place.
+    /// Whether the ticket was issued for this path and origin.
     pub(crate) fn is_for(&self, path: &str, from: &From) -> bool {
         self.path == path && self.from.fits(from)
     }
 }
 
-/// How long a ticket is good for a token that is served until then.
+/// The lifetime of a ticket for a token that is accepted until `served_until`.
 pub(crate) fn life(office: &TicketOffice, served_until: Option<Timestamp>, now: Timestamp) -> Duration {
     served_until.map_or(office.life, |end| office.life.min(end.since(now)))
 }

@@ -1,4 +1,4 @@
-//! What endpoints said about tokens, kept for a while: a key and an answer go in, the same answer comes out until its time is over.
+//! A key and an endpoint's answer about a token in; the same answer out until it expires.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,34 +8,34 @@ use crate::base::http::BoxFuture;
 use crate::base::time::Timestamp;
 use crate::jose::signature::sha256;
 
-/// What an answer is found by: a digest over the endpoint, the client that asked, and the SHA-256 of the token. No token can be
-/// read out of it.
+/// The key under which an answer is stored: a digest of the endpoint, the client that asked, and the SHA-256 of the
+/// token. The token cannot be recovered from it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AnswerKey([u8; 32]);
 
 impl AnswerKey {
-    /// The key of `token` at the endpoint and for the client that `identity` names.
+    /// The key of `token` at the endpoint, for the client, that `identity` names.
     #[must_use]
     pub fn new(identity: &str, token: &str) -> Self {
         Self::of_digest(identity, &sha256(token.as_bytes()))
     }
 
-    /// The same for a token of which only the SHA-256 is known.
+    /// The same, from the SHA-256 of the token.
     pub(crate) fn of_digest(identity: &str, token: &[u8; 32]) -> Self {
         let mut text = token.to_vec();
         text.extend_from_slice(identity.as_bytes());
         Self(sha256(&text))
     }
 
-    /// The digest.
+    /// The digest as bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// A name that several answers share: a subject, a session or a client of one issuer. A digest, so no claim can be read out of it
-/// by looking; whoever knows the claims can tell.
+/// A label that several answers share: a subject, session or client of one issuer. It is a digest: claims cannot be
+/// read from it, but someone who knows them can recompute it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AnswerTag([u8; 32]);
 
@@ -61,105 +61,107 @@ impl AnswerTag {
         Self(digest)
     }
 
-    /// The digest.
+    /// The digest as bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// An answer as it is kept: the fact, never the decision made on it.
+/// A stored answer: what the endpoint said, not what was decided from it.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredAnswer {
-    /// The claims as one JSON object; `None` where the token is not active.
+    /// The claims as one JSON object; `None` if the token is not active.
     pub claims: Option<String>,
-    /// From then on it says nothing.
+    /// When the answer expires.
     pub until: Timestamp,
-    /// What it can be evicted by.
+    /// The labels by which the answer can be evicted.
     pub tags: Vec<AnswerTag>,
-    /// The store's [generation](AnswerStore::generation) when the question was about to be asked. 0: of before every drop.
+    /// The store's [generation](AnswerStore::generation) just before the endpoint was asked. 0 means before any drop.
     pub generation: u64,
 }
 
 impl StoredAnswer {
-    /// An answer that holds until `until`, without tags.
+    /// An answer that expires at `until`, without labels.
     #[must_use]
     pub fn new(claims: Option<String>, until: Timestamp) -> Self {
         Self { claims, until, tags: Vec::new(), generation: 0 }
     }
 }
 
-/// A store for answers. [`MemoryAnswers`](super::MemoryAnswers) is the default; one behind a network is shared by many instances.
+/// A store for the answers of endpoints. [`MemoryAnswers`](super::MemoryAnswers) is the default. A store on the network
+/// can be shared by several instances.
 ///
-/// Whoever can write into the store decides which tokens are active: guard it like the issuer's own database.
+/// Anyone who can write to the store decides which tokens are active. Protect it like the issuer's own database.
 pub trait AnswerStore: fmt::Debug + Send + Sync + 'static {
-    /// The answer, if there is one that still holds at `now`.
+    /// Returns the answer if there is one that has not expired at `now`.
     ///
     /// # Errors
-    /// [`StoreError`] when it cannot be asked; the endpoint is asked then.
+    /// [`StoreError`] if the store cannot be reached. The endpoint is asked in that case.
     fn find(&self, key: AnswerKey, now: Timestamp) -> BoxFuture<'_, Result<Option<StoredAnswer>, StoreError>>;
 
-    /// How many drops there have been. It is read before an endpoint is asked, and comes back with the answer: see
-    /// [`keep`](Self::keep). A store that one server alone writes into may leave it at 0, as it is by default.
+    /// Returns how many drops there have been. The number is read before an endpoint is asked, and is stored with the
+    /// answer: see [`keep`](Self::keep). A store that only one server writes to may return 0, the default.
     ///
     /// # Errors
-    /// [`StoreError`] when it cannot be asked; the answer is not kept then.
+    /// [`StoreError`] if the store cannot be reached. The answer is not stored in that case.
     fn generation(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(std::future::ready(Ok(0)))
     }
 
-    /// Keeps an answer in place of an older one, unless its key or one of its tags was dropped after the answer's `generation`: the
-    /// endpoint may have answered before the revocation that another instance dropped it for, and the answer would undo that. To look
-    /// and to write is one step, which no drop comes between.
+    /// Stores an answer, replacing an older one, unless its key or one of its tags was dropped after the answer's
+    /// `generation`. The endpoint may have answered before the revocation that caused the drop, and storing the answer
+    /// would undo it. The check and the write must be atomic with respect to drops.
     ///
     /// # Errors
-    /// [`StoreError`] when it could not be written; nothing depends on it but speed.
+    /// [`StoreError`] if the answer could not be written. This costs speed only.
     fn keep(&self, key: AnswerKey, answer: StoredAnswer, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Drops one answer. How many were dropped.
+    /// Drops one answer. Returns how many were dropped.
     ///
     /// # Errors
-    /// [`StoreError`] when it could not be done.
+    /// [`StoreError`] if the answer could not be dropped.
     fn drop_key(&self, key: AnswerKey) -> BoxFuture<'_, Result<usize, StoreError>>;
 
-    /// Drops every answer with this tag. How many were dropped.
+    /// Drops every answer with this tag. Returns how many were dropped.
     ///
     /// # Errors
-    /// [`StoreError`] when it could not be done.
+    /// [`StoreError`] if the answers could not be dropped.
     fn drop_tagged(&self, tag: AnswerTag) -> BoxFuture<'_, Result<usize, StoreError>>;
 
-    /// Drops every answer, and remembers for [`keep`](Self::keep) that it did. How many were dropped. A server asks it of a store that is not
-    /// [shared](Self::is_shared), when it may have missed what another instance evicted.
+    /// Drops every answer, and records the drop for [`keep`](Self::keep). Returns how many were dropped. A server calls
+    /// this on a store that is not [shared](Self::is_shared) when it may have missed evictions by other instances.
     ///
     /// # Errors
-    /// [`StoreError`] when it could not be done: always, where a store does not say how.
+    /// [`StoreError`] if the answers could not be dropped. The default implementation always returns an error.
     fn drop_all(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
         let why = "it does not say how to drop everything: drop_all() of AnswerStore does";
         Box::pin(std::future::ready(Err(StoreError::Unreachable(why.to_owned()))))
     }
 
-    /// Claims the question about a token for so long: `true` for the first who asks, `false` while another has it. By default everybody is
-    /// the first.
+    /// Claims the question about a token for the duration of `lease`: `true` for the first caller, `false` while
+    /// another holds the claim. The default implementation returns `true` to everyone.
     ///
     /// # Errors
-    /// [`StoreError`] when it cannot be said; the question is asked then.
+    /// [`StoreError`] if the store cannot be reached. The endpoint is asked in that case.
     fn claim(&self, key: AnswerKey, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>> {
         let _ = (key, lease);
         Box::pin(std::future::ready(Ok(true)))
     }
 
-    /// Gives back a claim of this process, when its answer is in the store or will not come: whoever waits may ask. By default nothing: a claim ends with its lease.
+    /// Releases a claim of this process, once its answer is stored or will not come, so that another caller may ask.
+    /// The default implementation does nothing; claims then end with their lease.
     ///
     /// # Errors
-    /// [`StoreError`] when it could not be done.
+    /// [`StoreError`] if the claim could not be released.
     fn release(&self, key: AnswerKey) -> BoxFuture<'_, Result<(), StoreError>> {
         let _ = key;
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// Whether others write here too. Then nothing is remembered beside it unless the operator says so, and a revocation that one
-    /// instance writes is seen by all at their next request.
+    /// Whether other instances write to this store, too. If so, answers are not cached in this process as well unless
+    /// the operator asks for it, and a revocation by one instance takes effect everywhere at the next request.
     fn is_shared(&self) -> bool {
         true
     }

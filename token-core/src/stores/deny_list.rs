@@ -1,6 +1,8 @@
-//! The question put to a deny-list on every request, warm hits included, and the words to ask it in (RFC 7519 4.1.7, RFC 7009).
+//! The deny-list, which is asked on every request, cached tokens included, and what can be denied (RFC 7519 section
+//! 4.1.7, RFC 7009).
 //!
-//! Never by a token's text: an ECDSA signature (r, s) has a twin (r, n − s), so one JWT has two texts.
+//! Tokens are never denied by their text: an ECDSA signature (r, s) has a twin (r, n − s), so one JWT has two valid
+//! texts.
 
 use std::fmt;
 
@@ -11,7 +13,7 @@ use crate::base::http::BoxFuture;
 use crate::base::time::Timestamp;
 use crate::token::marks::{Marks, digest};
 
-/// What to turn away from now on.
+/// Which tokens to refuse from now on.
 ///
 /// ```
 /// use token_core::{revocation::Deny, Timestamp};
@@ -24,26 +26,26 @@ use crate::token::marks::{Marks, digest};
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Deny {
-    /// The one token of this `jti`.
+    /// The single token with this `jti`.
     TokenId {
-        /// Whose token.
+        /// The issuer of the token.
         issuer: Box<str>,
-        /// Its `jti`.
+        /// The `jti`.
         token_id: Box<str>,
     },
-    /// Every token of this `sub` that was issued at this time or before; one that does not say when it was issued (`iat`) counts as
-    /// issued before.
+    /// Every token of this `sub` that was issued at or before a given time. A token without `iat` counts as issued
+    /// before.
     Subject {
-        /// Whose subject.
+        /// The issuer of the tokens.
         issuer: Box<str>,
         /// The `sub`.
         subject: Box<str>,
-        /// The last second of issue that is turned away.
+        /// The last second of issue that is refused.
         issued_until: Timestamp,
     },
     /// Every token of this session (`sid`).
     Session {
-        /// Whose session.
+        /// The issuer of the tokens.
         issuer: Box<str>,
         /// The `sid`.
         session: Box<str>,
@@ -51,14 +53,14 @@ pub enum Deny {
 }
 
 impl Deny {
-    /// See [`Deny::TokenId`].
+    /// Denies one token; see [`Deny::TokenId`].
     #[must_use]
     pub fn token_id(issuer: &str, token_id: &str) -> Self {
         Self::TokenId { issuer: issuer.into(), token_id: token_id.into() }
     }
 
-    /// See [`Deny::Subject`]. `issued_until` counts to the end of its second: an issuer may write `iat` in fractions or in whole seconds, and a
-    /// token of that very second is one from before.
+    /// Denies a subject; see [`Deny::Subject`]. The whole second of `issued_until` is included: issuers write `iat` in
+    /// whole seconds or in fractions, and a token of that second counts as issued before.
     #[must_use]
     pub fn subject(issuer: &str, subject: &str, issued_until: Timestamp) -> Self {
         let second = issued_until.as_millis().div_euclid(1000);
@@ -66,7 +68,7 @@ impl Deny {
         Self::Subject { issuer: issuer.into(), subject: subject.into(), issued_until }
     }
 
-    /// See [`Deny::Session`].
+    /// Denies a session; see [`Deny::Session`].
     #[must_use]
     pub fn session(issuer: &str, session: &str) -> Self {
         Self::Session { issuer: issuer.into(), session: session.into() }
@@ -74,7 +76,8 @@ impl Deny {
 }
 
 impl Deny {
-    /// SHA-256 over what is denied (not since when): a name of fixed length for stores, in which no claim can be read.
+    /// The SHA-256 of what is denied (without the time of issue): a key of fixed length for stores, from which claims
+    /// cannot be read.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         match self {
@@ -95,42 +98,45 @@ impl fmt::Debug for Deny {
     }
 }
 
-/// A list of what to turn away before its time, asked on every request: JWTs and opaque tokens alike.
+/// A list of tokens to refuse before they expire. It is asked on every request, for JWTs and opaque tokens alike.
 ///
-/// [`MemoryDenyList`](super::memory_deny_list::MemoryDenyList) answers at once; one that is shared by several instances may need a network.
+/// [`MemoryDenyList`](super::memory_deny_list::MemoryDenyList) answers immediately. A list shared by several instances
+/// may need a network request.
 pub trait DenyList: fmt::Debug + Send + Sync + 'static {
-    /// Whether the token is on the list. Called once per request, so an answer that is at hand should not allocate.
+    /// Looks a token up. This is called once per request; an answer that is already in memory should not allocate.
     fn look_up(&self, token: &Marks<'_>, now: Timestamp) -> DenyLookup;
 
-    /// Puts something on the list until `until`: the latest `exp` that a token it concerns can have, and the leeway.
+    /// Adds an entry that ends at `until`: the latest `exp` of any token concerned, plus the leeway.
     ///
     /// # Errors
-    /// [`StoreError`] when it could not be written; the token is then not denied.
+    /// [`StoreError`] if the entry could not be written. The token is not denied in that case.
     fn deny(&self, what: Deny, until: Timestamp) -> BoxFuture<'static, Result<(), StoreError>>;
 
-    /// Tells other instances what this one [evicts](crate::ResourceServer::evict). `None` where nobody is told: the default.
+    /// Announces to other instances what this one [evicts](crate::ResourceServer::evict). Returns `None` if nobody is
+    /// told, which is the default.
     ///
     /// # Errors
-    /// [`StoreError`] when they could not be told.
+    /// [`StoreError`] if the others could not be told.
     fn announce(&self, what: &Evict) -> Option<BoxFuture<'static, Result<(), StoreError>>> {
         let _ = what;
         None
     }
 
-    /// Takes the caches of a server that asks this list, to drop out of them what other instances announce. Does nothing by default.
+    /// Receives the caches of a server that uses this list. The list drops from them what other instances announce. The
+    /// default implementation does nothing.
     fn attach(&self, caches: LocalCaches) {
         drop(caches);
     }
 }
 
-/// What a deny-list says.
+/// The answer of a deny-list.
 #[non_exhaustive]
 pub enum DenyLookup {
-    /// Not on the list.
+    /// The token is not on the list.
     Absent,
-    /// On the list: the token is refused as inactive.
+    /// The token is on the list, and is refused as inactive.
     Denied,
-    /// Somebody else has to be asked. `true` is denied.
+    /// The answer needs I/O: the future returns `true` if the token is on the list.
     Ask(BoxFuture<'static, Result<bool, StoreError>>),
 }
 
@@ -144,17 +150,17 @@ impl fmt::Debug for DenyLookup {
     }
 }
 
-/// What becomes of a request while the deny-list, or the memory of proofs, is out of reach.
+/// What happens to a request while the deny-list, or the memory of used proofs, is unreachable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum WhenUnreachable {
-    /// 503: nobody passes who might be denied, and no proof that may have come before. The default.
+    /// The request is refused with 503, since the token may be denied or the proof used before. The default.
     #[default]
     Refuse,
-    /// Tokens pass as if nothing were denied or had come before, and an event says so each time. A revoked token works, and so does a proof that was
-    /// overheard, until the store is back.
+    /// The request is allowed, and each time an event is logged. Until the store is back, a revoked token is accepted,
+    /// and so is an intercepted proof.
     Admit,
 }
 

@@ -1,17 +1,18 @@
-//! What was dropped lately, by name, and when in the order of drops: so that an answer to an older question is not written after it.
+//! Which names were dropped recently, and in which order, so that an answer to an older question is not stored after
+//! the drop.
 
 use std::collections::{HashMap, VecDeque};
 
-/// So many drops are told apart; of what was dropped before them, every question that is as old counts as older than its own drop.
+/// How many drops are remembered by name. A question older than those counts as older than the drop of its own name.
 const MOST: usize = 1024;
 
-/// The drops of one store, counted.
+/// The recent drops of one store.
 #[derive(Debug, Default)]
 pub(super) struct Dropped {
     generation: u64,
     by_name: HashMap<[u8; 32], u64>,
     order: VecDeque<([u8; 32], u64)>,
-    /// Drops up to this one are not told apart any more.
+    /// Drops up to this number are no longer remembered by name.
     forgotten: u64,
 }
 
@@ -33,13 +34,13 @@ impl Dropped {
         }
     }
 
-    /// Everything was dropped.
+    /// Records that everything was dropped.
     pub(super) fn note_all(&mut self) {
         self.generation += 1;
         *self = Self { generation: self.generation, forgotten: self.generation, ..Self::default() };
     }
 
-    /// Whether any of these names was dropped after `generation`, as far as that is still known; in doubt it was.
+    /// Whether any of these names was dropped after `generation`. If that is no longer known, the answer is yes.
     pub(super) fn since<'a>(&self, generation: u64, mut names: impl Iterator<Item = &'a [u8; 32]>) -> bool {
         generation < self.forgotten || names.any(|name| self.by_name.get(name).is_some_and(|at| *at > generation))
     }

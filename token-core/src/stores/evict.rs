@@ -1,14 +1,15 @@
-//! What to drop out of the caches when an issuer says that something ended (OpenID Connect Back-Channel Logout 2.5, RFC 7009).
+//! What to drop from the caches when an issuer says that something has ended (OpenID Connect Back-Channel Logout
+//! section 2.5, RFC 7009).
 
 use std::fmt;
 
 use super::AnswerTag;
 use crate::jose::signature::sha256;
 
-/// Which tokens to drop out of the caches. Give it to [`ResourceServer::evict`](crate::ResourceServer::evict).
+/// Selects the tokens to drop from the caches. Pass it to [`ResourceServer::evict`](crate::ResourceServer::evict).
 ///
-/// Evicting forgets, it does not deny: the next request with such a token asks the issuer again, and a JWT is verified again. To turn
-/// a JWT away before its `exp`, [deny](crate::ResourceServer::deny) it.
+/// Evicting a token does not deny it: on the next request with the token, the issuer is asked again, and a JWT is
+/// verified again. To refuse a JWT before its `exp`, [deny](crate::ResourceServer::deny) it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Evict(pub(crate) What);
 
@@ -27,16 +28,16 @@ pub(crate) enum What {
         issuer: Box<str>,
         client: Box<str>,
     },
-    /// Said by another instance.
+    /// Announced by another instance.
     Named(Named),
 }
 
-/// What is to be dropped, by digest: as it travels between instances.
+/// What is to be dropped, as a digest, which is how it is sent between instances.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Named {
-    /// SHA-256 of the token.
+    /// The SHA-256 of the token.
     Token([u8; 32]),
-    /// What answers and tokens of a subject, a session or a client share.
+    /// The label that the answers and tokens of a subject, session or client share.
     Tag(AnswerTag),
 }
 
@@ -53,25 +54,25 @@ impl Named {
 }
 
 impl Evict {
-    /// This very token, by its text.
+    /// The token with exactly this text.
     #[must_use]
     pub fn token(token: &str) -> Self {
         Self(What::Token(token.into()))
     }
 
-    /// Every token that speaks of this `sub` of this issuer.
+    /// Every token with this `sub` from this issuer.
     #[must_use]
     pub fn subject(issuer: &str, subject: &str) -> Self {
         Self(What::Subject { issuer: issuer.into(), subject: subject.into() })
     }
 
-    /// Every token of this session (`sid`) at this issuer.
+    /// Every token of this session (`sid`) from this issuer.
     #[must_use]
     pub fn session(issuer: &str, session: &str) -> Self {
         Self(What::Session { issuer: issuer.into(), session: session.into() })
     }
 
-    /// Every token that this client (`client_id`, or `azp`) of this issuer asked for.
+    /// Every token that was issued to this client (`client_id`, or `azp`) by this issuer.
     #[must_use]
     pub fn client(issuer: &str, client: &str) -> Self {
         Self(What::Client { issuer: issuer.into(), client: client.into() })
@@ -94,40 +95,42 @@ impl fmt::Debug for Evict {
     }
 }
 
-/// The caches of one server, handed to its [deny-list](crate::revocation::DenyList::attach): what other instances evict is dropped out of them.
+/// The caches of one server, which its [deny-list](crate::revocation::DenyList::attach) receives in order to drop what
+/// other instances evict.
 #[derive(Clone)]
 pub struct LocalCaches(std::sync::Arc<DropOut>);
 
 type DropOut = dyn Fn(Told) -> Option<()> + Send + Sync;
 
-/// What caches are told.
+/// A request to the caches.
 pub(crate) enum Told {
-    /// Nothing: whether they are there.
+    /// No change; only asks whether the server still exists.
     Nothing,
-    /// To drop these tokens.
+    /// Drop these tokens.
     Drop(Evict),
-    /// To drop everything.
+    /// Drop everything.
     DropAll,
 }
 
 impl LocalCaches {
-    /// `drop_out` answers `None` once the caches are gone.
+    /// `drop_out` returns `None` once the server is gone.
     pub(crate) fn new(drop_out: impl Fn(Told) -> Option<()> + Send + Sync + 'static) -> Self {
         Self(std::sync::Arc::new(drop_out))
     }
 
-    /// Drops these tokens out of the caches of this server and the stores of this process. Those that are [shared](crate::stores::AnswerStore::is_shared) were gone
-    /// through by who announced it. Caches in memory have dropped them when this returns.
+    /// Drops these tokens from the caches of this server and the stores of this process. In-memory caches have dropped
+    /// them when this returns. [Shared](crate::stores::AnswerStore::is_shared) stores are left alone: the instance that
+    /// announced the eviction has updated them.
     pub fn drop_out(&self, what: Evict) {
         let _ = (self.0)(Told::Drop(what));
     }
 
-    /// Drops everything out of them: something may have been evicted of which nobody has heard here.
+    /// Drops everything from the caches, for when evictions may have been missed.
     pub fn drop_everything(&self) {
         let _ = (self.0)(Told::DropAll);
     }
 
-    /// Whether the server is still there.
+    /// Whether the server still exists.
     #[must_use]
     pub fn are_there(&self) -> bool {
         (self.0)(Told::Nothing).is_some()

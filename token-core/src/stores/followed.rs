@@ -1,8 +1,9 @@
-//! A deny-list that this process holds whole and keeps up with others: changes from a log go in, each request is answered from memory.
+//! A deny-list that is held in memory completely and kept up to date: changes from a shared log in, an answer from
+//! memory for each request out.
 //!
-//! The list only grows wider and entries end by themselves, so that reading a change twice, or late, does no harm. What matters is that
-//! none is missed: the [`Follower`] says what to read next, and until when everything was read. Past the
-//! [bound](FollowedDenyList::with) the list counts as out of reach, and
+//! Entries are only ever added or widened, and they end by themselves, so reading a change twice or late is harmless.
+//! What matters is that no change is missed: the [`Follower`] says what to read next, and until when everything has
+//! been read. If the list falls further behind than its [limit](FollowedDenyList::with), it counts as unreachable, and
 //! [`when_deny_list_is_unreachable`](crate::ResourceServerBuilder::when_deny_list_is_unreachable) applies.
 
 mod change;
@@ -26,16 +27,17 @@ use course::{Course, Verdict, is_fresh};
 pub use course::{Mark, Next, Place, Position};
 use table::DenyTable;
 
-/// A log that instances share. What is appended reaches every follower, and entries of the deny-list are in the list before this ends.
+/// A log that instances share. Every follower receives what is appended. A deny-list entry must also be in the stored
+/// list before `append` completes.
 pub trait ChangeLog: fmt::Debug + Send + Sync + 'static {
-    /// Writes a change.
+    /// Appends a change.
     ///
     /// # Errors
-    /// [`StoreError`] when it is not known to be written.
+    /// [`StoreError`] if it is not certain that the change was written.
     fn append(&self, change: Change) -> BoxFuture<'static, Result<(), StoreError>>;
 }
 
-/// How many entries, and how far behind.
+/// The capacity of a followed list, and how far behind it may be.
 #[derive(Clone, Debug)]
 pub struct FollowedSettings {
     pub(crate) capacity: usize,
@@ -50,38 +52,39 @@ impl Default for FollowedSettings {
 }
 
 impl FollowedSettings {
-    /// Room for this many entries. Default 1,000,000, which take 50 MiB when they are there. An entry for which there is no room makes the
-    /// list count as out of reach: nobody is let in because of it.
+    /// Sets the maximum number of entries. Default: 1,000,000, which occupy 50 MiB when in use. If an entry does not
+    /// fit, the list counts as unreachable: an overflow never lets a denied token in.
     #[must_use]
     pub fn capacity(mut self, entries: usize) -> Self {
         self.capacity = entries;
         self
     }
 
-    /// How far behind the list may be before it counts as out of reach. Default 2 s; less than 100 ms counts as 100 ms.
+    /// Sets how far behind the list may be before it counts as unreachable. Default: 2 s; values below 100 ms count as
+    /// 100 ms.
     #[must_use]
     pub fn staleness(mut self, bound: Duration) -> Self {
         self.bound = bound.max(Duration::from_millis(100));
         self
     }
 
-    /// The clock that the server has, too. For tests.
+    /// Sets the clock, which must be the server's. For tests.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// The bound on how far behind the list may be.
+    /// How far behind the list may be before it counts as unreachable.
     #[must_use]
     pub fn staleness_bound(&self) -> Duration {
         self.bound
     }
 }
 
-/// A deny-list that is held whole in memory and follows a log. A clone is the same list.
+/// A deny-list that is held in memory completely and follows a shared log. Clones share the list.
 ///
-/// `token-redis` makes one that follows Redis or Valkey.
+/// The crate `token-redis` provides one that follows Redis or Valkey.
 #[derive(Clone)]
 pub struct FollowedDenyList(Arc<Inner>);
 
@@ -89,7 +92,7 @@ struct Inner {
     table: DenyTable,
     settings: FollowedSettings,
     log: Box<dyn ChangeLog>,
-    /// Milliseconds since 1970 up to which the list is whole; `NEVER` where it is not.
+    /// Until when the list is known to be complete, in milliseconds since 1970; `NEVER` if it is not.
     as_of: AtomicI64,
     news: watch::Sender<bool>,
     caches: Mutex<Vec<LocalCaches>>,
@@ -107,32 +110,32 @@ struct Counts {
     left_out: AtomicU64,
 }
 
-/// How a followed list is doing: for a health endpoint, and for whoever is called at night.
+/// The state of a followed list, for health endpoints and diagnosis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FollowedState {
-    /// Entries now, those included whose time is over.
+    /// The number of entries, including expired ones that were not removed yet.
     pub entries: usize,
-    /// For how many there is room.
+    /// The maximum number of entries.
     pub capacity: usize,
-    /// How far behind the list may be at most; `None` where it is not whole.
+    /// How far behind the list may be at most; `None` if it is incomplete.
     pub behind: Option<Duration>,
-    /// Whether requests are decided by it: whole, and not further behind than the bound.
+    /// Whether requests are decided by the list: it is complete, and within its limit of staleness.
     pub fresh: bool,
-    /// How often the whole list was read.
+    /// How often the complete list was read.
     pub loads: u64,
-    /// How many changes were taken from the log.
+    /// How many changes were read from the log.
     pub changes: u64,
-    /// How often something was missing in the log, so that the list was read anew.
+    /// How often entries were missing from the log, so that the complete list had to be read again.
     pub gaps: u64,
-    /// How many entries stood there that are none of ours.
+    /// How many entries in the store were not in a known format.
     pub unreadable: u64,
-    /// How many entries found no room.
+    /// How many entries did not fit.
     pub left_out: u64,
 }
 
 impl FollowedDenyList {
-    /// A list that follows this log, and its follower, to be driven by whoever reads the log.
+    /// Creates a list that follows this log, and its follower, which must be driven by the code that reads the log.
     #[must_use]
     pub fn with(log: impl ChangeLog, settings: FollowedSettings) -> (Self, Follower) {
         let list = Self(Arc::new(Inner {
@@ -147,7 +150,7 @@ impl FollowedDenyList {
         (list.clone(), Follower { list: list.0, course: Course::new(), is_short: false })
     }
 
-    /// How the list is doing.
+    /// Returns the state of the list.
     #[must_use]
     pub fn state(&self) -> FollowedState {
         let (inner, counts) = (&self.0, &self.0.counts);
@@ -166,8 +169,8 @@ impl FollowedDenyList {
         }
     }
 
-    /// Waits until the list is whole for the first time, and not further behind than it may be: before a start accepts requests, beside
-    /// [`ResourceServer::ready`](crate::ResourceServer::ready). It may take for ever; set a bound.
+    /// Waits until the list is complete and up to date for the first time. Await it before a server accepts requests,
+    /// next to [`ResourceServer::ready`](crate::ResourceServer::ready). There is no time limit; set one of your own.
     pub async fn whole(&self) {
         let mut news = self.0.news.subscribe();
         // The sender lives as long as the list.
@@ -237,47 +240,52 @@ impl Inner {
     }
 }
 
-/// Takes what a log says into its list. Whoever reads the log tells it what was read, and does what it [says](Next) next.
+/// Applies what is read from a log to its list. The code that reads the log reports what it has read, and does what the
+/// returned [`Next`] says:
 ///
-/// 1. A connection: ask for the end of the log and for the entry at [`held`](Self::held), and tell [`connected`](Self::connected).
-/// 2. [`Next::Load`]: note the time, ask for the end of the log (an empty one gets a [first entry](Change::Opened)), tell [`loading`](Self::loading), read the whole list into
-///    [`entry`](Self::entry), tell [`loaded`](Self::loaded).
-/// 3. [`Next::Read`]: note the time, ask for the end of the log, read it, tell [`heard`](Self::heard) each entry in order, and
-///    [`quiet`](Self::quiet) once there is no more.
+/// 1. After connecting: read the newest entry of the log and the entry at [`held`](Self::held), and call
+///    [`connected`](Self::connected).
+/// 2. On [`Next::Load`]: note the time, read the newest entry of the log (append [`Opened`](Change::Opened) to an empty
+///    log first), call [`loading`](Self::loading), pass the complete list to [`entry`](Self::entry), and call
+///    [`loaded`](Self::loaded).
+/// 3. On [`Next::Read`]: note the time, read the newest entry, then read the log, call [`heard`](Self::heard) for each
+///    entry in order, and [`quiet`](Self::quiet) once there are no more.
 pub struct Follower {
     list: Arc<Inner>,
     course: Course,
-    /// Whether an entry found no room since the list was last begun to be read: it is said once, and room is looked for once.
+    /// Whether an entry did not fit since the last complete read began. It is logged once, and room is looked for once.
     is_short: bool,
 }
 
 impl Follower {
-    /// The position whose entry a new connection has to be asked for; `None` where there is none.
+    /// The position of the entry to ask for on a new connection; `None` if there is none.
     #[must_use]
     pub fn held(&self) -> Option<Position> {
         self.course.held()
     }
 
-    /// The time by the list's clock.
+    /// The current time by the list's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.list.settings.clock.now()
     }
 
-    /// There is a connection. `end` is the newest entry of the log there, `there` the mark of the one at [`held`](Self::held).
+    /// Reports a new connection. `end` is the newest entry of its log, `there` the mark of the entry at
+    /// [`held`](Self::held).
     pub fn connected(&mut self, end: Option<Place>, there: Option<Mark>) -> Next {
         self.course.connected(end, there)
     }
 
-    /// The whole list is read from now on; `end` is the end of the log, asked for before. The list says what was denied and not what was evicted: the
-    /// caches are emptied, since an eviction may be among what was not heard.
+    /// Reports that the complete list is about to be read. `end` is the newest entry of the log, read before. The list
+    /// contains what was denied, but not what was evicted; since an eviction may have been missed, the caches are
+    /// emptied.
     pub fn loading(&mut self, end: Place) {
         self.is_short = false;
         self.course.loading(end);
         self.list.each_caches(LocalCaches::drop_everything);
     }
 
-    /// An entry of the list, as bytes, and its end.
+    /// Reports one entry of the list, as bytes, and when it ends.
     pub fn entry(&mut self, bytes: &[u8], until: Timestamp) {
         match DenyEntry::from_bytes(bytes) {
             Some(entry) => self.take_in(&entry, until),
@@ -285,7 +293,7 @@ impl Follower {
         }
     }
 
-    /// The whole list has been read; the end of the log had been asked for at `asked`.
+    /// Reports that the complete list has been read. `asked` is when the end of the log was asked for.
     pub fn loaded(&mut self, asked: Timestamp) -> Next {
         self.list.counts.loads.fetch_add(1, Ordering::Relaxed);
         let next = self.course.loaded(asked);
@@ -293,7 +301,8 @@ impl Follower {
         next
     }
 
-    /// The log has this entry. What it evicts is gone out of the caches in memory when this returns; a store that is slow to drop it holds up nobody.
+    /// Reports one entry of the log. What it evicts is gone from in-memory caches when this returns; slow stores are
+    /// updated in the background.
     pub fn heard(&mut self, position: Position, mark: Mark, bytes: &[u8]) -> Next {
         match self.course.heard(position, mark) {
             Verdict::Skip => {}
@@ -318,30 +327,31 @@ impl Follower {
         }
     }
 
-    /// The log was asked at `asked`: `end` was its newest entry then, and by now there is nothing in it behind what was heard.
+    /// Reports that the log has no entries beyond those reported. It was asked at `asked`, when `end` was its newest
+    /// entry.
     pub fn quiet(&mut self, asked: Timestamp, end: Option<Place>) -> Next {
         let next = self.course.quiet(asked, end);
         self.tell();
         next
     }
 
-    /// The connection is gone, or not to be believed any more.
+    /// Reports that the connection is lost, or no longer trusted.
     pub fn lost(&mut self) {
         self.course.lost();
     }
 
-    /// Forgets entries whose time is over: call it now and then. How many there were.
+    /// Removes expired entries; call it periodically. Returns how many were removed.
     pub fn purge(&mut self) -> usize {
         self.list.table.purge(self.now())
     }
 
-    /// Whether an entry found no room since the list was last begun to be read. To read it again at once would help nobody.
+    /// Whether an entry did not fit since the last complete read began. Reading again at once would not help.
     #[must_use]
     pub fn is_short(&self) -> bool {
         self.is_short
     }
 
-    /// Whether somebody else has the list, too. Where nobody has, there is no more to follow for.
+    /// Whether anything else still holds the list. If not, there is no reason to go on following.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
         Arc::strong_count(&self.list) > 1

@@ -1,4 +1,5 @@
-//! Answers kept in this process: bounded in number and bytes, the ones that end first go first.
+//! Endpoint answers in the memory of this process, limited in number and bytes; those that expire first are dropped
+//! first.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -12,9 +13,10 @@ use crate::base::sync::{Mutex, MutexGuard};
 use crate::base::telemetry;
 use crate::base::time::Timestamp;
 
-/// The store of one process, and the default.
+/// A store in the memory of this process. The default.
 ///
-/// A flood of junk costs it nothing that matters: inactive answers end soonest, so they are the first to go.
+/// A flood of invalid tokens does not displace useful answers: inactive answers expire soonest, so they are dropped
+/// first.
 pub struct MemoryAnswers {
     inner: Mutex<Inner>,
     entries: usize,
@@ -23,7 +25,7 @@ pub struct MemoryAnswers {
 
 #[derive(Default)]
 struct Inner {
-    /// Each with the time at which it was kept.
+    /// Each answer, with the time at which it was stored.
     answers: HashMap<AnswerKey, (StoredAnswer, Timestamp)>,
     by_end: BTreeSet<(Timestamp, AnswerKey)>,
     bytes: usize,
@@ -37,25 +39,26 @@ impl Default for MemoryAnswers {
 }
 
 impl MemoryAnswers {
-    /// Room for so many answers and so many bytes of claims. Default 10,000 and 32 MiB.
+    /// A store for at most this many answers, and this many bytes of claims. The default has room for 10,000 answers
+    /// and 32 MiB.
     #[must_use]
     pub fn new(entries: usize, bytes: usize) -> Self {
         Self { inner: Mutex::default(), entries, bytes }
     }
 
-    /// How many answers are kept now, those included whose time is over.
+    /// The number of stored answers, including expired ones that were not removed yet.
     #[must_use]
     pub fn len(&self) -> usize {
         self.lock().answers.len()
     }
 
-    /// Whether nothing is kept.
+    /// Whether the store is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Never held across an await; nothing panics under it.
+    /// The lock is never held across an await; nothing panics while it is held.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! A deny-list in this process: entries go in with an end, one question per request comes out answered at once.
+//! A deny-list in the memory of this process: entries with an end in, an immediate answer for each request out.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,11 +12,12 @@ use crate::base::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::base::time::Timestamp;
 use crate::token::marks::Marks;
 
-/// How many entries a list has room for unless it is told otherwise.
+/// The default capacity.
 const ROOM: usize = 100_000;
 const SHARDS: usize = 16;
 
-/// The deny-list of one process. A clone is the same list; asking an empty one costs one load, asking a full one three hashes.
+/// A deny-list in the memory of one process. Clones share the list. Looking up a token costs one atomic load if the
+/// list is empty, and three hashes otherwise.
 ///
 /// ```
 /// use token_core::{revocation::{Deny, MemoryDenyList}, Timestamp};
@@ -54,7 +55,8 @@ impl MemoryDenyList {
         Self::default()
     }
 
-    /// An empty list with room for this many entries. A full list takes no more: forgetting an older entry would let somebody in.
+    /// An empty list with room for this many entries. A full list accepts no more entries; dropping an older one would
+    /// let a denied token in.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
         Self(Arc::new(Inner {
@@ -65,10 +67,10 @@ impl MemoryDenyList {
         }))
     }
 
-    /// Puts something on the list until `until`.
+    /// Adds an entry that ends at `until`.
     ///
     /// # Errors
-    /// [`StoreError::Full`] when there is no room.
+    /// [`StoreError::Full`] if there is no room.
     pub fn insert(&self, deny: Deny, until: Timestamp) -> Result<(), StoreError> {
         let hash = self.0.hash_of(&deny);
         let mut shard = self.0.write(hash);
@@ -91,7 +93,7 @@ impl MemoryDenyList {
         Ok(())
     }
 
-    /// Forgets entries whose time is over. Called now and then it keeps the list small; nothing depends on it but room.
+    /// Removes expired entries. Call it periodically to free memory; nothing else depends on it.
     pub fn purge(&self, now: Timestamp) {
         for shard in &self.0.shards {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
@@ -104,13 +106,13 @@ impl MemoryDenyList {
         }
     }
 
-    /// How many entries are on the list, those included whose time is over.
+    /// The number of entries, including expired ones that were not removed yet.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.entries.load(Ordering::Acquire)
     }
 
-    /// Whether nothing is on the list.
+    /// Whether the list is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -1,4 +1,4 @@
-//! A token that is good once in, whether it came before out: the memory behind step 8 of OpenID Connect Back-Channel Logout section 2.6.
+//! A one-time token in, whether it was seen before out (step 8 of OpenID Connect Back-Channel Logout section 2.6).
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,30 +10,33 @@ use super::StoreError;
 use crate::base::http::BoxFuture;
 use crate::base::time::Timestamp;
 
-/// Remembers tokens that are good once, until they end by themselves.
+/// Remembers one-time tokens until they expire.
 ///
-/// A store that many instances share has to do it in one step: two who ask for the same token at once must not both be the first.
+/// A store that several instances share must check and record in one atomic step: of two concurrent requests with the
+/// same token, only one may be first.
 pub trait ReplayMemory: fmt::Debug + Send + Sync + 'static {
-    /// Writes down that this token came, until `until`, and says whether it had not come before. `token` is a
-    /// [digest](crate::revocation::Marks::token_id_digest) of its issuer and `jti`: a name of fixed length in which no claim can be read.
+    /// Records the token until `until`, and returns whether it was seen for the first time. `token` is a
+    /// [digest](crate::revocation::Marks::token_id_digest) of its issuer and `jti`, from which claims cannot be read.
     ///
-    /// What is still good must never be forgotten to make room: without room the answer is [`StoreError::Full`], and the token refused.
+    /// A token that has not expired must never be forgotten to make room. If there is no room, return
+    /// [`StoreError::Full`]; the token is then refused.
     fn first_time(&self, token: [u8; 32], until: Timestamp, now: Timestamp) -> FirstTime;
 
-    /// The same for a proof of possession (RFC 9449 section 11.1). `sender` is the thumbprint of its key, by which a memory can bound how
-    /// much room one sender takes: [`StoreError::Full`], and only this sender is refused. `proof` is a digest of key and `jti`.
+    /// The same for a proof of possession (RFC 9449 section 11.1). `proof` is a digest of the proof's key and `jti`.
+    /// `sender` is the thumbprint of the key, by which a memory can limit the room of one sender: it then returns
+    /// [`StoreError::Full`], and only this sender is refused.
     fn first_proof(&self, sender: [u8; 32], proof: [u8; 32], until: Timestamp, now: Timestamp) -> FirstTime {
         let _ = sender;
         self.first_time(proof, until, now)
     }
 }
 
-/// What a [`ReplayMemory`] says: `true` the first time, `false` ever after.
+/// The answer of a [`ReplayMemory`]: `true` if the token was seen for the first time.
 #[non_exhaustive]
 pub enum FirstTime {
-    /// It is known here.
+    /// The answer is known already.
     Known(Result<bool, StoreError>),
-    /// Somebody else has to be asked.
+    /// The answer needs I/O.
     Ask(BoxFuture<'static, Result<bool, StoreError>>),
 }
 
@@ -46,16 +49,16 @@ impl fmt::Debug for FirstTime {
     }
 }
 
-/// How many tokens a memory has room for unless it is told otherwise.
+/// The default capacity.
 const ROOM: usize = 10_000;
-/// A sender has its entries in one of so many parts, each with a lock of its own.
+/// The number of parts, each with its own lock. All entries of a sender are in one part.
 const SHARDS: usize = 64;
-/// How often a part is looked through for what has ended.
+/// How often a part is searched for expired entries.
 const SWEEP: Duration = Duration::from_secs(10);
-/// How often the entries of a sender that has no room left are looked through.
+/// How often the entries of a sender without room are searched for expired ones.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// The memory of one process. A clone is the same memory; other processes know nothing of it.
+/// A replay memory in one process. Clones share it; other processes do not.
 ///
 /// ```
 /// use token_core::{revocation::Marks, stores::{FirstTime, MemoryReplays, ReplayMemory}, Timestamp};
@@ -76,7 +79,7 @@ pub struct MemoryReplays {
 struct Parts {
     shards: [Mutex<Shard>; SHARDS],
     held: AtomicUsize,
-    /// When all of it was last looked through because it was full, in milliseconds.
+    /// When all entries were last searched because the memory was full, in milliseconds.
     cleared: AtomicI64,
 }
 
@@ -84,7 +87,7 @@ struct Parts {
 struct Shard {
     senders: HashMap<[u8; 32], HashMap<[u8; 32], Timestamp>>,
     swept: Timestamp,
-    /// When a sender in it last had no room left.
+    /// When a sender in this part last ran out of room.
     crowded: Timestamp,
 }
 
@@ -101,7 +104,7 @@ impl MemoryReplays {
         Self::default()
     }
 
-    /// An empty memory with room for this many tokens. One takes about a hundred bytes.
+    /// An empty memory with room for this many tokens. Each takes about a hundred bytes.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
         let parts = Parts {
@@ -112,14 +115,15 @@ impl MemoryReplays {
         Self { parts: Arc::new(parts), capacity, per_sender: usize::MAX }
     }
 
-    /// The same memory with room for this many proofs of one key, so that nobody fills it alone. Default: no bound but that of all.
+    /// Limits how many proofs of a single key are remembered, so that one sender cannot fill the memory. Default: no
+    /// limit of its own.
     #[must_use]
     pub fn per_sender(mut self, proofs: usize) -> Self {
         self.per_sender = proofs;
         self
     }
 
-    /// The same memory under other bounds.
+    /// The same memory with other limits.
     pub(crate) fn resized(&self, capacity: usize, per_sender: usize) -> Self {
         Self { parts: Arc::clone(&self.parts), capacity, per_sender }
     }
@@ -163,7 +167,8 @@ impl MemoryReplays {
         Ok(true)
     }
 
-    /// Looks through what one sender has used up, at most once a second for all senders of a part: what has ended makes room. Returns what is left.
+    /// Removes the expired entries of one sender, at most once a second for all senders of a part. Returns how many are
+    /// left.
     fn make_room<'s>(
         &self,
         shard: &'s mut Shard,
@@ -184,7 +189,7 @@ impl MemoryReplays {
         self.parts.shards[usize::from(place[0]) % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks through all of it, at most once a second: when it is full of what is still good, that is soon known.
+    /// Removes all expired entries, at most once a second.
     fn clear(&self, now: Timestamp) {
         let last = self.parts.cleared.load(Ordering::Relaxed);
         let millis = now.as_millis();

@@ -1,4 +1,5 @@
-//! A ticket's digest in, what was put away under it out, once: the memory behind tickets for event streams and WebSockets.
+//! The digest of a ticket in, what was stored under it out, once: the store behind tickets for event streams and
+//! WebSockets.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,12 +9,14 @@ use super::StoreError;
 use crate::base::http::BoxFuture;
 use crate::base::time::Timestamp;
 
-/// Keeps what tickets stand for until somebody comes with one.
+/// Stores what tickets stand for until they are redeemed.
 ///
-/// It never sees a ticket, only its digest, and what it keeps can be read by nobody but the one who brings the ticket: it is encrypted with a key made of
-/// it. A store that many instances share has to take in one step: of two who come with the same ticket at once, one gets what is kept.
+/// The store never sees a ticket, only its digest. The stored text is encrypted with a key derived from the ticket, so
+/// only the holder of the ticket can use it. A store that several instances share must remove and return an entry in
+/// one atomic step: of two concurrent requests with the same ticket, only one may succeed.
 pub trait TicketStore: fmt::Debug + Send + Sync + 'static {
-    /// Keeps `sealed` under the digest until `until`. Without room the answer is [`StoreError::Full`], and no ticket is sold.
+    /// Stores `sealed` under the digest until `until`. If there is no room, return [`StoreError::Full`]; no ticket is
+    /// issued in that case.
     fn keep(
         &self,
         ticket: [u8; 32],
@@ -22,14 +25,14 @@ pub trait TicketStore: fmt::Debug + Send + Sync + 'static {
         now: Timestamp,
     ) -> BoxFuture<'static, Result<(), StoreError>>;
 
-    /// Takes away what is kept under the digest, and returns it: `None` when there is nothing, or nothing any more.
+    /// Removes what is stored under the digest and returns it; `None` if there is nothing, or it has expired.
     fn take(&self, ticket: [u8; 32], now: Timestamp) -> BoxFuture<'static, Result<Option<String>, StoreError>>;
 }
 
-/// How many tickets there is room for unless it is told otherwise.
+/// The default capacity.
 const ROOM: usize = 10_000;
 
-/// The tickets of one process. A clone is the same memory; other processes know nothing of it.
+/// A ticket store in the memory of one process. Clones share it; other processes do not.
 #[derive(Clone)]
 pub struct MemoryTickets {
     kept: Arc<Mutex<HashMap<[u8; 32], Kept>>>,
@@ -48,13 +51,14 @@ impl Default for MemoryTickets {
 }
 
 impl MemoryTickets {
-    /// An empty memory with room for 10,000 tickets that wait to be redeemed. One takes about two tokens' length.
+    /// An empty store with room for 10,000 tickets that are waiting to be redeemed. Each takes about twice the length
+    /// of its token.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An empty memory with room for this many tickets.
+    /// An empty store with room for this many tickets.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
         Self { kept: Arc::default(), capacity }

@@ -1,10 +1,11 @@
-//! Bounds of the cache of verified tokens, as an operator says them.
+//! Limits of the cache of verified tokens, as an operator sets them.
 
 use std::time::Duration;
 
-/// Bounds of the verified-token cache.
+/// Limits of the cache of verified tokens.
 ///
-/// Entries and bytes follow one another: say one, and there is room for the other. Say both, and whichever is reached first holds.
+/// The number of entries and of bytes follow from one another: set one, and the other is chosen to match. If both are
+/// set, the limit that is reached first applies.
 ///
 /// | said | entries | bytes |
 /// | --- | --- | --- |
@@ -13,12 +14,13 @@ use std::time::Duration;
 /// | `bytes(n)` | n / 2 KiB | n |
 /// | both | as said | as said |
 ///
-/// With [`keep_digests`](Self::keep_digests) an entry is counted as 1 KiB in place of 2 KiB.
+/// With [`keep_digests`](Self::keep_digests), an entry counts as 1 KiB instead of 2 KiB.
 ///
-/// # What is kept where there is no room for all
+/// # Which tokens are kept if there is no room for all
 ///
-/// A token that comes once does not drive out one that is in use. By default the cache keeps what is asked for most often; where tokens
-/// come, are used for a while and never come again, it notices that this does worse than keeping the newest, and goes over to that, and back.
+/// A token that is used once does not displace one that is used repeatedly. By default the cache keeps the most
+/// frequently used tokens. If tokens are used for a while and then never again, keeping the most recent ones works
+/// better; the cache measures both and switches between the two rules.
 ///
 /// ```
 /// use std::time::Duration;
@@ -43,31 +45,31 @@ impl Default for TokenCacheSettings {
 impl TokenCacheSettings {
     const ENTRIES: usize = 4096;
 
-    /// How many tokens at most, rounded up to a multiple of eight. Default 4,096, or what [`bytes`](Self::bytes) has room for; 0 turns the
-    /// cache off.
+    /// Sets the maximum number of tokens, rounded up to a multiple of eight. Default: 4,096, or as many as fit into
+    /// [`bytes`](Self::bytes). 0 turns the cache off.
     #[must_use]
     pub fn entries(mut self, entries: usize) -> Self {
         self.entries = Some(entries);
         self
     }
 
-    /// How many bytes at most, beside the table of 24 bytes an entry. Default 2 KiB for each of the [`entries`](Self::entries); a token of
-    /// 1 KiB takes about 2 KiB.
+    /// Sets the maximum size in bytes, not counting the table of 24 bytes per entry. Default: 2 KiB for each of the
+    /// [`entries`](Self::entries). A token of 1 KiB takes about 2 KiB.
     #[must_use]
     pub fn bytes(mut self, bytes: usize) -> Self {
         self.bytes = Some(bytes);
         self
     }
 
-    /// How long at most, in any case not past `exp`. Default 5 min.
+    /// Sets how long a token is kept at most, never past its `exp`. Default: 5 min.
     #[must_use]
     pub fn life(mut self, life: Duration) -> Self {
         self.life = life;
         self
     }
 
-    /// Keeps SHA-256 digests in place of tokens: no token stays in memory, half the space, half a microsecond more per request.
-    /// [`Verified::token`](crate::Verified::token) is then `None`.
+    /// Stores SHA-256 digests instead of tokens, so that no token stays in memory. This halves the size and adds half a
+    /// microsecond per request. [`Verified::token`](crate::Verified::token) is then `None`.
     #[must_use]
     pub fn keep_digests(mut self) -> Self {
         self.digests = true;

@@ -1,4 +1,4 @@
-//! A change of the list, or something to drop out of the caches, in; its bytes in the log and in the list out, and back.
+//! A change of the list, or something to evict, in; its bytes in the log and in the list out; and the reverse.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use crate::stores::evict::Named;
 use crate::stores::{AnswerTag, Deny, Evict};
 use crate::token::marks::Marks;
 
-/// What an entry is of.
+/// What an entry denies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     TokenId = 1,
@@ -18,7 +18,7 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) const ALL: [Self; 3] = [Self::TokenId, Self::Subject, Self::Session];
 
-    /// The digest of a token's mark of this kind.
+    /// The digest of the token's value of this kind.
     pub(crate) fn digest(self, token: &Marks<'_>) -> Option<[u8; 32]> {
         match self {
             Self::TokenId => token.token_id_digest(),
@@ -28,22 +28,23 @@ impl Kind {
     }
 }
 
-/// One entry of the list: what is denied, by its [digest](crate::revocation::Deny::digest), and for a subject up to which time of issue.
+/// One entry of the list: the [digest](crate::revocation::Deny::digest) of what is denied, and for a subject the last
+/// time of issue.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct DenyEntry {
     pub(crate) kind: Kind,
     pub(crate) digest: [u8; 32],
-    /// The last time of issue that is turned away; [`Timestamp::MAX`] where it does not matter.
+    /// The last time of issue that is refused; [`Timestamp::MAX`] if it does not matter.
     pub(crate) issued_until: Timestamp,
 }
 
-/// The first byte of an entry, and of something to drop. Other first bytes are of versions to come.
+/// The first byte of each format. Other values are left for future versions.
 const DENY: u8 = 1;
 const EVICT: u8 = 2;
 const OPENED: u8 = 3;
 
 impl DenyEntry {
-    /// How many bytes an entry takes in a list.
+    /// The length of an entry in a list, in bytes.
     pub const LEN: usize = 42;
 
     /// The entry that denies this.
@@ -57,7 +58,7 @@ impl DenyEntry {
         Self { kind, digest: what.digest(), issued_until }
     }
 
-    /// The entry as it stands in a list.
+    /// The entry as bytes.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
@@ -67,7 +68,7 @@ impl DenyEntry {
         bytes
     }
 
-    /// Reads an entry; `None` where it is none of ours.
+    /// Reads an entry; `None` if the format is unknown.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; Self::LEN] = bytes.try_into().ok()?;
@@ -79,24 +80,24 @@ impl DenyEntry {
     }
 }
 
-/// What travels in the log.
+/// One entry of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
-    /// An entry of the list, and its end.
+    /// An entry was added to the deny-list; it ends at the given time.
     Deny(DenyEntry, Timestamp),
-    /// Something to drop out of the caches of every instance.
+    /// Every instance must drop this from its caches.
     Evict(EvictDigest),
-    /// Nothing: the first entry of a log, so that it has one.
+    /// No change. It is the first entry of a new log, so that a log is never empty.
     Opened,
 }
 
-/// What an [`Evict`] names, as digests: no claim can be read out of it.
+/// What an [`Evict`] selects, as digests from which claims cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct EvictDigest(pub(crate) Named);
 
 impl EvictDigest {
-    /// What `evict` names.
+    /// The digest of what `evict` selects.
     #[must_use]
     pub fn of(evict: &Evict) -> Self {
         Self(Named::of(&evict.0))
@@ -110,7 +111,7 @@ impl EvictDigest {
 }
 
 impl Change {
-    /// The change as it stands in a log.
+    /// The change as bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
@@ -121,7 +122,7 @@ impl Change {
         }
     }
 
-    /// Reads a change; `None` where it is none of ours.
+    /// Reads a change; `None` if the format is unknown.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         match bytes {

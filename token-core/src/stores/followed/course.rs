@@ -1,62 +1,65 @@
-//! What a follower heard of the log in, what to do next and how far the list is known out: order, gaps, duplicates. Pure.
+//! What a follower has read of the log in; what to read next, and until when the list is complete, out. Handles order,
+//! gaps and duplicates. Pure.
 
 use crate::base::time::Timestamp;
 
-/// A place in a log. Within one epoch the numbers follow each other without a hole; a log that was lost and begun anew is another epoch.
+/// A position in a log. Within one epoch, numbers are consecutive. A log that was lost and started again has another
+/// epoch.
 ///
-/// In Redis it is the entry's own ID: `epoch-number`.
+/// In Redis it is the ID of the entry: `epoch-number`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
-    /// Which log: milliseconds since 1970, of its first entry.
+    /// The epoch: the time of the log's first entry, in milliseconds since 1970.
     pub epoch: u64,
-    /// The how-manieth entry of it, from 1.
+    /// The number of the entry, counted from 1.
     pub number: u64,
 }
 
-/// Eight random bytes that the writer gave an entry. Two entries that stand at one position in two histories (a server was replaced by
-/// one that lacked the newest entries) differ in it.
+/// Eight random bytes that the writer gave an entry. They distinguish entries at the same position in two histories, as
+/// when a server is replaced by one that lacked the newest entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Mark(pub [u8; 8]);
 
-/// One entry of a log: where it stands, and which it is.
+/// One entry of a log: its position and its mark.
 pub type Place = (Position, Mark);
 
-/// What to do next.
+/// What the code that reads the log must do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Read the log behind this position.
+    /// Read the log after this position.
     Read(Position),
-    /// Something may be missing: read the end of the log, then the whole list, then go on from that end. A log without entries is
-    /// [opened](super::Change::Opened) first: where nothing stands nobody can tell whether something stood.
+    /// Entries may be missing: read the newest entry of the log, then the complete list, and go on from that entry.
+    /// Append [`Opened`](super::Change::Opened) to an empty log first; from an empty log nobody could tell whether
+    /// entries were lost.
     Load,
 }
 
-/// What is to be done about one entry of the log.
+/// What to do with one entry of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is the next one.
+    /// It is the next one: apply it.
     Take,
-    /// It was read before.
+    /// It was read before: skip it.
     Skip,
-    /// Entries between the last one and this one were not read.
+    /// Entries between the last one and this one are missing.
     Gap,
 }
 
-/// Where a follower stands.
+/// The stage of a follower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// No connection, or one that is not trusted yet.
     Cut,
-    /// The list is being read; the log will be followed from here on.
+    /// The list is being read; the log will be followed from this entry on.
     Loading(Place),
     /// The log is being followed.
     Following,
 }
 
-/// A follower's course: what it has read, and until when that is the whole list.
+/// What a follower has read, and until when the list is known to be complete.
 #[derive(Clone, Debug)]
 pub(crate) struct Course {
-    /// The entry that was read last; `None` where the list was never read whole.
+    /// The entry that was read last; `None` if the list was never read completely.
     held: Option<Place>,
     stage: Stage,
     whole_as_of: Option<Timestamp>,
@@ -67,7 +70,7 @@ impl Course {
         Self { held: None, stage: Stage::Cut, whole_as_of: None }
     }
 
-    /// Until when everything is known; `None` where it never was, or where something had to be left out.
+    /// Until when the list is known to be complete; `None` if it never was, or if an entry did not fit.
     pub(crate) fn whole_as_of(&self) -> Option<Timestamp> {
         self.whole_as_of
     }
@@ -76,13 +79,14 @@ impl Course {
         self.stage == Stage::Following
     }
 
-    /// The position whose entry a connection has to be asked for before it is [trusted](Self::connected).
+    /// The position whose entry a connection must be asked for before it is [trusted](Self::connected).
     pub(crate) fn held(&self) -> Option<Position> {
         self.held.map(|(position, _)| position)
     }
 
-    /// There is a connection, or the log is about to be asked once more: who answers may have changed behind it. `end` is the newest entry of its log; `there` is the mark that it has at the [held](Self::held) position. Only a log
-    /// that has the very entry that was read last has all that was read before it.
+    /// Handles a new connection, or a repeated check of one, since the server behind it may have been replaced. `end`
+    /// is the newest entry of its log; `there` is the mark of its entry at the [held](Self::held) position. Only a log
+    /// that contains the very entry that was read last contains everything read before.
     pub(crate) fn connected(&mut self, end: Option<Place>, there: Option<Mark>) -> Next {
         if let (Some((position, mark)), Some((end, _))) = (self.held, end)
             && there == Some(mark)
@@ -95,12 +99,12 @@ impl Course {
         Next::Load
     }
 
-    /// The end of the log was read, and the list is read from now on.
+    /// The end of the log was read, and the complete list is read next.
     pub(crate) fn loading(&mut self, end: Place) {
         self.stage = Stage::Loading(end);
     }
 
-    /// The whole list was read; its end of the log had been asked for at `asked`.
+    /// The complete list was read. The end of the log had been asked for at `asked`.
     pub(crate) fn loaded(&mut self, asked: Timestamp) -> Next {
         match self.stage {
             Stage::Loading(end) => {
@@ -113,7 +117,7 @@ impl Course {
         }
     }
 
-    /// The log has this entry.
+    /// Decides what to do with this entry of the log.
     pub(crate) fn heard(&mut self, position: Position, mark: Mark) -> Verdict {
         if self.stage != Stage::Following {
             return Verdict::Gap;
@@ -131,7 +135,7 @@ impl Course {
         verdict
     }
 
-    /// The log was asked at `asked`: `end` was its newest entry then, and by now there is nothing behind what was heard.
+    /// The log was asked at `asked`: `end` was its newest entry then, and there is nothing after what was read.
     pub(crate) fn quiet(&mut self, asked: Timestamp, end: Option<Place>) -> Next {
         if self.stage == Stage::Following
             && let (Some((held, mark)), Some((end, theirs))) = (self.held, end)
@@ -146,18 +150,19 @@ impl Course {
         Next::Load
     }
 
-    /// The connection is gone. What is known stays known, and ages.
+    /// The connection is lost. What was read stays valid, and ages.
     pub(crate) fn lost(&mut self) {
         self.stage = Stage::Cut;
     }
 
-    /// Something had to be left out for want of room: the list is not whole, and has to be read anew.
+    /// An entry did not fit: the list is incomplete and must be read again.
     pub(crate) fn left_out(&mut self) {
         *self = Self::new();
     }
 }
 
-/// Whether a list that was whole at `as_of` may be gone by at `now`. A clock that was set back by more than `bound` makes nothing fresh.
+/// Whether a list that was complete at `as_of` may be used at `now`. A clock that was set back by more than `bound`
+/// does not make a list fresh.
 pub(crate) fn is_fresh(as_of: Timestamp, now: Timestamp, bound: std::time::Duration) -> bool {
     now.since(as_of) < bound && as_of.since(now) < bound
 }

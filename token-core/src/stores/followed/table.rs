@@ -1,4 +1,5 @@
-//! Entries of a deny-list by digest, small and in many parts: a digest and a time of issue in, whether it is denied out.
+//! The entries of a deny-list in a compact table of many parts: a digest and a time of issue in, whether it is denied
+//! out.
 
 use std::collections::HashMap;
 use std::hash::RandomState;
@@ -9,22 +10,23 @@ use crate::base::sync::atomic::{AtomicUsize, Ordering};
 use crate::base::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::base::time::Timestamp;
 
-/// Parts grow one at a time, so that a growing table is never there twice.
+/// Parts grow one at a time, so that never two copies of the whole table exist.
 const LEAST_PARTS: usize = 64;
-/// A part is full with so many: a tenth below the 14,336 at which it would double.
+/// The capacity of a part: a tenth below the 14,336 entries at which it would double in size.
 const PER_PART: usize = 13_000;
 
-/// Room for `capacity` entries. An entry takes 33 bytes and its part of the free places: a full table of more than 832,000 has 42 bytes an entry, a smaller one
-/// 76 at most, and 34 MiB in all.
+/// A table with room for `capacity` entries. Each takes 33 bytes plus a share of free slots: 42 bytes in a full table
+/// of more than 832,000 entries; in a smaller one at most 76 bytes, and 34 MiB in all.
 pub(crate) struct DenyTable {
     parts: Box<[RwLock<HashMap<Name, Term, RandomState>>]>,
-    /// How many there are of each kind.
+    /// The number of entries of each kind.
     entries: [AtomicUsize; 3],
     capacity: usize,
     total: AtomicUsize,
 }
 
-/// The first half of a SHA-256, the kind in two of its bits: 126 bits are enough that no two names ever meet, and half the memory.
+/// The first half of a SHA-256, with the kind in two of its bits. 126 bits make collisions practically impossible, at
+/// half the memory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Name([u64; 2]);
 
@@ -35,7 +37,7 @@ struct Term {
     issued_until: i64,
 }
 
-/// There is no room: an entry was left out.
+/// An entry did not fit.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NoRoom;
 
@@ -50,7 +52,7 @@ impl DenyTable {
         }
     }
 
-    /// Adds an entry, or widens one that is there: what was denied stays denied, whatever the order.
+    /// Adds an entry, or widens an existing one. What was denied stays denied, in whatever order entries arrive.
     pub(crate) fn insert(&self, entry: &DenyEntry, until: Timestamp) -> Result<(), NoRoom> {
         let name = Name::of(entry.kind, &entry.digest);
         let term = Term { until: until.as_millis(), issued_until: entry.issued_until.as_millis() };
@@ -68,7 +70,7 @@ impl DenyTable {
         Ok(())
     }
 
-    /// Whether a token with this mark is denied.
+    /// Whether a token with this digest is denied.
     pub(crate) fn denies(&self, kind: Kind, digest: &[u8; 32], issued: Option<Timestamp>, now: Timestamp) -> bool {
         let name = Name::of(kind, digest);
         self.read(name).get(&name).is_some_and(|term| {
@@ -76,12 +78,12 @@ impl DenyTable {
         })
     }
 
-    /// Whether there is no entry of this kind at all.
+    /// Whether there are no entries of this kind.
     pub(crate) fn lacks(&self, kind: Kind) -> bool {
         self.entries[kind as usize - 1].load(Ordering::Acquire) == 0
     }
 
-    /// Forgets what has ended. How many entries.
+    /// Removes expired entries. Returns how many.
     pub(crate) fn purge(&self, now: Timestamp) -> usize {
         let mut all = 0;
         for part in &self.parts {
@@ -104,7 +106,7 @@ impl DenyTable {
         all
     }
 
-    /// How many entries there are, those included whose time is over.
+    /// The number of entries, including expired ones that were not removed yet.
     pub(crate) fn len(&self) -> usize {
         self.total.load(Ordering::Acquire)
     }
@@ -136,7 +138,7 @@ impl Name {
         Self([word(0) & !0b11 | (kind as u64 - 1), word(8)])
     }
 
-    /// From 0, as the counts have it.
+    /// The index of the kind, from 0.
     fn kind(self) -> usize {
         (self.0[0] & 0b11) as usize
     }
