@@ -1,4 +1,4 @@
-//! How a cache of keys behaves in time: configuration in (serde or code), checked settings out.
+//! Settings for the JWK Set cache: configuration (serde or code) in, checked settings out.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::time::text;
 
-/// How the JWK Set of an issuer is kept, refreshed and asked for again.
+/// How long the JWK Set of an issuer is cached, and when it is fetched again.
 ///
-/// In configuration each span is a number of seconds or a text such as `"250ms"`, `"30s"`, `"10m"`, `"1h"`, `"1d"`; members
-/// that are left out have their default, unknown members are refused.
+/// In configuration, each duration is a number of seconds or a text such as `"250ms"`, `"30s"`, `"10m"`, `"1h"`,
+/// `"1d"`. A member that is left out has its default, and an unknown member is an error.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,53 +28,56 @@ use crate::base::time::text;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct JwksSettings {
-    /// How long a set is fresh when the issuer does not say so in `Cache-Control`. Default 10 min.
+    /// How long a set is fresh if the response has no `Cache-Control`. Default: 10 min.
     #[serde(with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub fresh_for: Duration,
-    /// The least fresh time whatever `Cache-Control` says, `no-store` too. Default 1 min.
+    /// The minimum fresh time, whatever `Cache-Control` says, even `no-store`. Default: 1 min.
     #[serde(with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub min_fresh: Duration,
-    /// The greatest fresh time whatever `Cache-Control` says. Default 1 h.
+    /// The maximum fresh time, whatever `Cache-Control` says. Default: 1 h.
     #[serde(with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub max_fresh: Duration,
-    /// The part of the fresh time after which a request starts a refresh in the background. Default 0.8.
+    /// The fraction of the fresh time after which a request starts a background refresh. Default: 0.8.
     pub refresh_at: f64,
-    /// How far `refresh_at` is moved at random, as a part of itself, so that a fleet does not ask in step. Default 0.1.
+    /// How much `refresh_at` varies at random, as a fraction of itself, so that instances do not refresh at the same
+    /// moment. Default: 0.1.
     pub jitter: f64,
-    /// How long past its fresh time a set serves while what comes back says nothing of the keys; see the table at
-    /// [`FetchError::is_outage`](crate::keys::FetchError::is_outage).
-    /// Default 1 h, at most 24 h, 0 to switch it off.
+    /// How long past its fresh time a set is still used while the issuer is unreachable;
+    /// [`FetchError::is_outage`](crate::keys::FetchError::is_outage) has a table of what counts as such. Default: 1 h,
+    /// at most 24 h; 0 turns it off.
     #[serde(with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub stale_if_error: Duration,
-    /// How many fetches for unknown keys may follow each other at once. Default 2.
+    /// How many fetches for unknown keys may follow each other without a pause. Default: 2.
     pub unknown_kid_burst: u32,
-    /// How often one more fetch for an unknown key is allowed. Default 30 s.
+    /// The interval at which one more fetch for an unknown key is allowed. Default: 30 s.
     #[serde(with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub unknown_kid_interval: Duration,
-    /// How long a `kid` that a fetch did not bring is remembered as unknown. Default 30 s, 0 to switch it off.
+    /// How long a `kid` that was not in a fetched set is remembered as unknown. Default: 30 s; 0 turns it off.
     #[serde(with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub negative_for: Duration,
-    /// How many such `kid`s are remembered, as keyed hashes. Default 1024.
+    /// How many unknown `kid`s are remembered, as keyed hashes. Default: 1024.
     pub negative_kids: usize,
-    /// How long requests wait for a fetch before they get 503, counted from the start of the fetch. Default 5 s.
+    /// How long requests wait for a fetch before they are answered with 503, counted from the start of the fetch.
+    /// Default: 5 s.
     #[serde(with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub wait: Duration,
-    /// How long a fetch may take in all, discovery included. Default 15 s. (One HTTP exchange has its own limit, 5 s.)
+    /// How long a fetch may take in all, including discovery. Default: 15 s. (A single HTTP exchange has its own limit
+    /// of 5 s.)
     #[serde(with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub fetch_timeout: Duration,
-    /// The pause after a first failed fetch; doubled after each further one. Default 1 s.
+    /// The pause after a failed fetch; doubled after each further one. Default: 1 s.
     #[serde(with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub backoff_min: Duration,
-    /// The longest such pause, also for a `Retry-After` that asks for more. Default 60 s.
+    /// The longest such pause, even if `Retry-After` asks for more. Default: 60 s.
     #[serde(with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub backoff_max: Duration,
@@ -102,10 +105,10 @@ impl Default for JwksSettings {
 }
 
 impl JwksSettings {
-    /// Looks for values that contradict each other or take a protection away.
+    /// Checks for settings that contradict each other or disable a protection.
     ///
     /// # Errors
-    /// [`JwksSettingsError`] naming the setting and the reason.
+    /// [`JwksSettingsError`] with the setting and the reason.
     pub fn check(&self) -> Result<(), JwksSettingsError> {
         let second = Duration::from_secs(1);
         let day = Duration::from_secs(86_400);
@@ -136,7 +139,7 @@ impl JwksSettings {
     }
 }
 
-/// A setting of [`JwksSettings`] that contradicts another one or takes a protection away.
+/// A setting of [`JwksSettings`] that contradicts another one or disables a protection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JwksSettingsError {
     setting: &'static str,
@@ -144,7 +147,7 @@ pub struct JwksSettingsError {
 }
 
 impl JwksSettingsError {
-    /// The member of [`JwksSettings`] at fault.
+    /// The name of the setting.
     #[must_use]
     pub fn setting(&self) -> &'static str {
         self.setting

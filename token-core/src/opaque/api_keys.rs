@@ -1,7 +1,9 @@
-//! API keys: a text that a client sends as its token, in; whose it is and what it may do, out. Kept as digests, found by name, compared in constant time.
+//! API keys: the text that a client sends as its token in; its owner and scopes out. Stored as digests, looked up by
+//! name, compared in constant time.
 //!
-//! A key is written `acme_ci_4rV…`: the prefix that all keys of an API share, the key's name, an underscore, and a secret. The name may be shown and logged; of the
-//! secret only a digest is kept. To whoever is let in by a key nothing is different: `Verified`, its scopes and its claims are those of a token.
+//! A key such as `acme_ci_4rV…` consists of the prefix that all keys of an API share, the key's name, an underscore,
+//! and a secret. The name may be shown and logged; the secret is stored only as a digest. For handlers, a request with
+//! an API key looks like any other: it has a `Verified` with scopes and claims.
 //!
 //! ```
 //! use token_core::opaque::api_keys::{ApiKey, MemoryApiKeys, digest};
@@ -31,18 +33,19 @@ use crate::jose::signature::{random, sha256};
 use crate::jose::thumbprint::same;
 use crate::stores::StoreError;
 
-/// A secret of fewer characters could be guessed out of its digest, so no key with one works.
+/// The shortest accepted secret, in characters. A shorter one could be guessed from its digest, so keys with one are
+/// refused.
 pub const SHORTEST_SECRET: usize = 32;
 
-/// What is kept of a key's text: SHA-256 over the whole of it, prefix and name included. A fast hash will do, since a secret is random and long, and is no
-/// password of somebody's choice. On a command line: `printf %s "$KEY" | sha256sum`.
+/// Returns the SHA-256 of a whole key, including its prefix and name; this is what is stored. A fast hash is sufficient
+/// because the secret is long and random, unlike a password. On a command line: `printf %s "$KEY" | sha256sum`.
 #[must_use]
 pub fn digest(text: &str) -> [u8; 32] {
     sha256(text.as_bytes())
 }
 
-/// The text of a new key: the prefix, its name, and 256 random bits in hexadecimal. It is for its holder alone and cannot be had again; what is kept
-/// is its [`digest`].
+/// Generates the text of a new key: the prefix, its name, and 256 random bits in hexadecimal. Give it to its owner and
+/// store its [`digest`]; the text cannot be recovered later.
 ///
 /// ```
 /// use token_core::opaque::api_keys::{ApiKey, digest, generate};
@@ -55,7 +58,7 @@ pub fn digest(text: &str) -> [u8; 32] {
 /// ```
 ///
 /// # Errors
-/// [`ConfigError`] for a prefix or a name that no key can have, and when the operating system gives no random bytes.
+/// [`ConfigError`] if the prefix or the name is not allowed, or if the operating system provides no random bytes.
 pub fn generate(prefix: &str, id: &str) -> Result<String, ConfigError> {
     if !is_prefix(prefix) {
         return Err(ConfigError::new(PREFIX));
@@ -68,17 +71,17 @@ pub fn generate(prefix: &str, id: &str) -> Result<String, ConfigError> {
     Ok(format!("{prefix}{id}_{secret}"))
 }
 
-/// What the prefix of keys looks like.
+/// The requirements on a prefix, for error texts.
 pub(crate) const PREFIX: &str =
     "expected API keys to begin with a prefix of letters, digits, dashes, dots and underscores, such as acme_";
 
-/// Whether keys may begin so.
+/// Whether this is an allowed prefix.
 pub(crate) fn is_prefix(prefix: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     !prefix.is_empty() && prefix.bytes().all(fits)
 }
 
-/// One API key, as a store keeps it.
+/// One API key, as it is stored.
 #[derive(Clone, PartialEq)]
 pub struct ApiKey {
     id: Box<str>,
@@ -96,55 +99,58 @@ struct Secret {
 }
 
 impl ApiKey {
-    /// A key of this name, letters, digits, dashes and dots, of this subject. Without a [`secret`](Self::secret) it lets nobody in.
+    /// A key with this name (letters, digits, dashes and dots) for this subject. It is unusable until it has a
+    /// [`secret`](Self::secret).
     #[must_use]
     pub fn new(id: impl Into<Box<str>>, subject: impl Into<Box<str>>) -> Self {
         let (id, subject) = (id.into(), subject.into());
         Self { id, subject, scopes: Vec::new(), claims: Map::new(), secrets: Vec::new(), expires: None }
     }
 
-    /// What its holder may do.
+    /// Sets the scopes that the key grants.
     #[must_use]
     pub fn scopes<S: Into<Box<str>>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.scopes.extend(scopes.into_iter().map(Into::into));
         self
     }
 
-    /// One more claim for handlers to read. `iss`, `sub`, `scope`, `jti`, `exp` and `client_id` are the key's own and cannot be set.
+    /// Adds a claim for handlers to read. `iss`, `sub`, `scope`, `jti`, `exp` and `client_id` are set by the key itself
+    /// and cannot be overridden.
     #[must_use]
     pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.claims.insert(name.into(), value.into());
         self
     }
 
-    /// A secret that opens it, as [`digest`]. Several open it alike: that is how a key is rotated.
+    /// Adds an accepted secret, as [`digest`]. A key may have several, so that it can be rotated.
     #[must_use]
     pub fn secret(mut self, digest: [u8; 32]) -> Self {
         self.secrets.push(Secret { digest, expires: None });
         self
     }
 
-    /// A secret that opens it until then: the old one, while clients take up the new.
+    /// Adds a secret that is accepted until `expires`: the old one, while clients switch to the new one.
     #[must_use]
     pub fn secret_until(mut self, digest: [u8; 32], expires: Timestamp) -> Self {
         self.secrets.push(Secret { digest, expires: Some(expires) });
         self
     }
 
-    /// The key ends then, whatever its secrets.
+    /// Sets when the key itself expires, whatever its secrets.
     #[must_use]
     pub fn expires(mut self, expires: Timestamp) -> Self {
         self.expires = Some(expires);
         self
     }
 
-    /// Its name.
+    /// The name of the key.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Until when `digest` opens it; `None` where it does not. Every secret is compared, whole, whichever fits.
+    /// Until when `digest` is accepted; `None` if it is not. All secrets are compared, even after a match, so that the
+    /// time taken reveals nothing.
     fn opened_by(&self, digest: &[u8; 32], now: Timestamp) -> Option<Timestamp> {
         let mut until = None;
         for secret in &self.secrets {
@@ -191,7 +197,7 @@ pub(crate) struct Said<'k> {
 }
 
 impl ApiKey {
-    /// The key as a policy can say it; `None` where it has claims, which none can.
+    /// The key as data for a policy; `None` if it has claims, which a policy cannot contain.
     pub(crate) fn said(&self) -> Option<Said<'_>> {
         let secrets = self.secrets.iter().map(|secret| (secret.digest, secret.expires)).collect();
         let said = Said { subject: &self.subject, scopes: &self.scopes, secrets, expires: self.expires };
@@ -199,21 +205,22 @@ impl ApiKey {
     }
 }
 
-/// Where keys are kept. A store is asked by a key's name, and never sees a secret.
+/// A store of API keys. It is asked by name, and never sees a secret.
 pub trait ApiKeyStore: fmt::Debug + Send + Sync + 'static {
-    /// The key of this name, if there is one. Names come from strangers: they are of the right characters, at most 64 of them, and nothing more is known.
+    /// Returns the key with this name, if there is one. The name comes from an unauthenticated client: it consists of
+    /// allowed characters, at most 64 of them, and nothing else was checked.
     ///
     /// # Errors
-    /// [`StoreError`] when the store does not answer: the caller gets 503.
+    /// [`StoreError`] if the store does not answer. The caller gets 503.
     fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<ApiKey>, StoreError>>;
 }
 
-/// Keys in this process. Clones share them.
+/// API keys in the memory of this process. Clones share them.
 #[derive(Clone, Default)]
 pub struct MemoryApiKeys(Arc<RwLock<BTreeMap<Box<str>, ApiKey>>>);
 
 impl MemoryApiKeys {
-    /// These keys. Of two of one name the later counts.
+    /// A store with these keys. If two have the same name, the later one is used.
     #[must_use]
     pub fn new(keys: impl IntoIterator<Item = ApiKey>) -> Self {
         Self(Arc::new(RwLock::new(keys.into_iter().map(|key| (key.id.clone(), key)).collect())))
@@ -223,13 +230,14 @@ impl MemoryApiKeys {
         self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Adds a key, or puts it in the place of the one of its name.
+    /// Adds a key, replacing one with the same name.
     pub fn insert(&self, key: ApiKey) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(key.id.clone(), key);
     }
 
-    /// Takes a key out, and says whether it was there. Who was let in by it a moment ago is remembered for up to
-    /// [`active_life`](super::OpaqueTokens::active_life); [`evict`](crate::ResourceServer::evict) its client, which is the key's name, and it ends at once.
+    /// Removes a key, and returns whether it existed. An earlier successful check may be reused for up to
+    /// [`active_life`](super::OpaqueTokens::active_life); to end that immediately,
+    /// [`evict`](crate::ResourceServer::evict) its client, which is the name of the key.
     #[must_use]
     pub fn remove(&self, id: &str) -> bool {
         self.0.write().unwrap_or_else(PoisonError::into_inner).remove(id).is_some()
@@ -253,7 +261,7 @@ impl fmt::Debug for MemoryApiKeys {
 /// The longest name that is looked up.
 const LONGEST_ID: usize = 64;
 
-/// Looks keys up and compares them: what stands in the place of an endpoint.
+/// Looks up and compares keys, in place of an endpoint.
 #[derive(Debug)]
 pub(crate) struct Keyring {
     identity: Box<str>,
@@ -263,21 +271,21 @@ pub(crate) struct Keyring {
 }
 
 impl Keyring {
-    /// Keys begin with the first of `prefixes`, which is the only one.
+    /// The keys' prefix is the only element of `prefixes`.
     pub(crate) fn new(issuer: &str, prefixes: &[String], store: Arc<dyn ApiKeyStore>) -> Self {
         let prefix = prefixes.first().map_or("", String::as_str);
         let identity = format!("api keys of {issuer} {prefix}").into();
         Self { identity, issuer: issuer.into(), prefix: prefix.into(), store }
     }
 
-    /// The name in a key's text, where the text can be one.
+    /// The name in the text of a key, if it can be a key.
     fn id<'t>(&self, text: &'t str) -> Option<&'t str> {
         let (id, secret) = text.strip_prefix(&*self.prefix)?.split_once('_')?;
         (is_id(id) && secret.len() >= SHORTEST_SECRET).then_some(id)
     }
 }
 
-/// Whether a key may be called so.
+/// Whether this is an allowed name.
 pub(crate) fn is_id(id: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
     !id.is_empty() && id.len() <= LONGEST_ID && id.bytes().all(fits)

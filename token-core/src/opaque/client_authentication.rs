@@ -1,6 +1,7 @@
-//! How a client shows who it is: header and form members of one request (RFC 6749 section 2.3.1, RFC 7523 section 2.2, RFC 8705 section 2).
+//! How a client authenticates: the header and form members of one request (RFC 6749 section 2.3.1, RFC 7523 section
+//! 2.2, RFC 8705 section 2).
 //!
-//! Whoever calls an endpoint of an issuer in a client's name needs this: introspection, the token endpoint, revocation.
+//! Used for every endpoint of an issuer that is called as a client: introspection, token endpoint, revocation.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -33,42 +34,46 @@ const ASSERTION_LIFE: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ClientAuthentication {
-    /// Not at all: a public client. Its `client_id` goes into the form.
+    /// No authentication (a public client). The form contains the `client_id`.
     None,
     /// `client_secret_basic`: id and secret, each form-encoded, in the `Authorization` header.
     Basic(ClientSecret),
-    /// `client_secret_basic` as many servers read it: id and secret in the `Authorization` header as they are (RFC 7617), not form-encoded first. For
-    /// servers that do not decode, which refuse a secret with `!` or `+` in it otherwise. [`method`](Self::method) calls it
-    /// `client_secret_basic_unencoded`. The id must not hold a colon.
+    /// `client_secret_basic` as many servers implement it: id and secret in the `Authorization` header as they are (RFC
+    /// 7617), without form encoding. For servers that do not decode them and therefore refuse a secret with `!` or `+`.
+    /// [`method`](Self::method) returns `client_secret_basic_unencoded`. The id must not contain a colon.
     BasicUnencoded(ClientSecret),
     /// `client_secret_post`: id and secret in the form.
     Post(ClientSecret),
-    /// `private_key_jwt`: a fresh assertion of one minute, signed with this key. With a key of an HS algorithm it is `client_secret_jwt`.
+    /// `private_key_jwt`: a new assertion for each request, valid for one minute and signed with this key. With an HS
+    /// algorithm it is `client_secret_jwt`.
     PrivateKeyJwt {
         /// The key; its `kid` goes into the assertion's header.
         key: Arc<SigningKey>,
-        /// `aud` of the assertion: the issuer identifier, where the server wants that. `None`: the endpoint's URL.
+        /// The `aud` of the assertion, for servers that expect their issuer identifier. `None`: the URL of the
+        /// endpoint.
         audience: Option<String>,
     },
-    /// `tls_client_auth` or `self_signed_tls_client_auth`: the HTTP client shows its certificate, the form names the client. See
-    /// `client_identity_pem` of the HTTP client's builder.
+    /// `tls_client_auth` or `self_signed_tls_client_auth`: the HTTP client presents its certificate, and the form
+    /// contains the `client_id`. See `client_identity_pem` of the HTTP client's builder.
     MutualTls,
-    /// A token of the client's own in the `Authorization` header, as some introspection endpoints want it (RFC 7662 section 2.1).
+    /// An access token of the client in the `Authorization` header, as some introspection endpoints require (RFC 7662
+    /// section 2.1).
     Bearer(ClientSecret),
 }
 
-/// What authentication adds to a request.
+/// The authentication to add to a request.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Credentials {
     /// The `Authorization` header, marked as sensitive.
     pub header: Option<HeaderValue>,
-    /// Members of the form, not yet encoded. They hold secrets.
+    /// Form members, not encoded yet. They contain secrets.
     pub form: Vec<(&'static str, ClientSecret)>,
 }
 
 impl ClientAuthentication {
-    /// The method's name in the registry of token endpoint authentication methods; `bearer` and `client_secret_basic_unencoded` are in no registry.
+    /// The name of the method in the IANA registry of token endpoint authentication methods. `bearer` and
+    /// `client_secret_basic_unencoded` are not registered.
     #[must_use]
     pub fn method(&self) -> &'static str {
         match self {
@@ -82,10 +87,10 @@ impl ClientAuthentication {
         }
     }
 
-    /// What to add to a request to `endpoint` at `now`. An assertion is good for one request.
+    /// Returns what to add to a request to `endpoint` at `now`. An assertion is valid for one request only.
     ///
     /// # Errors
-    /// [`CredentialsError`] when a secret does not fit a header or the key cannot sign.
+    /// [`CredentialsError`] if a secret is not valid in a header, or the key cannot sign.
     pub fn credentials(
         &self,
         client_id: &str,
@@ -116,9 +121,11 @@ impl ClientAuthentication {
 }
 
 impl ClientAuthentication {
-    /// Why a server may refuse good credentials, where that could be the form they were sent in: to be said beside `invalid_client` or a 401.
+    /// Suggests why a server may refuse correct credentials because of their encoding. Show it next to an
+    /// `invalid_client` error or a 401.
     ///
-    /// `Some` for `client_secret_basic` with an id or a secret that form-encoding changes (RFC 6749 section 2.3.1). It holds neither of them.
+    /// `Some` for `client_secret_basic` with an id or secret that form encoding changes (RFC 6749 section 2.3.1). The
+    /// text contains neither.
     #[must_use]
     pub fn refusal_hint(&self, client_id: &str) -> Option<&'static str> {
         let changes = |text: &str| encoded(text) != text;
@@ -165,7 +172,8 @@ fn assertion(key: &SigningKey, client_id: &str, audience: &str, now: Timestamp) 
         .map_err(|_| CredentialsError("the client assertion could not be signed"))
 }
 
-/// 128 bits that were never used before, in this process or another. Unique, which a `jti` must be, and not a secret, which it need not.
+/// A `jti`: 128 bits that have not been used before by this process or another. It must be unique, but need not be
+/// secret.
 fn unique(now: Timestamp) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -178,20 +186,20 @@ fn unique(now: Timestamp) -> String {
     base64url::encode(&sha256(&seed)[..16])
 }
 
-/// A client's secret (RFC 6749 section 2.3.1), or another text that opens doors in its name.
+/// A client secret (RFC 6749 section 2.3.1), or another credential of the client.
 ///
-/// It shows in neither `Debug` nor any error; a clone shares it.
+/// Neither `Debug` nor any error shows it. Clones share the text.
 #[derive(Clone)]
 pub struct ClientSecret(Arc<str>);
 
 impl ClientSecret {
-    /// The text as it was issued. Nothing about it is checked.
+    /// Wraps the text as it was issued. It is not checked.
     #[must_use]
     pub fn new(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself. What is done with it from here on is the caller's affair.
+    /// Returns the text. Take care not to log it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -199,7 +207,7 @@ impl ClientSecret {
 }
 
 impl PartialEq for ClientSecret {
-    /// Takes as long wherever two texts of one length differ.
+    /// The time taken does not depend on where two texts of the same length differ.
     fn eq(&self, other: &Self) -> bool {
         let (one, two) = (self.0.as_bytes(), other.0.as_bytes());
         one.len() == two.len() && one.iter().zip(two).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
@@ -226,7 +234,7 @@ impl From<String> for ClientSecret {
     }
 }
 
-/// Why no credentials could be made. The text holds none of them.
+/// Credentials could not be made. The text contains none of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CredentialsError(&'static str);
 

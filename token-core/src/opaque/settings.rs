@@ -1,4 +1,4 @@
-//! What an operator says of an issuer's opaque tokens: whom to ask, how long to believe the answer.
+//! An operator's settings for an issuer's opaque tokens: which endpoint is asked, and how long its answer is reused.
 
 use std::fmt;
 use std::sync::Arc;
@@ -61,7 +61,7 @@ pub(crate) struct Compiled {
     pub(crate) queue: Duration,
 }
 
-/// Whom to ask.
+/// What is asked.
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
     Introspection {
@@ -80,18 +80,19 @@ pub(crate) enum Kind {
     },
     Verifier(Arc<dyn OpaqueVerifier>),
     ApiKeys(Arc<dyn ApiKeyStore>),
-    /// Those of a policy, which can be written down again.
+    /// Keys that came from a policy, and can be written back to one.
     StaticApiKeys(MemoryApiKeys),
 }
 
-/// Answers may be believed this long at most: a cache is no substitute for a token's own life.
+/// The longest time that other instances wait for the one that asks.
 const LONGEST_LEASE: Duration = Duration::from_secs(10);
+/// The longest time that an answer may be reused: a cache must not replace the token's own lifetime.
 const LONGEST_LIFE: Duration = Duration::from_secs(3600);
-/// More than this at once and an endpoint is not helped.
+/// Beyond this many requests at once, an endpoint is overloaded rather than used.
 const MOST_QUESTIONS: usize = 512;
-/// A store of API keys is nearer than an endpoint.
+/// The default for API keys is shorter, since asking their store is cheap.
 const KEYS_ARE_BELIEVED: Duration = Duration::from_secs(10);
-/// What most servers take in one header field.
+/// The limit that most servers have for one header field.
 pub(crate) const LARGEST_TOKEN: usize = 8 * 1024;
 
 impl OpaqueTokens {

@@ -1,4 +1,5 @@
-//! A token's `status` claim in, where its status stands out; a status list token's claims in, the status at a place out (draft-ietf-oauth-status-list-21).
+//! A token's `status` claim in, the place of its status out; the claims of a status list token in, the status at a
+//! place out (draft-ietf-oauth-status-list-21).
 
 use std::fmt;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::jose::base64url;
 /// The most that a list may inflate to: 32 million tokens of one bit each.
 pub(crate) const LARGEST: usize = 4 * 1024 * 1024;
 
-/// Where the status of a token stands (section 6.2).
+/// The place of a token's status: a list and an index (section 6.2).
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Reference {
     pub(crate) index: u64,
@@ -27,17 +28,17 @@ struct Referring {
     status: Option<Mechanisms>,
 }
 
-/// What is there has to be of its type: `null` is not.
+/// A member that is present must have its type; `null` does not count as absent.
 fn not_null<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-/// What is there has to be an object: neither `null`, nor an array of its members.
+/// A member that is present must be an object, neither `null` nor an array of the object's members.
 fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     object(deserializer).map(Some)
 }
 
-/// Other members are other ways to learn of a status, none of which is known here.
+/// The mechanisms named in `status`. Others than `status_list` are unknown here and ignored.
 #[derive(Deserialize)]
 struct Mechanisms {
     #[serde(default, deserialize_with = "present")]
@@ -54,7 +55,8 @@ impl Reference {
     /// Reads the claim `status` of a signed claims set; `None` where there is none.
     ///
     /// # Errors
-    /// [`ErrorKind::ClaimsMismatch`] where there is one that says no place in a list: a status that cannot be looked up is not a good one.
+    /// [`ErrorKind::ClaimsMismatch`] if the claim is present but names no place in a list. A status that cannot be
+    /// looked up is not a valid one.
     pub(crate) fn read(json: &str) -> Result<Option<Self>, Error> {
         let wrong = |why: &'static str| Error::new(ErrorKind::ClaimsMismatch, why).at(Check::Demands);
         let claims: Referring = serde_json::from_str(json)
@@ -74,7 +76,7 @@ impl fmt::Debug for Reference {
     }
 }
 
-/// What a status list token says beside its list (section 5.1).
+/// The claims of a status list token, apart from the list (section 5.1).
 #[derive(Deserialize)]
 struct Claims {
     #[serde(default, deserialize_with = "not_null")]
@@ -92,13 +94,13 @@ struct Encoded {
     lst: Box<str>,
 }
 
-/// A list whose signature was good, and which keeps the rules of section 8.3.
+/// A list whose signature was valid and that passed the checks of section 8.3.
 pub(crate) struct StatusList {
-    /// The issuer it names, where it names one: the tokens it speaks of are that one's.
+    /// The issuer named by the list, if any. The list then applies to tokens of that issuer only.
     pub(crate) issuer: Option<Box<str>>,
     pub(crate) issued: Timestamp,
     pub(crate) expires: Option<Timestamp>,
-    /// For how long it may be kept at most.
+    /// The longest time that the list may be kept.
     pub(crate) ttl: Option<Duration>,
     bits: u8,
     bytes: Box<[u8]>,
@@ -109,7 +111,7 @@ impl StatusList {
     /// `exp`.
     ///
     /// # Errors
-    /// What is wrong, without a value of a claim.
+    /// What is wrong, as text that contains no claim value.
     pub(crate) fn read(
         json: &str,
         uri: &str,
@@ -147,7 +149,8 @@ impl StatusList {
         Ok(Self { issuer: claims.iss, issued, expires, ttl, bits, bytes: bytes.into() })
     }
 
-    /// The status at this place; `None` where the list does not reach so far. The places of a byte begin with its lowest bits (section 4.1).
+    /// The status at this index, or `None` if the list is shorter. The first entries of a byte are in its lowest bits
+    /// (section 4.1).
     pub(crate) fn status(&self, index: u64) -> Option<u8> {
         let per_byte = u64::from(8 / self.bits);
         let byte = *self.bytes.get(usize::try_from(index / per_byte).ok()?)?;
@@ -156,7 +159,7 @@ impl StatusList {
         Some(byte >> shift & mask)
     }
 
-    /// How much memory it takes.
+    /// The memory that the list occupies, in bytes.
     pub(crate) fn size(&self) -> usize {
         self.bytes.len() + size_of::<Self>()
     }

@@ -1,4 +1,5 @@
-//! What an operator says of an issuer's status lists in; which lists are at hand, and when one is fetched, out (draft-ietf-oauth-status-list-21 section 8).
+//! Settings for an issuer's status lists in; which lists are held, and when one is fetched, out
+//! (draft-ietf-oauth-status-list-21 section 8).
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,37 +21,40 @@ use crate::base::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::base::time::{Timestamp, text};
 use crate::stores::AnswerKey;
 
-/// What a list that says nothing of it is kept for.
+/// How long a list is kept that names no lifetime.
 const FRESH: Duration = Duration::from_secs(300);
-/// A list is fetched no more often than this, whatever it says.
+/// The shortest time between two fetches of a list, whatever the list says.
 const LEAST: Duration = Duration::from_secs(1);
-/// And kept no longer than this.
+/// The longest time that a list is kept.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
-/// So many lists of one issuer are kept, and so many bytes of them.
+/// The most lists of one issuer that are kept, and the most bytes.
 const MOST: (usize, usize) = (256, 32 * 1024 * 1024);
-/// After a failure; doubled with each in a row up to the most.
+/// The pause after a failed fetch; doubled after each further one, up to the second value.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// So many are fetched at once.
+/// The most fetches at once.
 const AT_ONCE: usize = 16;
-/// The largest status list token that is read.
+/// The largest status list token that is read, in bytes.
 pub(crate) const LARGEST_TOKEN: usize = 1024 * 1024;
 
-/// Which of an issuer's tokens are looked up in a status list (Token Status List, draft-ietf-oauth-status-list). Give it to
-/// [`Issuer::status_lists`](crate::Issuer::status_lists); without it the claim `status` is not looked at.
+/// Checks an issuer's tokens against its status lists (Token Status List, draft-ietf-oauth-status-list). Pass it to
+/// [`Issuer::status_lists`](crate::Issuer::status_lists). Without it, the claim `status` is ignored.
 ///
-/// A JWT with `status.status_list` is refused with 401 unless the list says `VALID` (0) at its place: `INVALID`, `SUSPENDED` and every status of an application
-/// are refused alike. A token whose `status` is of another kind, or that points beyond the end of its list, is refused, too. While a list
-/// cannot be had, or only one that is too old, the answer is 503.
+/// A JWT with `status.status_list` is refused with 401 unless its list says `VALID` (0): `INVALID`, `SUSPENDED` and all
+/// application-specific values are refused alike. A token is also refused if its `status` names another mechanism only,
+/// or an index beyond the end of the list. If the list cannot be fetched and no usable copy is held, the answer is 503.
 ///
 /// # What is checked of a list
-/// The header says `statuslist+jwt`; such a token passes nowhere else, and no other token here. It is signed with a key of the issuer whose token
-/// points to it, with an algorithm agreed with that issuer. `sub` is the very address that the token named; `iss`, where it is there, is the token's; `iat` is there, not ahead, and no
-/// earlier than that of the list before; `exp` has not passed. A list inflates to 4 MiB at most, 1 MiB is read.
+/// The `typ` is `statuslist+jwt`; a status list token is not accepted as an access token, nor the reverse. The
+/// signature is by a key of the issuer whose token names the list, with one of that issuer's algorithms. `sub` equals
+/// the URI in the token. `iss`, if present, equals the token's. `iat` is present, not in the future, and not earlier
+/// than that of the list held before. `exp` has not passed. At most 1 MiB is read, and at most 4 MiB after
+/// decompression.
 ///
 /// # How long a list is kept
-/// As long as its `ttl` says (at least 1 s, at most 24 h) and not past its `exp`. Without `ttl`: as its `Cache-Control: max-age` says, or for
-/// [`fresh_for`](Self::fresh_for). It is fetched anew at 80 % of that, in a task of its own, while tokens point to it. So long a token that was revoked may still pass.
-/// At most 256 lists and 32 MiB an issuer are kept, those that were used last.
+/// For its `ttl` (at least 1 s, at most 24 h), and never past its `exp`. Without `ttl`: for `Cache-Control: max-age`,
+/// or else for [`fresh_for`](Self::fresh_for). While tokens refer to a list, it is fetched again in the background
+/// after 80 % of that time. A token that is revoked may be accepted for as long as the list is kept. Each issuer has
+/// room for 256 lists and 32 MiB; the least recently used ones are dropped.
 ///
 /// ```
 /// use token_core::{Issuer, ResourceServer, revocation::StatusLists};
@@ -64,13 +68,14 @@ pub(crate) const LARGEST_TOKEN: usize = 1024 * 1024;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct StatusLists {
-    /// Refuses tokens without the claim `status`, too.
+    /// Whether tokens without the claim `status` are refused. Default: false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) required: bool,
-    /// Where lists may lie beside the origin of the issuer's identifier: folders that end in `/`, or single lists.
+    /// URLs from which lists may be fetched, in addition to the origin of the issuer identifier: folders that end in
+    /// `/`, or single lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) at: Vec<String>,
-    /// How long a list is kept that names neither `ttl` nor `max-age`. Default 5 min.
+    /// How long a list is kept that has neither `ttl` nor `max-age`. Default: 5 min.
     #[serde(with = "text")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::base::time::schema::Span"))]
     pub(crate) fresh_for: Duration,
@@ -83,28 +88,28 @@ impl Default for StatusLists {
 }
 
 impl StatusLists {
-    /// Looks up every token that has the claim `status`; lets in those that have none.
+    /// Checks every token that has the claim `status`, and accepts those without it.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Refuses tokens without `status`, too.
+    /// Also refuses tokens without `status`.
     #[must_use]
     pub fn required(mut self) -> Self {
         self.required = true;
         self
     }
 
-    /// Fetches lists from addresses that begin with this one, too: a folder that ends in `/`, or one list. By default lists are fetched from the origin of
-    /// the issuer's identifier alone: whoever signs tokens must not be able to send this server anywhere.
+    /// Also allows lists at this URL: a folder that ends in `/`, or a single list. By default, lists are only fetched
+    /// from the origin of the issuer identifier, so that a token cannot make this server send requests elsewhere.
     #[must_use]
     pub fn at(mut self, address: impl Into<String>) -> Self {
         self.at.push(address.into());
         self
     }
 
-    /// How long a list is kept that names neither `ttl` nor `max-age`. Default 5 min.
+    /// Sets how long a list is kept that has neither `ttl` nor `max-age`. Default: 5 min.
     #[must_use]
     pub fn fresh_for(mut self, time: Duration) -> Self {
         self.fresh_for = time;
@@ -121,11 +126,11 @@ pub(crate) struct Lists {
     loopback_http: bool,
     flights: Flights<()>,
     kept: RwLock<HashMap<Box<str>, Kept>>,
-    /// Counts looks: which list was used last.
+    /// A counter of look-ups, to tell which list was used last.
     looks: AtomicU64,
 }
 
-/// One list, or what is known of why there is none.
+/// One list, or the state of the attempts to fetch it.
 struct Kept {
     list: Option<Arc<StatusList>>,
     fetched: Timestamp,
@@ -136,22 +141,22 @@ struct Kept {
     used: AtomicU64,
 }
 
-/// What a look brought.
+/// The result of a look-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
-    /// This status; `due`: the list is to be fetched anew, by whoever has time.
+    /// The status. `due` means that the list should be fetched again in the background.
     Status { status: u8, due: bool },
-    /// The list does not reach so far, or is another issuer's.
+    /// The list has no such index, or belongs to another issuer.
     Nowhere(&'static str),
-    /// There is no list, or one that is too old.
+    /// There is no list, or only one that is too old.
     Missing,
-    /// The same, and it was tried just now.
+    /// As `Missing`, and a fetch failed so recently that none is started.
     Paused(Duration),
 }
 
 impl Lists {
     /// # Errors
-    /// [`ConfigError`] when no list could be fetched from anywhere.
+    /// [`ConfigError`] if the settings allow no URL to fetch a list from.
     pub(crate) fn new(
         settings: StatusLists,
         issuer: Option<&str>,
@@ -182,7 +187,7 @@ impl Lists {
         })
     }
 
-    /// The status at this place, for a token of `issuer`.
+    /// Looks up the status at this place, for a token of `issuer`.
     pub(crate) fn look(&self, place: &Reference, issuer: &str, now: Timestamp) -> Look {
         let kept = self.read();
         let Some(kept) = kept.get(&*place.uri) else { return Look::Missing };
@@ -190,7 +195,7 @@ impl Lists {
         kept.look(place.index, issuer, now)
     }
 
-    /// Where a list may be fetched; `None` where it may not.
+    /// The URI if lists may be fetched from it, otherwise `None`.
     pub(crate) fn place(&self, uri: &str) -> Option<Uri> {
         let url = endpoint(uri, self.loopback_http).ok()?;
         let within = |place: &Url| {
@@ -202,7 +207,8 @@ impl Lists {
         if self.places.iter().any(within) { url.as_str().parse().ok() } else { None }
     }
 
-    /// Fetches a list, once for all who ask. The future is done when it has landed, one way or the other.
+    /// Fetches a list, once for all concurrent callers. The future completes when the fetch has ended, successfully or
+    /// not.
     pub(crate) fn fetch<F: Future<Output = ()> + Send + 'static>(
         &self,
         uri: &str,
@@ -212,10 +218,10 @@ impl Lists {
         self.flights.join(AnswerKey::new("status list", uri), 0, patience, fetch)
     }
 
-    /// A list came. `max_age` is what its answer's header said, `chance` a number from 0 to 1.
+    /// Stores a fetched list. `max_age` is from the response header, `chance` a random number from 0 to 1.
     ///
     /// # Errors
-    /// What is wrong with it beside the list that was there before.
+    /// Why the list is refused, given the one held before.
     pub(crate) fn keep(
         &self,
         uri: &str,
@@ -239,7 +245,7 @@ impl Lists {
         Ok(())
     }
 
-    /// No list came.
+    /// Notes that a fetch has failed.
     pub(crate) fn failed(&self, uri: &str, retry_after: Option<Duration>, now: Timestamp) {
         let mut all = self.write();
         let used = self.looks.fetch_add(1, Ordering::Relaxed);
@@ -258,7 +264,7 @@ impl Lists {
         make_room(&mut all);
     }
 
-    /// Held for a look, never across an await; nothing panics under it.
+    /// The lock is held for a look-up only, never across an await; nothing panics while it is held.
     fn read(&self) -> RwLockReadGuard<'_, HashMap<Box<str>, Kept>> {
         self.kept.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -289,7 +295,7 @@ impl Kept {
     }
 }
 
-/// Drops those that were not used for longest.
+/// Drops the least recently used lists.
 fn make_room(all: &mut HashMap<Box<str>, Kept>) {
     let (lists, bytes) = MOST;
     while all.len() > lists || all.values().map(Kept::size).sum::<usize>() > bytes {

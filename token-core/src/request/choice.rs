@@ -1,4 +1,4 @@
-//! A request and the places agreed in, the one token that counts out; whose token it is where a request brings several is the operator's to say.
+//! A request and the configured token locations in; the one token that counts out, or an error if there are several.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,25 +7,26 @@ use crate::request::grammar::Scheme;
 use crate::request::presented::RequestView;
 use crate::request::source::{Found, TokenLocation};
 
-/// What becomes of a request that brings different tokens in different places; see
+/// What happens to a request with different tokens in different places; see
 /// [`ResourceServerBuilder::several_tokens`](crate::ResourceServerBuilder::several_tokens).
 ///
-/// The same token in two places is one token, whatever this says, and a cookie without a value is none. Several in one place, two
-/// `Authorization` fields or two cookies of one name, are always refused with 400.
+/// The same token in two places counts as one, and a cookie without a value as none. Several tokens in a single place,
+/// such as two `Authorization` headers or two cookies of the same name, are always refused with 400.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SeveralTokens {
-    /// It is refused with 400: which of them was meant is not the server's to guess.
+    /// The request is refused with 400, since the server cannot know which token was meant.
     #[default]
     Refuse,
-    /// The first of the token locations that holds a token decides, in the order they were named; those after it are not looked at. A token
-    /// that is malformed, expired or not believed there is refused, whatever another place holds.
+    /// The first of the token locations that contains a token decides, in the order in which they are configured; later
+    /// ones are ignored. If that token is malformed, expired or otherwise invalid, the request is refused, whatever the
+    /// other places contain.
     FirstLocation,
 }
 
-/// The places that were agreed, in order.
+/// The configured locations, in order.
 #[derive(Debug)]
 pub(crate) struct Agreed {
     places: Box<[TokenLocation]>,
@@ -41,11 +42,12 @@ impl Agreed {
         &self.places
     }
 
-    /// The one token in all these places. With `dpop`, the scheme `DPoP` is one of tokens, too.
+    /// Returns the single token of the request. With `dpop`, the scheme `DPoP` is accepted, too.
     ///
     /// # Errors
-    /// [`ErrorKind::MissingToken`] when there is none; [`ErrorKind::InvalidRequest`] when there are two that nothing chooses between, or the one is
-    /// not well formed; [`ErrorKind::CrossSite`] when it came in a cookie alone that is not believed.
+    /// [`ErrorKind::MissingToken`] if there is none; [`ErrorKind::InvalidRequest`] if there are several and no rule
+    /// chooses between them, or if the syntax is invalid; [`ErrorKind::CrossSite`] if it came only in a cookie that is
+    /// not trusted.
     pub(crate) fn token<'a>(&self, request: &'a dyn RequestView, dpop: bool) -> Result<(Scheme, &'a str), Error> {
         let mut outcome: Option<Found<'a>> = None;
         for place in &self.places {
@@ -65,7 +67,8 @@ impl Agreed {
     }
 }
 
-/// What stands in one place. An `Authorization` field of another scheme is no token, but nothing may stand beside it.
+/// The token in one place. An `Authorization` header with another scheme is not a token, but there must be no second
+/// such header.
 fn only<'a>(place: &TokenLocation, request: &'a dyn RequestView, dpop: bool) -> Result<Option<Found<'a>>, Error> {
     let (mut pieces, mut found) = (0_usize, None);
     place.each(request, dpop, &mut |piece| {
@@ -83,7 +86,8 @@ fn is_same(first: &Found<'_>, next: &Found<'_>) -> bool {
     matches!((&first.token, &next.token), (Ok(first), Ok(next)) if first == next)
 }
 
-/// The same token from two places: whoever could write it into a header has meant to send it, and has said how.
+/// Merges the same token from two places. A client that can set a header has sent the token on purpose, so the header's
+/// origin is not in doubt.
 fn joined<'a>(first: Found<'a>, next: Found<'a>) -> Found<'a> {
     let scheme = if next.scheme == Scheme::Dpop { next.scheme } else { first.scheme };
     Found { token: first.token, scheme, doubt: first.doubt.and_then(|doubt| next.doubt.map(|_| doubt)) }

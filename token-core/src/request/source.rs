@@ -1,4 +1,5 @@
-//! Where requests carry their token, and which of it to trust a browser with (RFC 6750 section 2, OWASP's rules against CSRF).
+//! Where requests carry their token, and when a cookie is trusted as sent on purpose (RFC 6750 section 2; CSRF rules as
+//! recommended by OWASP).
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -6,7 +7,7 @@ use crate::answer::error::{Error, ErrorKind};
 use crate::request::grammar::{Scheme, b64token, dpop_credentials, from_field, padded_b64token};
 use crate::request::presented::RequestView;
 
-/// One place in a request where a token is looked for. Default is the `Authorization` header alone; see
+/// A place in a request that may contain a token. Default: the `Authorization` header only; see
 /// [`ResourceServerBuilder::token_locations`](crate::ResourceServerBuilder::token_locations).
 ///
 /// ```
@@ -29,7 +30,7 @@ use crate::request::presented::RequestView;
 #[serde(transparent)]
 pub struct TokenLocation(Place);
 
-/// One place where requests may carry a token.
+/// The kinds of places.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "TokenPlace"))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -51,13 +52,14 @@ enum Place {
     },
 }
 
-/// Names of header fields are compared in lower case, however a file writes them.
+/// Header names are compared in lower case, however the configuration writes them.
 fn lower_case<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     String::deserialize(deserializer).map(|name| name.to_ascii_lowercase())
 }
 
 impl TokenLocation {
-    /// The name that RFC 6750 section 2 has for it, where it is one of its three ways.
+    /// The name of this place in RFC 9728 (`bearer_methods_supported`), if it is one of the three of RFC 6750 section
+    /// 2.
     pub(crate) fn bearer_method(&self) -> Option<&'static str> {
         match &self.0 {
             Place::Authorization => Some("header"),
@@ -72,34 +74,36 @@ impl TokenLocation {
         Self(Place::Authorization)
     }
 
-    /// A header that holds the token and nothing else, as proxies write it: `cf-access-jwt-assertion`. Whoever can reach the server
-    /// past the proxy can write it too, which is why the token in it is verified like any other.
+    /// A header that contains only the token, such as `cf-access-jwt-assertion`, which a proxy writes. A client that
+    /// reaches the server directly can write it, too; the token in it is therefore verified like any other.
     #[must_use]
     pub fn header(name: &str) -> Self {
         Self(Place::Header { name: name.to_ascii_lowercase() })
     }
 
-    /// A cookie. Browsers send cookies with requests that other sites make them send: `csrf` says which requests are believed.
+    /// A cookie. Browsers also send cookies with requests caused by other sites; `csrf` decides which requests are
+    /// trusted.
     #[must_use]
     pub fn cookie(name: impl Into<String>, csrf: CsrfRule) -> Self {
         Self(Place::Cookie { name: name.into(), csrf })
     }
 
-    /// The entry of `Sec-WebSocket-Protocol` that begins with `prefix`; the token is the rest of it. For browsers, whose WebSocket
-    /// takes no headers. The server has to select another of the protocols offered, and must not send this one back.
+    /// The entry of `Sec-WebSocket-Protocol` that begins with `prefix`; the token is the rest of the entry. For
+    /// browsers, whose WebSocket API cannot set headers. The server must select another of the offered protocols, and
+    /// must not send this one back.
     #[must_use]
     pub fn websocket_protocol(prefix: impl Into<String>) -> Self {
         Self(Place::WebsocketProtocol { prefix: prefix.into() })
     }
 
-    /// A parameter of the query (RFC 6750 section 2.3, which says that it should not be used). It ends up in the logs of every proxy
-    /// on the way, in the browser's history, and in the `Referer` of what the page loads.
+    /// A query parameter (RFC 6750 section 2.3, which advises against it). The token appears in the logs of every
+    /// proxy, in the browser's history, and in the `Referer` of requests that the page makes.
     #[must_use]
     pub fn dangerously_query(name: impl Into<String>) -> Self {
         Self(Place::DangerouslyQuery { name: name.into() })
     }
 
-    /// The header field that the token is in, in lower case. `None` where it is in the query.
+    /// The name of the header that contains the token, in lower case. `None` for the query.
     #[must_use]
     pub fn field_name(&self) -> Option<&str> {
         match &self.0 {
@@ -111,8 +115,8 @@ impl TokenLocation {
         }
     }
 
-    /// What is left of that field's value, or of the query, when everything that stands where a token does is taken out; `None` where nothing does.
-    /// For a server behind the gate that must not see its callers' tokens, good ones and others.
+    /// Returns the value of that header, or the query, without the tokens in it; `None` if it contains none. For a
+    /// server behind the gate that must not see its callers' tokens, whether they are valid or not.
     ///
     /// ```
     /// use token_core::{CsrfRule, TokenLocation};
@@ -135,7 +139,7 @@ impl TokenLocation {
         }
     }
 
-    /// Why it cannot be meant, where it cannot.
+    /// Why this place cannot be used, if so.
     pub(crate) fn flaw(&self) -> Option<String> {
         let (what, name) = match &self.0 {
             Place::Authorization => return None,
@@ -154,7 +158,7 @@ impl TokenLocation {
         (!fits).then(|| format!("{name:?} is not the name of a {what}"))
     }
 
-    /// What stands in this place, piece by piece. With `dpop`, the scheme `DPoP` is one of tokens, too.
+    /// The tokens in this place, one by one. With `dpop`, the scheme `DPoP` is accepted, too.
     pub(super) fn each<'a>(&self, request: &'a dyn RequestView, dpop: bool, found: &mut dyn FnMut(Found<'a>)) {
         match &self.0 {
             Place::Authorization => request.header("authorization", &mut |value| {
@@ -193,12 +197,12 @@ impl TokenLocation {
     }
 }
 
-/// What stands where a token does.
+/// A token that was found.
 pub(super) struct Found<'a> {
-    /// The token, or what is wrong with how it is written.
+    /// The token, or what is wrong with its syntax.
     pub(super) token: Result<&'a str, Error>,
     pub(super) scheme: Scheme,
-    /// Why nobody can tell whether the user has sent it.
+    /// Why it is uncertain that the user meant to send it, if so.
     pub(super) doubt: Option<Error>,
 }
 
@@ -208,12 +212,12 @@ impl<'a> Found<'a> {
     }
 }
 
-/// What stands behind `name` and `separator`.
+/// The rest of the text after `name` and `separator`.
 fn after<'a>(text: &'a [u8], name: &[u8], separator: u8) -> Option<&'a [u8]> {
     text.strip_prefix(name)?.strip_prefix(&[separator])
 }
 
-/// The parts of a list that are no tokens, where some are.
+/// The elements of a list that are not tokens; `None` if none of them is.
 fn sift(text: &[u8], separator: u8, joint: &[u8], is_token: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
     let parts = || text.split(|byte| *byte == separator).map(<[u8]>::trim_ascii);
     let rest = || parts().filter(|part| !is_token(part));
@@ -224,10 +228,12 @@ fn is_origin(text: &str) -> bool {
     url::Url::parse(text).is_ok_and(|url| url.origin().is_tuple() && url.origin().ascii_serialization() == text)
 }
 
-/// Which requests with a cookie are believed to be the user's own will.
+/// Decides which requests with a cookie are trusted, to prevent cross-site request forgery (CSRF).
 ///
-/// By `Sec-Fetch-Site`, which no page can forge: those of the same origin. Else by `Origin`: the same, and those of `origins`. Reading
-/// without either is let through, since it changes nothing: `GET`, `HEAD` and `OPTIONS`, but for the opening of a WebSocket.
+/// A request is trusted if its `Sec-Fetch-Site` header, which pages cannot forge, says `same-origin`, or if its `Origin`
+/// is one of `origins`. `GET`, `HEAD` and `OPTIONS` requests are also trusted if they have no `Origin`, or if the user
+/// started them (`Sec-Fetch-Site: none`), since they change nothing; opening a WebSocket is not. A request with one of
+/// these headers twice is not trusted.
 ///
 /// ```
 /// use token_core::CsrfRule;
@@ -244,13 +250,14 @@ pub struct CsrfRule {
 }
 
 impl CsrfRule {
-    /// Only requests of the API's own origin. Needs a browser that sends `Sec-Fetch-Site`, as all do since 2023.
+    /// Trusts requests from the API's own origin only. Needs a browser that sends `Sec-Fetch-Site`, which all have done
+    /// since 2023.
     #[must_use]
     pub fn same_origin() -> Self {
         Self { origins: Vec::new() }
     }
 
-    /// These origins, too: `https://app.example.com`, compared whole.
+    /// Also trusts these origins: `https://app.example.com`, compared exactly.
     #[must_use]
     pub fn origins<O: Into<String>>(origins: impl IntoIterator<Item = O>) -> Self {
         Self { origins: origins.into_iter().map(Into::into).collect() }

@@ -1,4 +1,5 @@
-//! `authorization_details`: what a token permits in more words than a scope has (RFC 9396 sections 2 and 9), and what a rule asks of them.
+//! `authorization_details`: permissions more precise than scopes (RFC 9396 sections 2 and 9), and what a rule requires
+//! of them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,28 +8,29 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-/// The authorization details of a token, in its order. Empty where it carries none.
+/// The authorization details of a token, in order. Empty if the token has none.
 ///
-/// It is read from a whole claims set, as a member of it.
+/// Deserialize it from a complete set of claims, or as a member of your claims struct.
 #[derive(Clone, Default, Deserialize)]
 pub struct AuthorizationDetails {
     #[serde(default, rename = "authorization_details")]
     list: Vec<AuthorizationDetail>,
 }
 
-/// One authorization detail (RFC 9396 section 2). What it means is for its type to say; the common members are read here.
+/// One authorization detail (RFC 9396 section 2). Its meaning depends on its type; the common members are available as
+/// fields.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct AuthorizationDetail {
-    /// `type`: what kind of thing is permitted, in words of the API.
+    /// `type`: the kind of permission, as defined by the API.
     pub kind: String,
-    /// `locations`: the resources that it is for.
+    /// `locations`: the resources that it applies to.
     pub locations: Vec<String>,
-    /// `actions`: what may be done.
+    /// `actions`: the permitted actions.
     pub actions: Vec<String>,
-    /// `datatypes`: what kinds of data are asked for.
+    /// `datatypes`: the kinds of data.
     pub datatypes: Vec<String>,
-    /// `identifier`: the one thing that it is about.
+    /// `identifier`: the specific item that it applies to.
     pub identifier: Option<String>,
     /// `privileges`: the levels of permission.
     pub privileges: Vec<String>,
@@ -73,7 +75,7 @@ impl AuthorizationDetails {
         self.list.iter()
     }
 
-    /// Those of one type.
+    /// The details of one type.
     pub fn of_type<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a AuthorizationDetail> + 'a {
         self.list.iter().filter(move |detail| detail.kind == kind)
     }
@@ -86,15 +88,15 @@ impl AuthorizationDetails {
 }
 
 impl AuthorizationDetail {
-    /// The whole detail as a type of the caller's, members of its own included.
+    /// Deserializes the whole detail, including members of its own, into a type of yours.
     ///
     /// # Errors
-    /// When it does not fit; the text of the error may quote the token and is not for clients.
+    /// If it does not fit the type. The error text may quote the token; do not send it to clients.
     pub fn parse<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
         serde_json::from_str(self.json.get())
     }
 
-    /// The whole detail as its issuer wrote it: one JSON object.
+    /// The whole detail as the issuer wrote it: one JSON object.
     #[must_use]
     pub fn json(&self) -> &str {
         self.json.get()
@@ -116,26 +118,27 @@ impl fmt::Debug for AuthorizationDetail {
 
 type Names = Cow<'static, [Cow<'static, str>]>;
 
-/// What a rule asks of authorization details: one that is of this type, permits all of these actions and is for all of these locations.
+/// The authorization detail that a rule requires: of this type, permitting all of these actions, and applying to all of
+/// these locations.
 ///
-/// A detail that names no actions permits none by name, and one that names no locations is for none by name: leave the list of the rule empty where
-/// the type alone decides.
+/// A detail without `actions` permits no named action, and one without `locations` applies to no named location. Leave
+/// a list of the rule empty to accept any.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Object")]
 #[non_exhaustive]
 pub struct DetailRule {
-    /// The `type`.
+    /// The required `type`.
     #[serde(rename = "type")]
     pub kind: Cow<'static, str>,
-    /// The `actions` that must be there.
+    /// The required `actions`.
     #[serde(skip_serializing_if = "is_none")]
     pub actions: Names,
-    /// The `locations` that must be there.
+    /// The required `locations`.
     #[serde(skip_serializing_if = "is_none")]
     pub locations: Names,
 }
 
-/// serde takes an array for a struct; nobody who writes one means a rule.
+/// serde accepts an array for a struct; a rule written as an array is certainly a mistake.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Object(serde_json::Map<String, serde_json::Value>);
@@ -184,7 +187,8 @@ fn is_none(names: &Names) -> bool {
 }
 
 impl DetailRule {
-    /// A detail of this type that permits these actions and is for these locations. See [`scopes!`](crate::scopes!) for a shorter way to write it.
+    /// Requires a detail of this type that permits these actions and applies to these locations.
+    /// [`scopes!`](crate::scopes!) is a shorter way to write it.
     #[must_use]
     pub const fn new(
         kind: &'static str,
@@ -194,7 +198,7 @@ impl DetailRule {
         Self { kind: Cow::Borrowed(kind), actions: Cow::Borrowed(actions), locations: Cow::Borrowed(locations) }
     }
 
-    /// Whether one of `details` is enough.
+    /// Whether one of `details` satisfies the rule.
     #[must_use]
     pub fn satisfied_by(&self, details: &AuthorizationDetails) -> bool {
         let all = |wanted: &Names, there: &[String]| wanted.iter().all(|name| there.iter().any(|known| known == name));

@@ -1,4 +1,5 @@
-//! Where an issuer writes scopes and roles: data in, the names a token grants out, whatever their shape (RFC 6749 section 3.3).
+//! Which claims contain scopes and roles, as data in; the names that a token grants out, whatever their format (RFC
+//! 6749 section 3.3).
 
 use std::fmt;
 
@@ -7,8 +8,8 @@ use serde_json::Value;
 
 use crate::claims::{Claims, List};
 
-/// The place of a claim: the name of a member, or the names on the way to a nested one. Names are taken as they are: a dot, a slash or
-/// a colon in one means nothing.
+/// The path of a claim: the name of a member, or a list of names for a nested one. Names are taken literally: dots,
+/// slashes and colons have no special meaning.
 ///
 /// ```
 /// use token_core::mapping::ClaimPath;
@@ -23,14 +24,14 @@ use crate::claims::{Claims, List};
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum ClaimPath {
-    /// A member of the claims set.
+    /// A top-level claim.
     Name(String),
-    /// A member of a member, and so on.
+    /// A nested claim: the names from the top level down.
     Nested(Vec<String>),
 }
 
 impl ClaimPath {
-    /// What stands there, if there is such a place.
+    /// The value at this path, if there is one.
     pub(crate) fn find<'a>(&self, claims: &'a Value) -> Option<&'a Value> {
         match self {
             Self::Name(name) => claims.get(name),
@@ -60,23 +61,24 @@ impl<const N: usize> From<[&str; N]> for ClaimPath {
     }
 }
 
-/// In which shape names stand in a claim.
+/// The format of names in a claim.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum GrantShape {
-    /// A string of names separated by blanks, or an array of strings.
+    /// A string with names separated by spaces, or an array of strings.
     #[default]
     Names,
-    /// An object whose member names are the names, whatever they hold: `{"admin": {"<org>": "<domain>"}}` as in Zitadel.
+    /// An object whose member names are the names; the values are ignored: `{"admin": {"<org>": "<domain>"}}`, as in
+    /// Zitadel.
     Keys,
-    /// An object of entities with their actions: `{"users": {"actions": ["read"]}}` grants `read:users`, as Auth0's management API
-    /// once wrote it.
+    /// An object of entities with their actions: `{"users": {"actions": ["read"]}}` grants `read:users`. Auth0's
+    /// management API used this format.
     EntityActions,
 }
 
-/// One claim that grants scopes or roles.
+/// A claim that grants scopes or roles.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -93,25 +95,25 @@ fn is_default(shape: &GrantShape) -> bool {
 }
 
 impl GrantSource {
-    /// Names in this claim, as a string or an array of strings. What is of another shape grants nothing.
+    /// Reads names from this claim: a string or an array of strings. A value of another type grants nothing.
     #[must_use]
     pub fn names(claim: impl Into<ClaimPath>) -> Self {
         Self { claim: claim.into(), shape: GrantShape::Names, prefix: String::new() }
     }
 
-    /// The member names of the object in this claim.
+    /// Reads the member names of the object in this claim.
     #[must_use]
     pub fn keys(claim: impl Into<ClaimPath>) -> Self {
         Self { claim: claim.into(), shape: GrantShape::Keys, prefix: String::new() }
     }
 
-    /// Entities with their actions in this claim; see [`GrantShape::EntityActions`].
+    /// Reads entities and their actions from this claim; see [`GrantShape::EntityActions`].
     #[must_use]
     pub fn entity_actions(claim: impl Into<ClaimPath>) -> Self {
         Self { claim: claim.into(), shape: GrantShape::EntityActions, prefix: String::new() }
     }
 
-    /// Puts `prefix` before each name, so that the roles of one place are not taken for those of another.
+    /// Adds `prefix` to each name, so that roles from one claim cannot be confused with roles from another.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
@@ -149,7 +151,8 @@ impl GrantSource {
     }
 }
 
-/// Where an issuer writes what a token grants. Names are compared whole; those of several claims are put together.
+/// Which claims contain the scopes and roles of an issuer's tokens. Names are compared exactly. Names from several
+/// claims are combined.
 ///
 /// ```
 /// use token_core::mapping::{ClaimMapping, GrantSource};
@@ -169,7 +172,7 @@ pub struct ClaimMapping {
     roles: Vec<GrantSource>,
 }
 
-/// `scope` and `scp` for scopes; `roles` for roles.
+/// Scopes from `scope` and `scp`; roles from `roles`.
 impl Default for ClaimMapping {
     fn default() -> Self {
         Self {
@@ -180,14 +183,14 @@ impl Default for ClaimMapping {
 }
 
 impl ClaimMapping {
-    /// Reads scopes from these claims and no others.
+    /// Reads scopes from these claims only.
     #[must_use]
     pub fn scopes(mut self, sources: impl IntoIterator<Item = GrantSource>) -> Self {
         self.scopes = sources.into_iter().collect();
         self
     }
 
-    /// Reads roles from these claims and no others.
+    /// Reads roles from these claims only.
     #[must_use]
     pub fn roles(mut self, sources: impl IntoIterator<Item = GrantSource>) -> Self {
         self.roles = sources.into_iter().collect();
@@ -195,7 +198,7 @@ impl ClaimMapping {
     }
 }
 
-/// A claim that the one pass over every token reads anyway.
+/// A claim that is read for every token in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Scope,
@@ -225,14 +228,14 @@ impl Place {
     }
 }
 
-/// A mapping as the gate holds it: what the one pass has read anyway, and what has to be looked for.
+/// A mapping as the gate uses it: the claims that are read in any case, and those that need another pass.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     pub(crate) scopes: Sources,
     pub(crate) roles: Sources,
 }
 
-/// The places of one sort of grant.
+/// The sources of scopes, or of roles.
 #[derive(Debug)]
 pub(crate) struct Sources {
     places: Box<[Place]>,
@@ -244,7 +247,7 @@ impl Mapping {
         Self { scopes: Sources::new(&mapping.scopes), roles: Sources::new(&mapping.roles) }
     }
 
-    /// Whether the claims have to be read as a whole, besides the one pass.
+    /// Whether the mapping needs a pass over the complete claims.
     pub(crate) fn looks_further(&self) -> bool {
         !self.scopes.others.is_empty() || !self.roles.others.is_empty()
     }
@@ -257,12 +260,12 @@ impl Sources {
         Self { places, others }
     }
 
-    /// The lists that the one pass has read.
+    /// The lists that were read in the first pass.
     pub(crate) fn lists<'a>(&'a self, claims: &'a Claims) -> impl Iterator<Item = &'a List> + use<'a> {
         self.places.iter().map(|place| place.list(claims))
     }
 
-    /// The names that the one pass has not read. The caller has verified the signature over `claims`.
+    /// The names that need another pass. The caller has verified the signature over `claims`.
     pub(crate) fn read(&self, claims: &Value) -> Box<[Box<str>]> {
         let mut names = Vec::new();
         self.others.iter().for_each(|source| source.read(claims, &mut names));

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crate::token::authorization_details::DetailRule;
 
-/// What a token must have for a request to be allowed: a scope, a role, a method or a time of sign-in (RFC 9470), an authorization detail (RFC 9396), a binding
-/// to its sender, or any combination of these. Scopes and roles are compared whole and with regard to case.
+/// What a token must have for a request to be allowed: a scope, a role, a method or time of sign-in (RFC 9470), an
+/// authorization detail (RFC 9396), a binding to its sender, or a combination of these. Scopes and roles are compared
+/// exactly, case included.
 ///
 /// ```
 /// use token_core::Rule;
@@ -43,13 +44,15 @@ use crate::token::authorization_details::DetailRule;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rule {
-    /// This scope.
+    /// The token has this scope.
     Scope(Cow<'static, str>),
-    /// This role.
+    /// The token has this role.
     Role(Cow<'static, str>),
-    /// `acr` is one of these: how the user signed in (RFC 9470). In order of preference. An empty list is never satisfied.
+    /// `acr`, the way in which the user signed in, is one of these (RFC 9470), in order of preference. An empty list is
+    /// never satisfied.
     AcrValues(Cow<'static, [Cow<'static, str>]>),
-    /// `auth_time` is at most this long ago: when the user signed in (RFC 9470). The issuer's leeway is added. Challenges name whole seconds.
+    /// The user signed in at most this long ago, by `auth_time` (RFC 9470). The issuer's leeway is added. Challenges
+    /// state it in whole seconds.
     MaxAge(Duration),
     /// The token has an authorization detail that fits (RFC 9396).
     AuthorizationDetails(DetailRule),
@@ -142,7 +145,8 @@ impl Rule {
         }
     }
 
-    /// The demands that are not met on the way to satisfy the rule: along everything that `if_mended` would hold of.
+    /// Collects the requirements that are not met and would help to satisfy the rule; alternatives are followed as
+    /// `if_mended` would hold.
     pub(crate) fn unmet<'a>(&'a self, holder: &Holder<'_>, if_mended: &Holder<'_>, found: &mut Vec<&'a Self>) {
         match self {
             Self::Any(rules) if rules.iter().any(|rule| rule.holds(holder)) => {}
@@ -193,7 +197,7 @@ impl Rule {
         scopes
     }
 
-    /// Shows every demand but those that a rule forbids.
+    /// Visits every requirement except those inside a `not`.
     fn gather<'a>(&'a self, each: &mut dyn FnMut(&'a Self)) {
         match self {
             Self::Any(rules) | Self::All(rules) => rules.iter().for_each(|rule| rule.gather(each)),
@@ -219,7 +223,7 @@ impl Rule {
     }
 }
 
-/// What somebody has, each kind of demand as a question.
+/// What a caller has, as one question for each kind of requirement.
 #[derive(Clone, Copy)]
 pub(crate) struct Holder<'a> {
     pub(crate) scope: &'a dyn Fn(&str) -> bool,
@@ -231,7 +235,7 @@ pub(crate) struct Holder<'a> {
 }
 
 impl Holder<'_> {
-    /// Has nothing.
+    /// A caller that has nothing.
     pub(crate) const NOBODY: Holder<'static> = Holder {
         scope: &|_| false,
         role: &|_| false,
@@ -248,7 +252,7 @@ impl From<&'static str> for Rule {
     }
 }
 
-/// A rule as a type, so that the signature of a handler says what it requires. Declared with [`scopes!`](crate::scopes!).
+/// A rule as a type, so that a handler's signature says what it requires. Declared with [`scopes!`](crate::scopes!).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a rule that a token can be held to",
     label = "expected a type declared with `scopes!`",
@@ -259,7 +263,7 @@ pub trait Required: Send + Sync + 'static {
     const RULE: Rule;
 }
 
-/// Declares types for rules, for the extractor `Scoped` and for guards of routes.
+/// Declares rule types, for the extractor `Scoped` and for route guards.
 ///
 /// ```
 /// use token_core::{Required, scopes};

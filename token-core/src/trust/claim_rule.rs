@@ -1,4 +1,4 @@
-//! What a claim or header member must hold for an issuer's tokens to be taken, as data (RFC 7519 section 4).
+//! What a claim or header member must contain for an issuer's tokens to be accepted, as data (RFC 7519 section 4).
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::answer::error::{Error, ErrorKind};
 use crate::token::mapping::ClaimPath;
 
-/// A demand on one claim, beyond those that hold for every token. Values are compared whole.
+/// A requirement on one claim, in addition to those for every token. Values are compared exactly.
 ///
 /// ```
 /// use token_core::ClaimRule;
@@ -21,59 +21,61 @@ use crate::token::mapping::ClaimPath;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub struct ClaimRule {
-    /// At least one of these claims.
+    /// The claims. At least one of them must be present (and not null).
     claims: Vec<ClaimPath>,
-    /// What one of them must be: this string, or an array with this string in it. Without the list being there is enough; an empty list is a mistake.
+    /// The accepted values: the claim must be one of these strings, or an array that contains one. Without this list,
+    /// presence is enough. An empty list is an error.
     #[serde(default, deserialize_with = "listed", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     one_of: Option<Vec<String>>,
-    /// Whether a token without the claim passes, too.
+    /// Whether a token without the claim is accepted. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     or_absent: bool,
-    /// Whether none of them may be there.
+    /// Whether the claims must be absent instead. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     absent: bool,
-    /// Whether it speaks of the JWS header in place of the claims.
+    /// Whether the rule is about members of the JWS header instead of claims. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     header: bool,
 }
 
 impl ClaimRule {
-    /// The claim is one of these strings, or an array that holds one. Of none, no server is built: a list that came out empty would let everybody in
-    /// or nobody, and neither is meant.
+    /// Requires the claim to be one of these strings, or an array that contains one. With an empty list no server can
+    /// be built: a list that is empty by accident would admit everybody or nobody.
     #[must_use]
     pub fn one_of<V: Into<String>>(claim: impl Into<ClaimPath>, values: impl IntoIterator<Item = V>) -> Self {
         let one_of = Some(values.into_iter().map(Into::into).collect());
         Self { claims: vec![claim.into()], one_of, or_absent: false, absent: false, header: false }
     }
 
-    /// At least one of these claims is there and not null.
+    /// Requires at least one of these claims to be present and not null.
     #[must_use]
     pub fn any_present<C: Into<ClaimPath>>(claims: impl IntoIterator<Item = C>) -> Self {
         let claims = claims.into_iter().map(Into::into).collect();
         Self { claims, one_of: None, or_absent: false, absent: false, header: false }
     }
 
-    /// The claim is not there, or null: for claims that make a token another one.
+    /// Requires the claim to be absent or null: for claims that mark another kind of token.
     #[must_use]
     pub fn absent(claim: impl Into<ClaimPath>) -> Self {
         Self { claims: vec![claim.into()], one_of: None, or_absent: false, absent: true, header: false }
     }
 
-    /// The header's member is one of these strings: for issuers that write into the signed header what belongs into claims.
+    /// Requires the member of the JWS header to be one of these strings, for issuers that put into the header what
+    /// belongs in the claims.
     #[must_use]
     pub fn header<V: Into<String>>(member: &str, values: impl IntoIterator<Item = V>) -> Self {
         Self { header: true, ..Self::one_of(member, values) }
     }
 
-    /// A token without the claim passes, too.
+    /// Also accepts tokens without the claim.
     #[must_use]
     pub fn or_absent(mut self) -> Self {
         self.or_absent = true;
         self
     }
 
-    /// Whether it demands that tokens do without this claim.
+    /// Whether the rule requires this claim to be absent.
     pub(crate) fn forbids(&self, claim: &str) -> bool {
         self.absent && self.claims.contains(&ClaimPath::from(claim))
     }
@@ -82,7 +84,7 @@ impl ClaimRule {
         self.header
     }
 
-    /// Why this rule cannot be meant, where it cannot.
+    /// Why this rule cannot be used, if so.
     pub(crate) fn flaw(&self) -> Option<&'static str> {
         match (self.claims.is_empty(), self.one_of.is_none(), self.or_absent) {
             (true, ..) => Some("a claim rule names no claim"),
@@ -97,7 +99,7 @@ impl ClaimRule {
         }
     }
 
-    /// Whether it holds. The caller has verified the signature over `claims` and `header`.
+    /// Checks the rule. The caller has verified the signature over `claims` and `header`.
     pub(crate) fn check(&self, claims: &Value, header: &Value) -> Result<(), Error> {
         let subject = if self.header { header } else { claims };
         let found: Vec<_> =
@@ -120,7 +122,7 @@ impl ClaimRule {
         }
     }
 
-    /// Names claims and expected values; both come from the operator.
+    /// Names the claims and expected values. Both come from the operator, not from the token.
     fn describe(&self) -> String {
         let claims: Vec<_> = self.claims.iter().map(ToString::to_string).collect();
         let place = if self.header { "the header's member" } else { "the claim" };
@@ -132,7 +134,7 @@ impl ClaimRule {
     }
 }
 
-/// A list, and no null in its place.
+/// A list; `null` is an error.
 fn listed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     Vec::deserialize(deserializer).map(Some)
 }
