@@ -15,9 +15,9 @@ use super::oidc_provider::{AUDIENCE, mint, shown, trusted};
 use super::process::{Server, folder, python};
 use super::served::{Api, Framework};
 
-const RSA: &str = include_str!("../../token-core/src/jose/testdata/rsa2048.pem");
-const P256: &str = include_str!("../../token-core/src/jose/testdata/p256.pem");
-const X25519: &str = include_str!("../../token-core/src/jose/testdata/x25519.pem");
+pub(super) const RSA: &str = include_str!("../../token-core/src/jose/testdata/rsa2048.pem");
+pub(super) const P256: &str = include_str!("../../token-core/src/jose/testdata/p256.pem");
+pub(super) const X25519: &str = include_str!("../../token-core/src/jose/testdata/x25519.pem");
 
 /// A key, and how others are told of it.
 struct Known {

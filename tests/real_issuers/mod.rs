@@ -2,6 +2,7 @@
 
 mod django;
 mod encrypted;
+mod encrypted_logins;
 mod id_tokens;
 mod login;
 mod obtaining;

@@ -22,6 +22,8 @@ let secure;
 let nonces = false;
 // To whom tokens are encrypted, as a JWK.
 let recipient;
+// What the client `app-encrypted` has registered for, and the key it is encrypted to.
+let registered = {};
 
 function newKeys() {
   generation += 1;
@@ -70,6 +72,7 @@ function clients() {
     { ...app('ES256'), client_id: 'dpop-public', client_secret: undefined, token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'refresh_token'] },
     { ...app('ES256'), client_id: 'dpop-only', dpop_bound_access_tokens: true },
     ...ALGORITHMS.map(app),
+    { ...app('RS256'), client_id: 'app-encrypted', ...registered },
     api('api', {}),
     api('api-signed', { introspection_signed_response_alg: 'ES256' }),
   ];
@@ -84,7 +87,13 @@ function configuration(keys) {
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
     pkce: { required: () => false },
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none', 'tls_client_auth', 'self_signed_tls_client_auth'],
-    enabledJWA: { dPoPSigningAlgValues: ALGORITHMS.filter((alg) => !alg.startsWith('HS')), idTokenSigningAlgValues: ALGORITHMS, introspectionSigningAlgValues: ALGORITHMS },
+    enabledJWA: {
+      dPoPSigningAlgValues: ALGORITHMS.filter((alg) => !alg.startsWith('HS')),
+      idTokenSigningAlgValues: ALGORITHMS,
+      introspectionSigningAlgValues: ALGORITHMS,
+      idTokenEncryptionAlgValues: ['dir', 'RSA-OAEP', 'RSA-OAEP-256', 'ECDH-ES'],
+      idTokenEncryptionEncValues: ['A128GCM', 'A256GCM', 'A128CBC-HS256', 'A256CBC-HS512'],
+    },
     rotateRefreshToken: true,
     issueRefreshToken: async () => true,
     extraTokenClaims: async (ctx) => (ctx.oidc.params?.grant_type === EXCHANGE ? { act: { sub: ctx.oidc.client.clientId } } : undefined),
@@ -102,6 +111,8 @@ function configuration(keys) {
     interactions: { url: (_, interaction) => `/test/login/${interaction.uid}` },
     discovery: { mtls_endpoint_aliases: { token_endpoint: `${secure}/token`, userinfo_endpoint: `${secure}/me` } },
     features: {
+      encryption: { enabled: true },
+      backchannelLogout: { enabled: true },
       dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 7), requireNonce: () => nonces },
       mTLS: {
         enabled: true,
@@ -182,6 +193,14 @@ async function answer(request, response) {
   } else if (url.pathname === '/test/encrypt-to') {
     recipient = JSON.parse(url.searchParams.get('jwk'));
     response.end('known');
+  } else if (url.pathname === '/test/register') {
+    registered = JSON.parse(url.searchParams.get('metadata'));
+    start(provider.issuer, previous);
+    response.end('registered');
+  } else if (url.pathname === '/test/log-out') {
+    const client = await provider.Client.find('app-encrypted');
+    await client.backchannelLogout('ada', 's1');
+    response.end('told');
   } else if (url.pathname === '/test/nonces') {
     nonces = true;
     response.end('asked for');

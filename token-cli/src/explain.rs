@@ -75,7 +75,10 @@ pub(crate) async fn run(options: &Explain) -> Result<End, Failure> {
 fn verifiers(policy: &Policy, client: &str, at: Option<At>) -> Result<Vec<(String, IdTokenVerifier)>, Failure> {
     let clock = LineClock(at.map(|At(time)| time));
     let verifier = |issuer: &IssuerPolicy| {
-        let made = IdTokenVerifier::with_clock(client, issuer.issuer()?, clock)?;
+        let made = match &policy.encrypted_tokens {
+            Some(keys) => IdTokenVerifier::encrypted_with_clock(client, issuer.issuer()?, keys.tokens()?, clock)?,
+            None => IdTokenVerifier::with_clock(client, issuer.issuer()?, clock)?,
+        };
         Ok::<_, Failure>((issuer.issuer.clone(), made))
     };
     let verifiers = policy.issuers.iter().map(verifier).collect::<Result<Vec<_>, _>>()?;

@@ -246,3 +246,57 @@ async fn a_token_is_encrypted_to_a_key_that_is_named_and_explained_by_the_policy
         assert!(!seen.stderr.contains("AAAAAAAA"), "{}", seen.stderr);
     }
 }
+
+#[tokio::test]
+async fn an_encrypted_id_token_is_minted_and_explained_with_the_key_of_a_policy() {
+    let desk = Desk::new("sealed-id").await;
+    let issuer = desk.start_issuer();
+    let private = include_str!("../../token-core/src/jose/testdata/p256.pem");
+    let key = DecryptionKey::from_pem(KeyManagement::EcdhEs, Some("2026-11"), private.as_bytes()).unwrap();
+    desk.write("private.pem", private);
+    let policy = |required: bool| {
+        format!(
+            "audience = \"test-client\"\n[encrypted_tokens]\nrequired = {required}\n\
+             [[encrypted_tokens.keys]]\nalgorithm = \"ECDH-ES\"\nkid = \"2026-11\"\nfile = \"private.pem\"\n\
+             [[issuers]]\nissuer = \"{}\"\nallow_loopback_http = true\n",
+            issuer.url
+        )
+    };
+    desk.write("required.toml", &policy(true));
+    desk.write("either.toml", &policy(false));
+    desk.write(
+        "off.toml",
+        &policy(false).replace("[encrypted_tokens]\nrequired = false\n", "").replace(
+            "[[encrypted_tokens.keys]]\nalgorithm = \"ECDH-ES\"\nkid = \"2026-11\"\nfile = \"private.pem\"\n",
+            "",
+        ),
+    );
+    let mint = |more: &[&str]| {
+        let words = ["mint", "--issuer", &issuer.url, "--shape", "id-token", "--subject", "ada"];
+        let seen = desk.run(&[&words[..], more].concat(), b"");
+        assert_eq!(seen.code, 0, "{}", seen.stderr);
+        seen.stdout.trim().to_owned()
+    };
+    let plain = mint(&[]);
+    let sealed = mint(&["--encrypt-to", &key.public_jwk().unwrap().to_string()]);
+    let others = DecryptionKey::generate(KeyManagement::EcdhEs, Some("2026-11")).unwrap();
+    let others = mint(&["--encrypt-to", &others.public_jwk().unwrap().to_string()]);
+    let (right, wrong) = ("n-0S6_WzA2Mj", "another");
+    for (policy, token, nonce, code, says) in [
+        ("required.toml", &sealed, right, 0, "accepted"),
+        ("required.toml", &sealed, wrong, 1, "not of this login"),
+        ("required.toml", &others, right, 1, "the key of that name is another one"),
+        ("required.toml", &plain, right, 1, "the issuer does not encrypt yet"),
+        ("either.toml", &plain, right, 0, "accepted"),
+        ("either.toml", &sealed, right, 0, "accepted"),
+        ("off.toml", &sealed, right, 1, "name the key it is encrypted to"),
+    ] {
+        let words = ["explain", "--policy", policy, "--id-token", "test-client", "--nonce", nonce];
+        let seen = desk.run(&words, token.as_bytes());
+        let text = seen.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(seen.code, code, "{policy}, {says}: {text} {}", seen.stderr);
+        assert!(text.contains(says), "{policy}: {text}");
+    }
+    let shown = desk.run(&["policy", "show", "required.toml"], b"");
+    assert!(shown.stdout.contains("only encrypted to a key of ours: ECDH-ES (2026-11)"), "{}", shown.stdout);
+}

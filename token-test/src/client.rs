@@ -1,6 +1,9 @@
 //! The clients that the issuer knows, how each shows who it is, and what it may ask for (RFC 6749 section 2, RFC 7591 section 2).
 
 use serde_json::Value;
+use token_core::jose::encryption::EncryptionKey;
+
+use crate::mint::TokenBuilder;
 
 /// A client as the issuer remembers it.
 #[derive(Clone, Debug)]
@@ -14,6 +17,8 @@ pub(crate) struct Client {
     pub(crate) name: Option<String>,
     /// Whether signing a user in yields a refresh token.
     pub(crate) refreshes: bool,
+    /// What its ID tokens are encrypted to.
+    pub(crate) id_tokens_to: Option<EncryptionKey>,
 }
 
 /// How a client shows who it is.
@@ -29,11 +34,27 @@ pub(crate) enum Proof {
 
 impl Client {
     pub(crate) fn new(id: &str, proof: Proof) -> Self {
-        Self { id: id.to_owned(), proof, scopes: None, redirect_uris: Vec::new(), name: None, refreshes: false }
+        Self {
+            id: id.to_owned(),
+            proof,
+            scopes: None,
+            redirect_uris: Vec::new(),
+            name: None,
+            refreshes: false,
+            id_tokens_to: None,
+        }
     }
 
     pub(crate) fn with_secret(id: &str, secret: &str) -> Self {
         Self::new(id, Proof::Secret(secret.to_owned()))
+    }
+
+    /// An ID token for this client, in the form that it has registered for.
+    pub(crate) fn sealed(&self, token: TokenBuilder) -> TokenBuilder {
+        match &self.id_tokens_to {
+            Some(key) => token.encrypted_to(key),
+            None => token,
+        }
     }
 
     pub(crate) fn secret(&self) -> Option<&str> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use token_core::jose::encryption::EncryptionKey;
 
 use crate::client::{Client, Proof};
 use crate::tenant::Tenant;
@@ -46,6 +47,28 @@ impl RegisteredClient {
     /// Signing a user in yields a refresh token, whether `offline_access` is asked for or not.
     pub fn refreshes(self) -> Self {
         self.change(|client| client.refreshes = true)
+    }
+
+    /// The client has registered for encrypted ID tokens (`id_token_encrypted_response_alg`): those of sign-ins and refreshes are encrypted to this key, by
+    /// `A256GCM` or what a secret is for.
+    ///
+    /// ```
+    /// use token_core::Issuer;
+    /// use token_core::jose::encryption::{DecryptionKey, EncryptedTokens, KeyManagement};
+    /// use token_core::login::IdTokenVerifier;
+    /// use token_test::TestIssuer;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let issuer = TestIssuer::start().await;
+    /// let key = DecryptionKey::generate(KeyManagement::EcdhEs, Some("1"))?;
+    /// issuer.client("web", "secret").redirect_uri("https://web.example/cb").encrypted_id_tokens(&key.encryption_key()?);
+    ///
+    /// let trusted = Issuer::discover(issuer.url())?.allow_loopback_http();
+    /// let verifier = IdTokenVerifier::encrypted("web", trusted, EncryptedTokens::with([key]))?;
+    /// # let _ = verifier; Ok(()) }
+    /// ```
+    pub fn encrypted_id_tokens(self, key: &EncryptionKey) -> Self {
+        self.change(|client| client.id_tokens_to = Some(key.clone()))
     }
 
     fn change(self, change: impl FnOnce(&mut Client)) -> Self {

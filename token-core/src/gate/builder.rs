@@ -143,10 +143,15 @@ impl ResourceServerBuilder {
         purpose: Purpose,
         audience: impl Into<Audience>,
         issuer: Issuer,
+        encrypted: Option<EncryptedTokens>,
         clock: impl Clock,
     ) -> Result<ResourceServer, ConfigError> {
         let audience = audience.into();
         let builder = Self { purpose, ..Self::new(audience.clone()) };
+        let builder = match encrypted {
+            Some(keys) => builder.encrypted_tokens(keys.registered()),
+            None => builder,
+        };
         builder
             .token_cache(TokenCacheSettings::default().entries(0))
             .clock(clock)

@@ -13,6 +13,7 @@ use crate::base::config_error::ConfigError;
 use crate::base::time::{Clock, SystemClock, Timestamp};
 use crate::gate::builder::ResourceServerBuilder;
 use crate::gate::server::ResourceServer;
+use crate::jose::encryption::EncryptedTokens;
 use crate::jose::signature::digest_of;
 use crate::jose::{Algorithm, base64url};
 use crate::request::presented::Presented;
@@ -33,7 +34,8 @@ pub use original::OriginalIdToken;
 /// `acr`. 13: `auth_time`. Section 3.1.3.8 and 3.3.2.11: `at_hash` and `c_hash`.
 ///
 /// # What is not checked
-/// Encrypted ID tokens (step 1) are refused. Whether a nonce was used before is the client's to know.
+/// Whether a nonce was used before is the client's to know. Encrypted ID tokens (step 1) are refused unless the verifier is made by
+/// [`encrypted`](Self::encrypted).
 ///
 /// ```
 /// use std::time::Duration;
@@ -70,7 +72,53 @@ impl IdTokenVerifier {
         issuer: Issuer,
         clock: impl Clock + Clone,
     ) -> Result<Self, ConfigError> {
-        let server = ResourceServerBuilder::verifier(Purpose::Client, client_id.into(), issuer, clock.clone())?;
+        Self::made(client_id.into(), issuer, None, clock)
+    }
+
+    /// A verifier for a client that has registered for encrypted ID tokens (`id_token_encrypted_response_alg`, OpenID Connect Registration section 2): they
+    /// are opened with these keys, and every check above is made of the signed token within. One that is signed only is refused (step 1), unless the keys
+    /// are [optional](EncryptedTokens::optional). What is accepted is described at [`encryption`](crate::jose::encryption).
+    ///
+    /// The [token](Verified::token) of the outcome is the signed one, which is what an issuer takes as `id_token_hint` (RP-Initiated Logout section 2).
+    ///
+    /// ```
+    /// use token_core::jose::encryption::{DecryptionKey, EncryptedTokens, KeyManagement};
+    /// use token_core::{login::IdTokenVerifier, Issuer};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # if cfg!(not(feature = "aws-lc-rs")) { return Ok(()) }
+    /// let key = DecryptionKey::generate(KeyManagement::EcdhEs, Some("2026-11"))?; // or from_pem, from_jwk, direct
+    /// let issuer = Issuer::discover("https://login.example.com/")?;
+    /// let verifier = IdTokenVerifier::encrypted("my-client-id", issuer, EncryptedTokens::with([key]))?;
+    /// # let _ = verifier; Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`IdTokenVerifier::new`]; no key, or more than eight.
+    pub fn encrypted(client_id: impl Into<String>, issuer: Issuer, keys: EncryptedTokens) -> Result<Self, ConfigError> {
+        Self::encrypted_with_clock(client_id, issuer, keys, SystemClock)
+    }
+
+    /// The same with another clock.
+    ///
+    /// # Errors
+    /// As [`IdTokenVerifier::encrypted`].
+    pub fn encrypted_with_clock(
+        client_id: impl Into<String>,
+        issuer: Issuer,
+        keys: EncryptedTokens,
+        clock: impl Clock + Clone,
+    ) -> Result<Self, ConfigError> {
+        Self::made(client_id.into(), issuer, Some(keys), clock)
+    }
+
+    fn made(
+        client_id: String,
+        issuer: Issuer,
+        keys: Option<EncryptedTokens>,
+        clock: impl Clock + Clone,
+    ) -> Result<Self, ConfigError> {
+        let server = ResourceServerBuilder::verifier(Purpose::Client, client_id, issuer, keys, clock.clone())?;
         Ok(Self { server, clock: std::sync::Arc::new(clock) })
     }
 
@@ -79,11 +127,13 @@ impl IdTokenVerifier {
     /// # Errors
     /// As [`ResourceServer::authenticate`]; [`ErrorKind::ClaimsMismatch`] when the token is not that of this login.
     pub fn verify(&self, token: &str, login: Login) -> MaybeReady<Verified> {
-        let Some(algorithm) = jwt::algorithm(token) else {
-            return self.server.authenticate(Presented::token(token));
-        };
         let clock = std::sync::Arc::clone(&self.clock);
-        let check = move |verified: Verified| login.check(&verified, algorithm, clock.now()).map(|()| verified);
+        let check = move |verified: Verified| {
+            // Of the token that was signed, whatever it came in.
+            let algorithm = verified.token().and_then(jwt::algorithm);
+            let algorithm = algorithm.ok_or_else(|| Error::new(ErrorKind::Malformed, "the ID token is no JWT"))?;
+            login.check(&verified, algorithm, clock.now()).map(|()| verified)
+        };
         match self.server.authenticate(Presented::token(token)).now() {
             Ok(outcome) => MaybeReady::ready(outcome.and_then(check)),
             Err(waiting) => MaybeReady::waiting(async move { check(waiting.await?) }),

@@ -13,6 +13,7 @@ use crate::answer::maybe_ready::MaybeReady;
 use crate::base::config_error::ConfigError;
 use crate::gate::builder::ResourceServerBuilder;
 use crate::gate::server::ResourceServer;
+use crate::jose::encryption::EncryptedTokens;
 use crate::request::presented::Presented;
 use crate::stores::{FirstTime, MemoryReplays, ReplayMemory, StoreError};
 use crate::token::marks::Marks;
@@ -32,7 +33,7 @@ use crate::base::time::{Clock, SystemClock, Timestamp};
 /// before. The header says `logout+jwt`, `JWT` or nothing (section 2.4).
 ///
 /// # What is not checked
-/// Encrypted tokens (step 1) are refused. Whether there is such a session (steps 9 to 11) is the application's to know. What came before
+/// Encrypted tokens (step 1) are refused unless the verifier is made by [`encrypted`](Self::encrypted). Whether there is such a session (steps 9 to 11) is the application's to know. What came before
 /// is remembered in this process only, 10,000 tokens at most; past that tokens are answered with 503 until the oldest ends. Where
 /// several processes receive logout tokens, have them share a [`ReplayMemory`](Self::replay_memory).
 ///
@@ -70,7 +71,38 @@ impl LogoutVerifier {
         issuer: Issuer,
         clock: impl Clock + Clone,
     ) -> Result<Self, ConfigError> {
-        let server = ResourceServerBuilder::verifier(Purpose::Logout, client_id.into(), issuer, clock.clone())?;
+        Self::made(client_id.into(), issuer, None, clock)
+    }
+
+    /// A verifier for a client that has registered for encrypted ID tokens: its issuer encrypts logout tokens with the same keys (section 2.4). They are opened
+    /// with these, and a token that is signed only is refused (step 1), unless the keys are [optional](EncryptedTokens::optional).
+    ///
+    /// # Errors
+    /// As [`LogoutVerifier::new`]; no key, or more than eight.
+    pub fn encrypted(client_id: impl Into<String>, issuer: Issuer, keys: EncryptedTokens) -> Result<Self, ConfigError> {
+        Self::encrypted_with_clock(client_id, issuer, keys, SystemClock)
+    }
+
+    /// The same with another clock.
+    ///
+    /// # Errors
+    /// As [`LogoutVerifier::encrypted`].
+    pub fn encrypted_with_clock(
+        client_id: impl Into<String>,
+        issuer: Issuer,
+        keys: EncryptedTokens,
+        clock: impl Clock + Clone,
+    ) -> Result<Self, ConfigError> {
+        Self::made(client_id.into(), issuer, Some(keys), clock)
+    }
+
+    fn made(
+        client_id: String,
+        issuer: Issuer,
+        keys: Option<EncryptedTokens>,
+        clock: impl Clock + Clone,
+    ) -> Result<Self, ConfigError> {
+        let server = ResourceServerBuilder::verifier(Purpose::Logout, client_id, issuer, keys, clock.clone())?;
         Ok(Self { server, seen: Arc::new(MemoryReplays::new()), clock: Arc::new(clock) })
     }
 

@@ -78,7 +78,8 @@ impl SecurityEventVerifier {
         transmitter: Issuer,
         clock: impl Clock + Clone,
     ) -> Result<Self, ConfigError> {
-        let server = ResourceServerBuilder::verifier(Purpose::SecurityEvents, audience, transmitter, clock.clone())?;
+        let server =
+            ResourceServerBuilder::verifier(Purpose::SecurityEvents, audience, transmitter, None, clock.clone())?;
         Ok(Self { server, clock: Arc::new(clock) })
     }
 

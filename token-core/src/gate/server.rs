@@ -40,7 +40,7 @@ use crate::request::choice::Agreed;
 use crate::request::presented::Presented;
 use crate::stores::{DenyList, WhenUnreachable};
 use crate::token::rule::Rule;
-use crate::trust::compiler::Compiler;
+use crate::trust::compiler::{Compiler, Purpose};
 use crate::trust::home::Home;
 use crate::trust::registry::Registry;
 use crate::trust::resolver::{self, Landed, Lookup};
@@ -374,13 +374,18 @@ impl Inner {
     fn verify_anew(&self, token: &str, now: Timestamp) -> Result<Verified, Step> {
         let verified = match &self.encrypted {
             Some(keys) if encryption::is_sealed(token) => {
-                // Whatever is in it is judged like a token that came without a cover, and remembered by what came.
+                // Whatever is in it is judged like a token that came without a cover, and remembered by what came. A client goes on with what was signed:
+                // that is what its algorithm is read of, and what the issuer takes as a hint of whom to log out.
                 let signed = keys.open(token).map_err(not_opened)?;
-                self.verify_jwt(&signed, token, now)?
+                let kept = if self.compiler.purpose == Purpose::Api { token } else { &signed };
+                self.verify_jwt(&signed, kept, now)?
             }
-            _ => {
+            keys => {
                 if let Some(issuer) = self.registry.load().routes().find(token) {
                     return Err(Step::Ask(Arc::clone(issuer), None));
+                }
+                if keys.as_ref().is_some_and(|keys| keys.is_required()) {
+                    return Err(not_encrypted().into());
                 }
                 self.verify_jwt(token, token, now)?
             }
@@ -392,7 +397,7 @@ impl Inner {
         }
     }
 
-    /// Verifies a signed token, which came as `presented`: as itself, or in an encrypted one.
+    /// Verifies a signed token, of which this text is kept: its own, or that of the encrypted one that it came in.
     fn verify_jwt(&self, token: &str, presented: &str, now: Timestamp) -> Result<Verified, Step> {
         match jwt::verify(token, self.kept(presented), &self.registry.load(), now) {
             Ok(facts) => Ok(Verified::new(facts)),
@@ -446,6 +451,11 @@ fn not_opened(why: NotOpened) -> Error {
         NotOpened::Locked(detail) => (ErrorKind::Undecryptable, detail),
     };
     Error::new(kind, detail).at(Check::Form)
+}
+
+fn not_encrypted() -> Error {
+    Error::new(ErrorKind::WrongType, "the token is not encrypted, and only encrypted ones are taken here")
+        .at(Check::Form)
 }
 
 fn no_such_issuer() -> Error {

@@ -1,7 +1,9 @@
 //! Encrypted tokens: a nested JWT in, the signed token within out (RFC 7516, RFC 7519 section 5.2), by a closed list of algorithms.
 //!
-//! [`EncryptedTokens`] is what a server opens them with: see
-//! [`ResourceServerBuilder::encrypted_tokens`](crate::ResourceServerBuilder::encrypted_tokens). Without it every encrypted token is refused. Encryption
+//! [`EncryptedTokens`] is what they are opened with: access tokens by
+//! [`ResourceServerBuilder::encrypted_tokens`](crate::ResourceServerBuilder::encrypted_tokens), ID tokens by
+//! [`IdTokenVerifier::encrypted`](crate::login::IdTokenVerifier::encrypted), logout tokens by
+//! [`LogoutVerifier::encrypted`](crate::revocation::LogoutVerifier::encrypted). Without it every encrypted token is refused. Encryption
 //! says nothing about who made a token: whoever knows the public key can encrypt. The token within is signed, and verified as any other.
 //!
 //! | `alg` | key | RFC 7518 |
@@ -133,19 +135,50 @@ pub(crate) const MOST_KEYS: usize = 8;
 pub struct EncryptedTokens {
     keys: Vec<DecryptionKey>,
     agreed: Vec<ContentEncryption>,
+    /// Whether tokens that are signed only are refused, where that was said.
+    required: Option<bool>,
 }
 
 impl EncryptedTokens {
     /// Takes tokens encrypted to one of these keys, with any content encryption of the list above. At least one key, at most eight.
     #[must_use]
     pub fn with(keys: impl IntoIterator<Item = DecryptionKey>) -> Self {
-        Self { keys: keys.into_iter().collect(), agreed: ContentEncryption::ALL.to_vec() }
+        Self { keys: keys.into_iter().collect(), agreed: ContentEncryption::ALL.to_vec(), required: None }
     }
 
     /// Only these.
     #[must_use]
     pub fn content_encryption(mut self, agreed: impl IntoIterator<Item = ContentEncryption>) -> Self {
         self.agreed = agreed.into_iter().collect();
+        self
+    }
+
+    /// Refuses tokens that are signed and not encrypted: those come from before the issuer was told to encrypt, or from another client of it. Opaque tokens
+    /// are no concern of this.
+    ///
+    /// Where neither this nor [`optional`](Self::optional) is called: a client that verifies ID or logout tokens requires encryption, since it has registered
+    /// for it (OpenID Connect Core section 3.1.3.7, step 1); a [`ResourceServer`](crate::ResourceServer) takes both.
+    #[must_use]
+    pub fn required(mut self) -> Self {
+        self.required = Some(true);
+        self
+    }
+
+    /// Takes tokens that are signed only, too: while the issuer is being told to encrypt.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.required = Some(false);
+        self
+    }
+
+    /// Whether tokens that are signed only are refused.
+    pub(crate) fn is_required(&self) -> bool {
+        self.required == Some(true)
+    }
+
+    /// As a client has registered for it, unless something else was said.
+    pub(crate) fn registered(mut self) -> Self {
+        self.required = self.required.or(Some(true));
         self
     }
 

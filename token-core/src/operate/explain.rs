@@ -322,7 +322,8 @@ impl IdTokenVerifier {
             let verdict = verdict.await;
             let verdict = verdict.as_ref().map(|_| ());
             let policy = server.policy_for(None);
-            Report::new(verdict, Some(&token), &Told { for_client: true, ..server.told(&policy) })
+            let opened = server.opened(&token);
+            Report::new(verdict, Some(&token), &Told { for_client: true, opened, ..server.told(&policy) })
         }
     }
 }

@@ -25,6 +25,9 @@ pub struct EncryptedTokensPolicy {
     /// The accepted content encryptions: `A128GCM`, `A256GCM`, `A128CBC-HS256`, `A256CBC-HS512`. Default: all four.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_encryption: Option<Vec<ContentEncryption>>,
+    /// Refuses JWTs that are signed and not encrypted.
+    #[serde(skip_serializing_if = "super::is_false")]
+    pub required: bool,
 }
 
 /// One key of [`EncryptedTokensPolicy::keys`]: its algorithm, and exactly one of `env`, `file` and `value`.
@@ -93,18 +96,25 @@ impl EncryptedTokensPolicy {
         Self {
             keys: tokens.keys().iter().map(key).collect(),
             content_encryption: (agreed != ContentEncryption::ALL).then(|| agreed.to_vec()),
+            required: tokens.is_required(),
         }
     }
 
-    pub(crate) fn tokens(&self) -> Result<EncryptedTokens, ConfigError> {
+    /// The keys, read from where they are: for a client's verifier of ID or logout tokens, where the policy is to serve that, too. Whether encryption is
+    /// required is as [`required`](Self::required) says.
+    ///
+    /// # Errors
+    /// A key that is not where it is said to be, or cannot be used.
+    pub fn tokens(&self) -> Result<EncryptedTokens, ConfigError> {
         let read = |(at, key): (usize, &DecryptionKeyPolicy)| {
             key.key().map_err(|error| ConfigError::new(format!("encrypted_tokens.keys[{at}]: {error}")))
         };
         let tokens = EncryptedTokens::with(self.keys.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?);
-        Ok(match &self.content_encryption {
+        let tokens = match &self.content_encryption {
             Some(agreed) => tokens.content_encryption(agreed.iter().copied()),
             None => tokens,
-        })
+        };
+        Ok(if self.required { tokens.required() } else { tokens.optional() })
     }
 
     /// What is wrong with it, or risky, without reading a key: member, rule, why, and whether nothing could be built from it.
@@ -158,7 +168,8 @@ impl EncryptedTokensPolicy {
         let keys: Vec<_> = self.keys.iter().map(key).collect();
         let agreed = self.content_encryption.as_deref().unwrap_or(&ContentEncryption::ALL);
         let agreed: Vec<_> = agreed.iter().map(|enc| enc.name()).collect();
-        line(f, format_args!("  any of these encrypted to a key of ours: {}", keys.join(", ")))?;
+        let which = if self.required { "only encrypted" } else { "any of these encrypted" };
+        line(f, format_args!("  {which} to a key of ours: {}", keys.join(", ")))?;
         line(f, format_args!("    content     {}", agreed.join(", ")))
     }
 }

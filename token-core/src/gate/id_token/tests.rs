@@ -1,3 +1,6 @@
+#[cfg(feature = "aws-lc-rs")]
+mod encrypted;
+
 use serde_json::{Value, json};
 
 use super::*;

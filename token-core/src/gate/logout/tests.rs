@@ -1,5 +1,8 @@
 //! Logout tokens, good and bad, by the steps of OpenID Connect Back-Channel Logout section 2.6.
 
+#[cfg(feature = "aws-lc-rs")]
+mod encrypted;
+
 use serde_json::{Value, json};
 
 use super::*;

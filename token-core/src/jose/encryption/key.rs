@@ -11,7 +11,9 @@ use super::header::{Agreement, PublicPoint};
 use super::open::derive;
 use super::recipient::{EncryptionKey, Jwk, NO_KEY, Purpose, Recipient, members, named};
 use super::{ContentEncryption, KeyManagement};
+use crate::jose::algorithm::Hash;
 use crate::jose::material::Material;
+use crate::jose::signature::digest_of;
 use crate::jose::unusable::UnusableKey;
 use crate::jose::{der, pem};
 
@@ -116,6 +118,20 @@ impl DecryptionKey {
         backend::offered()?;
         let Recipient::Direct(enc, secret) = Recipient::secret(enc, secret)? else { return Err(NO_KEY) };
         Self::new(KeyManagement::Direct, kid, Secret::Direct(enc, secret))
+    }
+
+    /// The secret for `dir` that OpenID Connect Core section 10.2 makes of a client's secret: the left part of its SHA-256, or of its SHA-512 where `enc` asks
+    /// for 64 bytes. Providers encrypt ID tokens with it to clients that have registered `dir`, and name no key.
+    ///
+    /// # Errors
+    /// [`UnusableKey`] when the client's secret is empty, or the backend `aws-lc-rs` is not built in.
+    pub fn from_client_secret(enc: ContentEncryption, client_secret: &[u8]) -> Result<Self, UnusableKey> {
+        if client_secret.is_empty() {
+            return Err(UnusableKey::because("the client's secret is empty"));
+        }
+        let hash = if enc.key_len() <= 32 { Hash::Sha256 } else { Hash::Sha512 };
+        let digest = Zeroizing::new(digest_of(hash, client_secret));
+        Self::direct(enc, None, &digest[..enc.key_len()])
     }
 
     /// A new key that exists nowhere else: RSA with 2048 bits, or P-256 for `ECDH-ES`. For tests, above all.

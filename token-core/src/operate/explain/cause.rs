@@ -18,7 +18,7 @@ const PADDED: &str =
 pub(super) fn of(kind: ErrorKind, check: Check, look: &Look<'_>, policy: &Policy, now: Timestamp) -> Cause {
     match check {
         Check::Form if kind == ErrorKind::Undecryptable => Some(sealed(look, policy)),
-        Check::Form => form(look),
+        Check::Form => form(look, policy),
         Check::Claims | Check::Header if look.is_padded() => Some(PADDED),
         Check::Claims if look.claims.get("sub").is_some_and(serde_json::Value::is_number) => Some(
             "the issuer writes sub as a number, where a string is due: accept_numeric_subjects takes whole numbers of this issuer",
@@ -104,7 +104,7 @@ fn profile(look: &Look<'_>, policy: &Policy) -> &'static str {
     }
 }
 
-fn form(look: &Look<'_>) -> Cause {
+fn form(look: &Look<'_>, policy: &Policy) -> Cause {
     if let Some(pasted) = pasted(look) {
         return Some(pasted);
     }
@@ -113,6 +113,9 @@ fn form(look: &Look<'_>) -> Cause {
         2 => "the signature is missing: the token was cut off",
         5 => {
             "an encrypted token (JWE): name the key it is encrypted to (encrypted_tokens), or ask the issuer for signed ones"
+        }
+        3 if policy.encrypted_tokens.as_ref().is_some_and(|ours| ours.required) => {
+            "the issuer does not encrypt yet (id_token_encrypted_response_alg of the client, or its setting for the API): have it encrypt, or leave out required"
         }
         _ => "not a token, or more than one",
     })
