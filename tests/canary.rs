@@ -127,8 +127,11 @@ async fn nor_what_is_within_an_encrypted_token_its_keys_or_a_ticket() {
         let sold = api.sell_ticket(Presented::request(&View::from(&request)), path).await.unwrap();
         assert!(!format!("{sold:?}").contains(sold.as_str()));
         secrets.push(sold.as_str().to_owned());
-        asked.extend((0..times).map(|_| Ask::of(format!("/me?ticket={}", sold.as_str()))));
+        asked.extend(
+            (0..times).map(|_| Ask::of(format!("/me?ticket={}", sold.as_str())).header("accept", "text/event-stream")),
+        );
     }
+    asked.push(Ask::of(format!("/me?ticket={CANARY}")).header("accept", "text/event-stream"));
     asked.push(Ask::of(format!("/me?ticket={CANARY}")));
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     secrets.extend([CANARY.to_owned(), hex, "167, 167, 167".to_owned(), STANDARD.encode(secret)]);

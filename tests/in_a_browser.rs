@@ -103,6 +103,11 @@ async fn a_page_opens_streams_with_tickets_once_and_they_end_with_the_token() {
     other.read(&format!("talk('{host}', '{stolen}'); ''")).await;
     other.until("log.at(-1)", "no socket").await;
 
+    // A page at another name of the same server, for which that is its own origin: neither browser sends one.
+    let stolen = page.read("buy('/events')").await;
+    other.read(&format!("listen('{stolen}'); ''")).await;
+    other.until("log.at(-1)", "gave up").await;
+
     // The stream that is open ends with its token; the browser comes back with the same ticket, is refused, and gives up.
     let until = Timestamp::from_secs(4_000_000_000);
     api.deny(Deny::token_id(issuer.url(), "1"), until).await.unwrap();

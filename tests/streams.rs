@@ -1,5 +1,5 @@
 //! Answers that outlive a request end with their token, in axum and actix-web, over real HTTP: server-sent events by a last event, WebSockets by their close
-//! code. The token lives by the leeway alone: it is served to the end of it, and refused with 401 when it comes back, so that nobody reconnects for ever.
+//! code; opened with the token in a header, and with a ticket for it. The token lives by the leeway alone: it is served to the end of it, and refused with 401 when it comes back, so that nobody reconnects for ever.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use actix_web::web;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::response::sse::{Event, Sse};
 use futures_util::{SinkExt, StreamExt, stream};
+use token_core::streams::Tickets;
 use token_core::{Issuer, ResourceServer};
 use token_test::TestIssuer;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -66,42 +67,76 @@ async fn actix_socket(
     Ok(response)
 }
 
-async fn check(at: SocketAddr, issuer: &TestIssuer) {
-    // Good for five seconds more, if not six, of 30 s of leeway: time enough to be asked with on a machine that has too much to do.
-    let mint = || {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        format!("Bearer {}", issuer.token().claim("exp", now - 25).mint())
-    };
-    let client = reqwest::Client::new();
-    let ask = |token: &str| client.get(format!("http://{at}/events")).header("authorization", token).send();
-    let token = mint();
-    let events = ask(&token).await.unwrap();
-    assert_eq!(events.status(), 200);
-    let text = tokio::time::timeout(Duration::from_secs(20), events.text()).await.expect("the stream ends").unwrap();
-    assert_eq!(text, format!("data: first\n\nevent: token-ended\ndata: {LAST}\n\n"));
-    assert_eq!(ask(&token).await.unwrap().status(), 401, "a client that comes back gets no second stream");
+/// How a stream is opened: with the token in a header, or with a ticket for it.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Header,
+    Ticket,
+}
 
-    let token = mint();
+/// A token that is good for ten seconds more, if not eleven, of 30 s of leeway: time enough to be asked with on a machine that has too much to do.
+fn mint(issuer: &TestIssuer) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    format!("Bearer {}", issuer.token().claim("exp", now - 20).mint())
+}
+
+/// What opens `path`: its target, and a token for the header.
+async fn opening(at: SocketAddr, issuer: &TestIssuer, way: Way, path: &str) -> (String, Option<String>) {
+    let token = mint(issuer);
+    let Way::Ticket = way else { return (path.to_owned(), Some(token)) };
+    let asked = reqwest::Client::new().post(format!("http://{at}/tickets")).header("authorization", &token);
+    let answer = asked.body(serde_json::json!({ "path": path }).to_string()).send().await.unwrap();
+    let answer: serde_json::Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    (format!("{path}?ticket={}", answer["ticket"].as_str().unwrap()), None)
+}
+
+async fn events_end(at: SocketAddr, issuer: &TestIssuer, way: Way) {
+    let (target, token) = opening(at, issuer, way, "/events").await;
+    let client = reqwest::Client::new();
+    let ask = || {
+        let request = client.get(format!("http://{at}{target}")).header("accept", "text/event-stream");
+        token.iter().fold(request, |request, token| request.header("authorization", token)).send()
+    };
+    let events = ask().await.unwrap();
+    assert_eq!(events.status(), 200, "{way:?}");
+    let text = tokio::time::timeout(Duration::from_secs(60), events.text()).await.expect("the stream ends").unwrap();
+    assert_eq!(text, format!("data: first\n\nevent: token-ended\ndata: {LAST}\n\n"), "{way:?}");
+    assert_eq!(ask().await.unwrap().status(), 401, "{way:?}: a client that comes back gets no second stream");
+}
+
+async fn sockets_end(at: SocketAddr, issuer: &TestIssuer, way: Way) {
+    let (target, token) = opening(at, issuer, way, "/socket").await;
     let request = || {
-        let mut request = format!("ws://{at}/socket").into_client_request().unwrap();
-        request.headers_mut().insert("authorization", token.parse().unwrap());
+        let mut request = format!("ws://{at}{target}").into_client_request().unwrap();
+        if let Some(token) = &token {
+            request.headers_mut().insert("authorization", token.parse().unwrap());
+        }
         request
     };
     let (mut socket, _) = tokio_tungstenite::connect_async(request()).await.unwrap();
     socket.send(Message::text("hello")).await.unwrap();
-    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"));
-    let closed = tokio::time::timeout(Duration::from_secs(20), socket.next()).await.expect("the socket is closed");
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"), "{way:?}");
+    let closed = tokio::time::timeout(Duration::from_secs(60), socket.next()).await.expect("the socket is closed");
     let Some(Ok(Message::Close(Some(frame)))) = closed else { panic!("expected a close frame, got {closed:?}") };
-    assert_eq!((u16::from(frame.code), frame.reason.as_str()), (3000, LAST));
+    assert_eq!((u16::from(frame.code), frame.reason.as_str()), (3000, LAST), "{way:?}");
     match tokio_tungstenite::connect_async(request()).await {
-        Err(WsError::Http(response)) => assert_eq!(response.status(), 401),
+        Err(WsError::Http(response)) => assert_eq!(response.status(), 401, "{way:?}"),
         other => panic!("expected a 401, got {other:?}"),
     }
 }
 
+async fn check(at: SocketAddr, issuer: &TestIssuer) {
+    tokio::join!(
+        events_end(at, issuer, Way::Header),
+        events_end(at, issuer, Way::Ticket),
+        sockets_end(at, issuer, Way::Header),
+        sockets_end(at, issuer, Way::Ticket),
+    );
+}
+
 async fn server(issuer: &TestIssuer) -> ResourceServer {
     let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
-    let api = ResourceServer::builder(issuer.audience()).trust(trusted).build().unwrap();
+    let api = ResourceServer::builder(issuer.audience()).trust(trusted).tickets(Tickets::in_memory()).build().unwrap();
     api.ready().await.unwrap();
     api
 }
@@ -109,10 +144,12 @@ async fn server(issuer: &TestIssuer) -> ResourceServer {
 #[actix_web::test]
 async fn streams_of_axum_end_with_their_token() {
     let issuer = TestIssuer::start().await;
+    let api = server(&issuer).await;
     let app = axum::Router::new()
         .route("/events", axum::routing::get(axum_events))
         .route("/socket", axum::routing::any(axum_socket))
-        .layer(axum_token::TokenLayer::new(server(&issuer).await));
+        .route("/tickets", axum::routing::post(axum_token::ticket(api.clone())))
+        .layer(axum_token::TokenLayer::new(api));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
     let serving = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -129,6 +166,7 @@ async fn streams_of_actix_web_end_with_their_token() {
             .wrap(actix_token::TokenMiddleware::new(api.clone()))
             .route("/events", web::get().to(actix_events))
             .route("/socket", web::get().to(actix_socket))
+            .route("/tickets", web::post().to(actix_token::ticket(api.clone())))
     });
     let server = server.workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
     let at = server.addrs()[0];

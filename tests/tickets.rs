@@ -20,6 +20,8 @@ use tower::ServiceExt;
 use tower_token::View;
 
 const APP: &str = "https://app.example.com";
+/// What an `EventSource` accepts.
+const EVENTS: &str = "text/event-stream";
 
 fn builder(issuer: &TestIssuer) -> ResourceServerBuilder {
     let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
@@ -48,7 +50,7 @@ async fn buy(server: &ResourceServer, token: &str, path: &str) -> String {
 }
 
 async fn redeem(via: Via, server: &ResourceServer, target: String, origin: Option<&str>) -> Reply {
-    let mut request = Ask::of(target);
+    let mut request = Ask::of(target).header("accept", EVENTS);
     if let Some(origin) = origin {
         request = request.header("origin", origin);
     }
@@ -97,8 +99,64 @@ async fn a_ticket_brings_the_caller_it_was_sold_to_once_to_one_place_in_every_fr
         let ticket = buy(&server, &token, "/me").await;
         let twice = redeem(via, &server, format!("/me?ticket={ticket}&ticket={ticket}"), Some(APP)).await;
         assert_eq!(twice.status, 400, "{via:?}");
-        let beside = Ask::of(format!("/me?ticket={ticket}")).header("origin", APP).bearer(&token);
+        let beside =
+            Ask::of(format!("/me?ticket={ticket}")).header("accept", EVENTS).header("origin", APP).bearer(&token);
         assert_eq!(ask(via, &server, false, &beside).await.status, 400, "{via:?}");
+    }
+}
+
+#[actix_web::test]
+async fn the_parameter_is_one_of_the_application_s_where_no_stream_is_opened() {
+    let issuer = TestIssuer::start().await;
+    let server = server(&issuer).await;
+    let token = issuer.token().subject("ada").mint();
+    for via in Via::ALL {
+        let concert = Ask::of("/me?ticket=row-7&ticket=row-8").bearer(&token);
+        assert_eq!(ask(via, &server, false, &concert).await.status, 200, "{via:?}");
+        let ticket = buy(&server, &token, "/me").await;
+        let target = || format!("/me?ticket={ticket}");
+        // A link, a script, a picture: nobody gets in, and the ticket is still good.
+        for (field, value) in [("accept", "text/html"), ("accept", "*/*"), ("upgrade", "h2c")] {
+            let reply = ask(via, &server, false, &Ask::of(target()).header(field, value).header("origin", APP)).await;
+            assert_eq!(reply.status, 401, "{via:?} {field}");
+            assert!(reply.body.contains(ErrorKind::MissingToken.public_text()), "{via:?} {reply:?}");
+        }
+        let public = ask(via, &server, true, &Ask::of(format!("/maybe?ticket={ticket}"))).await;
+        assert_eq!(
+            (public.status, &*public.body),
+            (200, "nobody"),
+            "{via:?}: an anonymous request, where those may pass"
+        );
+        let socket = Ask::of(target()).header("sec-websocket-version", "13").header("origin", APP);
+        assert_eq!(ask(via, &server, false, &socket).await.body, "ada", "{via:?}");
+    }
+    // The operator reads why.
+    let request = Request::get("/me?ticket=x").body(()).unwrap();
+    let refused = server.authenticate(Presented::request(&View::from(&request))).await.unwrap_err();
+    assert!(refused.detail().contains("Accept: text/event-stream"), "{refused}");
+}
+
+#[actix_web::test]
+async fn a_page_that_sends_no_origin_redeems_at_the_host_it_has_bought_at() {
+    let issuer = TestIssuer::start().await;
+    let server = server(&issuer).await;
+    let token = issuer.token().subject("ada").mint();
+    let own = "https://app.example.com";
+    for via in Via::ALL {
+        for (host, status) in [("app.example.com", 200), ("App.example.com", 200), ("other.example.com", 401)] {
+            let bought = Request::post("/tickets")
+                .header("authorization", format!("Bearer {token}"))
+                .header("host", "app.example.com")
+                .header("origin", own)
+                .header("sec-fetch-site", "same-origin")
+                .body(())
+                .unwrap();
+            let ticket = server.sell_ticket(Presented::request(&View::from(&bought)), "/me").await.unwrap();
+            let target = format!("/me?ticket={}", ticket.as_str());
+            let opened = Ask::of(target).header("accept", EVENTS).header("host", host);
+            let reply = ask(via, &server, false, &opened.header("sec-fetch-site", "same-origin")).await;
+            assert_eq!(reply.status, status, "{via:?} {host}");
+        }
     }
 }
 
@@ -110,7 +168,7 @@ async fn of_many_who_come_with_one_ticket_one_gets_in() {
     let many = (0..64).map(|_| {
         let (server, target) = (server.clone(), format!("/events?ticket={ticket}"));
         tokio::spawn(async move {
-            let request = Request::get(target).header("origin", APP).body(()).unwrap();
+            let request = Request::get(target).header("accept", EVENTS).header("origin", APP).body(()).unwrap();
             server.authenticate(Presented::request(&View::from(&request))).await.is_ok()
         })
     });
@@ -127,7 +185,11 @@ async fn what_happens_to_the_token_happens_to_its_tickets() {
     let server = server.build().unwrap();
     server.ready().await.unwrap();
     let redeem = async |ticket: String| {
-        let request = Request::get(format!("/events?ticket={ticket}")).header("origin", APP).body(()).unwrap();
+        let request = Request::get(format!("/events?ticket={ticket}"))
+            .header("accept", EVENTS)
+            .header("origin", APP)
+            .body(())
+            .unwrap();
         server.authenticate(Presented::request(&View::from(&request))).await
     };
     let token = issuer.token().subject("ada").claim("jti", "1").expires_in(Duration::from_secs(600)).mint();
@@ -167,7 +229,11 @@ async fn a_ticket_that_was_sold_before_a_change_of_the_policy_is_redeemed_once_a
     std::fs::remove_file(&path).unwrap();
     assert!(matches!(changed, Reloaded::Changed(_)), "{changed:?}");
     for expected in [None, Some(ErrorKind::InvalidTicket)] {
-        let request = Request::get(format!("/events?ticket={ticket}")).header("origin", APP).body(()).unwrap();
+        let request = Request::get(format!("/events?ticket={ticket}"))
+            .header("accept", EVENTS)
+            .header("origin", APP)
+            .body(())
+            .unwrap();
         let verdict = server.authenticate(Presented::request(&View::from(&request))).await;
         assert_eq!(verdict.err().map(|error| error.kind()), expected);
     }
@@ -190,7 +256,7 @@ async fn a_route_that_takes_proofs_alone_takes_no_ticket_in_their_place() {
         let (view, bearer) = (View::from(&request), DpopPolicy::BearerOrDpop);
         let sold = server.sell_ticket(Presented::request(&view).dpop(bearer), "/events").await.unwrap();
         let target = format!("/events?ticket={}", sold.as_str());
-        let request = Request::get(target).header("origin", APP).body(()).unwrap();
+        let request = Request::get(target).header("accept", EVENTS).header("origin", APP).body(()).unwrap();
         let view = View::from(&request);
         let presented = Presented::request(&view);
         let presented = route_takes.map_or(presented, |policy| presented.dpop(policy));

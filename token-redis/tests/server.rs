@@ -381,7 +381,11 @@ impl RequestView for Opening {
     fn path_and_query(&self) -> &str {
         &self.0
     }
-    fn header<'a>(&'a self, _: &str, _: &mut dyn FnMut(&'a [u8])) {}
+    fn header<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
+        if name == "accept" {
+            each(b"text/event-stream");
+        }
+    }
 }
 
 /// A request that asks for a ticket with this token.

@@ -382,7 +382,7 @@ impl ResourceServerBuilder {
     }
 
     /// Issues tickets in exchange for tokens, and accepts a ticket in the query parameter `ticket` in place of a token: for `EventSource` and `WebSocket` in
-    /// browsers, which cannot set header fields. A ticket can be used once, within 30 s, for the path and the origin that it was issued for. The adapters have a
+    /// browsers, which cannot set header fields. The parameter is read in requests with `Accept: text/event-stream` or `Sec-WebSocket-Version`. A ticket can be used once, within 30 s, for the path and the origin that it was issued for. The adapters have a
     /// handler that issues tickets. Cannot be combined with [`tenants`](Self::tenants).
     pub fn tickets(mut self, tickets: Tickets) -> Self {
         self.tickets = Some(tickets);

@@ -159,6 +159,9 @@ pub(crate) struct From {
     origin: Option<String>,
     /// Whether the request has `Sec-Fetch-Site: same-origin`.
     same_origin: bool,
+    /// The host and port that the request was sent to.
+    #[serde(default)]
+    host: Option<String>,
 }
 
 impl From {
@@ -177,19 +180,38 @@ impl From {
             }
         };
         let (origin, site) = (once("origin")?, once("sec-fetch-site")?);
-        Some(Self { origin, same_origin: site.as_deref() == Some("same-origin") })
+        let host = request.host().map(str::to_ascii_lowercase);
+        Some(Self { origin, same_origin: site.as_deref() == Some("same-origin"), host })
     }
 
     /// Whether a page that obtained a ticket may redeem it from there. Browsers send no `Origin` with an `EventSource`
-    /// of the same origin. A ticket obtained outside a browser can only be redeemed outside one.
+    /// of the same origin: the host then stands for it. A ticket obtained outside a browser can only be redeemed outside one.
     fn fits(&self, redeemed: &Self) -> bool {
         match (&self.origin, &redeemed.origin) {
             (Some(bought), Some(redeemed)) => bought == redeemed && bought != "null",
-            (Some(_), None) => self.same_origin && redeemed.same_origin,
-            (None, None) => self.same_origin == redeemed.same_origin,
+            (Some(_), None) => self.same_origin && redeemed.same_origin && self.is_same_host(redeemed),
+            (None, None) if redeemed.same_origin => self.same_origin && self.is_same_host(redeemed),
+            (None, None) => !self.same_origin,
             (None, Some(_)) => false,
         }
     }
+
+    fn is_same_host(&self, redeemed: &Self) -> bool {
+        self.host.is_some() && self.host == redeemed.host
+    }
+}
+
+/// Whether a request opens a stream, by what browsers write: an `EventSource` accepts `text/event-stream` (HTML Standard section 9.2.2), a `WebSocket` says its
+/// version (RFC 6455 section 4.1, RFC 8441 section 5). Only there a ticket is looked for.
+pub(crate) fn opens_stream(request: &dyn RequestView) -> bool {
+    let is_events = |range: &[u8]| {
+        let kind = range.split(|byte| *byte == b';').next().unwrap_or_default();
+        kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+    };
+    let mut opens = false;
+    request.header("accept", &mut |value| opens |= value.split(|byte| *byte == b',').any(is_events));
+    request.header("sec-websocket-version", &mut |_| opens = true);
+    opens
 }
 
 /// The path of a request target.
@@ -257,9 +279,10 @@ pub(crate) fn life(office: &TicketOffice, served_until: Option<Timestamp>, now: 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::sent::Sent;
 
     fn from(origin: Option<&str>, same_origin: bool) -> From {
-        From { origin: origin.map(str::to_owned), same_origin }
+        From { origin: origin.map(str::to_owned), same_origin, host: Some("app.example.com".into()) }
     }
 
     #[test]
@@ -302,6 +325,53 @@ mod tests {
             assert_eq!(stub.is_for("/events", &redeemed), fits, "{bought:?} {redeemed:?}");
             assert!(!stub.is_for("/events/", &redeemed) && !stub.is_for("/Events", &redeemed));
         }
+    }
+
+    #[test]
+    fn where_no_origin_is_sent_a_page_redeems_at_the_host_it_has_bought_at() {
+        let (app, other) = (Some("app.example.com"), Some("other.example.com"));
+        let origin = Some("https://app.example.com");
+        let at = |origin: Option<&str>, same_origin, host: Option<&str>| From {
+            host: host.map(str::to_owned),
+            ..from(origin, same_origin)
+        };
+        for (bought, redeemed, fits) in [
+            (at(origin, true, app), at(None, true, app), true),
+            (at(origin, true, app), at(None, true, other), false),
+            (at(origin, true, app), at(None, true, None), false),
+            (at(origin, true, None), at(None, true, None), false),
+            (at(None, true, app), at(None, true, app), true),
+            (at(None, true, app), at(None, true, other), false),
+            // The origin says it already, and a page may redeem elsewhere than it has bought.
+            (at(origin, true, app), at(origin, false, other), true),
+            // Outside of a browser the host says nothing: whoever writes the request writes it.
+            (at(None, false, app), at(None, false, other), true),
+        ] {
+            assert_eq!(bought.fits(&redeemed), fits, "{bought:?} {redeemed:?}");
+        }
+        let read = |sent: Sent| From::of(&sent).and_then(|from| from.host);
+        assert_eq!(read(Sent::each("host", ["App.Example.com:8443"])).as_deref(), Some("app.example.com:8443"));
+        assert_eq!(read(Sent::get("/").authority("App.example.com")).as_deref(), app);
+        assert_eq!(read(Sent::each("host", ["a.example", "b.example"])), None);
+    }
+
+    #[test]
+    fn a_ticket_is_looked_for_where_a_stream_is_opened() {
+        for (name, value, opens) in [
+            ("accept", "text/event-stream", true),
+            ("accept", "Text/Event-Stream; q=0.9", true),
+            ("accept", "application/json, text/event-stream", true),
+            ("accept", "*/*", false),
+            ("accept", "text/*", false),
+            ("accept", "text/event-streams", false),
+            ("accept", "", false),
+            ("sec-websocket-version", "13", true),
+            ("upgrade", "h2c", false),
+        ] {
+            assert_eq!(opens_stream(&Sent::each(name, [value])), opens, "{name}: {value}");
+        }
+        assert!(opens_stream(&Sent::each("accept", ["text/html", "text/event-stream"])));
+        assert!(!opens_stream(&Sent::get("/events?ticket=x")));
     }
 
     #[test]

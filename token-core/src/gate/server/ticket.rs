@@ -93,7 +93,7 @@ impl ResourceServer {
         Ok((office, candidate.token()?.to_owned(), path.to_owned(), from))
     }
 
-    /// The road of a request where tickets are redeemed; `None` where it has none.
+    /// The road of a request where tickets are redeemed; `None` where it has none, or opens no stream: there the parameter is one of the application's.
     pub(super) fn judge_ticket(&self, presented: Presented<'_>) -> Option<MaybeReady<Verified>> {
         let office = self.0.tickets.as_ref()?;
         let Source::Request(request) = presented.0 else { return None };
@@ -101,6 +101,7 @@ impl ResourceServer {
         let policy = asked.or_else(|| self.0.possession.as_ref().map(|possession| possession.policy));
         let outcome = match tickets::in_query(request.path_and_query()) {
             Ok(None) => return None,
+            _ if !tickets::opens_stream(request) => Err(self.no_stream(presented)?),
             // A ticket is a bearer's.
             Ok(Some(_)) if policy == Some(DpopPolicy::Required) => {
                 let why = "no proof goes with a ticket, and tokens that are bound to a key are taken here alone";
@@ -111,6 +112,12 @@ impl ResourceServer {
             Err(()) => Err(several()),
         };
         Some(outcome.unwrap_or_else(|error| MaybeReady::ready(Err(self.refusal(error.at(Check::Credentials))))))
+    }
+
+    /// What is said to a request that opens no stream, and has nothing but a parameter of that name.
+    fn no_stream(&self, presented: Presented<'_>) -> Option<Error> {
+        let missing = bearer::find_any(presented, self.0.sources.as_deref()).err()?;
+        (missing.kind() == ErrorKind::MissingToken).then(|| Error::new(ErrorKind::MissingToken, NO_STREAM))
     }
 
     fn redeem(
@@ -171,6 +178,8 @@ fn asked_path(body: &[u8]) -> Option<String> {
     let asked: serde_json::Value = serde_json::from_slice(body).ok()?;
     Some(asked.as_object()?.get("path")?.as_str()?.to_owned())
 }
+
+const NO_STREAM: &str = "no token came. A ticket is looked for in requests that open a stream: with Accept: text/event-stream, or Sec-WebSocket-Version";
 
 /// One answer for whatever is wrong with it.
 fn no_ticket() -> Error {
