@@ -48,6 +48,8 @@ pub fn buildkite<O: Into<String>>(organization_ids: impl IntoIterator<Item = O>)
     let issuer = "https://agent.buildkite.com".to_owned();
     job("Buildkite", source, issuer, KeysAt::Discovery, "organization_id", ids)
         .see("https://buildkite.com/docs/apis/workload-identity-federation/buildkite-agents")
+        .see("https://github.com/buildkite/agent/pull/3784")
+        .note("a job picks what sub is (--subject-claim, since March 2026): decide by ids")
         .note("an organization's pipelines are told apart by pipeline_id: ask for it where not all may come")
         .sample(json!({
             "sub": "organization:acme-inc:pipeline:deploy:ref:refs/heads/main:commit:9f31820:step:", "organization_id": first,
@@ -84,6 +86,7 @@ pub fn vercel<P: Into<String>>(team: &str, project_ids: impl IntoIterator<Item =
     let keys = KeysAt::JwksUri(format!("{issuer}/.well-known/jwks"));
     job("Vercel", "https://vercel.com/docs/oidc/reference", issuer, keys, "project_id", ids)
         .see("https://vercel.com/docs/oidc/api")
+        .note("in the issuer mode Global every team has the issuer https://oidc.vercel.com: take Team, or tell teams apart by owner_id")
         .note("previews of branches come with the same project: ask for environment production where only that may come")
         .note("the default audience is https://vercel.com/TEAM; ask for your own, or name it with audience()")
         .sample(json!({

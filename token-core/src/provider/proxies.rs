@@ -38,7 +38,13 @@ pub fn pomerium(host: &str) -> Preset {
         .algorithms(&[Algorithm::ES256])
         .mapping(ClaimMapping::default().scopes([]).roles([GrantSource::names("groups")]))
         .see("https://github.com/pomerium/sdk-go/blob/main/sdk.go")
+        .see("https://www.pomerium.com/docs/reference/routes/jwt-issuer-format")
+        .see("https://github.com/pomerium/pomerium/blob/main/authorize/evaluator/headers_evaluator_evaluation.go")
         .note("iss and aud are the host of the route, without a scheme; routes of one host are not told apart")
+        .note(
+            "with jwt_issuer_format: uri (0.28 and later) iss is https://HOST/, with the slash, and aud stays the host",
+        )
+        .note("on a route that lets in who has not signed in, sub is empty: such a token is refused")
         .note("without signing_key in its configuration there are no keys to verify by")
         .sample(json!({"sub": "u1", "user": "u1", "email": "ada@example.com", "groups": ["staff"], "jti": "1"}))
         .near_miss("another route", json!({"iss": "other.example.com", "aud": ["other.example.com"]}))
@@ -54,8 +60,11 @@ pub fn teleport(proxy: &str, cluster: &str, app_uri: &str) -> Preset {
     let keys = KeysAt::JwksUri(format!("https://{proxy}/.well-known/jwks.json"));
     let source = "https://goteleport.com/docs/enroll-resources/application-access/jwt/introduction/";
     let mut preset = Preset::new("Teleport", source, IssuerName::Exact(cluster.into()), keys)
+        .algorithms(&[Algorithm::RS256, Algorithm::ES256])
         .mapping(ClaimMapping::default().scopes([]).roles([GrantSource::names("roles")]))
         .see("https://github.com/gravitational/teleport/blob/master/lib/jwt/jwt.go")
+        .see("https://goteleport.com/docs/reference/signature-algorithms/")
+        .note("a cluster made with Teleport 17 or later signs with ES256, an older one with RS256 until its JWT authority is rotated")
         .note("iss is the name of the cluster and no URL; aud is the URI that the application was registered with")
         .sample(json!({"sub": "alice", "username": "alice", "roles": ["admin"], "traits": {"logins": ["ubuntu"]}}))
         .near_miss("another application of the cluster", json!({"aud": ["http://127.0.0.1:1"]}))

@@ -79,14 +79,14 @@ pub fn fusionauth(issuer: &str, base_url: &str, application_id: &str) -> Preset 
         .require_claim(ClaimRule::one_of("applicationId", [application_id]))
         .binds(&[SenderConstraint::Dpop], "https://fusionauth.io/docs/lifecycle/authenticate-users/oauth/dpop")
         .note("applicationId is there only for users who are registered for the application; others are refused")
+        .note("tokens of entities (client credentials) have the target entity's id in aud and no applicationId: they are refused here")
         .note("choose an asymmetric key for the application's access tokens: a shared secret would be known to every service")
         .sample(json!({
             "sub": "00000000-0000-0000-0000-111111111111", "applicationId": application_id, "roles": ["admin"], "scope": "openid profile",
-            "authenticationType": "PASSWORD", "tid": "d7d09513-a3f5-401c-9685-34ab6c552453", "jti": "1",
+            "authenticationType": "PASSWORD", "gty": ["authorization_code"], "tid": "d7d09513-a3f5-401c-9685-34ab6c552453", "jti": "1",
         }))
         .near_miss("the ID token of the same login", json!({"applicationId": null, "at_hash": "x"}))
         .near_miss("a user who is not registered", json!({"applicationId": null}));
-    preset.sample.header = json!({"typ": "JWT", "gty": ["authorization_code"]});
     preset.audience = AudienceRule::Names(vec![application_id.into()]);
     preset
 }
@@ -123,7 +123,8 @@ pub fn authelia(issuer: &str) -> Preset {
     preset
 }
 
-/// ID tokens of the app *OIDC Identity Provider* of a Nextcloud, `https://cloud.example.com`, for these clients. Its access tokens are for the server alone.
+/// ID tokens of the app *OIDC Identity Provider* of a Nextcloud, `https://cloud.example.com`, for these clients. Its access tokens are opaque, unless a client is set to
+/// JWT: those follow RFC 9068, and name the resource that was asked for in `aud`.
 #[must_use]
 pub fn nextcloud<C: Into<String>>(origin: &str, client_ids: impl IntoIterator<Item = C>) -> Preset {
     let origin = origin.trim_end_matches('/');
@@ -131,7 +132,10 @@ pub fn nextcloud<C: Into<String>>(origin: &str, client_ids: impl IntoIterator<It
     let keys = KeysAt::JwksUri(format!("{origin}/index.php/apps/oidc/jwks"));
     let mut preset = Preset::new("Nextcloud ID token", source, IssuerName::Exact(origin.into()), keys)
         .mapping(ClaimMapping::default().scopes([]).roles([GrantSource::names("roles"), GrantSource::names("groups")]))
+        .see("https://github.com/H2CK/oidc/blob/master/lib/Util/JwtGenerator.php")
         .note("a client that is set to HS256 signs with its own secret: leave it at RS256")
+        .note("at_hash is made of the hexadecimal digest, whole: it is not what OpenID Connect says, and Login::access_token would refuse it")
+        .note("a Nextcloud below a path has that path in its issuer")
         .sample(json!({"sub": "ada", "azp": "client", "preferred_username": "ada", "roles": ["staff"], "at_hash": "x", "jti": "1"}))
         .near_miss("the ID token of another client", json!({"aud": "another-client"}));
     preset.kind = TokenKind::Id;
@@ -148,9 +152,10 @@ pub fn tailscale_idp<C: Into<String>>(server: &str, audiences: impl IntoIterator
     let mut preset = Preset::new("Tailscale tsidp ID token", source, issuer, KeysAt::Discovery)
         .mapping(ClaimMapping::default().scopes([]).roles([]))
         .see("https://github.com/tailscale/tailscale/blob/main/cmd/tsidp/tsidp.go")
+        .note("introspection writes sub as the number alone, and the ID token as userid:NUMBER")
         .note("it lives for 5 minutes; uid and nid are the user and the node, node and addresses may change")
         .sample(json!({
-            "sub": "userid:123", "nid": 7, "node": "laptop.tail-scale.ts.net.", "tailnet": "tail-scale.ts.net", "uid": 123, "at_hash": "x", "jti": "1",
+            "sub": "userid:123", "nid": 7, "node": "laptop.tail-scale.ts.net.", "tailnet": "tail-scale.ts.net", "uid": 123, "jti": "1",
         }))
         .near_miss("the ID token of another client", json!({"aud": ["another-client"]}));
     preset.kind = TokenKind::Id;

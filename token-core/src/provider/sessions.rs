@@ -40,6 +40,8 @@ pub fn stytch(project_id: &str) -> Preset {
         .see("https://github.com/stytchauth/stytch-node/blob/main/lib/shared/sessions.ts")
         .note("a project of the test environment has its keys at test.stytch.com: keys_at()")
         .note("a B2B project has its keys at /v1/b2b/sessions/jwks/")
+        .see("https://stytch.com/docs/b2b/api/connected-app-access-token")
+        .note("tokens of connected apps name the project's own domain as issuer, https://DOMAIN, and have no session: they are refused here")
         .note("tokens of programs have the same issuer and audience, and no session: they are refused here")
         .sample(json!({"sub": "user-live-1", SESSION: {"id": "session-live-1", "roles": ["stytch_user"], "attributes": {}}}))
         .near_miss("a program of the project", json!({SESSION: null, "scope": "read:users"}))
@@ -88,7 +90,7 @@ pub fn hanko(api_url: &str, issuer: &str, audience: &str) -> Preset {
         .mapping(ClaimMapping::default().scopes([]).roles([]))
         .see("https://github.com/teamhanko/hanko/blob/main/backend/session/session.go")
         .note("a session that was ended stays good here until exp; /sessions/validate knows")
-        .note("browsers send it in the cookie hanko, which scripts may read: see Cookies and CSRF in the guide")
+        .note("browsers send it in the cookie hanko, or that of session.cookie.name, which scripts may read: see Cookies and CSRF in the guide")
         .sample(json!({
             "sub": "c339547d", "session_id": "s1", "email": {"address": "ada@example.com", "is_primary": true, "is_verified": true},
         }))
