@@ -87,6 +87,23 @@ async fn the_document_at_the_other_address_has_to_be_the_same_issuers() {
 }
 
 #[tokio::test]
+async fn a_server_that_names_itself_by_the_address_it_is_asked_at_is_told_from_another_issuer() {
+    let place = Place::new().await;
+    place.issuer.set_metadata("issuer", format!("{}/realms/shop", place.issuer.address()));
+    let reached = || place.trusted().reached_at(place.issuer.address()).unwrap();
+    for trusted in [reached(), place.trusted().metadata_url(place.document()).unwrap()] {
+        let api = place.api(trusted);
+        api.ready().await.unwrap_err();
+        let said = api.health()[0].1.last_error.clone().unwrap();
+        assert!(said.contains("set its public address there"), "{said}");
+        assert!(!said.contains("let reached_at be"), "what is set already is not advised: {said}");
+    }
+    let report = place.api(reached()).explain(Presented::token(&place.issuer.token().mint())).await.text();
+    assert!(report.contains("tell it its public one"), "{report}");
+    assert_eq!(place.issuer.hits(Endpoint::Jwks), 0);
+}
+
+#[tokio::test]
 async fn who_trusts_the_inner_address_is_told_which_name_to_trust_and_what_to_set() {
     let place = Place::new().await;
     let inner = format!("{}/realms/shop", place.issuer.address());

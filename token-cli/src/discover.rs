@@ -17,7 +17,7 @@ pub(crate) async fn run(options: &Discover) -> Result<End, Failure> {
     let discovery = discovery.map_err(|error| Failure::input(error.to_string()))?;
     let metadata = match discovery.metadata().await {
         Ok(metadata) => metadata,
-        Err(error @ DiscoveryError::IssuerMismatch { .. }) => {
+        Err(error @ (DiscoveryError::IssuerMismatch { .. } | DiscoveryError::NamedByAddress { .. })) => {
             writeln!(io::stdout(), "{}", sentence(&error.to_string()))?;
             return Ok(End::No);
         }

@@ -66,7 +66,12 @@ const WAYS: &[Way] = &[
     Way {
         name: "aarch64, fetching",
         how: "`cargo check`, aws-lc-rs compiled by `aarch64-linux-gnu-gcc`",
-        tried: |at| with_std(at, ARM, "check", &[]).map(|()| "compiles".to_owned()),
+        tried: |at| {
+            if !has("aarch64-linux-gnu-gcc") {
+                return Err("aarch64-linux-gnu-gcc is missing (Debian: gcc-aarch64-linux-gnu)".to_owned());
+            }
+            with_std(at, ARM, "check", &[]).map(|()| "compiles".to_owned())
+        },
     },
     Way {
         name: "read-only, no root certificates",
@@ -102,10 +107,11 @@ const WAYS: &[Way] = &[
         how: "both set, to a proxy that is not there: neither is read; `proxy` of an issuer is",
         tried: |at| {
             let mut command = Command::new(&at.program);
-            for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"] {
+            for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
                 command.env(name, "http://127.0.0.1:1");
             }
-            started(command.env("NO_PROXY", "example.com"))
+            // Both spellings, so that nothing of the shell's own excuses loopback.
+            started(command.env("NO_PROXY", "example.com").env("no_proxy", "example.com"))
         },
     },
 ];
@@ -137,6 +143,10 @@ const TESTED: &[[&str; 3]] = &[
 
 /// Tries them all, or those of this name, and fails when one that was tried did not work. The others' rows say that they were not.
 pub(crate) fn everywhere(word: &str) -> Outcome {
+    if !word.is_empty() && WAYS.iter().all(|way| way.name != word) {
+        let names: Vec<_> = WAYS.iter().map(|way| way.name).collect();
+        return Err(format!("no way is called {word:?}: {}", names.join("; ")));
+    }
     let target = root().join("target/where");
     let at = Places { program: root().join("target/debug/token-anywhere"), target };
     crate::step::cargo("build --package token-anywhere")?;
@@ -241,5 +251,7 @@ fn has_target(target: &str) -> bool {
 fn sandbox(script: &str) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount", "--net", "sh", "-c", script]);
+    // Where certificates are is not for the shell of whoever runs this to say.
+    command.env_remove("SSL_CERT_FILE").env_remove("SSL_CERT_DIR");
     command
 }

@@ -166,6 +166,7 @@ impl Discovery {
             // What is asked in the place of a `jwks_uri` has been judged already.
             let keys_plain_http = self.reached_at.as_ref().map_or(self.plain_http, |_| PlainHttp::Inside);
             let judged = metadata::process(&self.issuer, (keys_plain_http, self.plain_http), &response);
+            let judged = judged.map_err(|error| error.asked_at(url));
             match judged.and_then(|metadata| self.moved(metadata)) {
                 Ok(metadata) => return Ok(metadata),
                 Err(error @ DiscoveryError::Status { status: 429 | 502..=504, .. }) => return Err(error),
@@ -309,6 +310,13 @@ pub enum DiscoveryError {
         /// The issuer that the document names, cut off after 200 characters.
         found: String,
     },
+    /// The document names its issuer by the address at which it was asked, which is not the issuer's: the server goes by what each request calls it.
+    NamedByAddress {
+        /// The issuer that was configured.
+        expected: String,
+        /// The issuer that the document names, cut off after 200 characters.
+        found: String,
+    },
     /// A URL that is not https, or not a URL.
     Insecure {
         /// Which one.
@@ -329,8 +337,20 @@ impl DiscoveryError {
             Self::Http(_) => "network",
             Self::Status { .. } => "status",
             Self::Unparsable => "unparsable",
-            Self::IssuerMismatch { .. } => "issuer_mismatch",
+            Self::IssuerMismatch { .. } | Self::NamedByAddress { .. } => "issuer_mismatch",
             Self::Missing(_) => "missing_endpoint",
+        }
+    }
+
+    /// The same of a document that was read at `url`.
+    fn asked_at(self, url: &Uri) -> Self {
+        match self {
+            Self::IssuerMismatch { expected, found }
+                if two_addresses(&found, &expected).is_some() && is_origin_of(url, &found) =>
+            {
+                Self::NamedByAddress { expected, found }
+            }
+            error => error,
         }
     }
 
@@ -351,6 +371,12 @@ pub(crate) fn two_addresses(named: &str, configured: &str) -> Option<String> {
     let origin = |url: &url::Url| url.origin().ascii_serialization();
     let path = |url: &url::Url| url.path().trim_end_matches('/').to_owned();
     (origin(&named) != origin(&configured) && path(&named) == path(&configured)).then(|| origin(&configured))
+}
+
+/// Whether scheme, host and port of both are the same.
+fn is_origin_of(url: &Uri, issuer: &str) -> bool {
+    let origin = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());
+    origin(&url.to_string()).is_some_and(|asked| Some(asked) == origin(issuer))
 }
 
 impl fmt::Display for DiscoveryError {
@@ -376,6 +402,11 @@ impl fmt::Display for DiscoveryError {
                     None => Ok(()),
                 }
             }
+            Self::NamedByAddress { expected, found } => write!(
+                f,
+                "metadata is of issuer {found:?}, which is only where it was asked, configured is {expected:?}: the server takes its name from each \
+                 request; set its public address there (Keycloak: hostname), so that the document names it wherever it is read"
+            ),
             Self::Insecure { what, why } => write!(f, "{what} not allowed: {why}"),
             Self::Missing(what) => write!(f, "metadata names no {what}"),
         }

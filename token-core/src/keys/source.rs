@@ -116,7 +116,11 @@ impl FetchError {
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Emptied => false,
-            Self::Discovery(DiscoveryError::IssuerMismatch { .. } | DiscoveryError::Insecure { .. }) => false,
+            Self::Discovery(
+                DiscoveryError::IssuerMismatch { .. }
+                | DiscoveryError::NamedByAddress { .. }
+                | DiscoveryError::Insecure { .. },
+            ) => false,
             Self::Other { outage, .. } => *outage,
             _ => true,
         }

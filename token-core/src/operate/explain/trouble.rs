@@ -49,6 +49,9 @@ impl Trouble {
                     "one issuer with two addresses: the name in its document has to be trusted, and reached_at says where it is from here",
                 )
             }
+            Self::Keys(FetchError::Discovery(DiscoveryError::NamedByAddress { .. })) => Some(
+                "the issuer goes by whatever address it is asked at: tell it its public one, which is what tokens name",
+            ),
             Self::Keys(
                 FetchError::Http(HttpError::Connect(_))
                 | FetchError::Discovery(DiscoveryError::Http(HttpError::Connect(_))),
