@@ -3,8 +3,6 @@
 use serde_json::Value;
 use token_core::jose::encryption::EncryptionKey;
 
-use crate::mint::TokenBuilder;
-
 /// A client as the issuer remembers it.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
@@ -47,14 +45,6 @@ impl Client {
 
     pub(crate) fn with_secret(id: &str, secret: &str) -> Self {
         Self::new(id, Proof::Secret(secret.to_owned()))
-    }
-
-    /// An ID token for this client, in the form that it has registered for.
-    pub(crate) fn sealed(&self, token: TokenBuilder) -> TokenBuilder {
-        match &self.id_tokens_to {
-            Some(key) => token.encrypted_to(key),
-            None => token,
-        }
     }
 
     pub(crate) fn secret(&self) -> Option<&str> {

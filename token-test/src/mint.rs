@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use token_core::Algorithm;
 use token_core::jose::encryption::{ContentEncryption, EncryptionKey};
 
+use crate::client::Client;
 use crate::compact::base64_url;
 use crate::draft::{Draft, says_what_a_draft_holds};
 use crate::keys::TestKey;
@@ -239,6 +240,14 @@ impl TokenBuilder {
             sealed.header.insert(name.to_owned(), value.into());
         }
         self
+    }
+
+    /// In the form that this client has registered for.
+    pub(crate) fn sealed_for(self, client: &Client) -> Self {
+        match &client.id_tokens_to {
+            Some(key) => self.encrypted_to(key),
+            None => self,
+        }
     }
 
     /// The token in its compact form.

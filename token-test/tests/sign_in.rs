@@ -9,6 +9,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Client, Response, StatusCode, Url};
 use serde_json::{Value, json};
+use token_core::jose::encryption::{DecryptionKey, EncryptedTokens, KeyManagement};
+use token_core::login::{IdTokenVerifier, Login};
+use token_core::{ErrorKind, Issuer};
 use token_test::{Endpoint, ManualClock, TestIssuer};
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -275,4 +278,39 @@ async fn a_public_client_gets_nothing_for_itself() {
     let with_secret =
         http().post(issuer.token_endpoint()).basic_auth("app", Some("x")).form(&form).send().await.unwrap();
     assert_eq!(with_secret.status(), StatusCode::UNAUTHORIZED, "a secret that it gave up");
+}
+
+#[tokio::test]
+async fn the_id_tokens_of_a_client_that_has_registered_for_it_are_encrypted() {
+    let issuer = TestIssuer::start().await;
+    let key = DecryptionKey::generate(KeyManagement::EcdhEs, Some("1")).unwrap();
+    let to = key.encryption_key().unwrap();
+    issuer.client("web", "unused").public().refreshes().redirect_uri(CALLBACK).encrypted_id_tokens(&to);
+    let trusted = || Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
+    let opening = IdTokenVerifier::encrypted("web", trusted(), EncryptedTokens::with([key])).unwrap();
+    let shut = IdTokenVerifier::new("web", trusted()).unwrap();
+
+    let mut asked: Vec<_> = good("web").into_iter().filter(|(name, _)| *name != "scope").collect();
+    asked.extend([("scope", "openid"), ("nonce", "n1")]);
+    let page = ask(&issuer, &asked).await.text().await.unwrap();
+    let ticket = page.split("name=ticket value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let answer = [("ticket", ticket), ("decision", "allow"), ("scope", "openid"), ("subject", "ada")];
+    let decided = http().post(issuer.authorization_endpoint()).form(&answer).send().await.unwrap();
+    let (status, tokens) = redeem(&issuer, "web", &told(&decided)["code"], &[]).await;
+    assert_eq!(status, StatusCode::OK, "{tokens}");
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("client_id", "web"),
+        ("refresh_token", tokens["refresh_token"].as_str().unwrap()),
+    ];
+    let refreshed = http().post(issuer.token_endpoint()).form(&form).send().await.unwrap();
+    let refreshed: Value = refreshed.json().await.unwrap();
+
+    for (answer, login) in [(&tokens, Login::with_nonce("n1")), (&refreshed, Login::without_nonce())] {
+        let id_token = answer["id_token"].as_str().unwrap();
+        assert_eq!(id_token.split('.').count(), 5);
+        assert_eq!(answer["access_token"].as_str().unwrap().split('.').count(), 3, "which is the API's");
+        assert_eq!(opening.verify(id_token, login.clone()).await.unwrap().subject(), Some("ada"));
+        assert_eq!(shut.verify(id_token, login).await.unwrap_err().kind(), ErrorKind::WrongType);
+    }
 }

@@ -19,15 +19,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use token_core::{
     Algorithm, Clock, Issuer, Presented, ResourceServer, ResourceServerBuilder, StaticKeys, SystemClock, Timestamp,
-    adapter::RequestView, stores::TokenCacheSettings,
+    adapter::RequestView,
+    login::{IdTokenVerifier, Login},
+    stores::TokenCacheSettings,
 };
 
 const TIMES: usize = 1000;
 const SECRET: &[u8] = b"a secret of the benchmarks, as long as SHA-256 wants it at least";
+const CLIENT: &str = "mZ8qTj0rYVb4xX7LkPnWc2";
 const CLAIMS: &str = r#"{"iss":"https://tenant-7f3a.eu.login.example.com/","sub":"auth0|65f1c0ffee00000000000001","aud":["https://api.example.com/v1","https://tenant-7f3a.eu.login.example.com/userinfo"],"iat":1800000000,"exp":1800086400,"azp":"mZ8qTj0rYVb4xX7LkPnWc2","client_id":"mZ8qTj0rYVb4xX7LkPnWc2","jti":"0000000000000000000001","scope":"openid profile email read:orders write:orders read:users","permissions":["read:orders","write:orders","read:users","read:items","write:items","admin:none"]}"#;
 
 /// An hour after the token was issued, for ever.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Stopped;
 
 impl Clock for Stopped {
@@ -66,12 +69,13 @@ fn measured(run: &mut dyn FnMut() -> bool, times: usize) -> bool {
 fn main() -> ExitCode {
     let path = std::env::args().nth(1).unwrap_or_default();
     let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET);
-    let sign = |kid: &str, claims: &str| {
-        let header = format!(r#"{{"alg":"HS256","typ":"at+jwt","kid":"{kid}"}}"#);
+    let sign_as = |typ: &str, kid: &str, claims: &str| {
+        let header = format!(r#"{{"alg":"HS256","typ":"{typ}","kid":"{kid}"}}"#);
         let message = format!("{}.{}", B64.encode(header), B64.encode(claims));
         let signature = hmac::sign(&key, message.as_bytes());
         (format!("{message}.{}", B64.encode(&signature)), message, signature)
     };
+    let sign = |kid: &str, claims: &str| sign_as("at+jwt", kid, claims);
     let (token, message, signature) = sign("hmac-2026", CLAIMS);
     let other = |path: &str| SIGNED.iter().find(|signed| path.ends_with(&signed.algorithm.to_lowercase()));
     let cache = TokenCacheSettings::default().entries(match path.as_str() {
@@ -95,10 +99,27 @@ fn main() -> ExitCode {
         // Long enough for the content to be worth a look at the clock.
         let claims = CLAIMS.replace("{\"iss\"", &format!("{{\"x\":\"{}\",\"iss\"", "x".repeat(4096)));
         let (token, message, _) = sign("hmac-2026", &claims);
-        let forged = format!("{message}.{}", B64.encode([1; 32]));
-        let by_clock = path == "sealed-clock";
-        let opening = |keys| builder().encrypted_tokens(keys).build().expect("the settings are sound");
-        return if sealed::run(&opening, &token, &forged, by_clock) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        let forged = |message: &str| format!("{message}.{}", B64.encode([1; 32]));
+        let opening = |keys| {
+            let server = builder().encrypted_tokens(keys).build().expect("the settings are sound");
+            Box::new(move |token: &str| server.authenticate(Presented::token(token)).now().ok().map(Result::err)) as _
+        };
+        let mut good = sealed::run("", &opening, (&token, &forged(&message)), path == "sealed-clock");
+        // The same of the ID tokens of a client, which opens them in the same place and then has questions of its own.
+        let start = claims.find(r#""aud":["#).expect("the claims have an audience");
+        let end = start + claims[start..].find(']').expect("an array ends");
+        let aud = format!(r#""nonce":"n","aud":"{CLIENT}""#);
+        let (token, message, _) =
+            sign_as("JWT", "hmac-2026", &format!("{}{aud}{}", &claims[..start], &claims[end + 1..]));
+        let opening = |keys| {
+            let secrets = StaticKeys::jwk_set(&secrets(1)).expect("the keys are good");
+            let issuer = Issuer::with_keys("https://tenant-7f3a.eu.login.example.com/", secrets).expect("a name");
+            let issuer = issuer.algorithms([Algorithm::HS256]);
+            let client = IdTokenVerifier::encrypted_with_clock(CLIENT, issuer, keys, Stopped).expect("sound");
+            Box::new(move |token: &str| client.verify(token, Login::with_nonce("n")).now().ok().map(Result::err)) as _
+        };
+        good &= sealed::run("ID token, ", &opening, (&token, &forged(&message)), path == "sealed-clock");
+        return if good { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let field = match path.as_str() {
         "malformed" => "a".repeat(1000),

@@ -62,7 +62,7 @@ pub(super) fn answer(tenant: &Arc<Tenant>, client: &Client, form: &Form) -> Resu
         if let Some(nonce) = &code.asked.nonce {
             id = id.claim("nonce", nonce.as_str());
         }
-        answer["id_token"] = json!(client.sealed(id).mint());
+        answer["id_token"] = json!(id.sealed_for(client).mint());
     }
     if client.refreshes || has("offline_access") {
         let refresh = format!("rt-{}", tenant.unique());

@@ -45,7 +45,7 @@ pub(super) fn answer(tenant: &Arc<Tenant>, client: &Client, form: &Form) -> Resu
     answer["access_token"] = json!(access.scope(scope).mint());
     if scope.split(' ').any(|one| one == "openid") {
         let id_token = TokenBuilder::id(Arc::clone(tenant)).subject(&refresh.subject).audience(&client.id);
-        answer["id_token"] = json!(client.sealed(id_token).mint());
+        answer["id_token"] = json!(id_token.sealed_for(client).mint());
     }
     if let Some(next) = next {
         answer["refresh_token"] = json!(next);
