@@ -293,8 +293,8 @@ fn sealed(which: u8, bytes: &[u8]) -> Option<(String, Vec<u8>)> {
     Some((to.encrypt(enc, &header, &within).expect("the key goes with this enc"), within))
 }
 
-/// Where one issuer is trusted, a token like the last one has its claims read by the quick scanner, behind its signature; where there are
-/// two, by `serde_json`, before it. Nobody can tell from the outcome.
+/// Where one issuer is trusted, a token like the last one has its claims read behind its signature; where there are two, before it. Nobody can
+/// tell from the outcome. (With debug assertions, as here, the quick scanner holds itself against `serde_json` each time.)
 fn both_roads_agree(token: &str) {
     static SERVERS: OnceLock<[ResourceServer; 2]> = OnceLock::new();
     let [straight, long] = SERVERS.get_or_init(|| {

@@ -13,6 +13,6 @@ mod spans;
 
 pub(crate) use members::{IdTokenMark, KindClaim};
 pub(crate) use names::Names;
-pub(crate) use parse::{Claims, ClaimsError, Reading, parse, parse_as};
-pub(crate) use scan::scan;
+pub(crate) use parse::{Claims, ClaimsError, Reading, parse};
+pub(crate) use scan::{members, read, scan};
 pub(crate) use spans::{List, Span, Text};

@@ -16,6 +16,7 @@ mod token_cache_settings;
 
 use std::fmt;
 
+pub(crate) use answers::NameMark;
 pub use answers::{AnswerKey, AnswerStore, AnswerTag, StoredAnswer};
 pub(crate) use deny_list::{Deny, DenyList, DenyLookup, WhenUnreachable};
 pub(crate) use evict::{Evict, LocalCaches, Named, Told, What};

@@ -18,7 +18,7 @@ impl<'a> Names<'a> {
         match self.list {
             List::Absent => NamesIter::Spaced(""),
             List::Spaced(span) => NamesIter::Spaced(self.text.get(*span)),
-            List::Quoted(span) => NamesIter::Quoted(Some(self.text.get(*span))),
+            List::Quoted(span) => NamesIter::Quoted(self.text.get(*span)),
             List::Counted(span) => NamesIter::Counted(self.text.get(*span)),
         }
     }
@@ -27,7 +27,9 @@ impl<'a> Names<'a> {
 /// What is left of a list.
 pub(crate) enum NamesIter<'a> {
     Spaced(&'a str),
-    Quoted(Option<&'a str>),
+    Quoted(&'a str),
+    /// What stands behind a name that was between quotes: nobody looks for the next one before it is asked for.
+    Between(Option<&'a str>),
     Counted(&'a str),
 }
 
@@ -43,9 +45,13 @@ impl<'a> Iterator for NamesIter<'a> {
                 *rest = more.unwrap_or_default();
                 Some(name)
             }
+            Self::Between(separator) => {
+                *self = Self::Quoted(cut((*separator)?, b'"').1?);
+                self.next()
+            }
             Self::Quoted(rest) => {
-                let (name, separator) = cut((*rest)?, b'"');
-                *rest = separator.and_then(|text| cut(text, b'"').1);
+                let (name, separator) = cut(rest, b'"');
+                *self = Self::Between(separator);
                 Some(name)
             }
             Self::Counted(rest) => {

@@ -89,14 +89,17 @@ pub(crate) fn parse(json: String, token: &str) -> Result<(Text, Claims), ClaimsE
 
 /// The same, with what an operator said of the issuer; and whether `sub` is a number, which is a subject for some issuers only.
 pub(crate) fn parse_as(json: String, token: &str, reading: Reading) -> Result<(Text, Claims, bool), ClaimsError> {
-    let mut pass = Pass { spans: Spans::of(&json), failure: None, reading, numeric_subject: false };
-    let mut deserializer = serde_json::Deserializer::from_str(&json);
+    let (claims, unescaped, numeric_subject) = look(&json, reading)?;
+    Ok((Text::new(json, &unescaped, token), claims, numeric_subject))
+}
+
+/// The one pass: the claims, what had to be unescaped for them, and whether `sub` is a number.
+pub(super) fn look(json: &str, reading: Reading) -> Result<(Claims, String, bool), ClaimsError> {
+    let mut pass = Pass { spans: Spans::of(json), failure: None, reading, numeric_subject: false };
+    let mut deserializer = serde_json::Deserializer::from_str(json);
     let claims = (&mut pass).deserialize(&mut deserializer).and_then(|claims| deserializer.end().map(|()| claims));
     match claims {
-        Ok(claims) => {
-            let (unescaped, numeric_subject) = (pass.spans.unescaped, pass.numeric_subject);
-            Ok((Text::new(json, &unescaped, token), claims, numeric_subject))
-        }
+        Ok(claims) => Ok((claims, pass.spans.unescaped, pass.numeric_subject)),
         Err(_) => Err(pass.failure.unwrap_or(ClaimsError::NotAnObject)),
     }
 }

@@ -186,11 +186,7 @@ impl ResourceServer {
     /// The road of a token that is not remembered.
     #[inline]
     fn judge_anew(&self, candidate: Candidate<'_>, key: Option<Key>, now: Timestamp) -> MaybeReady<Verified> {
-        let token = match candidate.text() {
-            Ok(token) => token,
-            Err(error) => return MaybeReady::ready(Err(self.refusal(error))),
-        };
-        let step = match self.0.verify(token, key, now) {
+        let step = match self.0.verify(candidate.bytes(), key, now) {
             // A JWT whose every part was decoded is of good grammar, but for padding.
             Ok(verified) if candidate.may_be_padded() || !verified.shared_facts().issuer.padded => {
                 return self.admit(verified, now);
@@ -199,14 +195,15 @@ impl ResourceServer {
         };
         // Whatever else may be wrong, or has to be asked: what is no bearer token at all is said first (RFC 6750 section 3.1).
         match candidate.check() {
-            Ok(()) => self.go_on(step, token, now),
+            Ok(()) => self.go_on(step, candidate, now),
             Err(error) => MaybeReady::ready(Err(self.refusal(error))),
         }
     }
 
     /// From where the first look at a token has led: to a verdict, or to what has to be awaited for one.
-    fn go_on(&self, step: Result<Verified, Step>, token: &str, now: Timestamp) -> MaybeReady<Verified> {
-        let owned = || (self.clone(), Box::<str>::from(token));
+    fn go_on(&self, step: Result<Verified, Step>, candidate: Candidate<'_>, now: Timestamp) -> MaybeReady<Verified> {
+        // Of good grammar, and so text.
+        let owned = || (self.clone(), Box::<str>::from(candidate.text().unwrap_or_default()));
         match step {
             Ok(verified) => self.admit(verified, now),
             Err(Step::Refused(error)) => MaybeReady::ready(Err(self.refusal(error))),
@@ -355,11 +352,11 @@ impl Inner {
     fn look_again(&self, token: &str, now: Timestamp) -> Result<Verified, Step> {
         match self.remembered(Candidate::Checked(token), now) {
             Ok(verified) => Ok(verified),
-            Err(key) => self.verify(token, key, now),
+            Err(key) => self.verify(token.as_bytes(), key, now),
         }
     }
 
-    fn verify(&self, token: &str, key: Option<Key>, now: Timestamp) -> Result<Verified, Step> {
+    fn verify(&self, token: &[u8], key: Option<Key>, now: Timestamp) -> Result<Verified, Step> {
         if token.len() > self.max_token {
             let detail = format!("the token is longer than {} bytes", self.max_token);
             return Err(Error::new(ErrorKind::Malformed, detail).at(Check::Size).into());
@@ -371,14 +368,16 @@ impl Inner {
         Ok(verified)
     }
 
-    fn verify_anew(&self, token: &str, now: Timestamp) -> Result<Verified, Step> {
+    fn verify_anew(&self, token: &[u8], now: Timestamp) -> Result<Verified, Step> {
         let verified = match &self.encrypted {
             Some(keys) if encryption::is_sealed(token) => {
                 // Whatever is in it is judged like a token that came without a cover, and remembered by what came. A client goes on with what was signed:
                 // that is what its algorithm is read of, and what the issuer takes as a hint of whom to log out.
-                let signed = keys.open(token).map_err(not_opened)?;
-                let kept = if self.compiler.purpose == Purpose::Api { token } else { &signed };
-                self.verify_jwt(&signed, kept, now)?
+                let sealed =
+                    std::str::from_utf8(token).map_err(|_| not_opened(NotOpened::Malformed("it is not text")))?;
+                let signed = keys.open(sealed).map_err(not_opened)?;
+                let kept = if self.compiler.purpose == Purpose::Api { token } else { signed.as_bytes() };
+                self.verify_jwt(signed.as_bytes(), kept, now)?
             }
             keys => {
                 if let Some(issuer) = self.registry.load().routes().find(token) {
@@ -398,7 +397,7 @@ impl Inner {
     }
 
     /// Verifies a signed token, of which this text is kept: its own, or that of the encrypted one that it came in.
-    fn verify_jwt(&self, token: &str, presented: &str, now: Timestamp) -> Result<Verified, Step> {
+    fn verify_jwt(&self, token: &[u8], presented: &[u8], now: Timestamp) -> Result<Verified, Step> {
         match jwt::verify(token, self.kept(presented), &self.registry.load(), now) {
             Ok(facts) => Ok(Verified::new(facts)),
             Err(Hurdle::Refused(error)) => Err(error.into()),
@@ -410,8 +409,8 @@ impl Inner {
     }
 
     /// The token as far as it is kept: whole, or not at all.
-    fn kept<'t>(&self, token: &'t str) -> &'t str {
-        if self.keep_tokens { token } else { "" }
+    fn kept<'t>(&self, token: &'t [u8]) -> &'t [u8] {
+        if self.keep_tokens { token } else { b"" }
     }
 }
 

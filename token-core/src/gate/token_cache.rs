@@ -7,17 +7,18 @@
 
 mod duel;
 mod entry;
+mod seed;
 mod set;
 mod sketch;
 
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 use arc_swap::Guard;
 
 use self::duel::Duel;
 use self::entry::Entry;
+use self::seed::Seed;
 use self::set::{Rule, Set, WAYS, Word};
 use self::sketch::Sketch;
 use crate::base::sync::atomic::{AtomicUsize, Ordering};
@@ -28,8 +29,6 @@ use crate::request::bearer::Candidate;
 use crate::stores::TokenCacheSettings;
 use crate::verify::verified::{Facts, Verified};
 
-/// The end of a JWT is its signature: as good as random, and this much of it enough to pick a set.
-const TAIL: usize = 32;
 /// Where bytes are short, so many other sets are looked at for something that may go.
 const SWEPT: usize = 8;
 
@@ -37,7 +36,7 @@ pub(crate) struct TokenCache {
     sets: Box<[Set]>,
     sketches: Box<[Sketch]>,
     duel: Duel,
-    seed: RandomState,
+    seed: Seed,
     settings: TokenCacheSettings,
     /// The most bytes.
     room: usize,
@@ -80,7 +79,7 @@ impl TokenCache {
             sets: (0..sets).map(|_| Set::default()).collect(),
             sketches: (0..sets).map(|_| Sketch::default()).collect(),
             duel: Duel::default(),
-            seed: RandomState::new(),
+            seed: Seed::new(),
             settings,
             room: settings.most_bytes(),
             bytes: AtomicUsize::new(0),
@@ -98,10 +97,7 @@ impl TokenCache {
             start.copy_from_slice(&digest[..8]);
             return Key { hash: u64::from_le_bytes(start) ^ salt, digest: Some(digest) };
         }
-        let tail = &token[token.len().saturating_sub(TAIL)..];
-        let mut hasher = self.seed.build_hasher();
-        hasher.write(tail);
-        Key { hash: hasher.finish() ^ salt, digest: None }
+        Key { hash: self.seed.hash(token) ^ salt, digest: None }
     }
 
     /// The facts of this very token, if it is here and its time here is not over and `still_good` says so.
@@ -136,7 +132,7 @@ impl TokenCache {
     }
 
     /// Remembers a token that was just verified, not past `end`; or does not, where those who are there are worth more.
-    pub(crate) fn insert(&self, key: Key, token: &str, verified: &Verified, now: Timestamp, end: Timestamp) {
+    pub(crate) fn insert(&self, key: Key, token: &[u8], verified: &Verified, now: Timestamp, end: Timestamp) {
         let facts = verified.shared_facts();
         let until = now.saturating_add(self.settings.life).min(facts.claims.expires.unwrap_or(Timestamp::MAX)).min(end);
         if until <= now {
@@ -167,7 +163,7 @@ impl TokenCache {
         &self,
         index: usize,
         key: &Key,
-        token: &str,
+        token: &[u8],
         size: usize,
         now: Timestamp,
         until: Timestamp,
@@ -183,7 +179,7 @@ impl TokenCache {
             Some(Place { way, seen: words[way], next })
         };
         let own = |(way, word): (usize, &Word)| {
-            let is = |entry: &Entry| entry.is(key, token.as_bytes());
+            let is = |entry: &Entry| entry.is(key, token);
             (word.mark() == key.mark() && set.ways[way].load().as_deref().is_some_and(is)).then_some(way)
         };
         if let Some(way) = words.iter().enumerate().find_map(own) {

@@ -15,14 +15,18 @@ use crate::answer::error::Error;
 use crate::base::limits::{FetchLimits, Turn};
 use crate::base::sync::{Mutex, MutexGuard, Semaphore, timeout};
 use crate::base::time::Timestamp;
-use crate::stores::{AnswerKey, StoreError};
+use crate::stores::{AnswerKey, NameMark, StoreError};
 use crate::token::audience::Audience;
 use crate::token::kind::TokenKind;
 use crate::verify::verified::Verified;
 
 pub(crate) struct Opaque {
     pub(crate) issuer_name: Arc<str>,
+    /// The same for the tags of answers.
+    pub(crate) issuer_mark: NameMark,
     pub(crate) verifier: Arc<dyn OpaqueVerifier>,
+    /// The verifier's identity, for the keys of answers.
+    pub(crate) identity: NameMark,
     pub(crate) audience: Audience,
     pub(crate) prefixes: Vec<Box<str>>,
     /// Whether tokens without a known prefix are shown to it; not where only an issuer's own JWTs are.
@@ -117,6 +121,8 @@ impl Opaque {
         let most = settings.questions;
         Self {
             issuer_name: issuer.into(),
+            issuer_mark: issuer.into(),
+            identity: verifier.identity().into(),
             verifier,
             audience,
             prefixes: Vec::new(),

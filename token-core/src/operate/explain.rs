@@ -272,7 +272,7 @@ impl ResourceServer {
 
     /// The signed token in an encrypted one.
     fn opened(&self, token: &str) -> Option<String> {
-        self.0.encrypted.as_ref().filter(|_| is_sealed(token)).and_then(|keys| keys.open(token).ok())
+        self.0.encrypted.as_ref().filter(|_| is_sealed(token.as_bytes())).and_then(|keys| keys.open(token).ok())
     }
 }
 

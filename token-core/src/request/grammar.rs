@@ -17,7 +17,9 @@ pub(crate) fn from_field(field: &[u8]) -> Result<&str, Error> {
 /// What stands behind the scheme.
 pub(crate) fn credentials(field: &[u8]) -> Result<&[u8], Error> {
     const SCHEME: &[u8] = b"bearer";
-    let scheme = field.get(..SCHEME.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME));
+    // As nearly all write it, and in any other case.
+    let is_bearer = |scheme: &[u8]| scheme == b"Bearer" || scheme.eq_ignore_ascii_case(SCHEME);
+    let scheme = field.get(..SCHEME.len()).is_some_and(is_bearer);
     match field.get(SCHEME.len()) {
         None if scheme => Err(Error::new(ErrorKind::InvalidRequest, "the bearer scheme is there, the token is not")),
         Some(b' ') if scheme => {

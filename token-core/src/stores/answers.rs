@@ -8,6 +8,17 @@ use crate::base::http::BoxFuture;
 use crate::base::time::Timestamp;
 use crate::jose::signature::sha256;
 
+/// The first half of the SHA-256 of a configured name: what stands for it in keys and tags, which are digests of one block thereby. It is computed once.
+#[derive(Clone, Copy)]
+pub(crate) struct NameMark([u8; 16]);
+
+impl From<&str> for NameMark {
+    fn from(name: &str) -> Self {
+        let digest = sha256(name.as_bytes());
+        Self(std::array::from_fn(|at| digest[at]))
+    }
+}
+
 /// The key under which an answer is stored: a digest of the endpoint, the client that asked, and the SHA-256 of the
 /// token. The token cannot be recovered from it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,13 +28,18 @@ impl AnswerKey {
     /// The key of `token` at the endpoint, for the client, that `identity` names.
     #[must_use]
     pub fn new(identity: &str, token: &str) -> Self {
+        Self::of(identity.into(), token)
+    }
+
+    pub(crate) fn of(identity: NameMark, token: &str) -> Self {
         Self::of_digest(identity, &sha256(token.as_bytes()))
     }
 
     /// The same, from the SHA-256 of the token.
-    pub(crate) fn of_digest(identity: &str, token: &[u8; 32]) -> Self {
-        let mut text = token.to_vec();
-        text.extend_from_slice(identity.as_bytes());
+    pub(crate) fn of_digest(identity: NameMark, token: &[u8; 32]) -> Self {
+        let mut text = [0; 48];
+        text[..32].copy_from_slice(token);
+        text[32..].copy_from_slice(&identity.0);
         Self(sha256(&text))
     }
 
@@ -40,21 +56,21 @@ impl AnswerKey {
 pub struct AnswerTag([u8; 32]);
 
 impl AnswerTag {
-    fn new(kind: &str, issuer: &str, name: &str) -> Self {
-        // Lengths keep ("a", "bc") and ("ab", "c") apart.
-        Self(sha256(format!("{kind} {}:{issuer} {name}", issuer.len()).as_bytes()))
+    /// Kind and issuer are of one length, which keeps ("a", "bc") and ("ab", "c") apart.
+    fn new(kind: u8, issuer: NameMark, name: &str) -> Self {
+        Self(sha256(&[&[kind], &issuer.0[..], name.as_bytes()].concat()))
     }
 
-    pub(crate) fn subject(issuer: &str, subject: &str) -> Self {
-        Self::new("sub", issuer, subject)
+    pub(crate) fn subject(issuer: impl Into<NameMark>, subject: &str) -> Self {
+        Self::new(b'u', issuer.into(), subject)
     }
 
-    pub(crate) fn session(issuer: &str, session: &str) -> Self {
-        Self::new("sid", issuer, session)
+    pub(crate) fn session(issuer: impl Into<NameMark>, session: &str) -> Self {
+        Self::new(b's', issuer.into(), session)
     }
 
-    pub(crate) fn client(issuer: &str, client: &str) -> Self {
-        Self::new("client", issuer, client)
+    pub(crate) fn client(issuer: impl Into<NameMark>, client: &str) -> Self {
+        Self::new(b'c', issuer.into(), client)
     }
 
     pub(crate) fn from_digest(digest: [u8; 32]) -> Self {

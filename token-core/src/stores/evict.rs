@@ -45,9 +45,9 @@ impl Named {
     pub(crate) fn of(what: &What) -> Self {
         match what {
             What::Token(token) => Self::Token(sha256(token.as_bytes())),
-            What::Subject { issuer, subject } => Self::Tag(AnswerTag::subject(issuer, subject)),
-            What::Session { issuer, session } => Self::Tag(AnswerTag::session(issuer, session)),
-            What::Client { issuer, client } => Self::Tag(AnswerTag::client(issuer, client)),
+            What::Subject { issuer, subject } => Self::Tag(AnswerTag::subject(&**issuer, subject)),
+            What::Session { issuer, session } => Self::Tag(AnswerTag::session(&**issuer, session)),
+            What::Client { issuer, client } => Self::Tag(AnswerTag::client(&**issuer, client)),
             What::Named(named) => *named,
         }
     }

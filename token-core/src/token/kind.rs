@@ -160,13 +160,13 @@ const PREFIXES: &[(&str, TokenKind, &str)] = &[
 ];
 
 /// A token that is no JWT and by its beginning somebody else's: what it is, and whose. Beginnings as their makers document them.
-pub(crate) fn untrusted_prefix(token: &str) -> Option<(TokenKind, &'static str)> {
-    PREFIXES.iter().find(|(prefix, ..)| token.starts_with(prefix)).map(|(_, kind, whose)| (*kind, *whose))
+pub(crate) fn untrusted_prefix(token: &[u8]) -> Option<(TokenKind, &'static str)> {
+    PREFIXES.iter().find(|(prefix, ..)| token.starts_with(prefix.as_bytes())).map(|(_, kind, whose)| (*kind, *whose))
 }
 
 /// Whether it starts as only somebody else's tokens do: a beginning too long to come about by chance.
-pub(crate) fn is_marked_foreign(token: &str) -> bool {
-    PREFIXES.iter().any(|(prefix, ..)| prefix.len() > 3 && token.starts_with(prefix))
+pub(crate) fn is_marked_foreign(token: &[u8]) -> bool {
+    PREFIXES.iter().any(|(prefix, ..)| prefix.len() > 3 && token.starts_with(prefix.as_bytes()))
 }
 
 #[cfg(test)]
@@ -280,7 +280,7 @@ mod tests {
             ("eyJhbGciOiJIUzI1NiJ9.e30.AA", None),
             ("Ya29.a", None),
         ] {
-            assert_eq!(untrusted_prefix(token), expected, "{token}");
+            assert_eq!(untrusted_prefix(token.as_bytes()), expected, "{token}");
         }
     }
 }

@@ -70,11 +70,11 @@ impl Routes {
     }
 
     /// The issuer whose endpoint is shown the token; `None` for a JWT, and for whatever nobody is configured for.
-    pub(crate) fn find(&self, token: &str) -> Option<&Arc<TrustedIssuer>> {
+    pub(crate) fn find(&self, token: &[u8]) -> Option<&Arc<TrustedIssuer>> {
         if self.prefixes.is_empty() && self.rest.is_none() {
             return None;
         }
-        let prefixed = self.prefixes.iter().find(|(prefix, _)| token.starts_with(&**prefix));
+        let prefixed = self.prefixes.iter().find(|(prefix, _)| token.starts_with(prefix.as_bytes()));
         if let Some((_, issuer)) = prefixed {
             return Some(issuer);
         }
@@ -102,24 +102,25 @@ enum Shape {
 }
 
 impl Shape {
-    fn of(token: &str) -> Self {
-        let Some((first, rest)) = token.split_once('.') else { return Self::Opaque };
+    fn of(token: &[u8]) -> Self {
+        let Some(dot) = memchr::memchr(b'.', token) else { return Self::Opaque };
+        let (first, rest) = (&token[..dot], &token[dot + 1..]);
         // Padding and the other alphabet make it no JWT here, but it may be one elsewhere.
-        let plain: String = first
-            .chars()
-            .filter(|c| *c != '=')
-            .map(|c| match c {
-                '+' => '-',
-                '/' => '_',
-                c => c,
+        let plain: Vec<u8> = first
+            .iter()
+            .filter(|byte| **byte != b'=')
+            .map(|byte| match byte {
+                b'+' => b'-',
+                b'/' => b'_',
+                byte => *byte,
             })
             .collect();
-        let header = base64url::decode(plain.as_bytes()).unwrap_or_default();
+        let header = base64url::decode(&plain).unwrap_or_default();
         let is_object = header.trim_ascii_start().first() == Some(&b'{');
         if !is_object || serde_json::from_slice::<IgnoredAny>(&header).is_err() {
             return Self::Opaque;
         }
-        if rest.bytes().filter(|byte| *byte == b'.').count() != 3 {
+        if memchr::memchr_iter(b'.', rest).count() != 3 {
             return Self::Jwt;
         }
         let header: serde_json::Value = serde_json::from_slice(&header).unwrap_or_default();
@@ -148,9 +149,9 @@ mod tests {
             (format!("{spaced}.b.c"), true),
             (format!("{header}.b.c.d"), true),
         ] {
-            assert_eq!(matches!(Shape::of(&token), Shape::Jwt), jwt, "{token}");
+            assert_eq!(matches!(Shape::of(token.as_bytes()), Shape::Jwt), jwt, "{token}");
         }
         let five = format!("{encrypted}....");
-        assert!(matches!(Shape::of(&five), Shape::Encrypted(Some(issuer)) if issuer == "https://a"));
+        assert!(matches!(Shape::of(five.as_bytes()), Shape::Encrypted(Some(issuer)) if issuer == "https://a"));
     }
 }

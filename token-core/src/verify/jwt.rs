@@ -66,7 +66,7 @@ struct Parts<'a> {
 }
 
 /// Verifies `token`, whose length the caller has capped. `kept` goes into the text beside the claims: the token, or nothing.
-pub(crate) fn verify(token: &str, kept: &str, registry: &Registry, now: Timestamp) -> Result<Arc<Facts>, Hurdle> {
+pub(crate) fn verify(token: &[u8], kept: &[u8], registry: &Registry, now: Timestamp) -> Result<Arc<Facts>, Hurdle> {
     // RFC 7519 7.2, steps 1 to 6: three parts, strict base64url, one JSON object each.
     let parts = split(token)?;
     let straight::Left { asked, claims: decoded } = match straight::verify(&parts, kept, registry, now) {
@@ -79,7 +79,8 @@ pub(crate) fn verify(token: &str, kept: &str, registry: &Registry, now: Timestam
             None => error,
         })?;
     let parts = if padded { parts.without_padding() } else { parts };
-    let (text, untrusted, numeric_subject) = claims::parse_as(untrusted_json, kept, registry.reading())
+    let kept = std::str::from_utf8(kept).map_err(|_| malformed(Check::Form, "the token is not text"))?;
+    let (text, untrusted, numeric_subject) = claims::read(untrusted_json, kept, registry.reading())
         .map_err(|error| malformed(Check::Claims, error.to_string()))?;
 
     // RFC 8725 3.8: the issuer picks its own rules and keys out of the closed registry.
@@ -250,7 +251,7 @@ pub(crate) fn verify_statement(
     now: Timestamp,
     type_fits: impl FnOnce(TokenType) -> bool,
 ) -> Result<(Text, Claims), Hurdle> {
-    let parts = split(token)?;
+    let parts = split(token.as_bytes())?;
     let untrusted_json = base64url::decode(parts.claims)
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .ok_or_else(|| malformed(Check::Claims, "the claims are not UTF-8 in strict base64url"))?;
@@ -383,25 +384,26 @@ pub(crate) fn algorithm(token: &str) -> Option<Algorithm> {
     read_header(token.split('.').next()?.as_bytes(), &mut buffer).ok().map(|header| header.alg)
 }
 
-fn split(token: &str) -> Result<Parts<'_>, Error> {
-    let bytes = token.as_bytes();
-    let mut dots = memchr::memchr_iter(b'.', bytes);
-    match (dots.next(), dots.next(), dots.next(), dots.next()) {
-        (Some(first), Some(second), None, _) => Ok(Parts {
-            header: &bytes[..first],
-            claims: &bytes[first + 1..second],
-            signature: &bytes[second + 1..],
-            signed: &bytes[..second],
+fn split(token: &[u8]) -> Result<Parts<'_>, Error> {
+    let mut dots = memchr::memchr_iter(b'.', token);
+    // Where there is no first one, nobody looks for a second.
+    let Some((first, second)) = dots.next().and_then(|first| Some((first, dots.next()?))) else {
+        return Err(foreign(token));
+    };
+    match dots.count() {
+        0 => Ok(Parts {
+            header: &token[..first],
+            claims: &token[first + 1..second],
+            signature: &token[second + 1..],
+            signed: &token[..second],
         }),
-        (Some(_), Some(_), Some(_), Some(_)) if dots.next().is_none() => {
-            Err(Error::new(ErrorKind::WrongType, "encrypted tokens (JWE) are not accepted").at(Check::Form))
-        }
+        2 => Err(Error::new(ErrorKind::WrongType, "encrypted tokens (JWE) are not accepted").at(Check::Form)),
         _ => Err(foreign(token)),
     }
 }
 
 /// What is no JWT may still be known by its beginning; the operator is told what was sent here by mistake.
-fn foreign(token: &str) -> Error {
+fn foreign(token: &[u8]) -> Error {
     match kind::untrusted_prefix(token) {
         Some((kind, whose)) => {
             let detail = format!("it begins like {kind} of {whose}, expected an access token for this server");

@@ -6,13 +6,17 @@ mod resolver;
 mod tests;
 
 use std::error::Error as _;
+use std::fmt;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, Uri};
+use reqwest::Url;
 
 use super::address::{AddressGuard, AddressRefused, Over};
 use super::{BoxFuture, HttpClient, HttpError, Limits, NoRuntime};
+use crate::base::sync::ArcSwapOption;
 
 pub use builder::{ReqwestClientBuilder, ReqwestClientError};
 
@@ -44,6 +48,17 @@ pub struct ReqwestClient {
     /// For plain http, where that may go to private networks.
     plain: Option<reqwest::Client>,
     guard: AddressGuard,
+    last: LastUrl,
+}
+
+/// The URL that was asked last, taken apart and found good: most clients ask one endpoint again and again.
+#[derive(Clone, Default)]
+struct LastUrl(Arc<ArcSwapOption<(Uri, Url)>>);
+
+impl fmt::Debug for LastUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LastUrl(…)")
+    }
 }
 
 impl ReqwestClient {
@@ -61,11 +76,20 @@ impl ReqwestClient {
         ReqwestClientBuilder::default()
     }
 
+    /// The URL, if it may be talked to as far as itself tells.
+    fn url(&self, uri: &Uri) -> Result<Url, HttpError> {
+        if let Some((_, url)) = self.last.0.load().as_deref().filter(|(last, _)| last == uri) {
+            return Ok(url.clone());
+        }
+        let url = Url::parse(&uri.to_string()).map_err(|_| HttpError::Forbidden("not an absolute url".to_owned()))?;
+        self.guard.check_url(&url).map_err(|refused| HttpError::Forbidden(refused.0))?;
+        self.last.0.store(Some(Arc::new((uri.clone(), url.clone()))));
+        Ok(url)
+    }
+
     async fn exchange(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, HttpError> {
         let (parts, body) = request.into_parts();
-        let url = reqwest::Url::parse(&parts.uri.to_string())
-            .map_err(|_| HttpError::Forbidden("not an absolute url".to_owned()))?;
-        self.guard.check_url(&url).map_err(|refused| HttpError::Forbidden(refused.0))?;
+        let url = self.url(&parts.uri)?;
 
         let client = match Over::of(&url) {
             Over::PlainHttp => self.plain.as_ref().unwrap_or(&self.client),

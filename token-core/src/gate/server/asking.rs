@@ -13,7 +13,7 @@ use crate::base::telemetry;
 use crate::base::time::Timestamp;
 use crate::opaque::flight::Unanswered;
 use crate::opaque::{Found, Opaque};
-use crate::stores::{AnswerKey, AnswerTag};
+use crate::stores::{AnswerKey, AnswerTag, NameMark};
 use crate::trust::trusted::TrustedIssuer;
 use crate::verify::verified::{Facts, Verified};
 
@@ -40,7 +40,7 @@ impl ResourceServer {
             );
             return Err(self.refusal(Error::new(ErrorKind::Malformed, detail).about(&issuer.identifier)));
         }
-        let key = AnswerKey::new(opaque.verifier.identity(), token);
+        let key = AnswerKey::of(opaque.identity, token);
         let question = || {
             let (server, issuer, opaque) = (self.clone(), Arc::clone(issuer), Arc::clone(opaque));
             let token = Box::from(token);
@@ -93,7 +93,10 @@ fn judge_facts(opaque: &Opaque, facts: &Facts, now: Timestamp) -> Result<(), Err
 
 /// By what an answer about these facts can be evicted from a store.
 pub(super) fn tags(facts: &Facts) -> Vec<AnswerTag> {
-    let issuer = &*facts.issuer.identifier;
+    let issuer = match &facts.issuer.opaque {
+        Some(opaque) => opaque.issuer_mark,
+        None => NameMark::from(&*facts.issuer.identifier),
+    };
     let claims = &facts.claims;
     let client = claims.client_id.or(claims.authorized_party);
     [

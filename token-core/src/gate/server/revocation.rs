@@ -107,9 +107,7 @@ impl ResourceServer {
             for opaque in endpoints {
                 let store = &opaque.settings.store;
                 let stored = match named {
-                    Some(Named::Token(digest)) => {
-                        store.drop_key(AnswerKey::of_digest(opaque.verifier.identity(), &digest)).await
-                    }
+                    Some(Named::Token(digest)) => store.drop_key(AnswerKey::of_digest(opaque.identity, &digest)).await,
                     Some(Named::Tag(tag)) => store.drop_tagged(tag).await,
                     None => store.drop_all().await,
                 };

@@ -36,7 +36,7 @@ impl Entry {
     const COUNTS: usize = SHARDS as usize * (size_of::<OnceLock<Verified>>() + 3 * size_of::<usize>());
 
     /// A token with these facts, found `now`. `None` where it is larger than any header field.
-    pub(super) fn new(facts: Arc<Facts>, key: &Key, token: &str, now: Timestamp, until: Timestamp) -> Option<Self> {
+    pub(super) fn new(facts: Arc<Facts>, key: &Key, token: &[u8], now: Timestamp, until: Timestamp) -> Option<Self> {
         let bytes = size_of::<Self>() + Self::COUNTS + facts.size() + key.digest.map_or(0, |_| 32);
         Some(Self {
             facts,
@@ -45,7 +45,7 @@ impl Entry {
             // Longer than weeks nothing is remembered.
             life: u32::try_from(until.since(now).as_millis()).unwrap_or(u32::MAX),
             size: u16::try_from(bytes.div_ceil(UNIT)).ok()?,
-            padded: token.contains('='),
+            padded: token.contains(&b'='),
             home: shard(),
             others: OnceLock::new(),
         })

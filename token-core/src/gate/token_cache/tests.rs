@@ -45,7 +45,7 @@ impl Alone {
         let key = self.cache.key(text.as_bytes(), None);
         let hit = self.cache.find(&key, Candidate::Checked(&text), NOW, |_| true).is_some();
         if !hit {
-            self.cache.insert(key, &text, &self.verified, NOW, Timestamp::MAX);
+            self.cache.insert(key, text.as_bytes(), &self.verified, NOW, Timestamp::MAX);
         }
         hit
     }
@@ -135,7 +135,7 @@ fn tokens_that_are_used_for_a_while_and_never_again_do_not_outstay_it() {
 fn no_more_bytes_are_taken_than_there_is_room_for_and_what_is_in_use_finds_room() {
     let facts = Arc::clone(Alone::new(TokenCacheSettings::default()).verified.shared_facts());
     let key = Key { hash: 0, digest: Some([0; 32]) };
-    let each = Entry::new(facts, &key, "", NOW, Timestamp::MAX).expect("a small token").size();
+    let each = Entry::new(facts, &key, b"", NOW, Timestamp::MAX).expect("a small token").size();
     // Ways for 4,096, and bytes for 500: no set is ever full.
     let room = 500 * each;
     let alone = Alone::new(TokenCacheSettings::default().entries(4096).bytes(room));
@@ -154,7 +154,7 @@ fn a_token_that_is_verified_again_takes_its_own_place() {
     let alone = Alone::new(TokenCacheSettings::default());
     for _ in 0..3 {
         let key = alone.cache.key(b"7", None);
-        alone.cache.insert(key, "7", &alone.verified, NOW, Timestamp::MAX);
+        alone.cache.insert(key, b"7", &alone.verified, NOW, Timestamp::MAX);
     }
     assert_eq!(alone.cache.usage().0, 1);
     assert!(alone.ask(7));
@@ -169,7 +169,7 @@ fn what_has_ended_makes_room_before_anything_else() {
     let later = NOW.saturating_add(Duration::from_secs(70));
     let key = |text: &str| alone.cache.key(text.as_bytes(), None);
     for text in ["100", "101", "102"] {
-        alone.cache.insert(key(text), text, &alone.verified, later, Timestamp::MAX);
+        alone.cache.insert(key(text), text.as_bytes(), &alone.verified, later, Timestamp::MAX);
     }
     for text in ["100", "101", "102"] {
         assert!(alone.cache.find(&key(text), Candidate::Checked(text), later, |_| true).is_some(), "{text}");

@@ -26,8 +26,8 @@ const NO_TOKEN_WITHIN: NotOpened =
     NotOpened::Locked("the encrypted token was opened, and what is in it is no signed token");
 
 /// Whether a text has the five parts of a JWE (RFC 7516 section 9).
-pub(crate) fn is_sealed(token: &str) -> bool {
-    memchr::memchr_iter(b'.', token.as_bytes()).count() == 4
+pub(crate) fn is_sealed(token: &[u8]) -> bool {
+    memchr::memchr_iter(b'.', token).count() == 4
 }
 
 /// The last four parts, decoded.

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::base::http::freshness::retry_after;
+use crate::claims;
 use crate::opaque::{OpaqueAnswer, OpaqueError, media_type};
 
 /// The members that decide before anything else is looked at. Whether a member occurs twice, and the types of the
@@ -38,6 +39,9 @@ pub(crate) fn process_answer(
 
 /// Judges the JSON of an answer, whether it was signed or not.
 pub(crate) fn judge(json: &str) -> Result<OpaqueAnswer, OpaqueError> {
+    if is_plainly_active(json) == Some(true) {
+        return Ok(OpaqueAnswer::Claims(json.to_owned()));
+    }
     let not_its_kind = OpaqueError::Unusable("it is not a JSON object of its kind");
     if !json.trim_start().starts_with('{') {
         return Err(not_its_kind);
@@ -57,6 +61,25 @@ pub(crate) fn judge(json: &str) -> Result<OpaqueAnswer, OpaqueError> {
     }
 }
 
+/// Whether a plain answer says that the token is active, and nothing against it, as nearly all do. Where it does not, another look says why.
+fn is_plainly_active(json: &str) -> Option<bool> {
+    let (mut active, mut types, mut odd) = (0, 0, false);
+    claims::members(json, |name, value| match name {
+        "active" => {
+            active += 1;
+            odd |= value != "true";
+        }
+        "token_type" => {
+            types += 1;
+            let name = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+            odd |= !name.is_some_and(is_name_of_bearer);
+        }
+        "cnf" => odd = true,
+        _ => {}
+    })?;
+    Some(active == 1 && types <= 1 && !odd)
+}
+
 /// RFC 7662: `token_type` is that of RFC 6749 section 5.1. A bound token is let through to be refused as what it is.
 fn is_bearer(token_type: Option<&Value>, bound: bool) -> Result<bool, OpaqueError> {
     let name = match token_type {
@@ -64,8 +87,12 @@ fn is_bearer(token_type: Option<&Value>, bound: bool) -> Result<bool, OpaqueErro
         Some(Value::String(name)) => name.as_str(),
         Some(_) => return Err(OpaqueError::Unusable("token_type is not a string")),
     };
+    Ok(bound || is_name_of_bearer(name))
+}
+
+fn is_name_of_bearer(name: &str) -> bool {
     let names = ["bearer", "access_token", "urn:ietf:params:oauth:token-type:access_token"];
-    Ok(bound || names.iter().any(|known| known.eq_ignore_ascii_case(name)))
+    names.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -91,6 +118,10 @@ mod tests {
             (r#"{"active":[true]}"#, None),
             (r#"{"Active":true}"#, None),
             (r#"{"active":true,"active":false}"#, None),
+            (r#"{"active":true,"active":true}"#, None),
+            (r#"{"a":{"active":false},"active":true}"#, Some(true)),
+            (r#"{"a":{"active":true}}"#, None),
+            (r#"{"active":true,"exp":1.5}"#, Some(true)),
             (r#"{}"#, None),
             (r#"[{"active":true}]"#, None),
             ("[false,null,null]", None),
@@ -99,7 +130,9 @@ mod tests {
             (r#"{"active":true,"token_type":"bearer"}"#, Some(true)),
             (r#"{"active":true,"token_type":"access_token"}"#, Some(true)),
             (r#"{"active":true,"token_type":null}"#, Some(true)),
+            (r#"{"active":true,"token_type":"Bearer","token_type":"Bearer"}"#, None),
             (r#"{"active":true,"token_type":"refresh_token"}"#, Some(false)),
+            (r#"{"active":true,"token_type":["Bearer"]}"#, None),
             (r#"{"active":true,"token_type":"DPoP"}"#, Some(false)),
             (r#"{"active":true,"token_type":"DPoP","cnf":{"jkt":"x"}}"#, Some(true)),
             (r#"{"active":true,"token_type":7}"#, None),

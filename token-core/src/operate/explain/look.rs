@@ -30,7 +30,7 @@ impl<'a> Look<'a> {
     pub(super) fn new(token: &'a str) -> Self {
         let mut parts = token.split('.').map(|part| if token.len() > LONGEST_READ { "" } else { part });
         let (header, claims) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        let cover = Some(token).filter(|token| is_sealed(token));
+        let cover = Some(token).filter(|token| is_sealed(token.as_bytes()));
         Self { token, header: read(header), claims: read(claims), cover, proof: None }
     }
 

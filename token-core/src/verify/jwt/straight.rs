@@ -32,7 +32,7 @@ impl From<Asked> for Left {
     }
 }
 
-pub(super) fn verify(parts: &Parts<'_>, kept: &str, registry: &Registry, now: Timestamp) -> Result<Arc<Facts>, Left> {
+pub(super) fn verify(parts: &Parts<'_>, kept: &[u8], registry: &Registry, now: Timestamp) -> Result<Arc<Facts>, Left> {
     let decode = || base64url::decode_with_room(parts.claims, kept.len()).ok_or_else(Left::default);
     let left = |json| Left { asked: None, claims: Some(json) };
     let (issuer, json) = match registry.only() {
@@ -67,6 +67,7 @@ pub(super) fn verify(parts: &Parts<'_>, kept: &str, registry: &Registry, now: Ti
 
     let json = String::from_utf8(json).map_err(|_| asked())?;
     let claims = claims::scan(&json).ok_or_else(asked)?;
+    let kept = std::str::from_utf8(kept).map_err(|_| asked())?;
     let text = Text::new(json, "", kept);
     if !is_of(issuer, registry, &text, &claims) {
         return Err(asked().into());

@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use rustls_platform_verifier::Verifier;
 
-use super::{AddressGuard, ReqwestClient, resolver::GuardedResolver};
+use super::{AddressGuard, LastUrl, ReqwestClient, resolver::GuardedResolver};
 use crate::base::http::address::{Over, proxy_url};
 
 /// Connecting, which includes resolving the name and the TLS handshake.
@@ -152,7 +152,7 @@ impl ReqwestClientBuilder {
         let plain =
             self.guard.plain_http.then(|| self.client(tls.clone(), proxy.clone(), Over::PlainHttp)).transpose()?;
         let client = self.client(tls, proxy, Over::Tls)?;
-        Ok(ReqwestClient { client, plain, guard: self.guard })
+        Ok(ReqwestClient { client, plain, guard: self.guard, last: LastUrl::default() })
     }
 
     fn client(

@@ -203,7 +203,7 @@ impl Question {
         };
         let (issuer, inner, token) = (&self.issuer, self.inner(), &*self.token);
         let reading = Reading { numeric_subject: issuer.numeric_subjects, null_is_absent: true };
-        let (text, claims, _) = match claims::parse_as(json.clone(), inner.kept(token), reading) {
+        let (text, claims, _) = match claims::read(json.clone(), if inner.keep_tokens { token } else { "" }, reading) {
             Ok(parsed) => parsed,
             Err(error) => {
                 let error = Error::new(ErrorKind::Malformed, format!("the answer of the endpoint: {error}"));
@@ -226,7 +226,8 @@ impl Question {
         };
         if let Some(cache) = &inner.cache {
             let tenant = inner.tenant.as_ref();
-            let keep = || cache.insert(cache.key(token.as_bytes(), tenant), token, &verified, now, end.min(until));
+            let keep =
+                || cache.insert(cache.key(token.as_bytes(), tenant), token.as_bytes(), &verified, now, end.min(until));
             self.opaque.evictions.keep(self.began, keep, || _ = cache.evict_token(token, tenant));
         }
         let mut answer = StoredAnswer::new(Some(json), until);
