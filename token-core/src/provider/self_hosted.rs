@@ -143,15 +143,16 @@ pub fn nextcloud<C: Into<String>>(origin: &str, client_ids: impl IntoIterator<It
     preset
 }
 
-/// ID tokens of `tsidp`, the identity provider of a tailnet, `https://idp.tailnet.ts.net`, for these clients or resources. Its access tokens are opaque: ask its
+/// ID tokens of `tsidp`, the identity provider of a tailnet, `https://idp.tailnet.ts.net`, for these clients. Its access tokens are opaque: ask its
 /// introspection endpoint about those.
 #[must_use]
-pub fn tailscale_idp<C: Into<String>>(server: &str, audiences: impl IntoIterator<Item = C>) -> Preset {
+pub fn tailscale_idp<C: Into<String>>(server: &str, client_ids: impl IntoIterator<Item = C>) -> Preset {
     let source = "https://github.com/tailscale/tsidp/blob/main/server/token.go";
     let issuer = IssuerName::Exact(server.trim_end_matches('/').into());
     let mut preset = Preset::new("Tailscale tsidp ID token", source, issuer, KeysAt::Discovery)
         .mapping(ClaimMapping::default().scopes([]).roles([]))
         .see("https://github.com/tailscale/tailscale/blob/main/cmd/tsidp/tsidp.go")
+        .note("a token for a resource (RFC 8707) has it in aud beside the client, which azp names: whom it is for is told by the client alone")
         .note("introspection writes sub as the number alone, and the ID token as userid:NUMBER")
         .note("it lives for 5 minutes; uid and nid are the user and the node, node and addresses may change")
         .sample(json!({
@@ -159,6 +160,6 @@ pub fn tailscale_idp<C: Into<String>>(server: &str, audiences: impl IntoIterator
         }))
         .near_miss("the ID token of another client", json!({"aud": ["another-client"]}));
     preset.kind = TokenKind::Id;
-    preset.audience = AudienceRule::Names(audiences.into_iter().map(Into::into).collect());
+    preset.audience = AudienceRule::Names(client_ids.into_iter().map(Into::into).collect());
     preset
 }
