@@ -1,4 +1,4 @@
-//! A token that is there already, or on its way: a named future that costs nothing in the first case.
+//! A token that is available already, or will be: a named future that costs nothing in the first case.
 
 use std::fmt;
 use std::future::Future;
@@ -10,7 +10,8 @@ use token_core::http::BoxFuture;
 use crate::error::TokenError;
 use crate::token::Token;
 
-/// The outcome of asking a [`TokenSource`](crate::TokenSource). Dropping it stops nothing: whoever else waits goes on waiting.
+/// The result of asking a [`TokenSource`](crate::TokenSource) for a token. Dropping it does not cancel the request for
+/// others who wait.
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct Acquire<'a>(State<'a>);
 
@@ -20,20 +21,20 @@ enum State<'a> {
 }
 
 impl<'a> Acquire<'a> {
-    /// An outcome that is known.
+    /// A result that is known already.
     pub fn ready(outcome: Result<Token, TokenError>) -> Self {
         Self(State::Ready(Some(outcome)))
     }
 
-    /// An outcome that has to be awaited.
+    /// A result that must be awaited.
     pub fn waiting(future: impl Future<Output = Result<Token, TokenError>> + Send + 'a) -> Self {
         Self(State::Waiting(Box::pin(future)))
     }
 
-    /// The outcome if it is known already, else the future back.
+    /// Returns the result if it is known already, otherwise the future.
     ///
     /// # Errors
-    /// The future itself, when it has to be awaited.
+    /// The future itself, if it must be awaited.
     pub fn now(self) -> Result<Result<Token, TokenError>, Self> {
         match self.0 {
             State::Ready(Some(outcome)) => Ok(outcome),

@@ -1,5 +1,5 @@
-//! The URL of an API that nobody has configured goes in, tokens for it come out: found out from its own answers
-//! (RFC 9728, RFC 8414, RFC 7591, RFC 8707; the authorization part of the Model Context Protocol, 2025-11-25 and 2026-07-28).
+//! The URL of an API in, tokens for it out: everything else is discovered from the API's answers (RFC 9728, RFC 8414,
+//! RFC 7591, RFC 8707; the authorization part of the Model Context Protocol, 2025-11-25 and 2026-07-28).
 
 mod attempt;
 pub(crate) mod authorization;
@@ -40,20 +40,22 @@ use crate::token::Token;
 
 pub use attempt::Attempt;
 
-/// The largest metadata document or registration answer that is read, in bytes.
+/// The largest metadata document or registration response that is read, in bytes.
 const MAX_BODY: usize = 256 * 1024;
 
-/// What an answer of the API may cost where nothing else is said.
+/// How long the API may take to answer, unless set otherwise.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
-/// An API that is known by its URL alone, and the tokens for it.
+/// Obtains tokens for an API of which only the URL is known.
 ///
-/// Its own answers say the rest: the challenge of a 401 or the well-known place lead to the API's metadata (RFC 9728), that to its
-/// authorization server's (RFC 8414, with OpenID Connect's places after it), and there a client that is not known registers itself or
-/// shows the document about it. Tokens are asked for with the API as their `resource` (RFC 8707), so that they are good nowhere else.
+/// The rest is discovered. The challenge of a 401 response, or the well-known URL, leads to the API's metadata (RFC
+/// 9728); that names the authorization server, whose metadata is read next (RFC 8414, then the locations of OpenID
+/// Connect). If the client is not registered there, it registers itself or presents its metadata document. Tokens are
+/// requested for the API as their `resource` (RFC 8707), so that they are valid nowhere else.
 ///
-/// It is a [`TokenSource`]: tokens are cached, renewed early, and asked for once however many want one.
+/// It is a [`TokenSource`]: tokens are cached, renewed before they expire, and requested once for all concurrent
+/// callers.
 ///
 /// ```no_run
 /// use token_client::{ClientAuthentication, ProtectedApi};
@@ -69,18 +71,21 @@ const MAX_ANSWER: usize = 16 * 1024 * 1024;
 ///
 /// # What is checked
 ///
-/// * The API's metadata is about this API; the server's names that very issuer; an authorization response is to our request and of our
-///   issuer (RFC 9207). Whatever is not is [`UntrustedMetadata`](crate::TokenErrorKind::UntrustedMetadata).
-/// * Credentials that are registered with one issuer are shown to no other: an API whose metadata names another server is an error,
-///   or, with [`document`](ProtectedApiBuilder::document) and [`register`](ProtectedApiBuilder::register), another client there.
-/// * Addresses are https, or http to this machine, and the [HTTP client](ProtectedApiBuilder::http) has the last word. The token goes
-///   to the API's URL and below and nowhere else.
-/// * A server where users sign in has PKCE with S256.
+/// * The API's metadata is about this API, the server's metadata names the expected issuer, and an authorization
+///   response belongs to our request and comes from that issuer (RFC 9207). Anything else is
+///   [`UntrustedMetadata`](crate::TokenErrorKind::UntrustedMetadata).
+/// * Credentials registered with one issuer are never sent to another. If the API's metadata names another server, the
+///   result is an error, or, with [`document`](ProtectedApiBuilder::document) or
+///   [`register`](ProtectedApiBuilder::register), a separate client there.
+/// * URLs are https, or http to this machine; the [HTTP client](ProtectedApiBuilder::http) may refuse more. The token
+///   is only sent to the API's URL and paths below it.
+/// * A server where users sign in supports PKCE with S256.
 ///
-/// # What is not
+/// # What is not checked
 ///
-/// Whether the scopes that were granted are those that were asked for: the API says so, by a challenge. The newest eight registrations are
-/// remembered as long as this value lives and are not written anywhere; one that its server has forgotten is made anew. APIs without metadata, as before June 2025, are not supported.
+/// Whether the granted scopes are those that were requested; the API tells by a challenge. The eight most recent
+/// registrations are remembered in memory only, and a registration that the server has forgotten is made again. APIs
+/// without metadata (MCP before June 2025) are not supported.
 #[derive(Clone)]
 pub struct ProtectedApi {
     cell: Arc<Cell>,
@@ -88,22 +93,25 @@ pub struct ProtectedApi {
     answers: Limits,
 }
 
-/// Where a user signs in: a browser, and whatever waits for it to come back.
+/// Opens the sign-in page for a user, and waits until the user comes back: a browser and a local listener, for example.
 pub trait UserAgent: fmt::Debug + Send + Sync + 'static {
-    /// Where users are sent back to. It has to be registered with the server, or be in the client's document.
+    /// The redirect URI. It must be registered with the server, or be in the client's metadata document.
     fn redirect_uri(&self) -> &str;
 
-    /// Sends the user to [`request.url()`](AuthorizationRequest::url), and returns the whole URL that they came back with.
+    /// Sends the user to [`request.url()`](AuthorizationRequest::url), and returns the complete URL with which they
+    /// came back.
     ///
     /// # Errors
-    /// Any [`TokenError`], [`AccessDenied`](crate::TokenErrorKind::AccessDenied) say when the user closes the window.
+    /// Any [`TokenError`], for example [`AccessDenied`](crate::TokenErrorKind::AccessDenied) if the user closes the
+    /// window.
     fn sign_in<'a>(&'a self, request: &'a AuthorizationRequest) -> BoxFuture<'a, Result<String, TokenError>>;
 }
 
-/// Cross-app access: our own identity provider vouches for the user at the API's server (Identity Assertion JWT Authorization Grant).
+/// Cross-app access: the user's own identity provider vouches for the user at the API's authorization server (Identity
+/// Assertion JWT Authorization Grant).
 ///
-/// Two requests make one token: the user's ID token is exchanged at the provider (RFC 8693) for an assertion, and that is the grant
-/// at the API's server (RFC 7523). The user is asked nothing.
+/// Two requests obtain one token: the user's ID token is exchanged at the provider (RFC 8693) for an assertion, which
+/// is then the grant at the API's server (RFC 7523). The user is not asked.
 #[derive(Clone)]
 pub struct CrossApp {
     provider: TokenClient,
@@ -117,13 +125,14 @@ enum User {
 }
 
 impl CrossApp {
-    /// For the user of this ID token, until it ends.
+    /// For the user of this ID token, until it expires.
     #[must_use]
     pub fn new(provider: TokenClient, id_token: impl Into<IdToken>) -> Self {
         Self { provider, user: User::Token(id_token.into()) }
     }
 
-    /// For the user of a source whose tokens come with an ID token, a [`RefreshSource`](crate::RefreshSource) with `openid` among its scopes say.
+    /// For the user of a source that also provides ID tokens, such as a [`RefreshSource`](crate::RefreshSource) with
+    /// the scope `openid`.
     #[must_use]
     pub fn from_source(provider: TokenClient, source: impl TokenSource) -> Self {
         Self { provider, user: User::Source(Arc::new(source)) }
@@ -149,7 +158,7 @@ impl fmt::Debug for CrossApp {
 }
 
 impl ProtectedApi {
-    /// The API at this URL.
+    /// Settings for the API at this URL.
     pub fn builder(url: impl Into<String>) -> ProtectedApiBuilder {
         ProtectedApiBuilder {
             url: url.into(),
@@ -165,22 +174,22 @@ impl ProtectedApi {
         }
     }
 
-    /// The API's URL.
+    /// The URL of the API.
     #[must_use]
     pub fn url(&self) -> &str {
         self.engine.url.as_str()
     }
 
-    /// Sends a request with a token, and does what the API's challenges ask for: a token where there was none, a new one where it was
-    /// refused, more scopes where it was not enough. At most three answers are answered so; the last one is returned, whatever it is. At most 64
-    /// scopes are asked for because an API says so, however often it does.
+    /// Sends a request with a token, and responds to the API's challenges: it obtains a token if there was none, a new
+    /// one if it was refused, or one with more scopes if they were insufficient. The request is repeated at most three
+    /// times; the last response is returned, whatever it is. At most 64 scopes are requested because of challenges.
     ///
-    /// The answer is read whole, within [`answers`](ProtectedApiBuilder::answers). For one that never ends, a stream of events say, send
-    /// the requests with a client of your own: [`attempt`](Self::attempt).
+    /// The whole response is read, within the limits set by [`answers`](ProtectedApiBuilder::answers). For responses
+    /// that do not end, such as event streams, send the requests with your own client: [`attempt`](Self::attempt).
     ///
     /// # Errors
-    /// [`WrongHost`](crate::TokenErrorKind::WrongHost) for a request to anywhere but the API's URL and below; else whatever keeps us from
-    /// a token, or from an answer.
+    /// [`WrongHost`](crate::TokenErrorKind::WrongHost) for a request to anywhere but the API's URL and below; otherwise
+    /// the reason why there is no token or no response.
     pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TokenError> {
         let mut attempt = self.attempt();
         loop {
@@ -193,7 +202,8 @@ impl ProtectedApi {
         }
     }
 
-    /// The same for a client of your own: one request, to be sent until [`Attempt::answered`] is content.
+    /// Like [`send`](Self::send), for your own HTTP client: a request that is sent until [`Attempt::answered`] returns
+    /// `false`.
     #[must_use]
     pub fn attempt(&self) -> Attempt<'_> {
         Attempt::new(self)
@@ -216,7 +226,7 @@ impl fmt::Debug for ProtectedApi {
     }
 }
 
-/// The settings of a [`ProtectedApi`]: who we are, in one or several ways, and for whom the tokens are.
+/// The settings of a [`ProtectedApi`]: how the client is known to the server, and for whom tokens are obtained.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ProtectedApiBuilder {
@@ -233,7 +243,8 @@ pub struct ProtectedApiBuilder {
 }
 
 impl ProtectedApiBuilder {
-    /// The client is registered with this issuer, by this identifier; may be called again for another issuer. No other is shown it.
+    /// Sets the client identifier and credentials registered with this issuer. Call it once for each issuer; no other
+    /// issuer sees them.
     pub fn registered(
         mut self,
         issuer: impl Into<String>,
@@ -245,86 +256,91 @@ impl ProtectedApiBuilder {
         self
     }
 
-    /// The client is known by a document about it at this URL, which is its identifier: see [`ClientMetadata::document`]. `authentication` is
-    /// [`ClientAuthentication::None`], or a key whose public half is in the document. It is taken where the server takes documents.
+    /// Sets the URL of a document about the client, which then is its identifier: see [`ClientMetadata::document`].
+    /// `authentication` is [`ClientAuthentication::None`], or a key whose public part is in the document. Used with
+    /// servers that support such documents.
     pub fn document(mut self, url: impl Into<String>, authentication: ClientAuthentication) -> Self {
         self.identities.document = Some((url.into(), authentication));
         self
     }
 
-    /// The client may register itself (RFC 7591), where nothing better is known.
+    /// Allows the client to register itself (RFC 7591) where it is not known otherwise.
     pub fn register(mut self, metadata: ClientMetadata) -> Self {
         self.identities.metadata = Some(metadata);
         self
     }
 
-    /// Tokens are for a user, who signs in there. Default: for the client itself, by client credentials.
+    /// Obtains tokens for a user, who signs in. Default: tokens for the client itself, by client credentials.
     pub fn user_agent(mut self, agent: impl UserAgent) -> Self {
         self.grant = Grant::User(Arc::new(agent));
         self
     }
 
-    /// Tokens are for a user whom our own identity provider vouches for.
+    /// Obtains tokens for a user for whom the user's identity provider vouches.
     pub fn cross_app(mut self, cross_app: CrossApp) -> Self {
         self.grant = Grant::CrossApp(cross_app);
         self
     }
 
-    /// Binds the tokens to this key (DPoP, RFC 9449), an authorization code on the way to them, too (`dpop_jkt`). Each request then carries its proof,
-    /// and a nonce that server or API ask for is met with one more attempt. A server that binds nothing is an error.
+    /// Binds the tokens to this key (DPoP, RFC 9449), and also the authorization code (`dpop_jkt`). Each request then
+    /// contains a proof. If the server or the API asks for a nonce, the request is repeated once with it. A server that
+    /// does not bind tokens is an error.
     pub fn dpop(mut self, key: DpopKey) -> Self {
         self.dpop = Some(key);
         self
     }
 
-    /// Tokens are for the client itself, which shows the token of the platform that it runs on: a Kubernetes service account's, a cloud's, a CI
-    /// job's (workload identity federation, RFC 7523 section 2.1). The source's token is the assertion; the server has to trust its issuer.
+    /// Obtains tokens for the client itself with the token of the platform that it runs on: of a Kubernetes service
+    /// account, a cloud, a CI job (workload identity federation, RFC 7523 section 2.1). The platform's token is the
+    /// assertion; the server must trust its issuer.
     pub fn workload(mut self, platform: impl TokenSource) -> Self {
         self.grant = Grant::Workload(Arc::new(platform));
         self
     }
 
-    /// Scopes to ask for beside those that the API asks for, separated by blanks.
+    /// Adds scopes to those that the API asks for, separated by spaces.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.scope = scope.into();
         self
     }
 
-    /// What sends the requests. Default, with the feature `reqwest`: `ReqwestClient::new()`.
+    /// Sets the HTTP client. Default, with the feature `reqwest`: `ReqwestClient::new()`.
     pub fn http(mut self, http: impl HttpClient) -> Self {
         self.http = Some(Arc::new(http));
         self
     }
 
-    /// The clock that lifetimes are held against. Default: the system's.
+    /// Sets the clock that lifetimes are compared with. Default: the system's.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// The longest one exchange may take with the authorization server, or for a metadata document. Default 5 s.
+    /// Sets how long one exchange with the authorization server, or for a metadata document, may take. Default: 5 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// What an answer of the API to [`send`](ProtectedApi::send) may cost. Default: 60 s and 16 MiB.
+    /// Sets how long a response to [`send`](ProtectedApi::send) may take and how large it may be. Default: 60 s and 16
+    /// MiB.
     pub fn answers(mut self, limits: Limits) -> Self {
         self.answers = limits;
         self
     }
 
-    /// When tokens are renewed, and how failures are spaced.
+    /// Sets when tokens are renewed, and the pauses after failures.
     pub fn renewal(mut self, renewal: RenewalSettings) -> Self {
         self.renewal = renewal;
         self
     }
 
-    /// Puts it together. Sends nothing.
+    /// Checks the settings and builds the `ProtectedApi`. Nothing is sent.
     ///
     /// # Errors
-    /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured): a URL that is neither https nor http to this machine, no way to be known, a
-    /// [`registered`](Self::registered) public client without a user, no HTTP client.
+    /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured): a URL that is neither https nor http to this machine,
+    /// no way to be known to a server, a [`registered`](Self::registered) public client without a user, or no HTTP
+    /// client.
     pub fn build(self) -> Result<ProtectedApi, TokenError> {
         let url = documents::address(&self.url, "the API's URL", None)
             .map_err(|error| misconfigured(error.detail().to_owned()))?;

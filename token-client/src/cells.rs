@@ -8,12 +8,12 @@ use std::sync::{Arc, PoisonError};
 use crate::flight::Cell;
 use crate::sync::Mutex;
 
-/// How many tokens a generation holds. Two of them live at a time.
+/// The most tokens per generation. There are two generations at a time.
 const GENERATION: usize = 5_000;
 
 type Key = [u8; 32];
 
-/// What was used lately is in `young`; when that is full it becomes `old`, and what `old` still held is forgotten.
+/// Recently used cells are in `young`. When that is full it becomes `old`, and the cells still in `old` are dropped.
 pub(crate) struct Cells(Mutex<Generations>);
 
 #[derive(Default)]
@@ -27,7 +27,7 @@ impl Cells {
         Self(Mutex::default())
     }
 
-    /// The cell under this key, made if it is not there.
+    /// The cell with this key, created if it does not exist.
     pub(crate) fn get(&self, key: Key, make: impl FnOnce() -> Arc<Cell>) -> Arc<Cell> {
         let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(cell) = generations.young.get(&key) {

@@ -1,4 +1,5 @@
-//! A token request goes in, one exchange with the token endpoint happens, tokens come out (RFC 6749 section 3.2, RFC 7009, RFC 9449 5).
+//! A token request in, one exchange with the token endpoint, tokens out (RFC 6749 section 3.2, RFC 7009, RFC 9449
+//! section 5).
 
 use std::fmt;
 use std::sync::Arc;
@@ -48,7 +49,7 @@ use crate::token::Token;
 #[derive(Clone)]
 pub struct TokenClient(Arc<Inner>);
 
-/// What a client was set up with.
+/// The settings of a client.
 #[derive(Clone)]
 pub(crate) struct Inner {
     pub(crate) client_id: String,
@@ -170,7 +171,7 @@ impl TokenClient {
         outcome
     }
 
-    /// Where good credentials may have been refused for their form, the error says so.
+    /// Adds a hint to the error if correct credentials may have been refused because of their encoding.
     fn with_way_out(&self, error: TokenError) -> TokenError {
         let of_credentials = match error.kind() {
             TokenErrorKind::InvalidClient => true,
@@ -183,8 +184,8 @@ impl TokenClient {
         }
     }
 
-    /// One exchange with the token endpoint; two where it wants its nonce in the proof (RFC 9449 section 8). Each has an assertion and a
-    /// proof of its own.
+    /// One exchange with the token endpoint; two if it asks for a nonce in the proof (RFC 9449 section 8). Each has its
+    /// own assertion and proof.
     async fn ask(&self, request: &TokenRequest) -> Result<Response<Bytes>, TokenError> {
         let endpoint = target(&self.0.token_endpoint)?;
         let Some(prover) = self.0.prover.as_deref() else {
@@ -253,7 +254,7 @@ impl TokenClient {
         Ok(self.0.http.send(request, self.0.limits).await?)
     }
 
-    /// What tells one request from every other: endpoint, client, proof key, certificate, tenant and the whole form, as a hash.
+    /// A hash that identifies a request: endpoint, client, proof key, certificate, tenant and the whole form.
     pub(crate) fn cache_key(&self, request: &TokenRequest) -> [u8; 32] {
         let mut hash = Sha256::new();
         let mut add = |part: &str| {
@@ -275,19 +276,20 @@ impl TokenClient {
         hash.finalize().into()
     }
 
-    /// Where tokens are asked for.
+    /// The URL of the token endpoint.
     #[must_use]
     pub fn token_endpoint(&self) -> &str {
         self.0.token_endpoint.as_str()
     }
 
-    /// The client's identifier.
+    /// The client identifier.
     #[must_use]
     pub fn client_id(&self) -> &str {
         &self.0.client_id
     }
 
-    /// How long an exchange takes at most: with a proof it may be asked twice, the second time with the server's nonce.
+    /// How long an exchange may take at most. With a proof there may be two requests, the second one with the server's
+    /// nonce.
     pub(crate) fn longest(&self) -> Duration {
         self.timeout().saturating_mul(if self.0.prover.is_some() { 2 } else { 1 })
     }
@@ -316,7 +318,7 @@ impl fmt::Debug for TokenClient {
     }
 }
 
-/// Which token to revoke.
+/// The token to revoke.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Revoke<'a> {

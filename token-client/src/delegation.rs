@@ -1,4 +1,5 @@
-//! The token of a request's caller goes in, a token for the next service comes out (RFC 8693, RFC 7523), cached for as long as both are good.
+//! The token of a request's caller in, a token for the next service out (RFC 8693, RFC 7523), cached while both are
+//! valid.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -23,7 +24,7 @@ use crate::telemetry::Asks;
 use crate::token::Token;
 use crate::token_type::TokenType;
 
-/// A service that is called on behalf of users, as a type, so that a handler's signature says whom it calls.
+/// A service that is called on behalf of users, as a type, so that a handler's signature says which service it calls.
 ///
 /// ```
 /// struct Billing;
@@ -33,16 +34,16 @@ use crate::token_type::TokenType;
 /// }
 /// ```
 pub trait Downstream: Send + Sync + 'static {
-    /// The audience that is asked for. Empty: none, as Entra wants it, where the scopes name the service.
+    /// The requested audience. Empty: none, for servers such as Entra where the scopes name the service.
     const AUDIENCE: &'static str;
-    /// The scopes that are asked for, separated by blanks. Empty: what the server gives by default.
+    /// The requested scopes, separated by spaces. Empty: the server decides.
     const SCOPE: &'static str = "";
 }
 
 /// Exchanges callers' tokens for tokens of the service `D`. Cheap to clone; clones share the cache.
 ///
-/// One exchange is made for each caller's token, however many requests come with it, and its outcome is never good for longer
-/// than that token. At most 10 000 are kept.
+/// Each caller's token is exchanged once, however many requests use it, and the result is never used longer than that
+/// token is valid. At most 10 000 results are kept.
 ///
 /// ```no_run
 /// # use token_client::{Delegation, Downstream, TokenClient, TokenRequest};
@@ -73,13 +74,13 @@ enum Style {
 }
 
 impl<D: Downstream> Delegation<D> {
-    /// By token exchange (RFC 8693): the caller's access token is the subject.
+    /// Uses token exchange (RFC 8693), with the caller's access token as `subject_token`.
     #[must_use]
     pub fn exchange(client: TokenClient) -> Self {
         Self::new(client, Style::Exchange)
     }
 
-    /// By Entra's on-behalf-of (RFC 7523 with `requested_token_use`).
+    /// Uses Entra's on-behalf-of flow (RFC 7523 with `requested_token_use`).
     #[must_use]
     pub fn on_behalf_of(client: TokenClient) -> Self {
         Self::new(client, Style::OnBehalfOf)
@@ -90,14 +91,14 @@ impl<D: Downstream> Delegation<D> {
         Self(Arc::new(Inner { client, style, shape: None, actor: None, cells }), PhantomData)
     }
 
-    /// Names us as the actor of the exchange, with our own token: the downstream service sees user and actor.
-    /// Has no meaning for [`on_behalf_of`](Self::on_behalf_of).
+    /// Sends our own token as the actor of the exchange, so that the service sees both user and actor. Has no effect
+    /// with [`on_behalf_of`](Self::on_behalf_of).
     #[must_use]
     pub fn actor(self, source: impl TokenSource) -> Self {
         self.change(|inner| inner.actor = Some(Arc::new(source)))
     }
 
-    /// Changes each request before it is sent: a resource, a requested type, a tenant.
+    /// Changes each request before it is sent, for example to add a resource, a requested type or a tenant.
     #[must_use]
     pub fn shape(self, shape: impl Fn(TokenRequest) -> TokenRequest + Send + Sync + 'static) -> Self {
         self.change(|inner| inner.shape = Some(Arc::new(shape)))
@@ -111,11 +112,11 @@ impl<D: Downstream> Delegation<D> {
         Self(Arc::new(inner), PhantomData)
     }
 
-    /// A token for `D` on behalf of a verified caller.
+    /// Obtains a token for `D` on behalf of a verified caller.
     ///
     /// # Errors
-    /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured) when the resource server keeps no tokens; else whatever the token
-    /// endpoint answers, remembered for a short back-off.
+    /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured) if the resource server does not keep tokens; otherwise
+    /// the error of the token endpoint, which is reused for a short time.
     pub async fn for_caller(&self, caller: &Verified) -> Result<Delegated<D>, TokenError> {
         let Some(text) = caller.token() else {
             return Err(misconfigured(
@@ -125,7 +126,7 @@ impl<D: Downstream> Delegation<D> {
         self.for_token(text, caller.expires_at()).await
     }
 
-    /// The same for a caller's token that was verified elsewhere, good until `expires_at`.
+    /// Like [`for_caller`](Self::for_caller), for a token that was verified elsewhere and is valid until `expires_at`.
     ///
     /// # Errors
     /// As for [`for_caller`](Self::for_caller).
@@ -133,7 +134,7 @@ impl<D: Downstream> Delegation<D> {
         self.cell(text, expires_at).ask().await.map(|token| Delegated(token, PhantomData))
     }
 
-    /// A source of tokens for `D` on behalf of one caller, for a [`BearerLayer`](crate::BearerLayer).
+    /// A source of tokens for `D` on behalf of one caller, for use with a [`BearerLayer`](crate::BearerLayer).
     #[must_use]
     pub fn source(&self, text: &str, expires_at: Option<Timestamp>) -> DelegatedSource {
         DelegatedSource { cell: self.cell(text, expires_at), identity: self.0.client.identity().cloned() }
@@ -217,7 +218,7 @@ impl<D> fmt::Debug for Delegated<D> {
     }
 }
 
-/// The tokens of one service on behalf of one caller.
+/// A source of tokens for one service on behalf of one caller.
 #[derive(Clone, Debug)]
 pub struct DelegatedSource {
     cell: Arc<Cell>,

@@ -1,6 +1,7 @@
-//! Why there is no token: one table from kind to who is at fault and what a caller is told (RFC 6749 section 5.2, RFC 8693 2.2.2).
+//! Why there is no token: one table of kinds, who is at fault, and what a caller is told (RFC 6749 section 5.2, RFC
+//! 8693 section 2.2.2).
 //!
-//! Nothing here holds a token, a secret, or text that an authorization server wrote: its descriptions may quote either.
+//! Nothing here contains a token, a secret, or text from an authorization server, whose descriptions may quote either.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,29 +10,30 @@ use std::time::Duration;
 
 use token_core::Timestamp;
 
-/// Who has to act before a token can be had.
+/// Who must act before a token can be obtained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The operator of this client: the configuration, the credentials or the form of the request is wrong. Trying again does not help.
+    /// The operator of this client: the configuration, the credentials or the request is wrong. Retrying does not help.
     Ours,
-    /// The authorization server: it is unreachable or overloaded, or its answer breaks the protocol. Trying again later may help.
+    /// The authorization server: it is unreachable or overloaded, or its response violates the protocol. Retrying later
+    /// may help.
     Outage,
-    /// The user: has to connect an account, consent, or sign in by a stronger method.
+    /// The user, who must connect an account, consent, or sign in with a stronger method.
     User,
-    /// Nobody: what was presented is used, revoked or expired. Only a new sign-in helps.
+    /// Nobody: the grant is used, revoked or expired. Only a new sign-in helps.
     Terminal,
 }
 
 macro_rules! table {
     ($($(#[$doc:meta])* $kind:ident = $name:literal, $fault:ident, $status:literal, $text:literal;)*) => {
-        /// Why no token was obtained. New kinds may be added.
+        /// The reason why no token was obtained. New kinds may be added.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum TokenErrorKind { $($(#[$doc])* $kind,)* }
 
         impl TokenErrorKind {
-            /// Every kind there is, in the order of the table.
+            /// All kinds, in the order of the table.
             pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
 
             /// The kind's stable name in snake case, for logs and metrics.
@@ -40,19 +42,19 @@ macro_rules! table {
                 match self { $(Self::$kind => $name,)* }
             }
 
-            /// Who has to act.
+            /// Who must act.
             #[must_use]
             pub const fn fault(self) -> Fault {
                 match self { $(Self::$kind => Fault::$fault,)* }
             }
 
-            /// The HTTP status with which a handler that needed the token answers its own caller.
+            /// The HTTP status for the caller of a handler that needed the token.
             #[must_use]
             pub const fn status(self) -> u16 {
                 match self { $(Self::$kind => $status,)* }
             }
 
-            /// The one sentence for that caller.
+            /// A sentence for that caller. It contains no details.
             #[must_use]
             pub const fn public_text(self) -> &'static str {
                 match self { $(Self::$kind => $text,)* }
@@ -62,63 +64,67 @@ macro_rules! table {
 }
 
 table! {
-    /// The setup cannot work: a URL, a key, a missing token, a layer.
+    /// The configuration cannot work: a URL, a key, a missing token or layer.
     Misconfigured = "misconfigured", Ours, 500, "the server is misconfigured";
-    /// `invalid_request`: the server does not like the form of what we sent.
+    /// `invalid_request`: the server rejects the form of the request.
     InvalidRequest = "invalid_request", Ours, 500, "the server is misconfigured";
-    /// `invalid_client`: our credentials are wrong.
+    /// `invalid_client`: the client's credentials are wrong.
     InvalidClient = "invalid_client", Ours, 500, "the server is misconfigured";
     /// `unauthorized_client`: this client may not use this grant.
     UnauthorizedClient = "unauthorized_client", Ours, 500, "the server is misconfigured";
-    /// `unsupported_grant_type`: the server does not offer this grant.
+    /// `unsupported_grant_type`: the server does not support this grant.
     UnsupportedGrant = "unsupported_grant_type", Ours, 500, "the server is misconfigured";
-    /// `invalid_scope`: a scope is unknown, or more than may be asked for.
+    /// `invalid_scope`: a scope is unknown, or not allowed for this client.
     InvalidScope = "invalid_scope", Ours, 500, "the server is misconfigured";
-    /// `invalid_target`: the audience or resource is unknown, or not for this client.
+    /// `invalid_target`: the audience or resource is unknown, or not allowed for this client.
     InvalidTarget = "invalid_target", Ours, 500, "the server is misconfigured";
-    /// `invalid_dpop_proof`: the server does not take our proof (RFC 9449 section 5). The algorithm of the key, or a clock that is wrong.
+    /// `invalid_dpop_proof`: the server rejects the proof (RFC 9449 section 5), for example because of the key's
+    /// algorithm or a wrong clock.
     InvalidDpopProof = "invalid_dpop_proof", Ours, 500, "the server is misconfigured";
-    /// An error code that this crate does not know, or a refusal without one.
+    /// An unknown error code, or a refusal without one.
     Refused = "refused", Ours, 500, "the server is misconfigured";
-    /// The endpoint's address is one that the HTTP client may not talk to.
+    /// The HTTP client does not allow the address of the endpoint.
     Forbidden = "forbidden", Ours, 500, "the server is misconfigured";
-    /// A token was about to be sent to a host that it is not for.
+    /// A token was about to be sent to a host that it is not meant for.
     WrongHost = "wrong_host", Ours, 500, "the server is misconfigured";
-    /// No connection, or it broke off.
+    /// The connection could not be made, or was lost.
     Unreachable = "unreachable", Outage, 503, "a token cannot be had right now";
-    /// No complete answer in time.
+    /// There was no complete response in time.
     Timeout = "timeout", Outage, 503, "a token cannot be had right now";
     /// A status of 500 or more, `server_error` or `temporarily_unavailable`.
     ServerError = "server_error", Outage, 503, "a token cannot be had right now";
     /// 429, or `slow_down`.
     RateLimited = "rate_limited", Outage, 503, "a token cannot be had right now";
-    /// `use_dpop_nonce`, and the server gave no nonce or did not take its own (RFC 9449 section 8).
+    /// `use_dpop_nonce`, but the server provided no nonce or did not accept its own (RFC 9449 section 8).
     UseDpopNonce = "use_dpop_nonce", Outage, 503, "a token cannot be had right now";
-    /// A redirect, which is never followed: it would carry credentials to another host.
+    /// A redirect. It is never followed, since it would send credentials to another host.
     Redirected = "redirected", Outage, 503, "a token cannot be had right now";
-    /// Not the JSON that was promised: HTML, broken JSON, a member that is missing or of the wrong type.
+    /// Not the expected JSON: HTML, invalid JSON, or a member that is missing or of the wrong type.
     Malformed = "malformed", Outage, 503, "a token cannot be had right now";
-    /// The answer is larger than the limit.
+    /// The response is larger than the limit.
     TooLarge = "too_large", Outage, 503, "a token cannot be had right now";
-    /// An API or its authorization server publishes no metadata that leads to a token.
+    /// The API or its authorization server publishes no metadata from which a token could be obtained.
     NoMetadata = "no_metadata", Outage, 503, "a token cannot be had right now";
-    /// Metadata, or an answer to an authorization request, is of somebody else than was asked, or leads where nothing may go.
+    /// Metadata, or an authorization response, belongs to another party than was asked, or names a URL that is not
+    /// allowed.
     UntrustedMetadata = "untrusted_metadata", Ours, 500, "the server is misconfigured";
-    /// `token_type` is not one that was asked for.
+    /// `token_type` is not the requested one.
     WrongTokenType = "wrong_token_type", Ours, 500, "the server is misconfigured";
-    /// `issued_token_type` is not the type that was asked for.
+    /// `issued_token_type` is not the requested one.
     WrongIssuedType = "wrong_issued_type", Ours, 500, "the server is misconfigured";
-    /// The store of refresh tokens is out of reach, or what it holds cannot be read.
+    /// The store of refresh tokens is unreachable, or its content cannot be read.
     Store = "store", Outage, 503, "a token cannot be had right now";
-    /// The user has not connected an account at this identity provider, or took the connection back.
+    /// The user has not connected an account at this identity provider, or has removed the connection.
     NeedsConnection = "needs_connection", User, 403, "an account has to be connected first";
-    /// `interaction_required`, `login_required`, `consent_required`: the user has to be asked.
+    /// `interaction_required`, `login_required`, `consent_required`: the user must be asked.
     InteractionRequired = "interaction_required", User, 403, "the user has to sign in again or to consent";
-    /// `access_denied`: the user or a policy said no.
+    /// `access_denied`: the user or a policy has refused.
     AccessDenied = "access_denied", User, 403, "access was denied";
-    /// `invalid_grant`: the code, refresh token, subject token or assertion is spent, revoked, expired or for somebody else.
+    /// `invalid_grant`: the code, refresh token, subject token or assertion is used, revoked, expired, or meant for
+    /// another client.
     InvalidGrant = "invalid_grant", Terminal, 401, "the grant is no longer valid";
-    /// `invalid_grant`, and the server says that a refresh token was used twice: it has revoked the whole family.
+    /// `invalid_grant`, where the server says that a refresh token was used twice and has revoked all tokens of the
+    /// grant.
     Reused = "refresh_token_reused", Terminal, 401, "the grant is no longer valid";
 }
 
@@ -128,9 +134,9 @@ impl fmt::Display for TokenErrorKind {
     }
 }
 
-/// Why there is no token. Cheap to clone: one `Arc`.
+/// The error when no token can be obtained. Cheap to clone: one `Arc`.
 ///
-/// `Display` is for the operator's log. A caller that has to answer somebody uses [`kind`](Self::kind): its
+/// `Display` is for the operator's log. To answer a caller, use [`kind`](Self::kind) with its
 /// [`status`](TokenErrorKind::status) and [`public_text`](TokenErrorKind::public_text).
 ///
 /// ```
@@ -153,13 +159,14 @@ struct Inner {
 }
 
 impl TokenError {
-    /// An error of this kind; `detail` is for the operator: lower case, expected values, nothing secret.
+    /// Creates an error. `detail` is for the operator: lower case, with expected values and without secrets.
     #[must_use]
     pub fn new(kind: TokenErrorKind, detail: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(Inner { kind, detail: detail.into(), retry_after: None, connection: None, http_status: None }))
     }
 
-    /// The user has to connect an account; `connection` is its name as the authorization server knows it.
+    /// Creates a [`NeedsConnection`](TokenErrorKind::NeedsConnection) error. `connection` is the name by which the
+    /// authorization server knows the account's provider.
     #[must_use]
     pub fn needs_connection(connection: impl Into<Box<str>>) -> Self {
         let mut error = Self::new(TokenErrorKind::NeedsConnection, "the user has no such account connected");
@@ -167,7 +174,7 @@ impl TokenError {
         error
     }
 
-    /// The same error with a time to come back.
+    /// Adds the time after which to retry.
     #[must_use]
     pub fn retry_after(mut self, after: Duration) -> Self {
         self.edit().retry_after = Some(after);
@@ -179,7 +186,7 @@ impl TokenError {
         self
     }
 
-    /// The same error with a way out behind its detail.
+    /// Adds a hint on how to solve the problem.
     pub(crate) fn hinted(mut self, hint: &'static str) -> Self {
         let inner = self.edit();
         inner.detail = format!("{}; {hint}", inner.detail).into();
@@ -196,31 +203,31 @@ impl TokenError {
         self.0.kind
     }
 
-    /// Who has to act.
+    /// Who must act.
     #[must_use]
     pub fn fault(&self) -> Fault {
         self.0.kind.fault()
     }
 
-    /// What the operator should know beside the kind.
+    /// Details for the operator.
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.0.detail
     }
 
-    /// How long to stay away, where that is known.
+    /// How long to wait before retrying, if known.
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// The HTTP status that the error was made from, where there was an answer that was not a success.
+    /// The HTTP status of the server's response, if the error was made from one.
     #[must_use]
     pub fn http_status(&self) -> Option<u16> {
         self.0.http_status
     }
 
-    /// The connection that is wanted, for [`TokenErrorKind::NeedsConnection`].
+    /// The required connection, for [`TokenErrorKind::NeedsConnection`].
     #[must_use]
     pub fn connection(&self) -> Option<&str> {
         self.0.connection.as_deref()
@@ -259,7 +266,7 @@ pub(crate) fn misconfigured(detail: impl Into<std::borrow::Cow<'static, str>>) -
     TokenError::new(TokenErrorKind::Misconfigured, detail)
 }
 
-/// The time a server asks to be left alone (RFC 9110 section 10.2.3): seconds, or a date held against `now`. At most an hour.
+/// The delay in `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date compared with `now`. At most one hour.
 pub(crate) fn retry_after(headers: &http::HeaderMap, now: Timestamp) -> Option<Duration> {
     const CEILING: Duration = Duration::from_secs(3600);
     let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();

@@ -1,4 +1,4 @@
-//! One GET, POST or DELETE of a JSON API with a token goes out, its status and body come back. Refusals become typed errors.
+//! One GET, POST or DELETE of a JSON API with a token in, status and body out. Refusals become typed errors.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::error::{TokenError, TokenErrorKind, retry_after};
 use crate::send::turn::{self, Next, Turns};
 use crate::token::Token;
 
-/// What every request of an API client needs.
+/// What all requests to an API have in common.
 #[derive(Clone)]
 pub(crate) struct Api {
     http: Arc<dyn HttpClient>,
@@ -55,8 +55,8 @@ impl Api {
         }
     }
 
-    /// The error for a status that the caller has no use for, by the rules of every API: 429 and 5xx pass, 401 and 403 are our own
-    /// credentials, the rest is our request.
+    /// The error for a status that the caller does not handle: 429 and 5xx are temporary, 401 and 403 concern the
+    /// client's credentials, the rest the request.
     pub(crate) fn refuse(&self, answer: &Response<Bytes>, scope: &'static str) -> TokenError {
         let status = answer.status();
         let error = match status.as_u16() {

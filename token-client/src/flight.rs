@@ -1,4 +1,5 @@
-//! One token and the one request that renews it: many callers ask, one task of its own asks the server, none of them can stop it.
+//! One token and the single request that renews it: many callers wait for one background task, and none of them can
+//! cancel it.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError};
@@ -17,28 +18,28 @@ use crate::sync::{ArcSwapOption, Handle, Mutex, MutexGuard, watch};
 use crate::telemetry::{self, Asks};
 use crate::token::Token;
 
-/// A token that is refused by whom it was sent to is renewed at most this often.
+/// The shortest time between renewals that are caused by refusals of the token.
 const BETWEEN_FORCED: Duration = Duration::from_secs(10);
 
-/// By so much who waits is more patient than a request may take.
+/// How much longer callers wait than a request may take.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
-/// Gets a token from wherever it comes. Runs in a task of its own.
+/// Gets a token. Runs in a task of its own.
 pub(crate) trait Fetch: fmt::Debug + Send + Sync + 'static {
-    /// `refused`: a token of this source that its receiver did not take; the outcome has to be another one.
+    /// `refused` is a token from this source that a receiver refused; the result must be a different one.
     fn fetch(&self, refused: Option<Token>) -> BoxFuture<'_, Result<Token, TokenError>>;
 
-    /// How long whoever waits for it waits at most, by a timer on a runtime of its own: longer than it ever takes to end.
-    /// `None` where that is not known: somebody else is asked first, or a person.
+    /// How long a caller waits at most, by a timer on its own runtime. It must be longer than `fetch` can take. `None`
+    /// if that is unknown, because another party or a person is involved.
     fn patience(&self) -> Option<Duration>;
 
-    /// Who asks for it, and how.
+    /// Who asks for the token, and how.
     fn asks(&self) -> Asks<'_>;
 }
 
 type Outcome = Option<Result<Token, TokenError>>;
 
-/// One cached token. Warm, asking is one atomic load; no lock is ever held across an await.
+/// One cached token. If it is valid, asking for it is one atomic load. No lock is held across an await.
 pub(crate) struct Cell {
     fetch: Box<dyn Fetch>,
     clock: Arc<dyn Clock>,
@@ -51,7 +52,7 @@ pub(crate) struct Cell {
 struct Slot {
     failed: Option<Failed>,
     flight: Option<watch::Receiver<Outcome>>,
-    /// How often everything was forgotten: what was asked for before that is not kept when it comes.
+    /// How often everything was cleared. Responses to earlier requests are not stored.
     epoch: u64,
 }
 
@@ -76,7 +77,7 @@ impl Cell {
         self.decide(&mut slot, None, now)
     }
 
-    /// The next token, where `refused` is the current one; the current one, where it is newer than that.
+    /// The next token if `refused` is the current one; otherwise the current one, which is newer.
     pub(crate) fn ask_again(self: &Arc<Self>, refused: &Token) -> Acquire<'static> {
         let now = self.clock.now();
         let mut slot = self.slot();
@@ -108,7 +109,7 @@ impl Cell {
     }
 
     /// # Errors
-    /// There is nobody to carry out the request that is due.
+    /// The error means that there is no runtime to carry out a necessary request.
     fn decide_here(
         self: &Arc<Self>,
         slot: &mut Slot,
@@ -135,7 +136,7 @@ impl Cell {
         })
     }
 
-    /// Joins the request that is under way, or starts one.
+    /// Joins the request in progress, or starts one.
     fn fly(self: &Arc<Self>, slot: &mut Slot, refused: Option<Token>) -> Result<watch::Receiver<Outcome>, NoRuntime> {
         // A flight whose task is gone without an outcome (its runtime was shut down) is no flight.
         if let Some(flight) = slot.flight.as_ref().filter(|flight| flight.has_changed().is_ok()) {
@@ -179,8 +180,8 @@ impl Cell {
         }
     }
 
-    /// Waits for a request, for as long as it can take. Where the runtime that carries it out stands still, the next who asks does so anew,
-    /// and what comes at last is not kept.
+    /// Waits for a request as long as it can take. If the runtime that carries it out is blocked, the next caller
+    /// starts a new one, and a late response is not stored.
     async fn land(self: Arc<Self>, mut flight: watch::Receiver<Outcome>) -> Result<Token, TokenError> {
         match within(self.fetch.patience(), flight.wait_for(Option::is_some)).await {
             Some(Ok(outcome)) => return outcome.clone().expect("waited for an outcome"),
@@ -197,7 +198,7 @@ impl Cell {
         Err(TokenError::new(TokenErrorKind::Timeout, "the runtime that was asking for the token stands still"))
     }
 
-    /// Forgets the token and what is under way, and asks for the next one no sooner than what has failed allows.
+    /// Clears the token and the request in progress. The pause after a failure still applies.
     pub(crate) fn forget_token(&self) {
         let mut slot = self.slot();
         let (epoch, failed) = (slot.epoch.wrapping_add(1), slot.failed.take());
@@ -205,7 +206,7 @@ impl Cell {
         self.held.store(None);
     }
 
-    /// Forgets the token, what failed and what is under way: whoever asks next asks the server.
+    /// Clears the token, the failure and the request in progress: the next caller asks the server.
     pub(crate) fn clear(&self) {
         let mut slot = self.slot();
         *slot = Slot { epoch: slot.epoch.wrapping_add(1), ..Slot::default() };

@@ -1,4 +1,5 @@
-//! What is asked of a token endpoint, as data, and the form it becomes (RFC 6749 section 4, RFC 7523, RFC 8693 2.1, RFC 8707).
+//! A request to a token endpoint as data, and the form it becomes (RFC 6749 section 4, RFC 7523, RFC 8693 section 2.1,
+//! RFC 8707).
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -28,7 +29,7 @@ pub struct TokenRequest {
     resource: Vec<String>,
     scopes: BTreeSet<String>,
     extra: Vec<(Cow<'static, str>, Secret)>,
-    /// Not sent: keeps apart what the form alone would not.
+    /// Not sent: separates cached tokens that the form alone would not distinguish.
     tenant: Option<String>,
 }
 
@@ -54,31 +55,32 @@ impl TokenRequest {
         }
     }
 
-    /// A token for the client itself (RFC 6749 section 4.4).
+    /// Requests a token for the client itself (RFC 6749 section 4.4).
     pub fn client_credentials() -> Self {
         Self::new(Grant::ClientCredentials)
     }
 
-    /// New tokens for a refresh token (RFC 6749 section 6, OpenID Connect Core section 12). A server that rotates spends the token
-    /// with this one request: see [`RefreshSource`](crate::RefreshSource) for what follows from that.
+    /// Requests new tokens for a refresh token (RFC 6749 section 6, OpenID Connect Core section 12). If the server
+    /// rotates refresh tokens, this request uses the token up; see [`RefreshSource`](crate::RefreshSource) for the
+    /// consequences.
     pub fn refresh(token: impl Into<RefreshToken>) -> Self {
         Self::new(Grant::Refresh(token.into()))
     }
 
     /// Redeems an authorization code (RFC 6749 section 4.1.3) with its PKCE verifier (RFC 7636 section 4.5).
     ///
-    /// A client with a [`DpopKey`](crate::DpopKey) may have sent its [thumbprint](crate::DpopKey::thumbprint) as `dpop_jkt` in the authorization
-    /// request (RFC 9449 section 10); it then redeems the code with that very key.
+    /// A client with a [`DpopKey`](crate::DpopKey) may send its [thumbprint](crate::DpopKey::thumbprint) as `dpop_jkt`
+    /// in the authorization request (RFC 9449 section 10); it must then redeem the code with the same key.
     pub fn authorization_code(code: impl Into<AuthorizationCode>, verifier: PkceVerifier) -> Self {
         Self::new(Grant::Code { code: code.into(), redirect_uri: None, verifier })
     }
 
-    /// Presents an assertion as the grant (RFC 7523 section 2.1).
+    /// Uses an assertion as the grant (RFC 7523 section 2.1).
     pub fn jwt_bearer(assertion: impl Into<Assertion>) -> Self {
         Self::new(Grant::JwtBearer { assertion: assertion.into(), on_behalf_of: false })
     }
 
-    /// Entra's on-behalf-of: the user's token as the assertion, with `requested_token_use=on_behalf_of`.
+    /// Uses Entra's on-behalf-of flow: the user's token as the assertion, with `requested_token_use=on_behalf_of`.
     pub fn on_behalf_of(user_token: impl Into<Assertion>) -> Self {
         Self::new(Grant::JwtBearer { assertion: user_token.into(), on_behalf_of: true })
     }
@@ -88,12 +90,12 @@ impl TokenRequest {
         Self::new(Grant::Exchange { subject: (subject_token.into(), subject_type), actor: None, requested: None })
     }
 
-    /// A grant type of somebody's own; its parameters are [`parameter`](Self::parameter)s.
+    /// Uses another grant type, whose parameters are added with [`parameter`](Self::parameter).
     pub fn other(grant_type: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Grant::Other(grant_type.into()))
     }
 
-    /// Who acts for the subject of an exchange. Has no meaning for any other grant.
+    /// Sets who acts for the subject of an exchange. Has no effect on other grants.
     pub fn actor(mut self, token: impl Into<Assertion>, token_type: TokenType) -> Self {
         if let Grant::Exchange { actor, .. } = &mut self.grant {
             *actor = Some((token.into(), token_type));
@@ -101,8 +103,8 @@ impl TokenRequest {
         self
     }
 
-    /// The type of token that an exchange shall issue. Without it an access token or a JWT is accepted.
-    /// Has no meaning for any other grant.
+    /// Sets the type of token that an exchange must issue. Without it, an access token or a JWT is accepted. Has no
+    /// effect on other grants.
     pub fn requested_type(mut self, token_type: TokenType) -> Self {
         if let Grant::Exchange { requested, .. } = &mut self.grant {
             *requested = Some(token_type);
@@ -110,7 +112,7 @@ impl TokenRequest {
         self
     }
 
-    /// The redirect URI of the authorization request, where one was sent. Has no meaning for any other grant.
+    /// Sets the redirect URI of the authorization request, if one was sent. Has no effect on other grants.
     pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
         if let Grant::Code { redirect_uri, .. } = &mut self.grant {
             *redirect_uri = Some(uri.into());
@@ -118,37 +120,37 @@ impl TokenRequest {
         self
     }
 
-    /// The logical name of a service that the token is for; may be called again.
+    /// Adds the logical name of a service that the token is for; may be called several times.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience.push(audience.into());
         self
     }
 
-    /// The URI of a service that the token is for (RFC 8707); may be called again.
+    /// Adds the URI of a service that the token is for (RFC 8707); may be called several times.
     pub fn resource(mut self, uri: impl Into<String>) -> Self {
         self.resource.push(uri.into());
         self
     }
 
-    /// Scopes separated by blanks; may be called again. They are sent sorted, each once.
+    /// Adds scopes, separated by spaces; may be called several times. They are sent sorted and without duplicates.
     pub fn scope(mut self, scopes: &str) -> Self {
         self.scopes.extend(scopes.split_ascii_whitespace().map(str::to_owned));
         self
     }
 
-    /// One more parameter. Its value counts as secret.
+    /// Adds another parameter. Its value is treated as a secret.
     pub fn parameter(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
         self.extra.push((name.into(), Secret::new(value)));
         self
     }
 
-    /// Keeps cached tokens of this tenant apart from those of others. It is not sent.
+    /// Separates this tenant's cached tokens from those of others. It is not sent.
     pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
         self.tenant = Some(tenant.into());
         self
     }
 
-    /// The same request with this refresh token for its grant.
+    /// The same request with this refresh token as its grant.
     pub(crate) fn with_refresh_token(&self, token: &str) -> Self {
         Self { grant: Grant::Refresh(RefreshToken::new(token)), ..self.clone() }
     }
@@ -157,7 +159,7 @@ impl TokenRequest {
         self.tenant.as_deref()
     }
 
-    /// Whether the grant is spent by being used, so that a failed attempt must not be repeated.
+    /// Whether the grant can be used only once, so that a failed attempt must not be repeated.
     #[must_use]
     pub fn is_single_use(&self) -> bool {
         matches!(self.grant, Grant::Refresh(_) | Grant::Code { .. })
@@ -174,7 +176,7 @@ impl TokenRequest {
         }
     }
 
-    /// The grant as one of a closed list of words, for metrics and spans.
+    /// The grant as one of a fixed set of names, for metrics and spans.
     pub(crate) fn grant_name(&self) -> &'static str {
         match &self.grant {
             Grant::ClientCredentials => "client_credentials",
@@ -187,7 +189,7 @@ impl TokenRequest {
         }
     }
 
-    /// Calls `each` with every parameter of the form, in an order that depends on nothing but the request.
+    /// Calls `each` with every parameter of the form, in an order that depends only on the request.
     pub(crate) fn each_parameter(&self, each: &mut dyn FnMut(&str, &str)) {
         each("grant_type", self.grant_type());
         match &self.grant {
@@ -227,7 +229,7 @@ impl TokenRequest {
         self.extra.iter().for_each(|(name, value)| each(name, value.expose()));
     }
 
-    /// What the answer has to look like.
+    /// What the response must contain.
     pub(crate) fn expected(&self) -> Expected {
         let issued = match &self.grant {
             Grant::Exchange { requested: Some(requested), .. } => Issued::Exactly(requested.clone()),

@@ -1,4 +1,5 @@
-//! A certificate with its private key goes in, what mutual TLS shows and what a bound token is compared with come out (RFC 8705 sections 2 and 3).
+//! A certificate with its private key in; what mutual TLS presents, and what a bound token is compared with, out (RFC
+//! 8705 sections 2 and 3).
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,12 +14,12 @@ use crate::secret::Secret;
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
-/// The certificate that a client shows in mutual TLS, and its private key. Cheap to clone.
+/// The client certificate for mutual TLS, with its private key. Cheap to clone.
 ///
-/// At the token endpoint it authenticates the client (`tls_client_auth` and `self_signed_tls_client_auth`, RFC 8705 section 2: see
-/// [`ClientAuthentication::MutualTls`](crate::ClientAuthentication::MutualTls)), and a server that is set up for it binds the tokens to the certificate
-/// (section 3). Such a token is good only on connections that show the same certificate: `BearerClient` sees to that by itself; below a
-/// [`BearerLayer`](crate::BearerLayer) it is the connector that has to show it.
+/// At the token endpoint it authenticates the client (`tls_client_auth` and `self_signed_tls_client_auth`, RFC 8705
+/// section 2; see [`ClientAuthentication::MutualTls`](crate::ClientAuthentication::MutualTls)). A server may also bind
+/// tokens to it (section 3). Such a token is valid only on connections that present the same certificate.
+/// `BearerClient` does so by itself; with a [`BearerLayer`](crate::BearerLayer), your connector must present it.
 #[derive(Clone)]
 pub struct ClientIdentity(Arc<Inner>);
 
@@ -28,11 +29,12 @@ struct Inner {
 }
 
 impl ClientIdentity {
-    /// A PEM text with the certificate first, then what links it to its root, if anything does, and the private key anywhere.
+    /// Reads PEM text that contains the certificate first, then any intermediate certificates, and the private key
+    /// anywhere.
     ///
     /// # Errors
-    /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured) without a certificate or without an unencrypted private key. Whether the two belong
-    /// together is found out when the HTTP client is made.
+    /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured) without a certificate or without an unencrypted private
+    /// key. Whether the two match is checked when the HTTP client is built.
     pub fn from_pem(pem: impl Into<String>) -> Result<Self, TokenError> {
         let pem = Secret::new(pem);
         let Some(certificate) = first_certificate(pem.expose()) else {
@@ -47,20 +49,20 @@ impl ClientIdentity {
         Ok(Self(Arc::new(Inner { pem, thumbprint })))
     }
 
-    /// The SHA-256 thumbprint of the certificate, as a bound token holds it in `cnf["x5t#S256"]` (RFC 8705 section 3.1).
+    /// The SHA-256 thumbprint of the certificate, as in the `cnf["x5t#S256"]` of a bound token (RFC 8705 section 3.1).
     #[must_use]
     pub fn thumbprint(&self) -> &str {
         &self.0.thumbprint
     }
 
-    /// The PEM text with the private key in it, for a connector of one's own.
+    /// The PEM text, including the private key, for a connector of your own.
     #[must_use]
     pub fn expose_pem(&self) -> &str {
         self.0.pem.expose()
     }
 }
 
-/// The DER of the first certificate: the one that is shown as the client's own (RFC 8446 section 4.4.2).
+/// The DER of the first certificate, which is the client's own (RFC 8446 section 4.4.2).
 fn first_certificate(pem: &str) -> Option<Vec<u8>> {
     let (_, rest) = pem.split_once(BEGIN)?;
     let (body, _) = rest.split_once(END)?;

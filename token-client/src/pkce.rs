@@ -1,4 +1,4 @@
-//! The verifier that ties an authorization code to whoever asked for it, and its challenge (RFC 7636 sections 4.1 and 4.2, S256 only).
+//! The PKCE code verifier and its challenge (RFC 7636 sections 4.1 and 4.2, S256 only).
 
 use std::fmt;
 
@@ -23,15 +23,15 @@ use crate::secret::Secret;
 pub struct PkceVerifier(Secret);
 
 impl PkceVerifier {
-    /// A new verifier of 32 random bytes: 43 characters.
+    /// Generates a verifier from 32 random bytes; it has 43 characters.
     ///
     /// # Errors
-    /// [`TokenErrorKind::Misconfigured`] when the operating system gives no random bytes.
+    /// [`TokenErrorKind::Misconfigured`] if the operating system provides no random bytes.
     pub fn generate() -> Result<Self, TokenError> {
         random::text::<32>().map(|text| Self(Secret::new(text)))
     }
 
-    /// A verifier that was kept somewhere.
+    /// Reads a verifier that was stored.
     ///
     /// # Errors
     /// [`TokenErrorKind::Misconfigured`] unless it is 43 to 128 letters, digits, `-`, `.`, `_` and `~`.
@@ -45,13 +45,13 @@ impl PkceVerifier {
         }
     }
 
-    /// What the authorization request sends as `code_challenge`, with `code_challenge_method=S256`.
+    /// The `code_challenge` for the authorization request, with `code_challenge_method=S256`.
     #[must_use]
     pub fn challenge(&self) -> String {
         URL_SAFE_NO_PAD.encode(Sha256::digest(self.expose()))
     }
 
-    /// The verifier itself.
+    /// The verifier as text.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose()

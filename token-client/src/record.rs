@@ -1,4 +1,4 @@
-//! One user's grant as it stands in a store: the refresh token, the last access token, and who is renewing it (JSON text).
+//! A user's grant as it is stored: the refresh token, the last access token, and who is renewing it (JSON text).
 
 use std::fmt;
 
@@ -8,15 +8,16 @@ use token_core::Timestamp;
 use crate::error::{TokenError, TokenErrorKind};
 use crate::response::TokenResponse;
 
-/// The record. `serial` makes every version another text, so that a swap never takes an old version for the present one.
+/// The record. `serial` makes every version a different text, so that a swap cannot mistake an old version for the
+/// current one.
 #[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Record {
     pub(crate) serial: u64,
     pub(crate) refresh_token: String,
-    /// The server has said that the refresh token is good for nothing any more. It is never sent again.
+    /// The server has rejected the refresh token for good. It is never sent again.
     #[serde(default)]
     pub(crate) spent: bool,
-    /// The thumbprint of the proof key that the refresh token is bound to: a public client's (RFC 9449 section 5).
+    /// The thumbprint of the proof key to which a public client's refresh token is bound (RFC 9449 section 5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) jkt: Option<String>,
     #[serde(default)]
@@ -25,27 +26,27 @@ pub(crate) struct Record {
     pub(crate) claim: Option<Claim>,
 }
 
-/// The access token that the last refresh brought, for the replicas that did not make it.
+/// The access token from the last refresh, for the processes that did not do it.
 #[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Access {
     pub(crate) token: String,
-    /// Milliseconds since the epoch.
+    /// Milliseconds since 1970.
     pub(crate) expires_at: Option<i64>,
     pub(crate) obtained_at: i64,
     pub(crate) scope: Option<String>,
     pub(crate) id_token: Option<String>,
-    /// Which request it answers: one refresh token may serve several audiences.
+    /// The request that it answers, since one refresh token may serve several audiences.
     pub(crate) shape: String,
-    /// Whether it is bound to the proof key that `shape` names.
+    /// Whether it is bound to the proof key named in `shape`.
     #[serde(default)]
     pub(crate) dpop: bool,
 }
 
-/// One process is renewing. Until then nobody else sends the refresh token.
+/// A process is renewing the grant. Until `until`, no other process sends the refresh token.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Claim {
     pub(crate) by: String,
-    /// Milliseconds since the epoch.
+    /// Milliseconds since 1970.
     pub(crate) until: i64,
 }
 
@@ -79,7 +80,8 @@ impl Record {
         Self { spent: true, access: None, ..self.next() }
     }
 
-    /// After a refresh: the new refresh token where there is one, bound to the key `jkt`; the old one where the server does not rotate.
+    /// The record after a refresh: with the new refresh token, bound to the key `jkt`, or the old one if the server
+    /// does not rotate.
     pub(crate) fn renewed(&self, response: &TokenResponse, shape: &str, jkt: Option<String>, now: Timestamp) -> Self {
         let access = Access {
             token: response.access_token.expose().to_owned(),

@@ -1,4 +1,5 @@
-//! A refresh token in a store goes in, access tokens come out, by one process at a time (RFC 6749 section 6, RFC 9700 4.14.2).
+//! A stored refresh token in, access tokens out, renewed by one process at a time (RFC 6749 section 6, RFC 9700 section
+//! 4.14.2).
 
 use std::fmt;
 use std::sync::{Arc, PoisonError};
@@ -24,23 +25,25 @@ use crate::sync::{Instant, Mutex, MutexGuard, sleep};
 use crate::telemetry::Asks;
 use crate::token::Token;
 
-/// How long one process may keep a record to itself; three times what a request may take, where that is more.
+/// How long one process may hold a claim on a record; three times the longest request, if that is more.
 const CLAIM: Duration = Duration::from_secs(30);
 
-/// Told of every rotation, before anybody gets the access token that came with it.
+/// Is told of every rotation, before anyone gets the access token that came with it.
 pub trait OnRotate: fmt::Debug + Send + Sync + 'static {
-    /// `old` is spent, `new` takes its place. Until this has succeeded nobody gets the new access token, and it is tried again.
+    /// Called when `new` has replaced `old`, which is used up. Nobody gets the new access token until this succeeds; it
+    /// is retried.
     ///
     /// # Errors
-    /// [`StoreError`] when the new token could not be put where it belongs.
+    /// [`StoreError`] if the new token could not be saved.
     fn rotated<'a>(&'a self, old: &'a RefreshToken, new: &'a RefreshToken) -> BoxFuture<'a, Result<(), StoreError>>;
 }
 
 /// The access tokens of one user's grant, renewed with a refresh token that lives in a [`SwapStore`].
 ///
-/// Any number of processes may hold a source on the same record. One claims it, asks, and writes what came; the others wait
-/// for that and take the access token from the record, so that a refresh token that was spent is never sent again. A claim is good
-/// for 30 s, or three times the client's timeout if that is more; the clocks of the processes have to agree to some seconds.
+/// Any number of processes may have a source for the same record. One of them claims the record, sends the request and
+/// writes the result; the others wait, and take the access token from the record. So a used refresh token is never sent
+/// again. A claim lasts 30 s, or three times the client's timeout if that is longer; the clocks of the processes must
+/// agree within a few seconds.
 ///
 /// ```no_run
 /// # use std::sync::Arc;
@@ -54,11 +57,13 @@ pub trait OnRotate: fmt::Debug + Send + Sync + 'static {
 /// ```
 ///
 /// # Errors
-/// A refresh token of a public client with a [`DpopKey`](crate::DpopKey) is bound to that key (RFC 9449 section 5). The record says which one it
-/// is: a process with another key, or with none, gets [`TokenErrorKind::Misconfigured`] and sends nothing. All processes are handed the same key.
+/// A public client's refresh token is bound to its [`DpopKey`](crate::DpopKey) (RFC 9449 section 5), and the record
+/// says to which one. A process with another key, or none, gets [`TokenErrorKind::Misconfigured`] and sends nothing.
+/// Give all processes the same key.
 ///
-/// `invalid_grant` is [terminal](Fault::Terminal): the record is marked as spent and only a new
-/// [`sign_in`](Self::sign_in) mends it. After a network error it is unknown whether the server took the token; it is sent again.
+/// `invalid_grant` is [terminal](Fault::Terminal): the record is marked as used up until a new
+/// [`sign_in`](Self::sign_in). After a network error it is unknown whether the server has used the token; it is sent
+/// again.
 #[derive(Clone, Debug)]
 pub struct RefreshSource {
     cell: Arc<Cell>,
@@ -66,15 +71,15 @@ pub struct RefreshSource {
 }
 
 impl RefreshSource {
-    /// A source on the record of this name.
+    /// Settings for a source with the record of this name.
     pub fn builder(client: TokenClient, store: Arc<dyn SwapStore>, name: impl Into<String>) -> RefreshSourceBuilder {
         RefreshSourceBuilder { client, store, name: name.into(), shape: TokenRequest::refresh(""), on_rotate: None }
     }
 
-    /// Keeps the tokens of a new sign-in, in the place of whatever was there.
+    /// Stores the tokens of a new sign-in, replacing the previous record.
     ///
     /// # Errors
-    /// [`TokenErrorKind::Misconfigured`] when there is no refresh token among them; [`TokenErrorKind::Store`].
+    /// [`TokenErrorKind::Misconfigured`] if there is no refresh token among them; [`TokenErrorKind::Store`].
     pub async fn sign_in(&self, tokens: &TokenResponse) -> Result<(), TokenError> {
         let Some(refresh_token) = &tokens.refresh_token else {
             return Err(misconfigured("the sign-in brought no refresh token; was offline_access among its scopes?"));
@@ -82,7 +87,8 @@ impl RefreshSource {
         self.put(refresh_token, tokens.dpop_bound).await
     }
 
-    /// Keeps a refresh token that came by some other way. It counts as bound to the client's proof key if the client is a public one that has one.
+    /// Stores a refresh token obtained in another way. It is taken to be bound to the client's proof key if the client
+    /// is public and has one.
     ///
     /// # Errors
     /// [`TokenErrorKind::Store`].
@@ -97,8 +103,8 @@ impl RefreshSource {
         Ok(())
     }
 
-    /// Takes the record out of the store, as at a sign-out. The server does not hear of it: see [`TokenClient::revoke`]. Other
-    /// processes go on serving the access token they hold until it ends.
+    /// Removes the record from the store, as at a sign-out. The server is not told; see [`TokenClient::revoke`]. Other
+    /// processes use the access token they hold until it expires.
     ///
     /// # Errors
     /// [`TokenErrorKind::Store`].
@@ -144,19 +150,19 @@ impl fmt::Debug for RefreshSourceBuilder {
 }
 
 impl RefreshSourceBuilder {
-    /// What the refresh asks for beside the grant: scopes, an audience, a resource.
+    /// Sets what the refresh request contains besides the grant: scopes, an audience, a resource.
     pub fn shape(mut self, shape: impl FnOnce(TokenRequest) -> TokenRequest) -> Self {
         self.shape = shape(self.shape);
         self
     }
 
-    /// Tells somebody of every rotation, after the store and before the waiters.
+    /// Sets a hook that is told of every rotation, after the store was updated and before the new token is used.
     pub fn on_rotate(mut self, hook: impl OnRotate) -> Self {
         self.on_rotate = Some(Arc::new(hook));
         self
     }
 
-    /// The source. Reads nothing yet.
+    /// Builds the source. Nothing is read yet.
     pub fn build(self) -> RefreshSource {
         let (clock, settings) = (Arc::clone(self.client.clock()), self.client.renewal().clone());
         let key = self.client.cache_key(&self.shape);
@@ -183,9 +189,9 @@ struct Renewer {
     shape_name: String,
     claim: Duration,
     on_rotate: Option<Arc<dyn OnRotate>>,
-    /// What a refresh brought and the store did not take yet. Written first thing next time.
+    /// The result of a refresh that could not be written yet. It is written first the next time.
     unwritten: Mutex<Option<Unwritten>>,
-    /// A rotation that the hook did not take yet.
+    /// A rotation that the hook has not accepted yet.
     unreported: Mutex<Option<(RefreshToken, RefreshToken)>>,
 }
 
@@ -262,7 +268,7 @@ impl Renewer {
         self.refresh(claimed).await.map(Step::Done)
     }
 
-    /// With the claim held: asks, writes, and only then answers.
+    /// Refreshes while holding the claim: sends the request, writes the result, and only then returns the token.
     async fn refresh(&self, claimed: Record) -> Result<Token, TokenError> {
         let request = self.shape.with_refresh_token(&claimed.refresh_token);
         match self.client.obtain(&request).await {
@@ -287,7 +293,7 @@ impl Renewer {
         }
     }
 
-    /// Puts the outcome of a refresh into the store. Nobody gets an access token before that has happened.
+    /// Writes the result of a refresh to the store. Nobody gets an access token before this has succeeded.
     async fn write_what_is_unwritten(&self) -> Result<(), TokenError> {
         let Some(Unwritten { claimed, renewed }) = self.unwritten().clone() else { return Ok(()) };
         let (mut expected, next) = (claimed.to_bytes(), renewed.to_bytes());
@@ -344,7 +350,7 @@ impl Renewer {
         self.store.swap(&self.name, expected, next).await.map_err(trouble)
     }
 
-    /// The key that refresh tokens of this client are bound to.
+    /// The key that this client's refresh tokens are bound to.
     fn jkt(&self) -> Option<String> {
         let key = self.client.dpop_key().filter(|_| self.client.binds_refresh_tokens())?;
         Some(key.thumbprint().to_string())
@@ -387,7 +393,7 @@ impl Fetch for Arc<Renewer> {
     }
 }
 
-/// Good for more than a tenth of its life: what is near its end is renewed and not handed on.
+/// Whether more than a tenth of the lifetime is left. A token that is about to expire is renewed, not returned.
 fn is_fresh(access: &Access, now: Timestamp) -> bool {
     let Some(expires_at) = access.expires_at.map(Timestamp::from_millis) else { return false };
     let life = expires_at.since(Timestamp::from_millis(access.obtained_at));

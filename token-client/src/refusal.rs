@@ -1,4 +1,5 @@
-//! Why a handler has no token goes in, what its own caller is told comes out: the gate's error where it has one, else a problem (RFC 9457).
+//! Why a handler has no token in, the response to its own caller out: the gate's error, or a problem document (RFC
+//! 9457).
 
 use std::time::Duration;
 
@@ -7,14 +8,15 @@ use token_core::{Error, ErrorKind};
 
 use crate::error::{Fault, TokenError};
 
-/// The answer to a caller whose request needed a token that could not be had. Adapters turn it into their own responses.
+/// The response to a caller whose request needed a token that could not be obtained. Adapters convert it to their own
+/// response type.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// 500, 503 with `Retry-After`, or 401 with a challenge, as the gate answers them.
+    /// 500, 503 with `Retry-After`, or 401 with a challenge, like the gate's own errors.
     Gate(Error),
-    /// Something that the user can do: a problem document with this status. For a connection that is missing it names it, so that
-    /// a page can say "connect your Google account".
+    /// The user can solve it: a problem document with this status. It names a missing connection, so that a page can
+    /// say "connect your Google account".
     User {
         /// HTTP status: 403.
         status: u16,
@@ -24,7 +26,7 @@ pub enum Refusal {
 }
 
 impl TokenError {
-    /// What the caller of a handler is told that needed the token.
+    /// The response for the caller of a handler that needed the token.
     #[must_use]
     pub fn refusal(&self) -> Refusal {
         let detail = || self.to_string();

@@ -1,4 +1,4 @@
-//! What to do about one token now: the state and the time go in, serve, renew or refuse comes out. Pure; no RFC prescribes it.
+//! The state of one token and the time in; use, renew or refuse out. Pure; no RFC prescribes it.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use token_core::Timestamp;
 use crate::error::TokenError;
 use crate::token::Token;
 
-/// When tokens are renewed, and how failures are spaced.
+/// When tokens are renewed, and the pauses after failures.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub struct RenewalSettings {
@@ -31,19 +31,20 @@ impl Default for RenewalSettings {
 }
 
 impl RenewalSettings {
-    /// How long before its end a token is renewed, at most. Default 60 s, and never more than a tenth of its life.
+    /// Sets how long before its expiry a token is renewed. Default: 60 s; never more than a tenth of its lifetime.
     pub fn ahead(mut self, duration: Duration) -> Self {
         self.ahead = duration;
         self
     }
 
-    /// How long a token counts as good whose server does not say. Default 60 s.
+    /// Sets the assumed lifetime of a token whose server names none. Default: 60 s.
     pub fn assumed_life(mut self, duration: Duration) -> Self {
         self.assumed_life = duration;
         self
     }
 
-    /// How long a failure is remembered before the next attempt: first, and at most. Each failure doubles it. Default 1 s and 30 s.
+    /// Sets the pause after a failure: the first one, and the longest. It doubles with each failure. Default: 1 s and
+    /// 30 s.
     pub fn back_off(mut self, first: Duration, longest: Duration) -> Self {
         self.first_wait = first;
         self.longest_wait = longest;
@@ -51,14 +52,15 @@ impl RenewalSettings {
     }
 }
 
-/// A token that is held, with the two times that matter.
+/// A token, with the two times that matter.
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) token: Token,
     pub(crate) obtained: Timestamp,
-    /// From here on a request renews it, in the background.
+    /// From then on, a request starts a renewal in the background.
     pub(crate) renew_at: Timestamp,
-    /// From here on it is not served any more: a little before its end, since the request still has to travel.
+    /// From then on, the token is no longer used. This is slightly before it expires, since the request still has to
+    /// travel.
     pub(crate) usable_until: Timestamp,
 }
 
@@ -80,10 +82,10 @@ pub(crate) enum Next {
     Refuse,
 }
 
-/// By so much two readings of a clock may be apart that was not set back.
+/// The tolerance when two readings of the clock are compared to detect that it was set back.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// Whether the clock was set back since it said `then`: how much of anything planned at that time is over, nobody knows.
+/// Whether the clock was set back since `then`. If so, times that were planned before mean nothing.
 pub(crate) fn was_set_back(then: Timestamp, now: Timestamp) -> bool {
     now.saturating_add(SLACK) < then
 }
@@ -102,7 +104,7 @@ pub(crate) fn next(held: Option<&Held>, failed: Option<&Failed>, now: Timestamp)
     }
 }
 
-/// Plans the life of a token that just came. `jitter` in [0, 1) spreads replicas over the last fifth of the early time.
+/// Plans the renewal of a new token. `jitter` in [0, 1) spreads instances over the last fifth of the early period.
 pub(crate) fn hold(token: Token, now: Timestamp, settings: &RenewalSettings, jitter: f64) -> Held {
     let life = token.expires_at().map_or(settings.assumed_life, |end| end.since(now));
     let ahead = settings.ahead.min(life.mul_f64(settings.ahead_fraction)).mul_f64(1.0 + 0.2 * jitter);
@@ -116,7 +118,7 @@ pub(crate) fn hold(token: Token, now: Timestamp, settings: &RenewalSettings, jit
     }
 }
 
-/// Remembers a failure for a short while: what the server asks for, or 1 s, 2 s, 4 s …, and up to a fifth more.
+/// Plans the pause after a failure: what the server asks for, or 1 s, 2 s, 4 s …, plus up to a fifth.
 pub(crate) fn fail(
     before: Option<&Failed>,
     error: TokenError,

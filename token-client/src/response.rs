@@ -1,4 +1,5 @@
-//! Status, headers and body of an answer go in, tokens or a typed error come out (RFC 6749 sections 5.1 and 5.2, RFC 8693 2.2). Pure.
+//! Status, headers and body of a response in, tokens or a typed error out (RFC 6749 sections 5.1 and 5.2, RFC 8693
+//! section 2.2). Pure.
 
 use std::time::Duration;
 
@@ -12,18 +13,18 @@ use crate::error::{TokenError, TokenErrorKind as Kind, retry_after};
 use crate::secret::{AccessToken, IdToken, RefreshToken};
 use crate::token_type::TokenType;
 
-/// What an answer has to hold to be the answer to our request.
+/// What a response must contain to be accepted as the answer to our request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
     pub(crate) wanted: Wanted,
     pub(crate) issued: Issued,
-    /// Whether a refresh token was sent.
+    /// Whether the request contained a refresh token.
     pub(crate) refreshes: bool,
-    /// Whether a proof was sent, and what follows from that.
+    /// Whether the request contained a proof, and what follows from that.
     pub(crate) binding: Binding,
 }
 
-/// The member that must be there.
+/// The member that must be present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     AccessToken,
@@ -31,27 +32,27 @@ pub(crate) enum Wanted {
     IdToken,
 }
 
-/// What `issued_token_type` must say.
+/// What `issued_token_type` must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Issued {
-    /// Not an exchange: it may be absent, and is looked at by nobody.
+    /// Not an exchange: the member is ignored.
     Unsaid,
-    /// An exchange that named no type: something that can be sent as a bearer token.
+    /// An exchange that requested no type: a token that can be sent as a bearer token.
     AccessTokenOrJwt,
-    /// The type that was asked for.
+    /// The requested type.
     Exactly(TokenType),
-    /// The type that was asked for, from a server that does not always say so.
+    /// The requested type, from a server that may leave the member out.
     ExactlyIfSaid(TokenType),
 }
 
 impl Expected {
-    /// The answer to a grant of RFC 6749: an access token to be used as a bearer token.
+    /// The response to a grant of RFC 6749: an access token that is used as a bearer token.
     #[must_use]
     pub fn access_token() -> Self {
         Self { wanted: Wanted::AccessToken, issued: Issued::Unsaid, refreshes: false, binding: Binding::Bearer }
     }
 
-    /// The same for a request with a DPoP proof: `token_type` has to be `DPoP` (RFC 9449 section 5).
+    /// For a request with a DPoP proof: `token_type` must be `DPoP` (RFC 9449 section 5).
     #[must_use]
     pub fn dpop_bound(self) -> Self {
         self.bound_by(Binding::Dpop)
@@ -62,24 +63,24 @@ impl Expected {
     }
 }
 
-/// What a token endpoint issued.
+/// The response of a token endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TokenResponse {
-    /// The access token; from a legacy delegation endpoint the text of the ID token.
+    /// The access token. From a legacy delegation endpoint it is the text of the ID token.
     pub access_token: AccessToken,
-    /// When it ends. `None`: the server did not say (`expires_in` is only recommended).
+    /// When the token expires. `None`: the server did not say (`expires_in` is only recommended).
     pub expires_at: Option<Timestamp>,
-    /// The scopes that were granted, where the server says so. They may be fewer than were asked for.
+    /// The granted scopes, if the server lists them. They may be fewer than were requested.
     pub scope: Option<String>,
-    /// A refresh token. After a refresh, the one to use from now on; `None` then means that the server did not rotate it and the one that was
-    /// sent goes on (RFC 6749 section 6).
+    /// A refresh token. After a refresh, it is the one to use from then on; `None` means that the previous one stays
+    /// valid (RFC 6749 section 6).
     pub refresh_token: Option<RefreshToken>,
-    /// An ID token. It was not verified.
+    /// An ID token. It has not been verified.
     pub id_token: Option<IdToken>,
     /// The type of token that an exchange issued.
     pub issued_token_type: Option<TokenType>,
-    /// Whether `token_type` is `DPoP`: the token is bound to the key of the proof that was sent (RFC 9449).
+    /// Whether `token_type` is `DPoP`: the token is bound to the key of the proof (RFC 9449).
     pub dpop_bound: bool,
 }
 
@@ -104,13 +105,13 @@ struct Refusal {
     suberror: Option<Value>,
 }
 
-/// Turns the answer of a token endpoint into tokens. Does no I/O; `now` is when the answer came.
+/// Interprets the response of a token endpoint, without I/O. `now` is when the response arrived.
 ///
-/// Not checked: anything inside the tokens, whether the granted scopes are those that were asked for.
+/// Not checked: anything inside the tokens, and whether the granted scopes are those that were requested.
 ///
 /// # Errors
-/// Every [`Fault`](crate::Fault) there is. A redirect, HTML, a body that is not JSON, a missing or wrongly typed member,
-/// a `token_type` or an `issued_token_type` that was not asked for are the server's fault.
+/// Every [`Fault`](crate::Fault). A redirect, HTML, a body that is not JSON, a missing member or one of the wrong type,
+/// and an unexpected `token_type` or `issued_token_type` are errors of the server.
 pub fn process_token_response(
     expected: &Expected,
     status: StatusCode,
@@ -158,7 +159,7 @@ pub fn process_token_response(
     })
 }
 
-/// Everything but 200 is an error; which one is said by the status first, and by the OAuth error code below 500.
+/// Every status but 200 is an error. The kind follows from the status, and below 500 from the OAuth error code.
 pub(crate) fn check_status(
     status: StatusCode,
     headers: &HeaderMap,
@@ -193,7 +194,8 @@ pub(crate) fn check_status(
     })
 }
 
-/// The error codes of RFC 6749 5.2, RFC 8693 2.2.2, RFC 8707 2, OpenID Connect Core 3.1.2.6, RFC 9449 5 and 8, and what the field adds.
+/// The error codes of RFC 6749 section 5.2, RFC 8693 section 2.2.2, RFC 8707 section 2, OpenID Connect Core section
+/// 3.1.2.6, RFC 9449 sections 5 and 8, and others that servers use.
 const CODES: &[(&str, Kind)] = &[
     ("invalid_request", Kind::InvalidRequest),
     ("invalid_client", Kind::InvalidClient),
@@ -216,13 +218,13 @@ const CODES: &[(&str, Kind)] = &[
     ("too_many_requests", Kind::RateLimited),
 ];
 
-/// Whether the server refuses for the want of its nonce (RFC 9449 section 8).
+/// Whether the server asks for its nonce (RFC 9449 section 8).
 pub(crate) fn asks_for_nonce(status: StatusCode, body: &[u8]) -> bool {
     let code = |body| serde_json::from_slice::<Refusal>(body).ok()?.error?.as_str().map(str::to_owned);
     status.is_client_error() && code(body).is_some_and(|code| code == "use_dpop_nonce")
 }
 
-/// The server's own words are read here and go no further: its description may quote what we sent.
+/// The server's own words are only read here, never passed on: its description may quote what we sent.
 fn refusal(status: StatusCode, code: &str, description: Option<&str>, suberror: Option<&str>) -> TokenError {
     let Some((code, kind)) = CODES.iter().find(|(known, _)| *known == code) else {
         return TokenError::new(Kind::Refused, format!("status {status} with an error code that is not known"));
@@ -315,7 +317,7 @@ fn check_token_type(expected: &Expected, token_type: Option<&str>) -> Result<boo
     }
 }
 
-/// `expires_in`: seconds. Some servers write them as text; anything but digits is an error, and so is a number below zero.
+/// `expires_in`, in seconds. Some servers write a string. Anything but a non-negative whole number is an error.
 pub(crate) fn lifetime(value: Option<&Value>) -> Result<Option<Duration>, TokenError> {
     let seconds = match value {
         None | Some(Value::Null) => return Ok(None),

@@ -1,9 +1,10 @@
-//! Texts that open doors, a newtype each: they print as their name, and with the feature `zeroize` they are overwritten when dropped.
+//! Secret texts, one type for each kind. They print as the name of their type. With the feature `zeroize` they are
+//! overwritten when dropped.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// A text that is shared, never printed, and compared without a hint at where two of them differ.
+/// A shared text that is never printed, and compared in constant time.
 #[derive(Clone)]
 pub(crate) struct Secret(Arc<Text>);
 
@@ -45,18 +46,18 @@ macro_rules! secrets {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
         ///
-        /// Its text shows in neither `Debug` nor any error; a clone shares it.
+        /// Neither `Debug` nor any error shows the text. Clones share it.
         #[derive(Clone, PartialEq, Eq)]
         pub struct $name(Secret);
 
         impl $name {
-            /// The text as it was issued. Nothing about it is checked.
+            /// Wraps the text as it was issued. It is not checked.
             #[must_use]
             pub fn new(text: impl Into<String>) -> Self {
                 Self(Secret::new(text))
             }
 
-            /// The text itself. What is done with it from here on is the caller's affair.
+            /// Returns the text. Take care not to log it.
             #[must_use]
             pub fn expose(&self) -> &str {
                 self.0.expose()
@@ -88,11 +89,11 @@ secrets! {
     AccessToken;
     /// A refresh token (RFC 6749 section 1.5).
     RefreshToken;
-    /// An ID token (OpenID Connect Core section 2). Nothing about it was verified.
+    /// An ID token (OpenID Connect Core section 2). It has not been verified.
     IdToken;
     /// An authorization code (RFC 6749 section 1.3.1).
     AuthorizationCode;
-    /// Any other token that is handed to a token endpoint: a subject's or actor's token, or an assertion.
+    /// Another token that is sent to a token endpoint: the token of a subject or actor, or an assertion.
     Assertion;
 }
 

@@ -1,4 +1,5 @@
-//! Security events fetched where they cannot be pushed: a transmitter's poll endpoint in, events carried out and acknowledged out (RFC 8936).
+//! A transmitter's poll endpoint in; security events carried out and acknowledged out (RFC 8936). For transmitters that
+//! do not push.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,22 +19,23 @@ use crate::error::{TokenError, TokenErrorKind, misconfigured};
 use crate::send::turn::{self, Next, Turns};
 use crate::source::TokenSource;
 
-/// The largest answer that is read: a hundred events of the largest size that is verified.
+/// The largest response that is read, in bytes: a hundred events of the largest size that is verified.
 const LARGEST: usize = 2 * 1024 * 1024;
-/// After a failure: doubled each time, up to the most.
+/// The pause after a failure; doubled each time, up to the second value.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// After an answer without anything new that came at once: a transmitter that does not hold polls open is not asked without end.
+/// The pause after an immediate response without news, for transmitters that do not hold polls open.
 const IDLE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
-/// An answer that takes longer was held open.
+/// A response that takes longer counts as held open.
 const AT_ONCE: Duration = Duration::from_millis(500);
-/// How much longer than it holds a poll open an answer may take.
+/// How much longer than a poll is held open its response may take.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Polls one transmitter for security events, hands each to an endpoint, and acknowledges what was carried out.
 ///
-/// An event that is not believed is reported with its error, as the RFC says, and not sent again. One that met trouble of ours (a deny-list
-/// out of reach) is neither acknowledged nor reported: the transmitter keeps it, and it comes with a later poll. An acknowledgement that
-/// did not arrive is sent again; to carry an event out twice changes nothing.
+/// An event that fails verification is reported with its error (RFC 8936), and the transmitter does not send it again.
+/// An event that could not be carried out, for example because the deny-list was unreachable, is neither acknowledged
+/// nor reported, so it arrives again with a later poll. An acknowledgement that did not arrive is repeated; carrying
+/// out an event twice is harmless.
 ///
 /// ```no_run
 /// # async fn start(tokens: token_client::CachedSource, endpoint: token_core::security_events::SecurityEventEndpoint)
@@ -57,24 +59,24 @@ pub struct SecurityEventPoller {
     refused: BTreeMap<String, Complaint>,
 }
 
-/// What one poll brought.
+/// The result of one poll.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Polled {
-    /// Events that were carried out; they are acknowledged with the next poll.
+    /// Events that were carried out. They are acknowledged with the next poll.
     pub taken: usize,
-    /// Events that are not believed; they are reported with the next poll.
+    /// Events that failed verification. They are reported with the next poll.
     pub refused: usize,
-    /// Events that met trouble of ours, and will come again.
+    /// Events that could not be carried out now, and will arrive again.
     pub postponed: usize,
-    /// How many of the events were among those that this poll acknowledged or reported: the transmitter had sent them before.
+    /// How many of the events had been received before, and are acknowledged or reported by this very poll.
     pub repeated: usize,
-    /// Whether the transmitter has more.
+    /// Whether the transmitter has more events.
     pub more: bool,
 }
 
 impl Polled {
-    /// Whether there was an event that had not come before.
+    /// Whether there was an event that had not been received before.
     fn is_news(&self) -> bool {
         self.taken + self.refused + self.postponed > self.repeated
     }
@@ -106,10 +108,10 @@ struct Answer {
 }
 
 impl SecurityEventPoller {
-    /// Polls this URL, with a token of this source, for this endpoint.
+    /// Polls this URL, with tokens from this source, on behalf of this endpoint.
     ///
     /// # Errors
-    /// [`TokenErrorKind::Misconfigured`] when the URL is not one.
+    /// [`TokenErrorKind::Misconfigured`] if the URL is not valid.
     pub fn new(
         url: &str,
         http: impl HttpClient,
@@ -132,23 +134,25 @@ impl SecurityEventPoller {
         })
     }
 
-    /// How many events are asked for at once. Default 100.
+    /// Sets how many events are requested at once. Default: 100.
     #[must_use]
     pub fn max_events(mut self, most: usize) -> Self {
         self.most = most.max(1);
         self
     }
 
-    /// How long the transmitter may hold a poll open until there is an event. Default 30 s. When it takes 5 s more it is asked once for an answer
-    /// without delay: one that holds polls open for longer is told from one that is out of reach.
+    /// Sets how long the transmitter may hold a poll open until there is an event. Default: 30 s. If a response takes 5
+    /// s longer than that, the next poll asks for an immediate one, to distinguish a transmitter that holds polls open
+    /// longer from one that is unreachable.
     #[must_use]
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
         self
     }
 
-    /// Polls for ever, the next time at once where there was something new. After a failure it pauses for 1 s, doubled with each up to a minute; each failure is an
-    /// event of `tracing`. It ends at once, with an event, where there is no tokio runtime with timers. A transmitter that answers at once that there is nothing is asked after 1 s, doubled with each up to 10 s.
+    /// Polls forever, without a pause while there are new events. After a failure it pauses for 1 s, doubled with each
+    /// further one up to a minute, and logs an event. If the transmitter answers immediately without events, the pause
+    /// is 1 s, doubled up to 10 s. Without a tokio runtime with timers it logs an event and returns.
     pub async fn run(&mut self) {
         let (mut pause, mut idle) = (PAUSE.0, IDLE.0);
         loop {
@@ -179,11 +183,12 @@ impl SecurityEventPoller {
         }
     }
 
-    /// Polls once: acknowledges what was taken before, and carries out what comes. A token that is bound to a key goes out with a proof (RFC 9449); one
-    /// that is refused is renewed, and the poll sent once more.
+    /// Polls once: acknowledges the events received before, and carries out new ones. A bound token is sent with a
+    /// proof (RFC 9449); a refused token is renewed, and the poll repeated once.
     ///
     /// # Errors
-    /// [`TokenError`] when there is no token to poll with, or no answer that is one. What was to be acknowledged is said again then.
+    /// [`TokenError`] if there is no token, or no valid response. The acknowledgements are then repeated with the next
+    /// poll.
     pub async fn poll(&mut self) -> Result<Polled, TokenError> {
         let answer = match self.ask(false, self.wait.saturating_add(GRACE)).await? {
             Some(answer) => answer,
@@ -211,7 +216,8 @@ impl SecurityEventPoller {
         Ok(Polled { repeated, ..self.take(answer).await })
     }
 
-    /// One poll, with another token or the receiver's nonce if that is what it takes. `None` when there was no answer in time.
+    /// One poll, repeated with another token or the receiver's nonce if necessary. `None` if there was no response in
+    /// time.
     async fn ask(&self, at_once: bool, timeout: Duration) -> Result<Option<Response<Bytes>>, TokenError> {
         let poll = Poll {
             max_events: self.most,

@@ -1,4 +1,4 @@
-//! Where a sender gets its token from: an object-safe trait, and the source that remembers one token of one request.
+//! Where a sender gets its tokens: an object-safe trait, and the source that caches the token of one request.
 
 use std::fmt;
 use std::sync::Arc;
@@ -118,12 +118,12 @@ impl Fetch for Ask {
     }
 }
 
-/// One token that never changes: for a test, or for a token that somebody else looks after.
+/// A token that never changes: for tests, or for tokens that are managed elsewhere.
 #[derive(Clone, Debug)]
 pub struct FixedSource(Token);
 
 impl FixedSource {
-    /// A source of this token.
+    /// A source that always returns this token.
     #[must_use]
     pub fn new(token: Token) -> Self {
         Self(token)

@@ -1,4 +1,5 @@
-//! Where refresh tokens are kept between processes: two operations, load and compare-and-swap, on bytes that the store does not read.
+//! Where processes share refresh tokens: two operations, load and compare-and-swap, on bytes that are opaque to the
+//! store.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,29 +11,30 @@ use token_core::stores::StoreError;
 
 use crate::sync::Mutex;
 
-/// A store of records, one under each name, shared by every process that uses the same refresh tokens.
+/// A store of named records, shared by all processes that use the same refresh tokens.
 ///
-/// The bytes hold refresh tokens in the clear: whoever can read the store can act for its users. Compare them whole; do not
-/// parse them. Nothing else is asked of a store, so that a database column, a Redis key or a file with a lock will do.
+/// The bytes contain refresh tokens in the clear: anyone who can read the store can act for its users. Compare them as
+/// a whole and do not parse them. These two operations are all that is needed; a database column, a Redis key or a file
+/// with a lock is sufficient.
 ///
-/// # What a killed process loses
+/// # What is lost if a process is killed
 ///
-/// A refresh claims the record first (one swap), then asks the server, then writes what came (a second swap). If the process
-/// dies between the server's answer and the second swap, a server that rotates has spent the old token and the new one is
-/// lost: that one grant is gone, and its user has to sign in again. It is never more than one grant for each request under way,
-/// and the claim of a dead process ends by itself.
+/// A refresh first claims the record (one swap), then asks the server, then writes the result (a second swap). If the
+/// process dies between the server's response and the second swap, and the server rotates refresh tokens, the old token
+/// is used up and the new one is lost. The user of that grant must sign in again. At most one grant per request in
+/// progress is affected, and the claim of a dead process expires by itself.
 pub trait SwapStore: fmt::Debug + Send + Sync + 'static {
-    /// The record of this name.
+    /// Returns the record with this name.
     ///
     /// # Errors
-    /// [`StoreError`] when the store is out of reach.
+    /// [`StoreError`] if the store is unreachable.
     fn load<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, StoreError>>;
 
-    /// Puts `next` in the place of `expected`, in one step, if that is what is there; `None` stands for no record.
-    /// Answers whether it did. A write that answers `true` must outlive the process.
+    /// Replaces `expected` by `next` atomically, if `expected` is the current record; `None` stands for no record.
+    /// Returns whether it did. A write that was reported as successful must survive the process.
     ///
     /// # Errors
-    /// [`StoreError`] when the store is out of reach, also when it is unknown whether the write happened.
+    /// [`StoreError`] if the store is unreachable, and also if it is unknown whether the write happened.
     fn swap<'a>(
         &'a self,
         name: &'a str,
@@ -41,7 +43,7 @@ pub trait SwapStore: fmt::Debug + Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
 }
 
-/// A store in the memory of one process: gone with it. It has no limit; forget the users that sign out.
+/// A store in the memory of one process. Its size is not limited; forget users who sign out.
 #[derive(Default)]
 pub struct MemoryStore(Mutex<HashMap<String, Bytes>>);
 

@@ -1,4 +1,5 @@
-//! Who asked for a token and how it ended in; a span, an event and counts out, by the names that `token_core::telemetry` lists.
+//! Who asked for a token and how it ended in; a span, an event and counts out, with the names listed in
+//! `token_core::telemetry`.
 
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use tracing::{Span, info_span};
 use crate::error::TokenError;
 use crate::token::Token;
 
-/// Who asks, and how. Both are the operator's words or ours: fit to be labels.
+/// Who asks, and how. Neither contains user data, so both may be used as labels.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asks<'a> {
     pub(crate) client: &'a str,
@@ -16,18 +17,18 @@ pub(crate) struct Asks<'a> {
 }
 
 impl Asks<'_> {
-    /// Around one request to a token endpoint.
+    /// The span of one request to a token endpoint.
     pub(crate) fn span(self) -> Span {
         info_span!("token.client.request", client = self.client, grant = self.grant, outcome = Empty)
     }
 
-    /// A source could not get or renew its token.
+    /// Logs that a source could not get or renew its token.
     pub(crate) fn failed(self, error: &TokenError) {
         let (kind, detail) = (error.kind().name(), error.detail());
         tracing::warn!(name: "token.client.failed", client = self.client, grant = self.grant, kind, detail, "no token could be obtained");
     }
 
-    /// A source has got or renewed its token, or has not.
+    /// Counts the result of getting or renewing a token.
     #[cfg_attr(not(feature = "metrics"), expect(unused_variables, clippy::unused_self, reason = "nobody counts"))]
     pub(crate) fn ended(self, result: &Result<Token, TokenError>, start: Instant) {
         #[cfg(feature = "metrics")]
@@ -41,7 +42,7 @@ impl Asks<'_> {
     }
 }
 
-/// A token is held that was obtained later than the clock says it is.
+/// Logs that a token was obtained in the future, according to the clock.
 pub(crate) fn set_back() {
     #[cfg(feature = "metrics")]
     metrics::counter!(token_core::telemetry::SET_BACK, "what" => "renewals").increment(1);

@@ -1,4 +1,4 @@
-//! A token that was obtained, ready to be sent: one `Arc`, with its header value made once (RFC 6750 section 2.1, RFC 9449 section 7.1).
+//! A token ready to be sent: one `Arc`, with its header value made once (RFC 6750 section 2.1, RFC 9449 section 7.1).
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,23 +25,24 @@ struct Inner {
     scope: Option<String>,
     id_token: Option<IdToken>,
     issued_type: Option<TokenType>,
-    /// What proves that the token is ours, if it is bound to a key.
+    /// Makes the proofs, if the token is bound to a key.
     prover: Option<Arc<Prover>>,
 }
 
 impl Token {
-    /// A token that was issued somewhere else, to be sent as a bearer token.
+    /// A token that was issued elsewhere, to be sent as a bearer token.
     ///
     /// # Errors
-    /// [`Malformed`](crate::TokenErrorKind::Malformed) when its text does not fit into a header field.
+    /// [`Malformed`](crate::TokenErrorKind::Malformed) if the text is not valid in a header.
     pub fn bearer(text: impl Into<AccessToken>, expires_at: Option<Timestamp>) -> Result<Self, TokenError> {
         Self::new(text.into(), expires_at, None)
     }
 
-    /// A token that was issued somewhere else, bound to this key (RFC 9449). Nonces of those it is sent to are remembered with it.
+    /// A token that was issued elsewhere and is bound to this key (RFC 9449). It remembers the nonces of the servers
+    /// that it is sent to.
     ///
     /// # Errors
-    /// [`Malformed`](crate::TokenErrorKind::Malformed) when its text does not fit into a header field.
+    /// [`Malformed`](crate::TokenErrorKind::Malformed) if the text is not valid in a header.
     pub fn dpop(
         text: impl Into<AccessToken>,
         expires_at: Option<Timestamp>,
@@ -60,7 +61,7 @@ impl Token {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// What a token endpoint issued, never good for longer than `cap`. `prover` is that of the client that asked.
+    /// The token in a token endpoint's response, never used after `cap`. `prover` belongs to the client that asked.
     pub(crate) fn issued(
         response: TokenResponse,
         cap: Option<Timestamp>,
@@ -96,24 +97,24 @@ impl Token {
         &self.0.text
     }
 
-    /// The value of an `Authorization` header, marked as sensitive. With a token that [is bound](Self::is_dpop_bound) the request needs a
-    /// [`proof`](Self::proof), too.
+    /// The value of the `Authorization` header, marked as sensitive. If the token [is bound](Self::is_dpop_bound), the
+    /// request also needs a [`proof`](Self::proof).
     #[must_use]
     pub fn header(&self) -> HeaderValue {
         self.0.header.clone()
     }
 
-    /// Whether the token is bound to a key (RFC 9449), so that it is good for nothing without a proof.
+    /// Whether the token is bound to a key (RFC 9449), and so is useless without a proof.
     #[must_use]
     pub fn is_dpop_bound(&self) -> bool {
         self.0.prover.is_some()
     }
 
-    /// The value of the `DPoP` field of one request with this token, marked as sensitive; `None` for a bearer token.
+    /// The value of the `DPoP` header for one request with this token, marked as sensitive; `None` for a bearer token.
     ///
-    /// This is for requests that are sent by hand: [`BearerLayer`](crate::BearerLayer) and `BearerClient` do it by themselves. Each request needs a
-    /// proof of its own, also when it is sent again. It holds the nonce that the origin of `uri` gave last, as far as
-    /// [`learn_nonce`](Self::learn_nonce) was told of it.
+    /// Only needed for requests that you send yourself: [`BearerLayer`](crate::BearerLayer) and `BearerClient` add
+    /// proofs on their own. Each request needs a new proof, also when it is repeated. The proof contains the last nonce
+    /// from the origin of `uri` that [`learn_nonce`](Self::learn_nonce) was told of.
     ///
     /// ```
     /// use http::{Method, Request};
@@ -131,14 +132,15 @@ impl Token {
     /// ```
     ///
     /// # Errors
-    /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured) when `uri` is not an absolute http or https URL, or nothing can be signed.
+    /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured) if `uri` is not an absolute http or https URL, or the
+    /// key cannot sign.
     pub fn proof(&self, method: &Method, uri: &Uri) -> Result<Option<HeaderValue>, TokenError> {
         let prover = self.0.prover.as_deref();
         prover.map(|prover| Ok(prover.proof(method, uri, Some(self.expose()))?.field)).transpose()
     }
 
-    /// Remembers the nonce in the answer to a request to `uri`, for the proofs that follow (RFC 9449 section 8.2). Whether it is a new
-    /// one: after a 401 with the error `use_dpop_nonce` the request is then worth a second attempt.
+    /// Remembers the nonce in the response to a request to `uri`, for later proofs (RFC 9449 section 8.2). Returns
+    /// whether it is new. If so, repeat a request that got a 401 with the error `use_dpop_nonce`.
     pub fn learn_nonce(&self, uri: &Uri, answer: &HeaderMap) -> bool {
         self.0.prover.as_deref().is_some_and(|prover| prover.learn_from(uri, answer))
     }
@@ -147,19 +149,19 @@ impl Token {
         self.0.prover.as_deref()
     }
 
-    /// When the token ends, as far as that is known.
+    /// When the token expires, if known.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.0.expires_at
     }
 
-    /// The scopes that were granted, where the server said so.
+    /// The granted scopes, if the server listed them.
     #[must_use]
     pub fn scope(&self) -> Option<&str> {
         self.0.scope.as_deref()
     }
 
-    /// The ID token that came with it, not verified.
+    /// The ID token from the same response. It has not been verified.
     #[must_use]
     pub fn id_token(&self) -> Option<&IdToken> {
         self.0.id_token.as_ref()
@@ -173,7 +175,7 @@ impl Token {
 }
 
 impl PartialEq for Token {
-    /// Whether both are the same text.
+    /// Whether both have the same text.
     fn eq(&self, other: &Self) -> bool {
         self.0.text == other.0.text
     }

@@ -1,5 +1,5 @@
-//! One request to a protected API on its way: what each answer asks for goes in, whether to send it again comes out
-//! (RFC 6750 section 3.1; RFC 9449 section 9; step-up of the Model Context Protocol, with its limit on retries).
+//! One request to a protected API: each response in, whether to send the request again out (RFC 6750 section 3.1; RFC
+//! 9449 section 9; step-up authorization of the Model Context Protocol, with its limit on retries).
 
 use http::{HeaderMap, Request, StatusCode, Uri};
 use url::{Position, Url};
@@ -12,10 +12,10 @@ use crate::send::turn::{self, Sent};
 use crate::source::TokenSource;
 use crate::token::Token;
 
-/// How many answers are answered with another attempt.
+/// How many responses lead to another attempt.
 const RETRIES: u8 = 3;
 
-/// One request, from its first sending to the answer that counts. Got from [`ProtectedApi::attempt`].
+/// One request, from the first attempt to the response that counts. Made by [`ProtectedApi::attempt`].
 ///
 /// ```no_run
 /// # async fn example(api: token_client::ProtectedApi, client: impl AsyncFn(http::Request<()>) -> http::Response<String>) -> Result<(), Box<dyn std::error::Error>> {
@@ -42,11 +42,12 @@ impl<'a> Attempt<'a> {
         Self { api, sent: None, left: RETRIES }
     }
 
-    /// Puts the token into the request, marked as sensitive, and a proof beside it where the token is bound to a key. The first time that there is none yet it is left out: the API's answer then
-    /// says where to get one.
+    /// Adds the token to the request, marked as sensitive, and a proof if the token is bound to a key. If nothing is
+    /// known yet, the first attempt is sent without a token; the API's response then says where to get one.
     ///
     /// # Errors
-    /// [`WrongHost`](TokenErrorKind::WrongHost) for a request to anywhere but the API's URL and below; else whatever keeps us from a token.
+    /// [`WrongHost`](TokenErrorKind::WrongHost) for a request to anywhere but the API's URL and below; otherwise the
+    /// reason why there is no token.
     pub async fn authorize<B>(&mut self, request: &mut Request<B>) -> Result<(), TokenError> {
         if !is_below(&self.api.engine.url, request.uri()) {
             let detail = "the request goes to another place than the API that the token is for";
@@ -67,13 +68,14 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    /// Looks at an answer: `true` means that the request is worth sending again.
+    /// Examines a response; `true` means that the request should be sent again.
     ///
-    /// 401 leads to a token, or to a new one, or to a proof with the nonce that the API asks for; 403 with `insufficient_scope` to one with more scopes, those of before included. Where
-    /// that yields nothing new, or the third time, it is `false`, and the answer is what the API has to say.
+    /// A 401 leads to a token, a new token, or a proof with the nonce that the API asks for. A 403 with
+    /// `insufficient_scope` leads to a token with the additional scopes. If there is nothing new to try, or after the
+    /// third time, the result is `false`, and the response is final.
     ///
     /// # Errors
-    /// Whatever keeps us from the token that is asked for.
+    /// The reason why the required token cannot be obtained.
     pub async fn answered(&mut self, status: StatusCode, headers: &HeaderMap) -> Result<bool, TokenError> {
         let engine = &self.api.engine;
         let sent = self.sent.take();
@@ -118,7 +120,8 @@ fn asks_for_more(headers: &HeaderMap) -> bool {
     challenges.iter().filter(ours).any(|one| one.parameter("error") == Some("insufficient_scope"))
 }
 
-/// The same scheme, host and port, and the same path or one below it. Dot segments are resolved first, as they will be on the way.
+/// Whether the URL has the same scheme, host and port, and the same path or one below it. Dot segments are resolved
+/// first, as the HTTP client will do.
 fn is_below(api: &Url, uri: &Uri) -> bool {
     let Ok(url) = Url::parse(&uri.to_string()) else { return false };
     let above = api.path().trim_end_matches('/');

@@ -1,5 +1,5 @@
-//! What a user is asked goes in, the URL to send them to comes out; what they came back with goes in, a code comes out
-//! (RFC 6749 4.1.1 and 4.1.2, RFC 7636, RFC 8707 2.1, RFC 9207 2.4). Pure but for the random bytes.
+//! What to ask of a user in, the URL to send them to out; the URL they came back with in, a code out (RFC 6749 sections
+//! 4.1.1 and 4.1.2, RFC 7636, RFC 8707 section 2.1, RFC 9207 section 2.4). Pure, apart from random bytes.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::pkce::PkceVerifier;
 use crate::random;
 use crate::secret::{AuthorizationCode, Secret};
 
-/// One authorization request on its way: what was asked of whom. Keep it until the user comes back.
+/// An authorization request that was sent. Keep it until the user comes back.
 pub struct AuthorizationRequest {
     url: Url,
     redirect_uri: String,
@@ -22,21 +22,21 @@ pub struct AuthorizationRequest {
     says_iss: bool,
 }
 
-/// What is asked of the user. All of it goes into the URL.
+/// The content of an authorization request. All of it becomes part of the URL.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asking<'a> {
     pub(super) client_id: &'a str,
     pub(super) redirect_uri: &'a str,
     pub(super) scope: &'a str,
     pub(super) resource: &'a str,
-    /// The thumbprint of the key that the code is to be bound to (RFC 9449 section 10).
+    /// The thumbprint of the key that the code will be bound to (RFC 9449 section 10).
     pub(super) dpop_jkt: Option<&'a str>,
 }
 
 impl AuthorizationRequest {
     /// # Errors
-    /// [`Misconfigured`](TokenErrorKind::Misconfigured): a server without an authorization endpoint, or without PKCE by S256, which a
-    /// client must not go on with.
+    /// [`Misconfigured`](TokenErrorKind::Misconfigured): the server has no authorization endpoint, or does not support
+    /// PKCE with S256.
     pub(super) fn new(server: &ServerMetadata, asking: Asking<'_>) -> Result<Self, TokenError> {
         let endpoint = server.authorization_endpoint.as_deref().ok_or_else(|| {
             misconfigured("the authorization server has no authorization_endpoint: users cannot sign in there")
@@ -80,23 +80,24 @@ impl AuthorizationRequest {
         })
     }
 
-    /// Where to send the user's browser.
+    /// The URL to open in the user's browser.
     #[must_use]
     pub fn url(&self) -> &str {
         self.url.as_str()
     }
 
-    /// Where the user will come back to.
+    /// The URL to which the user will come back.
     #[must_use]
     pub fn redirect_uri(&self) -> &str {
         &self.redirect_uri
     }
 
-    /// The code in the URL that the user came back with, and the verifier that goes with it.
+    /// The code in the URL with which the user came back, and the matching PKCE verifier.
     ///
     /// # Errors
-    /// [`UntrustedMetadata`](TokenErrorKind::UntrustedMetadata): the answer is not to this request, or not of this issuer; nothing it
-    /// says is looked at then. What the server says otherwise: [`AccessDenied`](TokenErrorKind::AccessDenied) and others.
+    /// [`UntrustedMetadata`](TokenErrorKind::UntrustedMetadata): the response does not belong to this request, or is
+    /// from another issuer; nothing else in it is read. Otherwise the server's error, such as
+    /// [`AccessDenied`](TokenErrorKind::AccessDenied).
     pub(super) fn code(self, came_back: &str) -> Result<(AuthorizationCode, PkceVerifier), TokenError> {
         let not_ours = |detail| TokenError::new(TokenErrorKind::UntrustedMetadata, detail);
         let url = Url::parse(came_back).map_err(|_| not_ours("what the user came back with is not a URL"))?;

@@ -1,9 +1,10 @@
-//! `WWW-Authenticate` fields go in, challenges and their parameters come out (RFC 9110 section 11.6.1, RFC 6750 section 3, RFC 9728 section 5.1).
+//! `WWW-Authenticate` headers in, challenges and their parameters out (RFC 9110 section 11.6.1, RFC 6750 section 3, RFC
+//! 9728 section 5.1).
 
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
 
-/// One challenge of an API: what it wants to see, and in which way.
+/// One challenge of an API: the authentication scheme and its parameters.
 ///
 /// ```
 /// use token_client::Challenge;
@@ -22,21 +23,21 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// Every challenge of an answer, in its order, from one field or from several. What breaks the grammar ends its field: whatever stood
-    /// before it counts.
+    /// Reads every challenge of a response, in order, from one header or several. At a syntax error the rest of that
+    /// header is ignored.
     #[must_use]
     pub fn read(headers: &HeaderMap) -> Vec<Self> {
         let fields = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|field| field.to_str().ok());
         fields.flat_map(|field| Reader { rest: field }.challenges()).collect()
     }
 
-    /// Whether the challenge is of this scheme, in whatever case.
+    /// Whether the challenge has this scheme, ignoring case.
     #[must_use]
     pub fn is(&self, scheme: &str) -> bool {
         self.scheme.eq_ignore_ascii_case(scheme)
     }
 
-    /// A parameter by its name, in whatever case. Of two with one name the first counts.
+    /// The value of a parameter, by its name in any case. If it occurs twice, the first one counts.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
@@ -94,7 +95,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// `Negotiate YII…==`: text in place of parameters. It ends where the challenge ends.
+    /// Skips text in place of parameters, as in `Negotiate YII…==`. It ends where the challenge ends.
     fn skip_token68(&mut self) {
         let after = self.rest.trim_start_matches([' ', '\t']);
         let text = after.split(',').next().unwrap_or_default().trim_end();

@@ -1,4 +1,5 @@
-//! Places where a document may be go in, the first one that is there comes out: bounded, never redirected (RFC 9728 3.2, RFC 8414 3.2).
+//! The URLs at which a document may be in, the first document found out. Limited in size; redirects are not followed
+//! (RFC 9728 section 3.2, RFC 8414 section 3.2).
 
 use std::sync::Arc;
 
@@ -12,8 +13,9 @@ use url::{Host, Url};
 use crate::error::{TokenError, TokenErrorKind};
 use crate::response::parse;
 
-/// A URL that a network named, if a request or a user may be sent there: https, or http to this machine; no credentials, no fragment. What is
-/// `named_by` another machine cannot be on this one: neither we nor the user's browser call here because a stranger says so.
+/// Checks a URL from the network to which a request or a user is about to be sent: https, or http to this machine; no
+/// credentials, no fragment. A URL `named_by` another machine must not be on this one: a remote server must not make
+/// us, or the user's browser, call local services.
 pub(super) fn address(text: &str, what: &'static str, named_by: Option<&Url>) -> Result<Url, TokenError> {
     let refused = || {
         let detail = format!("{what} is expected to be an https URL without credentials and fragment");
@@ -43,8 +45,8 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// What `judge` makes of the first document that is there. A place that answers 4xx or a redirect has none; one that does not answer
-/// at all, or with 5xx, may have one: then nothing is concluded from what the others have.
+/// Passes the first document found to `judge`. A 4xx response or a redirect means that there is no document at that
+/// URL. After a 5xx response or no response the document may exist, so the search ends with an error.
 pub(super) async fn first<T>(
     http: &Arc<dyn HttpClient>,
     limits: Limits,
@@ -77,7 +79,7 @@ pub(super) async fn first<T>(
     Ok(None)
 }
 
-/// A JSON object as `T`. Members that nobody asked for are passed over; one of a wrong type is an error.
+/// Reads a JSON object as `T`. Unknown members are ignored; one of the wrong type is an error.
 pub(super) fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, TokenError> {
     // A derived struct reads the array of its members, too.
     if body.trim_ascii_start().first() != Some(&b'{') {

@@ -1,4 +1,5 @@
-//! An API's URL goes in, a token for it comes out: its metadata, its server's, our name there, the grant (RFC 9728, RFC 8414, RFC 7591, RFC 6749).
+//! The URL of an API in, a token for it out: its metadata, the server's metadata, the client's registration, the grant
+//! (RFC 9728, RFC 8414, RFC 7591, RFC 6749).
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,23 +32,23 @@ use crate::telemetry::Asks;
 use crate::token::Token;
 use crate::token_type::TokenType;
 
-/// How often an API whose refusals go on is asked whether it has moved to another server.
+/// How often it is checked whether an API that keeps refusing tokens has moved to another server.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
 
-/// How a token is had once it is known where.
+/// How tokens are obtained once the server is known.
 #[derive(Clone, Debug)]
 pub(super) enum Grant {
-    /// For ourselves.
+    /// For the client itself.
     ClientCredentials,
-    /// For a user, who is asked.
+    /// For a user, who signs in.
     User(Arc<dyn UserAgent>),
-    /// For a user, whom our own identity provider vouches for.
+    /// For a user for whom an identity provider vouches.
     CrossApp(CrossApp),
-    /// For ourselves, by what the platform says that we run on.
+    /// For the client itself, with the token of its platform.
     Workload(Arc<dyn TokenSource>),
 }
 
-/// What never changes, and what was found out.
+/// The settings, and what was discovered.
 pub(super) struct Engine {
     pub(super) url: Url,
     pub(super) http: Arc<dyn HttpClient>,
@@ -55,7 +56,7 @@ pub(super) struct Engine {
     pub(super) limits: Limits,
     pub(super) renewal: RenewalSettings,
     pub(super) grant: Grant,
-    /// What the tokens are bound to.
+    /// The key that tokens are bound to.
     pub(super) dpop: Option<DpopKey>,
     pub(super) found: Mutex<Found>,
 }
@@ -66,14 +67,14 @@ pub(super) struct Found {
     /// Where the last challenge said that the API's metadata is.
     metadata_at: Option<Url>,
     site: Option<Arc<Site>>,
-    /// When it was looked at last whether that is still so.
+    /// When it was last checked whether the server is still the same.
     looked: Option<Timestamp>,
-    /// Of a user who has signed in: the token that is good, what it may be renewed with, and the scopes that were asked for.
+    /// After a user has signed in: the current token, the refresh token, and the requested scopes.
     signed_in: Option<SignedIn>,
 }
 
 impl Found {
-    /// What the application knows before anything was found out.
+    /// The state before anything was discovered.
     pub(super) fn nothing_but(identities: Identities, scopes: Scopes) -> Self {
         Self { identities, scopes, metadata_at: None, site: None, looked: None, signed_in: None }
     }
@@ -87,7 +88,7 @@ struct SignedIn {
     scope: String,
 }
 
-/// Where tokens for the API come from.
+/// Where tokens for the API are obtained.
 struct Site {
     resource: ResourceMetadata,
     server: ServerMetadata,
@@ -99,7 +100,7 @@ impl Engine {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers what an answer says of where to go and what to ask for. Whether it asks for more than was asked for before.
+    /// Records what a response says about metadata and scopes. Returns whether more scopes are required than before.
     pub(super) fn learn(&self, headers: &HeaderMap) -> bool {
         let challenges = Challenge::read(headers);
         // An API that takes bound tokens may say it in either challenge, or in both (RFC 9449 section 7.1).
@@ -112,14 +113,14 @@ impl Engine {
         challenges().find_map(|challenge| challenge.parameter("scope")).is_some_and(|scope| found.scopes.add(scope))
     }
 
-    /// Whether no answer of the API was seen yet.
+    /// Whether no response of the API was seen yet.
     pub(super) fn knows_nothing(&self) -> bool {
         let found = self.found();
         found.site.is_none() && found.metadata_at.is_none()
     }
 
-    /// Whether the API's metadata names our server no more: then everything is found out anew next time. Looked at now and then, however
-    /// many requests are refused; metadata that cannot be had says nothing, and the API's refusal stands.
+    /// Whether the API's metadata no longer names our server, in which case everything is discovered again. Checked at
+    /// intervals, however many requests are refused. If the metadata cannot be read, the answer is no.
     pub(super) async fn has_moved(&self) -> bool {
         let site = {
             let (mut found, now) = (self.found(), self.clock.now());
@@ -162,7 +163,8 @@ impl Engine {
         Ok(site)
     }
 
-    /// RFC 9728 section 3: where the challenge says, else at the well-known places; a probe finds a challenge where there was none yet.
+    /// Finds the API's metadata (RFC 9728 section 3): where the challenge says, otherwise at the well-known URLs. If no
+    /// challenge was seen yet, a request without token provokes one.
     async fn resource(&self) -> Result<ResourceMetadata, TokenError> {
         let judge = |place: &Url, body: &[u8]| process_resource_metadata(&self.url, place, body);
         let named = self.found().metadata_at.clone();
@@ -182,7 +184,7 @@ impl Engine {
         })
     }
 
-    /// A request without a token, for the sake of the challenge.
+    /// Sends a request without a token, to get a challenge.
     async fn probe(&self) -> Result<(), TokenError> {
         let mut request = Request::new(Bytes::new());
         *request.uri_mut() = self.url.as_str().parse().map_err(|_| misconfigured("the API's URL is no URI"))?;
@@ -194,7 +196,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Ourselves at this server, registered there if need be.
+    /// The client at this server, registered there if necessary.
     async fn client(&self, server: &ServerMetadata) -> Result<TokenClient, TokenError> {
         let identities = self.found().identities.clone();
         let registration = match identities.at(server)? {
@@ -332,7 +334,7 @@ impl Engine {
     }
 }
 
-/// The engine as what a cell asks.
+/// The engine as a token source for the cache.
 #[derive(Debug)]
 pub(super) struct Shared(pub(super) Arc<Engine>);
 
@@ -361,7 +363,7 @@ impl Fetch for Shared {
 }
 
 impl CrossApp {
-    /// The first half of the grant: our identity provider's word for the user, for that server and that API.
+    /// The first half of the cross-app grant: the identity provider's assertion for the user, that server and that API.
     async fn assertion(
         &self,
         issuer: &str,

@@ -1,4 +1,4 @@
-//! Who we are at a server that we meet for the first time: the ways that the operator has opened go in, the one to take comes out. Pure.
+//! How the client may be known to a server in, the way to use at this server out. Pure.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -9,41 +9,42 @@ use super::registration::{ClientMetadata, Registration};
 use super::server_metadata::ServerMetadata;
 use crate::error::{TokenError, misconfigured};
 
-/// The most servers that a client is remembered to have registered itself with. An API may name another one each day.
+/// How many registrations that the client made itself are remembered. An API may name a new server each time.
 const MOST: usize = 8;
 
-/// The ways in which a client may be known, in the order in which they are taken.
+/// The ways in which the client may be known, in order of preference.
 #[derive(Clone, Default)]
 pub(super) struct Identities {
-    /// By issuer: what is registered with one server is worth nothing at another, and is never shown to it.
+    /// By issuer. Credentials of one server are never sent to another.
     pub(super) registered: HashMap<String, Registration>,
-    /// The same for servers that the client has registered itself with, the newest last.
+    /// Registrations that the client made itself, oldest first.
     made: VecDeque<(String, Registration)>,
     pub(super) document: Option<(String, ClientAuthentication)>,
     pub(super) metadata: Option<ClientMetadata>,
 }
 
-/// What to do to be known.
+/// What to do in order to be known.
 #[derive(Debug)]
 pub(super) enum Known<'a> {
     As(Registration),
-    /// By registering at this endpoint.
+    /// Register at this endpoint.
     After(&'a ClientMetadata, &'a str),
 }
 
 impl Identities {
-    /// The server to go to, of those that the API takes tokens of: one that knows us, else the first.
+    /// Chooses among the authorization servers of an API: the first one at which the client is registered, otherwise
+    /// the first.
     pub(super) fn choose<'a>(&self, issuers: &'a [String]) -> Option<&'a String> {
         issuers.iter().find(|issuer| self.by(issuer).is_some()).or_else(|| issuers.first())
     }
 
-    /// What we are registered with this issuer as.
+    /// The registration with this issuer.
     fn by(&self, issuer: &str) -> Option<&Registration> {
         let made = || self.made.iter().find(|(known, _)| known == issuer).map(|(_, registration)| registration);
         self.registered.get(issuer).or_else(made)
     }
 
-    /// Remembers what a server has registered us as, in place of the oldest where there are too many.
+    /// Remembers a registration, dropping the oldest if there are too many.
     pub(super) fn remember(&mut self, issuer: &str, registration: Registration) {
         self.forget(issuer);
         if self.made.len() >= MOST {
@@ -52,14 +53,14 @@ impl Identities {
         self.made.push_back((issuer.to_owned(), registration));
     }
 
-    /// Forgets a registration that the client has made. Whether there was one.
+    /// Forgets a registration that the client made itself. Returns whether there was one.
     pub(super) fn forget(&mut self, issuer: &str) -> bool {
         let before = self.made.len();
         self.made.retain(|(known, _)| known != issuer);
         self.made.len() < before
     }
 
-    /// How we are known at this server.
+    /// How the client is known at this server.
     pub(super) fn at<'a>(&'a self, server: &'a ServerMetadata) -> Result<Known<'a>, TokenError> {
         if let Some(registration) = self.by(&server.issuer) {
             return Ok(Known::As(registration.clone()));

@@ -1,5 +1,5 @@
-//! What a client says about itself goes in, a registration request and its answer come out as values (RFC 7591 sections 2 and 3,
-//! OAuth Client ID Metadata Document section 4). Pure.
+//! A client's metadata in, a registration request and the interpretation of its response out (RFC 7591 sections 2 and
+//! 3, OAuth Client ID Metadata Document section 4). Pure.
 
 use http::StatusCode;
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use super::documents;
 use super::server_metadata::ServerMetadata;
 use crate::error::{TokenError, TokenErrorKind, misconfigured};
 
-/// What a client says about itself to a server that does not know it.
+/// The metadata of a client: what it tells a server that does not know it.
 ///
 /// ```
 /// use token_client::ClientMetadata;
@@ -31,7 +31,7 @@ pub struct ClientMetadata {
     members: Map<String, Value>,
 }
 
-/// The credentials that a server gave to a client that registered itself.
+/// The credentials that a server issued at registration.
 #[derive(Clone, Debug)]
 pub(super) struct Registration {
     pub(super) client_id: String,
@@ -39,25 +39,27 @@ pub(super) struct Registration {
 }
 
 impl ClientMetadata {
-    /// A client of this name, as users read it on a consent page.
+    /// The metadata of a client with this name, which users see on consent pages.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), redirect_uris: Vec::new(), members: Map::new() }
     }
 
-    /// Where users may be sent back to; may be called again.
+    /// Adds a redirect URI; may be called several times.
     pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
         self.redirect_uris.push(uri.into());
         self
     }
 
-    /// One more member of RFC 7591 section 2, such as `client_uri`, `logo_uri` or `jwks`. It replaces what would be said otherwise.
+    /// Sets another member of RFC 7591 section 2, such as `client_uri`, `logo_uri` or `jwks`. It replaces the default
+    /// value of that member.
     pub fn member(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.members.insert(name.into(), value.into());
         self
     }
 
-    /// The document about a client whose identifier is the URL of this document: `client_id` is that URL to the letter.
-    /// It is public. There is no secret in it, and the method is `none` unless a [`member`](Self::member) says `private_key_jwt`.
+    /// The client's metadata document, whose URL is the client identifier: `client_id` is exactly that URL. The
+    /// document is public and contains no secret; its authentication method is `none` unless a [`member`](Self::member)
+    /// sets `private_key_jwt`.
     #[must_use]
     pub fn document(&self, client_id: &str) -> Value {
         let mut document = self.members("none");
@@ -118,7 +120,7 @@ struct Refused {
     error: Option<Value>,
 }
 
-/// The answer to a registration request (RFC 7591 section 3.2).
+/// Interprets the response to a registration request (RFC 7591 section 3.2).
 pub(super) fn process(server: &ServerMetadata, status: StatusCode, body: &[u8]) -> Result<Registration, TokenError> {
     match status.as_u16() {
         // 201 is what the RFC says; some servers say 200.

@@ -1,4 +1,4 @@
-//! An API's URL goes in, where its metadata may be and what it says come out (RFC 9728 sections 2, 3.1 and 3.3). Pure.
+//! The URL of an API in, the URLs of its metadata and their content out (RFC 9728 sections 2, 3.1 and 3.3). Pure.
 
 use serde::Deserialize;
 use url::{Position, Url};
@@ -6,21 +6,21 @@ use url::{Position, Url};
 use super::documents;
 use crate::error::{TokenError, TokenErrorKind};
 
-/// What an API says about itself (RFC 9728 section 2), as far as a client needs it.
+/// The metadata of an API (RFC 9728 section 2), as far as a client needs it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct ResourceMetadata {
-    /// The resource identifier: what tokens have to be for (RFC 8707).
+    /// The resource identifier, which tokens are requested for (RFC 8707).
     pub resource: String,
-    /// The issuers whose tokens the API takes.
+    /// The issuers whose tokens the API accepts.
     #[serde(default)]
     pub authorization_servers: Vec<String>,
-    /// Scopes that make sense here.
+    /// The scopes that the API uses.
     pub scopes_supported: Option<Vec<String>>,
 }
 
-/// Where the metadata of an API may be, in the order in which to look: the well-known part between host and path (RFC 9728 section
-/// 3.1), then at the root of the host, which is what the Model Context Protocol adds to that.
+/// The URLs at which the metadata of an API may be, in order: with the well-known part between host and path (RFC 9728
+/// section 3.1), then at the root of the host, as the Model Context Protocol adds.
 ///
 /// ```
 /// let urls = token_client::resource_metadata_urls(&"https://api.example.com/mcp".parse()?);
@@ -36,7 +36,7 @@ pub fn resource_metadata_urls(api: &Url) -> Vec<Url> {
     places
 }
 
-/// The one place where a resource's metadata is (RFC 9728 section 3.1).
+/// The URL of a resource's metadata (RFC 9728 section 3.1).
 fn well_known(resource: &Url) -> Url {
     let mut place = resource.clone();
     let path = if resource.path() == "/" { "" } else { resource.path() };
@@ -46,13 +46,13 @@ fn well_known(resource: &Url) -> Url {
 
 /// Reads the metadata of the API at `api`, which was found at `place`.
 ///
-/// The document has to be about this API (RFC 9728 section 3.3): its `resource` is the URL itself. Servers of the Model Context Protocol
-/// often name a place above it on the same host, `https://h/a` for `https://h/a/b`; that counts if the document stands at the well-known
-/// place of that very resource, which is its owner's to write. An API that only has a path of a host gets no tokens for the whole host by
-/// saying that it is all of it. A slash at the end makes no difference.
+/// The document must be about this API (RFC 9728 section 3.3): its `resource` is the API's URL. MCP servers often name
+/// a URL above it on the same host, such as `https://h/a` for `https://h/a/b`; this is accepted if the document is at
+/// the well-known URL of that resource, since only its owner can put it there. So an API that owns one path of a host
+/// cannot obtain tokens for the whole host. A trailing slash makes no difference.
 ///
 /// # Errors
-/// [`Malformed`](TokenErrorKind::Malformed): not a JSON object of this form, or no authorization server in it.
+/// [`Malformed`](TokenErrorKind::Malformed): not a JSON object of this form, or it names no authorization server.
 /// [`UntrustedMetadata`](TokenErrorKind::UntrustedMetadata): it is about another resource.
 pub fn process_resource_metadata(api: &Url, place: &Url, body: &[u8]) -> Result<ResourceMetadata, TokenError> {
     let metadata: ResourceMetadata = documents::object(body)?;

@@ -1,18 +1,18 @@
-//! What an API asked for goes in, the scopes to ask the server for come out: chosen once, then only growing (RFC 6750 section 3,
-//! "scope selection" and "step-up" of the Model Context Protocol's authorization). Pure.
+//! The scopes that an API asked for in, the scopes to request out. They are chosen once and then only added to (RFC
+//! 6750 section 3; "scope selection" and "step-up" of the Model Context Protocol's authorization). Pure.
 
 use std::collections::BTreeSet;
 
-/// The most scopes that are asked for because of what an API says. It may name a new one in each challenge; each is one more request for a token,
-/// and perhaps one more question to the user.
+/// The most scopes that are requested because an API asks for them. It could name a new one in each challenge; each
+/// costs a token request, and possibly another question to the user.
 const MOST: usize = 64;
 
-/// The scopes that were asked for so far, and those that a challenge has added.
+/// The scopes that were requested so far, and those that challenges added.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Scopes {
-    /// What the operator wants beside whatever the API asks for.
+    /// The operator's scopes, in addition to those that the API asks for.
     own: BTreeSet<String>,
-    /// What challenges named, and what was asked for before. At most [`MOST`].
+    /// The scopes from challenges, and those requested before. At most [`MOST`].
     asked: BTreeSet<String>,
 }
 
@@ -21,7 +21,8 @@ impl Scopes {
         Self { own: split(own).collect(), asked: BTreeSet::new() }
     }
 
-    /// Adds what a challenge names: all of it, or nothing where it would be too much. Whether that is more than was asked for before.
+    /// Adds the scopes of a challenge: all of them, or none if there would be too many. Returns whether any of them is
+    /// new.
     pub(super) fn add(&mut self, scope: &str) -> bool {
         let mut asked = self.asked.clone();
         asked.extend(split(scope).take(MOST + 1));
@@ -32,7 +33,8 @@ impl Scopes {
         more
     }
 
-    /// What to ask for: the challenge's scopes, else all that the API's metadata lists, else none; with those of before, and with our own.
+    /// The scopes to request: those of the challenge, otherwise all in the API's metadata, otherwise none; plus those
+    /// requested before, and the operator's.
     pub(super) fn choose(&mut self, supported: Option<&[String]>, refreshes: bool) -> String {
         if self.asked.is_empty() {
             self.asked.extend(supported.unwrap_or_default().iter().flat_map(|scope| split(scope)).take(MOST));

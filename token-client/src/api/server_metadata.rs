@@ -1,4 +1,5 @@
-//! An issuer goes in, where its metadata may be and what it says come out (RFC 8414 sections 2 and 3, OpenID Connect Discovery section 4). Pure.
+//! An issuer in, the URLs of its metadata and their content out (RFC 8414 sections 2 and 3, OpenID Connect Discovery
+//! section 4). Pure.
 
 use serde::Deserialize;
 use url::{Position, Url};
@@ -6,36 +7,36 @@ use url::{Position, Url};
 use super::documents;
 use crate::error::{TokenError, TokenErrorKind};
 
-/// What an authorization server says about itself (RFC 8414 section 2), as far as a client needs it.
+/// The metadata of an authorization server (RFC 8414 section 2), as far as a client needs it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct ServerMetadata {
     /// The issuer identifier.
     pub issuer: String,
-    /// Where users are sent to sign in.
+    /// The authorization endpoint, where users sign in.
     pub authorization_endpoint: Option<String>,
-    /// Where tokens are issued.
+    /// The token endpoint.
     pub token_endpoint: Option<String>,
-    /// Where clients register themselves (RFC 7591).
+    /// The registration endpoint (RFC 7591).
     pub registration_endpoint: Option<String>,
-    /// Where tokens are revoked (RFC 7009).
+    /// The revocation endpoint (RFC 7009).
     pub revocation_endpoint: Option<String>,
-    /// Scopes it knows of; it may know more.
+    /// Scopes that the server supports. The list may be incomplete.
     pub scopes_supported: Option<Vec<String>>,
-    /// How clients may authenticate. `None` means `client_secret_basic`.
+    /// The authentication methods for clients. `None` means `client_secret_basic`.
     pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
-    /// How a code may be tied to who asked for it (RFC 7636). `None`: not at all.
+    /// The PKCE methods (RFC 7636). `None`: PKCE is not supported.
     pub code_challenge_methods_supported: Option<Vec<String>>,
-    /// Whether a client may be known by the URL of a document about it.
+    /// Whether a client may be identified by the URL of its metadata document.
     #[serde(default)]
     pub client_id_metadata_document_supported: bool,
-    /// Whether every answer to an authorization request says who gives it (RFC 9207).
+    /// Whether every authorization response names its issuer (RFC 9207).
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,
 }
 
-/// Where the metadata of an issuer may be, in the order that the Model Context Protocol prescribes: RFC 8414's place first, then
-/// OpenID Connect's name at RFC 8414's place, then OpenID Connect's own.
+/// The URLs at which the metadata of an issuer may be, in the order that the Model Context Protocol prescribes: RFC
+/// 8414's, then OpenID Connect's file name at RFC 8414's location, then OpenID Connect's own.
 ///
 /// ```
 /// let urls = token_client::server_metadata_urls("https://id.example.com/t1")?;
@@ -46,8 +47,8 @@ pub struct ServerMetadata {
 /// ```
 ///
 /// # Errors
-/// [`UntrustedMetadata`](TokenErrorKind::UntrustedMetadata) unless the issuer is an https URL (or http to this machine) without query,
-/// fragment and credentials.
+/// [`UntrustedMetadata`](TokenErrorKind::UntrustedMetadata) unless the issuer is an https URL (or http to this machine)
+/// without query, fragment and credentials.
 pub fn server_metadata_urls(issuer: &str) -> Result<Vec<Url>, TokenError> {
     const OAUTH: &str = "/.well-known/oauth-authorization-server";
     const OPENID: &str = "/.well-known/openid-configuration";
@@ -64,11 +65,11 @@ pub fn server_metadata_urls(issuer: &str) -> Result<Vec<Url>, TokenError> {
     Ok(places.iter().filter_map(|place| Url::parse(place).ok()).collect())
 }
 
-/// Reads the metadata of an issuer. It has to name this issuer byte by byte (RFC 8414 section 3.3).
+/// Reads the metadata of an issuer. Its `issuer` must be equal byte by byte (RFC 8414 section 3.3).
 ///
 /// # Errors
 /// [`Malformed`](TokenErrorKind::Malformed): not a JSON object of this form.
-/// [`UntrustedMetadata`](TokenErrorKind::UntrustedMetadata): it is of another issuer.
+/// [`UntrustedMetadata`](TokenErrorKind::UntrustedMetadata): it belongs to another issuer.
 pub fn process_server_metadata(issuer: &str, body: &[u8]) -> Result<ServerMetadata, TokenError> {
     let metadata: ServerMetadata = documents::object(body)?;
     if metadata.issuer == issuer {
@@ -80,7 +81,8 @@ pub fn process_server_metadata(issuer: &str, body: &[u8]) -> Result<ServerMetada
 }
 
 impl ServerMetadata {
-    /// Whether the server names this way to authenticate; one that names none takes `client_secret_basic` (RFC 8414 section 2).
+    /// Whether the server supports this authentication method. One that lists none supports `client_secret_basic` (RFC
+    /// 8414 section 2).
     pub(super) fn takes(&self, method: &str) -> bool {
         match &self.token_endpoint_auth_methods_supported {
             Some(methods) => methods.iter().any(|known| known == method),

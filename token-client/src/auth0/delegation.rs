@@ -1,4 +1,4 @@
-//! The legacy `/delegation` endpoint: an ID token or a refresh token goes in, a token for another client or an add-on comes out.
+//! The legacy `/delegation` endpoint: an ID token or a refresh token in, a token for another client or an add-on out.
 
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -9,13 +9,13 @@ use crate::response::{self, Expected, Wanted, process_token_response};
 use crate::secret::{IdToken, RefreshToken};
 use crate::token::Token;
 
-/// What shows that we may speak for the user: exactly one of the two.
+/// The token that authorizes the request: exactly one of these.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum DelegationProof {
-    /// An ID token of the user that was issued to us.
+    /// An ID token of the user that was issued to this client.
     IdToken(IdToken),
-    /// A refresh token of the user. It stays good.
+    /// A refresh token of the user. It stays valid.
     RefreshToken(RefreshToken),
 }
 
@@ -29,12 +29,12 @@ pub struct DelegationRequest {
     scope: String,
 }
 
-/// What an add-on answers with, in its own form: a Firebase JWT, AWS session credentials, an Azure signature.
+/// The response of an add-on, in its own format: a Firebase JWT, AWS session credentials, an Azure signature.
 #[derive(Clone)]
 pub struct AddOn(Map<String, Value>);
 
 impl AddOn {
-    /// The members of the answer. They are credentials.
+    /// The members of the response. They are credentials.
     #[must_use]
     pub fn members(&self) -> &Map<String, Value> {
         &self.0
@@ -48,18 +48,19 @@ impl std::fmt::Debug for AddOn {
 }
 
 impl DelegationRequest {
-    /// As the client `client_id`, with this proof. Without a target it is a new ID token for ourselves.
+    /// A request by the client `client_id`, with this proof. Without a target, it obtains a new ID token for the same
+    /// client.
     pub fn new(client_id: impl Into<String>, proof: DelegationProof) -> Self {
         Self { client_id: client_id.into(), proof, target: None, scope: "openid".to_owned() }
     }
 
-    /// The client that the token is for: signed as that client's tokens are, which for HS256 means with its secret.
+    /// Sets the client that the token is for. It is signed like that client's tokens; with HS256, with its secret.
     pub fn target(mut self, client_id: impl Into<String>) -> Self {
         self.target = Some(client_id.into());
         self
     }
 
-    /// What is asked for, separated by blanks. Default `openid`.
+    /// Sets the requested scopes, separated by spaces. Default: `openid`.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.scope = scope.into();
         self
@@ -84,7 +85,8 @@ impl DelegationRequest {
 }
 
 impl Auth0Tenant {
-    /// Asks `/delegation` for a token of another client of the tenant. The tenant allows ten requests a minute for each user.
+    /// Asks `/delegation` for a token for another client of the tenant. Auth0 allows ten requests a minute for each
+    /// user.
     ///
     /// # Errors
     /// By [`Fault`](crate::Fault), as for every token endpoint.

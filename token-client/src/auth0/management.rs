@@ -1,4 +1,5 @@
-//! Auth0's Management API v2: its old self-made token (JWT, HS256), refresh tokens as device credentials, and the deny list.
+//! Auth0's Management API v2: its former self-signed tokens (JWT, HS256), refresh tokens as device credentials, and its
+//! deny-list.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::response::parse;
 use crate::source::TokenSource;
 use crate::token::Token;
 
-/// A tenant's API key (its global client id) and secret: whoever holds them mints Management tokens without asking anybody.
+/// A tenant's API key (its global client id) and secret. Anyone who holds them can mint Management API tokens.
 #[derive(Debug)]
 pub struct ManagementKey {
     key: String,
@@ -28,10 +29,11 @@ pub struct ManagementKey {
 }
 
 impl ManagementKey {
-    /// The key with its secret, base64url text whose decoded bytes sign.
+    /// The key and its secret. The secret is base64url text; its decoded bytes sign the tokens.
     ///
     /// # Errors
-    /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured) when the secret is no base64url, or shorter than 32 bytes.
+    /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured) if the secret is not base64url, or shorter than 32
+    /// bytes.
     pub fn new(api_key: impl Into<String>, api_secret: &str) -> Result<Self, TokenError> {
         let bytes = URL_SAFE_NO_PAD
             .decode(api_secret.trim_end_matches('='))
@@ -41,7 +43,8 @@ impl ManagementKey {
         Ok(Self { key: api_key.into(), signer })
     }
 
-    /// Mints a token: `aud` is the API key, `scopes` names entities and the actions on them, and there is no `iss` and no `sub`.
+    /// Mints a token. Its `aud` is the API key, `scopes` lists entities with their actions, and there is no `iss` and
+    /// no `sub`.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -53,7 +56,7 @@ impl ManagementKey {
     /// ```
     ///
     /// # Errors
-    /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured) when nothing random can be had or nothing signed.
+    /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured) if there are no random bytes, or the key cannot sign.
     pub fn mint(&self, scopes: &[(&str, &[&str])], life: Duration) -> Result<Token, TokenError> {
         self.mint_at(scopes, life, &SystemClock)
     }
@@ -87,21 +90,21 @@ impl ManagementKey {
     }
 }
 
-/// A refresh token as the Management API lists it: the token itself is not among it.
+/// A refresh token as the Management API lists it, without the token itself.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct DeviceCredential {
-    /// What [`Management::delete_refresh_token`] takes.
+    /// The identifier for [`Management::delete_refresh_token`].
     pub id: String,
-    /// The name that the device gave itself.
+    /// The name of the device.
     pub device_name: Option<String>,
     /// The client that the token was issued to.
     pub client_id: Option<String>,
-    /// Whose it is.
+    /// The user that the token belongs to.
     pub user_id: Option<String>,
 }
 
-/// Calls of the Management API, with tokens of the source.
+/// A client of the Management API, with tokens from the source.
 #[derive(Debug)]
 pub struct Management<S> {
     tenant: Auth0Tenant,
@@ -115,7 +118,7 @@ impl<S: TokenSource> Management<S> {
         Self { tenant, source }
     }
 
-    /// The refresh tokens of a user, of one client or of all (`read:device_credentials`).
+    /// Lists the refresh tokens of a user, for one client or all (`read:device_credentials`).
     ///
     /// # Errors
     /// By [`Fault`](crate::Fault).
@@ -137,7 +140,7 @@ impl<S: TokenSource> Management<S> {
         }
     }
 
-    /// Revokes a refresh token (`delete:device_credentials`). One that is gone already counts as success.
+    /// Revokes a refresh token (`delete:device_credentials`). If it does not exist any more, that is a success.
     ///
     /// # Errors
     /// By [`Fault`](crate::Fault).
@@ -151,7 +154,7 @@ impl<S: TokenSource> Management<S> {
         }
     }
 
-    /// Puts a Management token on the deny list, by its `aud` and `jti` (`blacklist:tokens`).
+    /// Adds a Management API token to the deny-list, by its `aud` and `jti` (`blacklist:tokens`).
     ///
     /// # Errors
     /// By [`Fault`](crate::Fault).

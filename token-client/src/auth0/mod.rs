@@ -23,7 +23,7 @@ use crate::token::Token;
 pub use delegation::{AddOn, DelegationProof, DelegationRequest};
 pub use management::{DeviceCredential, Management, ManagementKey};
 
-/// One tenant of Auth0, or of whatever speaks its dialect. Cheap to clone.
+/// One tenant of Auth0, or of a compatible server. Cheap to clone.
 #[derive(Clone)]
 pub struct Auth0Tenant(Arc<Inner>);
 
@@ -35,18 +35,18 @@ struct Inner {
 }
 
 impl Auth0Tenant {
-    /// The tenant at this base URL, such as `https://tenant.eu.auth0.com/`, over `http`.
+    /// The tenant at this base URL, such as `https://tenant.eu.auth0.com/`, reached through `http`.
     ///
     /// # Errors
-    /// [`TokenErrorKind::Misconfigured`] when that is no URL.
+    /// [`TokenErrorKind::Misconfigured`] if that is not a URL.
     pub fn new(base: &str, http: impl HttpClient) -> Result<Self, TokenError> {
         Self::over(base, Arc::new(http))
     }
 
-    /// The same over the default HTTP client.
+    /// Like [`new`](Self::new), with the default HTTP client.
     ///
     /// # Errors
-    /// As for [`new`](Self::new); also when there is no default client.
+    /// As for [`new`](Self::new); also if there is no default client.
     pub fn at(base: &str) -> Result<Self, TokenError> {
         Self::over(base, default_http()?)
     }
@@ -58,23 +58,24 @@ impl Auth0Tenant {
         Ok(Self(Arc::new(Inner { base, management, http, api })))
     }
 
-    /// A client of this tenant: its token and revocation endpoints are filled in.
+    /// Settings for a client of this tenant, with its token and revocation endpoints.
     pub fn client(&self, client_id: impl Into<String>) -> TokenClientBuilder {
         TokenClient::builder(join(&self.0.base, &["oauth", "token"]), client_id)
             .revocation_endpoint(join(&self.0.base, &["oauth", "revoke"]))
             .shared_http(Arc::clone(&self.0.http))
     }
 
-    /// Tokens of the Management API by client credentials, as Auth0 wants it today.
+    /// A source of Management API tokens by client credentials, the current way.
     #[must_use]
     pub fn management_source(&self, client: &TokenClient) -> CachedSource {
         client.source(TokenRequest::client_credentials().audience(format!("{}/", self.0.management)))
     }
 
-    /// The profile of the user whose access token this is (`/userinfo`). Its claims are what the tenant says; none is checked.
+    /// Fetches the profile of the user with this access token (`/userinfo`). The claims are returned as received and
+    /// not checked.
     ///
     /// # Errors
-    /// [`TokenErrorKind::InvalidGrant`] when the tenant does not take the token; else by [`Fault`](crate::Fault).
+    /// [`TokenErrorKind::InvalidGrant`] if the tenant refuses the token; otherwise by [`Fault`](crate::Fault).
     pub async fn userinfo(&self, token: &Token) -> Result<Map<String, Value>, TokenError> {
         let answer = self.api().send(Method::GET, &join(&self.0.base, &["userinfo"]), Some(token), None).await?;
         match answer.status() {

@@ -1,17 +1,17 @@
-//! The challenges of an answer go in, what the DPoP challenge among them complains of comes out (RFC 9449 sections 7.1 and 9).
+//! The challenges of a response in, the DPoP error among them out (RFC 9449 sections 7.1 and 9).
 
 use http::HeaderMap;
 
 use crate::api::challenge::Challenge;
 
-/// What a server does not like about a request with a proof.
+/// Why a server refused a request with a proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Complaint {
-    /// `use_dpop_nonce`: the proof has to hold the nonce that the answer brings.
+    /// `use_dpop_nonce`: the proof must contain the nonce in the response.
     Nonce,
-    /// `invalid_dpop_proof`: another token would help nobody.
+    /// `invalid_dpop_proof`: another token would not help.
     Proof,
-    /// Anything else: the token, or nothing that we know.
+    /// Anything else: the token is refused, or the reason is unknown.
     Other,
 }
 

@@ -1,4 +1,5 @@
-//! A private key goes in, or is made; the header and the thumbprint of its proofs come out (RFC 9449 section 4.2, RFC 7638).
+//! A private key, given or generated, in; the header and the thumbprint of its proofs out (RFC 9449 section 4.2, RFC
+//! 7638).
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,13 +13,14 @@ use token_core::possession::Thumbprint;
 
 use crate::error::{TokenError, misconfigured};
 
-/// The members that make a public key, in the order in which a proof writes them. What else a JWK holds has no place in a proof.
+/// The members of a public key, in the order in which a proof contains them. Other members of a JWK do not belong in a
+/// proof.
 const REQUIRED: [&str; 6] = ["kty", "crv", "x", "y", "n", "e"];
 
 /// A key that tokens are bound to (DPoP, RFC 9449). Cheap to clone; clones are the same key.
 ///
-/// It lives in memory and is never written anywhere. A refresh token of a public client is good only together with its key
-/// (section 5): who keeps such tokens over a restart makes the key elsewhere, keeps it as PEM, and reads it with [`from_pem`](Self::from_pem).
+/// The key is held in memory only. A public client's refresh token is useless without its key (section 5). To keep such
+/// tokens across restarts, generate the key elsewhere, store it as PEM, and load it with [`from_pem`](Self::from_pem).
 ///
 /// ```
 /// use token_client::DpopKey;
@@ -35,15 +37,17 @@ pub struct DpopKey(Arc<Inner>);
 struct Inner {
     key: SigningKey,
     thumbprint: Thumbprint,
-    /// The header of every proof, as base64url text.
+    /// The header of all proofs, in base64url.
     header: Box<str>,
 }
 
 impl DpopKey {
-    /// A new key: for [`Algorithm::ES256`] on P-256, which every server takes, or for [`Algorithm::EdDSA`] on Ed25519.
+    /// Generates a key: for [`Algorithm::ES256`] on P-256, which every server supports, or for [`Algorithm::EdDSA`] on
+    /// Ed25519.
     ///
     /// # Errors
-    /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured) for any other algorithm, and when the operating system gives no random bytes.
+    /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured) for another algorithm, or if the operating system
+    /// provides no random bytes.
     pub fn generate(algorithm: Algorithm) -> Result<Self, TokenError> {
         match algorithm {
             Algorithm::ES256 | Algorithm::EdDSA => {}
@@ -56,10 +60,11 @@ impl DpopKey {
         Self::new(SigningKey::generate(algorithm, None).map_err(|why| misconfigured(format!("no proof key: {why}")))?)
     }
 
-    /// A key that was made elsewhere, of any algorithm with a public half. Its `kid` is not sent: a proof carries the key itself.
+    /// Uses an existing key, of any asymmetric algorithm. Its `kid` is not sent, since a proof contains the public key
+    /// itself.
     ///
     /// # Errors
-    /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured) for a shared secret, which proves nothing.
+    /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured) for a shared secret, which cannot prove possession.
     pub fn new(key: SigningKey) -> Result<Self, TokenError> {
         let (Some(jwk), Some(thumbprint)) = (key.public_jwk(), key.thumbprint()) else {
             return Err(misconfigured("a proof key is a private key (ES256, EdDSA, …), not a shared secret"));
@@ -71,16 +76,17 @@ impl DpopKey {
         Ok(Self(Arc::new(Inner { key, thumbprint, header })))
     }
 
-    /// A key from a PEM document with one PKCS#8 block (`PRIVATE KEY`), not encrypted.
+    /// Reads a key from a PEM document with one PKCS#8 block (`PRIVATE KEY`), not encrypted.
     ///
     /// # Errors
-    /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured) when the document holds something else, or a key that does not fit `algorithm`.
+    /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured) if the document contains something else, or a key that
+    /// does not fit `algorithm`.
     pub fn from_pem(algorithm: Algorithm, pem: &[u8]) -> Result<Self, TokenError> {
         let key = SigningKey::from_pem(algorithm, None, pem);
         Self::new(key.map_err(|why| misconfigured(format!("the proof key cannot be used: {why}")))?)
     }
 
-    /// The thumbprint of the public key (RFC 7638), which names the key to servers.
+    /// The thumbprint of the public key (RFC 7638), by which servers know the key.
     #[must_use]
     pub fn thumbprint(&self) -> Thumbprint {
         self.0.thumbprint

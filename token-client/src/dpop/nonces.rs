@@ -1,4 +1,5 @@
-//! The nonce that each server gave last, by origin (RFC 9449 sections 8 and 9): read from its answers, bounded, kept apart per key.
+//! The last nonce of each server, by origin (RFC 9449 sections 8 and 9): read from responses, limited in number,
+//! separate for each key.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,19 +10,19 @@ use http::HeaderMap;
 
 use crate::sync::Mutex;
 
-/// The field in which a server hands out its next nonce.
+/// The header in which a server sends its next nonce.
 const FIELD: &str = "dpop-nonce";
 
-/// How many origins a generation holds. Two of them live at a time: what was used lately stays.
+/// The most origins per generation. There are two generations at a time, and recently used origins are kept.
 const GENERATION: usize = 128;
 
-/// The longest nonce that is remembered, in bytes. It is sent back with each request: real ones have 20 to 300.
+/// The longest nonce that is remembered, in bytes. It is sent with each request; real ones have 20 to 300.
 const LONGEST: usize = 2048;
 
-/// A nonce as a server gave it.
+/// A nonce, as the server sent it.
 pub(crate) type Nonce = Arc<str>;
 
-/// The nonces that are known.
+/// The known nonces.
 #[derive(Default)]
 pub(crate) struct Nonces(Mutex<Generations>);
 
@@ -32,7 +33,7 @@ struct Generations {
 }
 
 impl Nonces {
-    /// What this origin gave last.
+    /// The last nonce of this origin.
     pub(crate) fn of(&self, origin: &str) -> Option<Nonce> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(nonce) = known.young.get(origin) {
@@ -43,7 +44,7 @@ impl Nonces {
         Some(nonce)
     }
 
-    /// Keeps the nonce that an answer of this origin brought, and gives it back.
+    /// Stores the nonce of a response from this origin, and returns it.
     pub(crate) fn learn(&self, origin: &str, headers: &HeaderMap) -> Option<Nonce> {
         let nonce = nonce(headers)?;
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -65,7 +66,7 @@ impl Generations {
     }
 }
 
-/// The one nonce of an answer: one field, of the characters that a nonce may have (RFC 9449 section 8.1). Anything else is none.
+/// The nonce of a response, if there is exactly one valid header (RFC 9449 section 8.1).
 fn nonce(headers: &HeaderMap) -> Option<&str> {
     let mut fields = headers.get_all(FIELD).iter();
     let (Some(field), None) = (fields.next(), fields.next()) else { return None };

@@ -1,4 +1,5 @@
-//! Method, URL and token of a request go in, its proof comes out; the answer's nonce goes in, whether to try again comes out (RFC 9449 sections 4.2, 8 and 9).
+//! Method, URL and token of a request in, its proof out; the nonce of the response in, whether to try again out (RFC
+//! 9449 sections 4.2, 8 and 9).
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,21 +14,21 @@ use super::nonces::{Nonce, Nonces};
 use crate::error::{TokenError, misconfigured};
 use crate::random;
 
-/// The field that carries a proof.
+/// The header that contains a proof.
 pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");
 
-/// A key with what it needs to prove: the time, and the nonces of those it proves to.
+/// A key with what it needs to make proofs: a clock, and the nonces of servers.
 pub(crate) struct Prover {
     key: DpopKey,
     clock: Arc<dyn Clock>,
     nonces: Nonces,
 }
 
-/// A proof, good for one request.
+/// A proof, valid for one request.
 #[derive(Debug)]
 pub(crate) struct Proof {
     pub(crate) field: HeaderValue,
-    /// Whom it is for.
+    /// The origin that the proof is for.
     origin: Box<str>,
     nonce: Option<Nonce>,
 }
@@ -53,7 +54,8 @@ impl Prover {
         &self.key
     }
 
-    /// A proof for one request: without a token for a token endpoint, with it for everybody else (RFC 9449 section 4.2).
+    /// Makes a proof for one request: without a token for a token endpoint, with it for other servers (RFC 9449 section
+    /// 4.2).
     pub(crate) fn proof(&self, method: &Method, uri: &Uri, token: Option<&str>) -> Result<Proof, TokenError> {
         let target = Target::of(uri).ok_or_else(|| misconfigured("a proof is for a request to an absolute URL"))?;
         let nonce = self.nonces.of(&target.origin);
@@ -72,13 +74,13 @@ impl Prover {
         Ok(Proof { field, origin: target.origin, nonce })
     }
 
-    /// Remembers the nonce that the answer brought, if it did. Whether it is another one than the proof held: then a refusal for the
-    /// want of a nonce is worth a second attempt.
+    /// Stores the nonce of a response, if there is one. Returns whether it differs from the one in the proof, so that a
+    /// request that was refused for its nonce should be repeated.
     pub(crate) fn learn(&self, proof: &Proof, answer: &HeaderMap) -> bool {
         self.nonces.learn(&proof.origin, answer).is_some_and(|nonce| proof.nonce.as_ref() != Some(&nonce))
     }
 
-    /// The same without a proof to compare with.
+    /// Like `learn`, without a proof to compare with.
     pub(crate) fn learn_from(&self, uri: &Uri, answer: &HeaderMap) -> bool {
         Target::of(uri).is_some_and(|target| {
             let before = self.nonces.of(&target.origin);
@@ -87,11 +89,11 @@ impl Prover {
     }
 }
 
-/// Where a request goes, in two of its spellings.
+/// The destination of a request, in the two forms that are needed.
 struct Target {
-    /// Scheme, host and port (RFC 6454): whose nonce it is.
+    /// Scheme, host and port (RFC 6454), by which nonces are stored.
     origin: Box<str>,
-    /// The origin with the path, without query and fragment. The path is signed as it is sent: escapes stay as they are.
+    /// The origin and the path, without query and fragment. The path is signed as it is sent, including its escapes.
     htu: String,
 }
 

@@ -1,4 +1,4 @@
-//! Keycloak's broker endpoint: the user's own access token goes in, the stored token of the identity provider comes out.
+//! Keycloak's broker endpoint: the user's own access token in, the identity provider's stored token out.
 
 use std::sync::Arc;
 
@@ -18,8 +18,9 @@ use crate::token::Token;
 
 /// Reads `{realm}/broker/{alias}/token` with the user's access token.
 ///
-/// The identity provider has to be set to store tokens, and the user's token needs the role `read-token` of the client `broker`. The
-/// [`Provider::NAME`](crate::Provider::NAME) is the alias. Keycloak passes the provider's own answer on: JSON or a form.
+/// The identity provider must be configured to store tokens, and the user's token needs the role `read-token` of the
+/// client `broker`. The [`Provider::NAME`](crate::Provider::NAME) is the alias. Keycloak passes on the provider's own
+/// response, which is JSON or a form.
 #[derive(Debug)]
 pub struct KeycloakBroker {
     realm: Url,
@@ -33,10 +34,10 @@ struct Stored {
 }
 
 impl KeycloakBroker {
-    /// Reads from the realm of this issuer: `https://keycloak.example.com/realms/x`.
+    /// For the realm of this issuer: `https://keycloak.example.com/realms/x`.
     ///
     /// # Errors
-    /// [`TokenErrorKind::Misconfigured`] when that is no URL.
+    /// [`TokenErrorKind::Misconfigured`] if that is not a URL.
     pub fn new(issuer: &str, http: impl HttpClient) -> Result<Self, TokenError> {
         Ok(Self { realm: endpoint(issuer, "the issuer")?, api: Api::new(Arc::new(http)) })
     }
@@ -70,7 +71,7 @@ fn contains(body: &[u8], text: &[u8]) -> bool {
     body.windows(text.len()).any(|window| window == text)
 }
 
-/// JSON, or the form that GitHub and others answer with.
+/// Reads JSON, or the form that GitHub and others respond with.
 fn parse(body: &[u8]) -> Result<Stored, TokenError> {
     if body.first() == Some(&b'{') {
         return crate::response::parse(body);

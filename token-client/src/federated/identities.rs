@@ -1,4 +1,4 @@
-//! Auth0's Management API: a user's identifier goes in, the access token kept in `identities[]` comes out (`read:user_idp_tokens`).
+//! Auth0's Management API: a user identifier in, the access token in `identities[]` out (`read:user_idp_tokens`).
 
 use http::{Method, StatusCode};
 use serde::Deserialize;
@@ -17,9 +17,9 @@ use crate::token::Token;
 
 /// Reads users' identity-provider tokens from `GET /api/v2/users/{id}`.
 ///
-/// The token it needs itself is one of the Management API with the scopes `read:users` and `read:user_idp_tokens`. Auth0 does not
-/// renew these tokens between sign-ins: what it hands out may have ended at the provider. Linked accounts give several entries; the
-/// first one of the connection that has a token is taken.
+/// It needs a Management API token with the scopes `read:users` and `read:user_idp_tokens`. Auth0 does not renew the
+/// stored tokens between sign-ins, so they may have expired. Linked accounts have several entries; the first one of the
+/// connection that has a token is used.
 #[derive(Debug)]
 pub struct Auth0Identities<S> {
     tenant: Auth0Tenant,
@@ -27,7 +27,7 @@ pub struct Auth0Identities<S> {
 }
 
 impl<S: TokenSource> Auth0Identities<S> {
-    /// Reads from this tenant with tokens of this source.
+    /// For this tenant, with tokens from this source.
     #[must_use]
     pub fn new(tenant: Auth0Tenant, management: S) -> Self {
         Self { tenant, management }

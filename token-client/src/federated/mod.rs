@@ -1,4 +1,5 @@
-//! Tokens of identity providers: whose account, at which provider, sent to which hosts. Three ways to get one behind one trait.
+//! Tokens of identity providers: for which user, from which provider, sent to which hosts. Three implementations of one
+//! trait.
 
 mod broker;
 mod identities;
@@ -23,7 +24,7 @@ pub use identities::Auth0Identities;
 pub use provider::{Facebook, GitHub, Google, Microsoft, Provider};
 pub use vault::Auth0TokenVault;
 
-/// The user whose account at an identity provider is meant. What is needed depends on the implementation.
+/// The user whose account at an identity provider is meant. Which members are required depends on the implementation.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct FederatedUser<'a> {
@@ -42,44 +43,44 @@ impl fmt::Debug for Secretly<'_> {
 }
 
 impl<'a> FederatedUser<'a> {
-    /// The caller of a request: the subject and the text of the token that was verified.
+    /// The caller of a request: the subject and the text of the verified token.
     #[must_use]
     pub fn caller(verified: &'a Verified) -> Self {
         Self { subject: verified.subject(), access_token: verified.token().map(Secretly), refresh_token: None }
     }
 
-    /// A user known by the subject's identifier alone.
+    /// A user of whom only the subject identifier is known.
     #[must_use]
     pub fn subject(subject: &'a str) -> Self {
         Self { subject: Some(subject), ..Self::default() }
     }
 
-    /// A user whose refresh token we hold.
+    /// A user whose refresh token is known.
     #[must_use]
     pub fn refresh_token(token: &'a RefreshToken) -> Self {
         Self { refresh_token: Some(token), ..Self::default() }
     }
 
-    /// A user whose access token we hold.
+    /// A user whose access token is known.
     #[must_use]
     pub fn access_token(token: &'a str) -> Self {
         Self { access_token: Some(Secretly(token)), ..Self::default() }
     }
 }
 
-/// A way to an identity provider's token.
+/// A source of identity providers' tokens.
 pub trait FederatedTokens: fmt::Debug + Send + Sync + 'static {
-    /// The token of `user` at the provider that is called `provider` in [`Provider::NAME`].
+    /// Obtains the token of `user` at the provider with the name `provider` ([`Provider::NAME`]).
     ///
     /// # Errors
-    /// [`TokenErrorKind::NeedsConnection`] when the user has no such account connected, with the connection's name; else who
-    /// is at fault by [`Fault`](crate::Fault).
+    /// [`TokenErrorKind::NeedsConnection`] with the connection's name if the user has not connected such an account;
+    /// otherwise see [`Fault`](crate::Fault).
     fn obtain<'a>(&'a self, user: FederatedUser<'a>, provider: &'a str) -> BoxFuture<'a, Result<Token, TokenError>>;
 }
 
-/// Gets identity providers' tokens, each as its provider's own type. Cheap to clone.
+/// Obtains identity providers' tokens, each as a type of its own. Cheap to clone.
 ///
-/// Nothing is cached here: the authorization server keeps the provider's token and renews it.
+/// Nothing is cached here: the authorization server stores and renews the provider's token.
 ///
 /// ```no_run
 /// # use token_client::{FederatedSource, FederatedTokens, FederatedUser, Google};
@@ -94,13 +95,13 @@ pub trait FederatedTokens: fmt::Debug + Send + Sync + 'static {
 pub struct FederatedSource(Arc<dyn FederatedTokens>);
 
 impl FederatedSource {
-    /// Gets tokens this way.
+    /// Uses this source of tokens.
     #[must_use]
     pub fn new(way: impl FederatedTokens) -> Self {
         Self(Arc::new(way))
     }
 
-    /// The token of `user` at the provider `P`.
+    /// Obtains the token of `user` at the provider `P`.
     ///
     /// # Errors
     /// As for [`FederatedTokens::obtain`].
@@ -109,11 +110,11 @@ impl FederatedSource {
     }
 }
 
-/// A token of the identity provider `P`. It can be sent to that provider's hosts and to nobody else: its text is not handed out.
+/// A token of the identity provider `P`. It can only be sent to that provider's hosts: its text is not accessible.
 pub struct Federated<P>(Token, PhantomData<fn() -> P>);
 
 impl<P: Provider> Federated<P> {
-    /// The hosts it may be sent to. One that starts with a dot stands for every name under it.
+    /// The hosts to which it may be sent. A name that begins with a dot includes all its subdomains.
     #[must_use]
     pub fn hosts(&self) -> &'static [&'static str] {
         P::HOSTS
@@ -122,7 +123,7 @@ impl<P: Provider> Federated<P> {
     /// The `Authorization` header for a request to this URI.
     ///
     /// # Errors
-    /// [`TokenErrorKind::WrongHost`] for any host that is not the provider's, and for plain http to anything but loopback.
+    /// [`TokenErrorKind::WrongHost`] for any other host, and for plain http to anything but loopback.
     pub fn header_for(&self, uri: &Uri) -> Result<HeaderValue, TokenError> {
         if is_for(P::HOSTS, uri) {
             return Ok(self.0.header());
@@ -133,23 +134,23 @@ impl<P: Provider> Federated<P> {
         ))
     }
 
-    /// Puts the token into a request.
+    /// Adds the token to a request.
     ///
     /// # Errors
-    /// As for [`header_for`](Self::header_for); the request is then left as it was.
+    /// As for [`header_for`](Self::header_for); the request is then unchanged.
     pub fn authorize<B>(&self, request: &mut Request<B>) -> Result<(), TokenError> {
         let header = self.header_for(request.uri())?;
         request.headers_mut().insert(AUTHORIZATION, header);
         Ok(())
     }
 
-    /// When it ends, as far as that is known.
+    /// When the token expires, if known.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.0.expires_at()
     }
 
-    /// What the user granted, where that is known.
+    /// The scopes that the user granted, if known.
     #[must_use]
     pub fn scope(&self) -> Option<&str> {
         self.0.scope()

@@ -1,4 +1,4 @@
-//! Identity providers as types: what they are called and which hosts take their tokens.
+//! Identity providers as types: their names, and the hosts that accept their tokens.
 
 /// An identity provider.
 ///
@@ -10,9 +10,10 @@
 /// }
 /// ```
 pub trait Provider: Send + Sync + 'static {
-    /// The short name by which a [`FederatedTokens`](crate::FederatedTokens) knows it; each maps it to a connection of its own.
+    /// The short name by which a [`FederatedTokens`](crate::FederatedTokens) knows the provider; each maps it to its
+    /// own name of the connection.
     const NAME: &'static str;
-    /// The hosts that take its tokens. One that starts with a dot stands for every name under it.
+    /// The hosts that accept the provider's tokens. A name that begins with a dot includes all its subdomains.
     const HOSTS: &'static [&'static str];
 }
 
@@ -40,7 +41,7 @@ providers! {
     Microsoft = "microsoft", ["graph.microsoft.com"];
 }
 
-/// What Auth0 calls the connections of the providers above, where that differs.
+/// Auth0's names for the connections of the providers above, where they differ.
 pub(super) fn auth0_connection(name: &str) -> &str {
     match name {
         "google" => "google-oauth2",

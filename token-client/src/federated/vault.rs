@@ -1,4 +1,4 @@
-//! Auth0's Token Vault: a user's refresh or access token goes in, the provider's token comes out (federated connection exchange).
+//! Auth0's Token Vault: a user's refresh or access token in, the provider's token out (federated connection exchange).
 
 use token_core::http::BoxFuture;
 
@@ -15,15 +15,15 @@ use crate::token_type::TokenType;
 const GRANT: &str = "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token";
 const REQUESTED: &str = "http://auth0.com/oauth/token-type/federated-connection-access-token";
 
-/// Gets identity-provider tokens out of Auth0's Token Vault, which also renews them.
+/// Obtains identity providers' tokens from Auth0's Token Vault, which also renews them.
 ///
-/// The subject is the user's refresh token where one is given, else the access token of the request that is served. The client has
-/// to be allowed the grant, and its refresh-token rotation has to be off.
+/// The subject token is the user's refresh token if there is one, otherwise the access token of the current request.
+/// The client must be allowed to use the grant, and its refresh token rotation must be off.
 #[derive(Clone, Debug)]
 pub struct Auth0TokenVault(TokenClient);
 
 impl Auth0TokenVault {
-    /// Asks the token endpoint of this client.
+    /// Uses the token endpoint of this client.
     #[must_use]
     pub fn new(client: TokenClient) -> Self {
         Self(client)

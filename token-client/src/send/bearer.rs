@@ -21,21 +21,27 @@ use super::origins::Origins;
 use super::turn::{self, Next, Turns};
 use crate::source::TokenSource;
 
-/// Any error, as tower's clients have it. A [`TokenError`](crate::TokenError) is in it when no token could be had.
+/// Any error, as tower's clients use it. It contains a [`TokenError`](crate::TokenError) if no token could be obtained.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Attaches a token to requests on their way out.
+/// Adds a token to outgoing requests.
 ///
-/// * Only requests to the listed [`Origins`] get one; all others pass as they are. The token replaces any `Authorization` and `DPoP` field.
-/// * When no token can be had the request fails with a [`TokenError`](crate::TokenError): it is never sent without.
-/// * Redirects are not followed. A layer *outside* of this one that follows them brings each new URL past the list again.
-/// * After a 401 (or gRPC's `UNAUTHENTICATED`) the token is renewed, and the request is sent once more if its body can be had a second
-///   time: if it is empty or an [`http_body_util::Full`]`<Bytes>`. If there is no other token, the answer stays what it was.
-/// * A token that is bound to a [`DpopKey`](crate::DpopKey) goes out with a proof for this one request (RFC 9449). The receiver's nonce is remembered
-///   from every answer; a 401 with the error `use_dpop_nonce` is answered with one more attempt, by the same rule for bodies. A layer that
-///   tries requests again belongs *outside* of this one: the same proof twice is a replay.
+/// * Only requests to the listed [`Origins`] get a token; all others are sent unchanged. The token replaces any
+///   `Authorization` and `DPoP` header.
+/// * If no token can be obtained, the request fails with a [`TokenError`](crate::TokenError); it is never sent without
+///   one.
+/// * Redirects are not followed. If a layer *outside* this one follows them, each new URL is checked against the list
+///   again.
+/// * After a 401 (or gRPC's `UNAUTHENTICATED`) the token is renewed, and the request is repeated once if its body can
+///   be sent again: it must be empty or an [`http_body_util::Full`]`<Bytes>`. If there is no other token, the response
+///   is returned as it is.
+/// * A token that is bound to a [`DpopKey`](crate::DpopKey) is sent with a proof for this request (RFC 9449). The
+///   server's nonce is remembered from every response; after a 401 with the error `use_dpop_nonce` the request is
+///   repeated once, under the same condition on its body. A layer that retries requests belongs *outside* this one,
+///   since the same proof twice is a replay.
 ///
-/// Tonic: a generated client has to know its origin: `Client::with_origin(layer.layer(channel), "https://api.example.com".parse()?)`.
+/// Tonic: a generated client must know its origin: `Client::with_origin(layer.layer(channel),
+/// "https://api.example.com".parse()?)`.
 ///
 /// ```no_run
 /// # use token_client::{BearerLayer, Origins, TokenClient, TokenRequest};
@@ -51,7 +57,7 @@ pub struct BearerLayer {
 }
 
 impl BearerLayer {
-    /// Sends tokens of `source` to `origins` and nowhere else.
+    /// Sends tokens from `source` to `origins` only.
     #[must_use]
     pub fn new(source: impl TokenSource, origins: Origins) -> Self {
         Self { source: Arc::new(source), origins: Arc::new(origins) }
@@ -139,7 +145,7 @@ where
     }
 }
 
-/// The request once more, if its body can be had a second time.
+/// A copy of the request, if its body can be sent again.
 fn replay<B: Body + Default + 'static>(request: &Request<B>) -> Option<Request<B>> {
     let body = request.body();
     let body = if body.is_end_stream() || body.size_hint().exact() == Some(0) {
@@ -158,7 +164,7 @@ fn replay<B: Body + Default + 'static>(request: &Request<B>) -> Option<Request<B
 }
 
 pin_project! {
-    /// The answer on its way.
+    /// The future of a response.
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct BearerFuture<F, R> {
         #[pin]

@@ -29,11 +29,11 @@ struct Origin {
 }
 
 impl Origins {
-    /// These origins, each as `https://host` or `https://host:port`.
+    /// Reads origins, each as `https://host` or `https://host:port`.
     ///
     /// # Errors
-    /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured): no origin at all; one with a path, a query or credentials; plain
-    /// http to anything but a loopback address.
+    /// [`Misconfigured`](crate::TokenErrorKind::Misconfigured): an empty list; an origin with a path, a query or
+    /// credentials; plain http to anything but a loopback address.
     pub fn of<'a>(origins: impl IntoIterator<Item = &'a str>) -> Result<Self, TokenError> {
         let list = origins.into_iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         if list.is_empty() {
@@ -48,7 +48,7 @@ impl Origins {
         url.parse().is_ok_and(|uri| self.allow_uri(&uri))
     }
 
-    /// The same for a request's URI. One without scheme and host is allowed nowhere.
+    /// The same for a request's URI. One without scheme and host is never allowed.
     pub(crate) fn allow_uri(&self, uri: &http::Uri) -> bool {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
         let https = match scheme {

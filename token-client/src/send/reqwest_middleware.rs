@@ -1,4 +1,4 @@
-//! A `reqwest-middleware` client that attaches tokens: to allowed origins only, and with redirects switched off.
+//! A `reqwest-middleware` client that adds tokens: to allowed origins only, and with redirects turned off.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use super::origins::Origins;
 use super::turn::{self, Next, Turns};
 use crate::source::TokenSource;
 
-/// Makes clients of [`reqwest_middleware`] that attach a token, by the rules of [`BearerLayer`](crate::BearerLayer).
+/// Builds clients of [`reqwest_middleware`] that add a token, by the rules of [`BearerLayer`](crate::BearerLayer).
 ///
-/// There is no way to put it around a client of reqwest that follows redirects, since those would be followed below the
-/// list of origins: [`client`](Self::client) builds the client itself and switches them off.
+/// It cannot wrap an existing reqwest client: if that followed redirects, the new URLs would not be checked against the
+/// list of origins. [`client`](Self::client) therefore builds the client and turns redirects off.
 ///
 /// ```no_run
 /// # use token_client::{BearerClient, Origins, TokenClient, TokenRequest};
@@ -33,17 +33,17 @@ pub struct BearerClient {
 }
 
 impl BearerClient {
-    /// Sends tokens of `source` to `origins` and nowhere else.
+    /// Sends tokens from `source` to `origins` only.
     #[must_use]
     pub fn new(source: impl TokenSource, origins: Origins) -> Self {
         Self { source: Arc::new(source), origins: Arc::new(origins) }
     }
 
-    /// A client with these settings, but for redirects; other middleware can be added to it. If the source has a
-    /// [certificate](crate::ClientIdentity), the client shows it to whoever asks for one.
+    /// Builds a client with these settings, except for redirects; other middleware can be added to it. If the source
+    /// has a [certificate](crate::ClientIdentity), the client presents it to servers that ask for one.
     ///
     /// # Errors
-    /// What `reqwest` says about the settings.
+    /// The error of `reqwest` about the settings.
     pub fn client(&self, mut settings: reqwest::ClientBuilder) -> Result<ClientBuilder, reqwest::Error> {
         if let Some(identity) = self.source.identity() {
             settings = settings.identity(reqwest::Identity::from_pem(identity.expose_pem().as_bytes())?);
@@ -53,7 +53,7 @@ impl BearerClient {
     }
 }
 
-/// Private, so that it cannot be put around any other client.
+/// Private, so that it cannot be added to any other client.
 #[derive(Debug)]
 struct Attach(BearerClient);
 

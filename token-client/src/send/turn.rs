@@ -1,4 +1,5 @@
-//! A request and a token go in, the request with its credentials comes out; the answer goes in, what to do next comes out (RFC 6750 2.1, RFC 9449 7.1 and 9).
+//! A request and a token in, the request with credentials out; the response in, what to do next out (RFC 6750 section
+//! 2.1, RFC 9449 sections 7.1 and 9).
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, StatusCode, Uri};
@@ -10,29 +11,29 @@ use crate::error::TokenError;
 use crate::source::TokenSource;
 use crate::token::Token;
 
-/// The attempts at one request: at most one more for the nonce of its receiver, and at most one more for another token.
+/// The attempts at one request: at most one more for a nonce, and at most one more for another token.
 #[derive(Debug)]
 pub(crate) struct Turns {
     nonce: bool,
     renewal: bool,
 }
 
-/// What was put into one attempt.
+/// What was added to one attempt.
 #[derive(Debug)]
 pub(crate) struct Sent(Option<Proof>);
 
-/// What to do after an answer.
+/// What to do after a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// It is the answer.
+    /// Return it.
     Answer,
-    /// Send again with the same token: its receiver has given a nonce for the proof.
+    /// Repeat the request with the same token: the server has sent a nonce for the proof.
     SendAgain,
-    /// The token was refused: renew it, and send again if there is another one.
+    /// The token was refused: renew it, and repeat the request if there is another one.
     Renew,
 }
 
-/// Puts the token and, where it is bound to a key, its proof in the place of whatever credentials were there.
+/// Replaces any credentials by the token and, if it is bound to a key, its proof.
 pub(crate) fn attach(headers: &mut HeaderMap, token: &Token, method: &Method, uri: &Uri) -> Result<Sent, TokenError> {
     let prover = token.prover();
     let proof = prover.map(|prover| prover.proof(method, uri, Some(token.expose()))).transpose()?;
@@ -44,7 +45,7 @@ pub(crate) fn attach(headers: &mut HeaderMap, token: &Token, method: &Method, ur
     Ok(Sent(proof))
 }
 
-/// Renews a token that was refused. `None` where the answer stays what it was: the request cannot be sent again, or there is no other token.
+/// Renews a refused token. `None` if the response is final: the request cannot be repeated, or there is no other token.
 pub(crate) async fn another(source: &dyn TokenSource, refused: &Token, can_send_again: bool) -> Option<Token> {
     // Asked for in any case: the next request needs it.
     let renewed = source.renew(refused);
@@ -55,7 +56,7 @@ pub(crate) async fn another(source: &dyn TokenSource, refused: &Token, can_send_
 }
 
 impl Sent {
-    /// Remembers the nonce of the answer, if it brought one. Whether it is another one than was sent.
+    /// Stores the nonce of the response, if there is one. Returns whether it differs from the one that was sent.
     pub(crate) fn learn(&self, token: &Token, answer: &HeaderMap) -> bool {
         token.prover().zip(self.0.as_ref()).is_some_and(|(prover, proof)| prover.learn(proof, answer))
     }
@@ -66,12 +67,12 @@ impl Turns {
         Self { nonce: true, renewal: true }
     }
 
-    /// Whether the request may have to be sent once more.
+    /// Whether the request may have to be repeated.
     pub(crate) fn may_go_on(&self, token: &Token) -> bool {
         self.renewal || (self.nonce && token.is_dpop_bound())
     }
 
-    /// Looks at an answer. The nonce in it is remembered, whatever else it says.
+    /// Examines a response. Its nonce is stored in any case.
     pub(crate) fn after(&mut self, token: &Token, sent: &Sent, status: StatusCode, headers: &HeaderMap) -> Next {
         let renewed = sent.learn(token, headers);
         if !is_refusal(status, headers) {
