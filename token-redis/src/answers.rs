@@ -1,4 +1,5 @@
-//! Answers of endpoints under their digests: each ends by itself, and sorted sets say which belong to a subject, session or client.
+//! Endpoint answers by their digests: each expires by itself, and sorted sets list those that belong to a subject,
+//! session or client.
 
 use std::time::Duration;
 
@@ -13,17 +14,18 @@ use token_core::{
 use crate::Redis;
 use crate::connection::chance;
 
-/// No answer lives longer.
+/// The longest lifetime of an answer.
 const LONGEST: Duration = Duration::from_secs(3600);
-/// So long a drop is remembered for; no question takes as long.
+/// How long a drop is remembered. No question to an endpoint takes this long.
 const DROPPED: Duration = Duration::from_secs(600);
-/// How much longer than its answer a name stays among those of its tag: an instance whose clock is ahead by less takes no name out under
-/// which an answer still stands.
+/// How much longer than its answer a name stays in the set of its tag, so that an instance whose clock is ahead by less
+/// does not remove the name of an answer that still exists.
 const CLOCKS: Duration = Duration::from_secs(60);
 
-/// Keeps an answer, unless its key or a tag was dropped since its question. In one step: a drop comes before it, and is seen, or after it,
-/// and finds the answer. Keys: the number of drops, the answer, the last drop of its key, and for each tag its last drop and its names. The
-/// names are sorted by when their answers end: those that have ended make room, and the set ends with its last one.
+/// Stores an answer, unless its key or a tag was dropped since the question was asked. This is atomic: a drop comes
+/// either before it, and is noticed, or after it, and removes the answer. Keys: the number of drops, the answer, the
+/// last drop of its key, and for each tag its last drop and its names. Names are sorted by the expiry of their answers;
+/// expired ones are removed, and the set expires with its last one.
 const KEEP: &str = r"
 local generation = tonumber(ARGV[1])
 -- Fewer drops than there were: the server was emptied since, and what it knew of them with it.
@@ -44,29 +46,29 @@ for at = 5, #KEYS, 2 do
   redis.call('PEXPIRE', KEYS[at], ARGV[6], 'GT')
 end
 return 1";
-/// Counts a drop and writes it down. Keys: the number of drops, and the last drop of this key or tag.
+/// Counts and records a drop. Keys: the number of drops, and the last drop of this key or tag.
 const NOTE: &str = r"
 local number = redis.call('INCR', KEYS[1])
 redis.call('SET', KEYS[2], number, 'PX', ARGV[1])
 return number";
 
-/// Takes a claim back, if it is still that of who gives it back. Keys: the claim.
+/// Releases a claim if the caller still holds it. Keys: the claim.
 const RELEASE: &str = r"
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0";
 
-/// The store for answers. Got from [`Redis::answers`].
+/// The store for endpoint answers. Returned by [`Redis::answers`].
 #[derive(Clone, Debug)]
 pub struct RedisAnswers(Redis, Owner);
 
-/// Tells the claims of this store from those of others.
+/// Distinguishes the claims of this store from those of others.
 #[derive(Clone, Debug)]
 struct Owner(String);
 
-/// What stands under a key.
+/// The value under a key.
 #[derive(Serialize, Deserialize)]
 struct Value {
-    /// Absent where the token is not active.
+    /// Absent if the token is not active.
     #[serde(skip_serializing_if = "Option::is_none")]
     claims: Option<String>,
     /// Milliseconds since 1970.
@@ -82,12 +84,12 @@ impl RedisAnswers {
         self.0.key("answer", key.as_bytes())
     }
 
-    /// How many drops there have been.
+    /// The key of the number of drops.
     fn drops(&self) -> String {
         self.0.named("drops", "answers")
     }
 
-    /// Which of them the last one of this key or tag was.
+    /// The key of the last drop of this key or tag.
     fn dropped(&self, digest: &[u8; 32]) -> String {
         self.0.key("dropped", digest)
     }
@@ -127,7 +129,7 @@ impl RedisAnswers {
         self.0.ask::<i64>(keep).await.map(drop)
     }
 
-    /// Counts a drop, and writes down for whom: before anything is taken out.
+    /// Counts and records a drop, before anything is removed.
     async fn note(&self, digest: &[u8; 32]) -> Result<(), StoreError> {
         let mut note = cmd("EVAL");
         let stays = u64::try_from(DROPPED.as_millis()).unwrap_or(u64::MAX);

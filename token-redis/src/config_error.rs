@@ -1,8 +1,8 @@
-//! Why a configuration gives no connection, in words that hold nothing of its secrets.
+//! Errors of a configuration, as text without secrets.
 
 use std::fmt;
 
-/// Why there is no connection to be made. The text holds nothing of the URL.
+/// The configuration cannot work. The text contains nothing of the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RedisConfigError(pub(crate) &'static str);
 

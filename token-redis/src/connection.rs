@@ -1,4 +1,5 @@
-//! What all parts of an application ask through: settings in, commands with a bound on their time out. It reconnects by itself.
+//! The connection that all parts of an application share: settings in, commands with a time limit out. It reconnects by
+//! itself.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -14,17 +15,18 @@ use tokio::sync::Mutex;
 use crate::line::{Line, unreachable};
 use crate::{RedisAnswers, RedisConfigError, RedisDenyList, RedisReplays, RedisSettings, RedisTickets};
 
-/// For so long nobody connects again after it failed; by chance between half and all of it, doubled with each failure up to the most.
+/// The pause after a failed attempt to connect: a random time between half of it and all of it, doubled with each
+/// failure up to the second value.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
-/// Redis or Valkey. A clone is the same connection.
+/// A connection to Redis or Valkey. Clones share it.
 #[derive(Clone)]
 pub struct Redis {
     pub(crate) settings: Arc<RedisSettings>,
     link: Arc<Link>,
 }
 
-/// The connection that is shared, and who makes it.
+/// The shared connection, and the task that establishes it.
 #[derive(Default)]
 struct Link {
     line: RwLock<Option<Line>>,
@@ -38,19 +40,19 @@ struct Failures {
 }
 
 impl Redis {
-    /// The server at this URL: `redis://:password@host:6379/0`, or `rediss://` with the feature `tls`. Connects with the first command,
-    /// and again after each loss, so a server that is down does not stop a start.
+    /// Uses the server at this URL: `redis://:password@host:6379/0`, or `rediss://` with the feature `tls`. It connects
+    /// with the first command, and again after each loss, so that an unreachable server does not prevent a start.
     ///
     /// # Errors
-    /// [`RedisConfigError`] when the URL is not one, or there is no tokio runtime.
+    /// [`RedisConfigError`] if the URL is not valid, or there is no tokio runtime.
     pub fn new(url: &str) -> Result<Self, RedisConfigError> {
         Self::with(RedisSettings::server(url)?)
     }
 
-    /// The same with more settings: for Sentinels, a Cluster, TLS, users, bounds.
+    /// Uses these settings: for Sentinels, a Cluster, TLS, users, or other limits.
     ///
     /// # Errors
-    /// [`RedisConfigError`] when there is no tokio runtime, or no client can be made.
+    /// [`RedisConfigError`] if there is no tokio runtime, or the settings cannot work.
     pub fn with(settings: RedisSettings) -> Result<Self, RedisConfigError> {
         if Handle::try_current().is_err() {
             return Err(RedisConfigError("expected to be called inside of a tokio runtime"));
@@ -59,7 +61,8 @@ impl Redis {
         Ok(Self { settings: Arc::new(settings), link: Arc::default() })
     }
 
-    /// Puts this before every key, in place of `token`. Services that share a server but not their tokens need names of their own.
+    /// Sets the prefix of all keys. Default: `token`. Services that share a server, but not their tokens, need
+    /// different namespaces.
     #[must_use]
     pub fn namespace(mut self, namespace: impl Into<Arc<str>>) -> Self {
         self.settings = Arc::new(RedisSettings::clone(&self.settings).namespace(namespace));
@@ -72,13 +75,16 @@ impl Redis {
         RedisAnswers::new(self.clone())
     }
 
-    /// The deny-list that is asked on every request. One that is held in memory is [`follow_deny_list`](Self::follow_deny_list).
+    /// A deny-list that is asked on every request. For one that is held in memory, see
+    /// [`follow_deny_list`](Self::follow_deny_list).
     #[must_use]
     pub fn deny_list(&self) -> RedisDenyList {
         RedisDenyList::new(self.clone())
     }
 
-    /// The memory of tokens that are good once: for [`LogoutVerifier::replay_memory`](token_core::revocation::LogoutVerifier::replay_memory), and of proofs of possession.
+    /// The memory of one-time tokens: for
+    /// [`LogoutVerifier::replay_memory`](token_core::revocation::LogoutVerifier::replay_memory), and for proofs of
+    /// possession.
     #[must_use]
     pub fn replays(&self) -> RedisReplays {
         RedisReplays::new(self.clone())
@@ -97,7 +103,7 @@ impl Redis {
         crate::RedisRefreshTokens::new(self.clone())
     }
 
-    /// Asks the server whether it is there: for a readiness endpoint.
+    /// Checks whether the server is reachable, for a readiness endpoint.
     ///
     /// # Errors
     /// [`StoreError::Unreachable`].
@@ -113,7 +119,7 @@ impl Redis {
         key
     }
 
-    /// The braces put all keys of a namespace into one slot of a Cluster: commands may name several of them.
+    /// The braces put all keys of a namespace into one slot of a Cluster, so that one command may use several of them.
     pub(crate) fn named(&self, kind: &str, name: &str) -> String {
         format!("{{{}}}:{kind}:{name}", self.settings.namespace)
     }
@@ -124,7 +130,8 @@ impl Redis {
         self.keep_or_drop(answer)
     }
 
-    /// Whatever went wrong, the next command finds out anew who is there: a master may have become a replica, a connection half dead.
+    /// After any failure the next command connects anew: the master may have become a replica, or the connection may be
+    /// half closed.
     fn keep_or_drop<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
         if answer.is_err() {
             *self.link.line.write().unwrap_or_else(PoisonError::into_inner) = None;
@@ -132,7 +139,7 @@ impl Redis {
         answer
     }
 
-    /// The connection. One connects for all who wait, and not again too soon after it failed.
+    /// Returns the connection. One caller connects for all who wait, and not again too soon after a failure.
     async fn line(&self) -> Result<Line, StoreError> {
         let ready = || self.link.line.read().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(line) = ready() {
@@ -164,14 +171,14 @@ impl Redis {
     }
 }
 
-/// How long to wait after so many failures in a row.
+/// How long to wait after this many failures in a row.
 pub(crate) fn pause(failures: u32) -> Duration {
     let (least, most) = PAUSE;
     let full = least.saturating_mul(1 << failures.min(10)).min(most);
     full.mul_f64(0.5 + 0.5 * (chance() as f64 / u64::MAX as f64))
 }
 
-/// Sixty-four bits that nobody can foretell.
+/// Sixty-four unpredictable bits.
 pub(crate) fn chance() -> u64 {
     RandomState::new().hash_one(0u8)
 }

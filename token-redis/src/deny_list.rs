@@ -1,4 +1,5 @@
-//! A deny-list that all instances ask on every request: one command, one answer (RFC 7009 seen from the resource server).
+//! A deny-list that all instances ask on every request: one command, one response (RFC 7009 as seen by a resource
+//! server).
 
 use redis::cmd;
 use token_core::http::BoxFuture;
@@ -10,11 +11,11 @@ use token_core::{
 
 use crate::Redis;
 
-/// The deny-list. Got from [`Redis::deny_list`].
+/// A deny-list that is asked on every request. Returned by [`Redis::deny_list`].
 #[derive(Clone, Debug)]
 pub struct RedisDenyList(Redis);
 
-/// Keeps the wider of two reasons in each direction, in one step: KEYS[1]; the last millisecond of issue, the end.
+/// Keeps the wider of two entries in each respect, in one step. KEYS[1]; the last millisecond of issue, the end.
 const WIDEN: &str = "
 local issued, ends = ARGV[1], ARGV[2]
 local old = redis.call('GET', KEYS[1])
@@ -26,7 +27,7 @@ end
 redis.call('SET', KEYS[1], issued, 'PXAT', ends)
 return 1";
 
-/// The end of the year 9999, in milliseconds: later than any token, and within what the server takes.
+/// The end of the year 9999, in milliseconds: later than any token, and accepted by the server.
 const LATEST: i64 = 253_402_300_799_000;
 
 impl RedisDenyList {

@@ -1,4 +1,5 @@
-//! A deny-list in memory that follows a stream and a sorted set: what an instance writes reaches all others, and a request asks nobody.
+//! A deny-list in memory that follows a stream and a sorted set: what one instance writes reaches all others, and
+//! requests need no network.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,10 +20,12 @@ use crate::Redis;
 use crate::connection::{chance, pause};
 use crate::line::{Line, unreachable};
 
-/// Writes an entry into the list and the log, or the log alone, in one step. KEYS: list, log. ARGV: mark, change, entry or nothing, end.
+/// Adds an entry to the list and the log, or to the log alone, in one step. KEYS: list, log. ARGV: mark, change, entry
+/// or nothing, end.
 ///
-/// Entries that ended five minutes ago by the server's clock go, a hundred at a time: instances whose clocks are behind still need the rest. The
-/// IDs of a log are its epoch, the time of its first entry, and a number that the server counts up: nobody can skip one.
+/// Also removes up to a hundred entries that ended at least five minutes ago by the server's clock; later ones may
+/// still be needed by instances whose clocks are behind. The IDs of the log are its epoch, the time of its first entry,
+/// and a number that the server increments, so that no number is skipped.
 const APPEND: &str = "
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -38,28 +41,30 @@ return 1";
 
 /// How many entries are read at once.
 const BATCH: usize = 5_000;
-/// The list is not read again sooner than this.
+/// The shortest time between two complete reads of the list.
 const BETWEEN_LOADS: Duration = Duration::from_secs(1);
-/// Nor one that has no room: that takes an operator, or time.
+/// The same while entries do not fit, which only an operator or time can change.
 const BETWEEN_FULL_LOADS: Duration = Duration::from_secs(10);
-/// A connection that held for so long was a good one.
+/// A connection that lasted this long counts as a good one.
 const LONG: Duration = Duration::from_secs(5);
-/// Ended entries are forgotten as often as this.
+/// The interval at which expired entries are removed.
 const BETWEEN_PURGES: Duration = Duration::from_secs(60);
-/// Nobody waits longer for news before he asks again.
+/// The longest time to wait for new entries in one command.
 const LONGEST_BLOCK: Duration = Duration::from_millis(500);
-/// The end of the year 9999, in milliseconds: later than any token, and a number that a score can hold.
+/// The end of the year 9999, in milliseconds: later than any token, and exact as a score.
 const LATEST: i64 = 253_402_300_799_000;
 
 impl Redis {
-    /// A deny-list that this process holds whole, and follows: a request asks memory only. What [`deny`](token_core::revocation::DenyList::deny) and
-    /// [`evict`](token_core::ResourceServer::evict) say on one instance reaches all others that follow, within milliseconds.
+    /// Creates a deny-list that is held in memory completely and kept up to date; requests use memory only. What
+    /// [`deny`](token_core::revocation::DenyList::deny) and [`evict`](token_core::ResourceServer::evict) change on one
+    /// instance reaches all other followers within milliseconds.
     ///
-    /// Follows on a thread of its own until nobody has the list any more: an application that keeps its own threads busy does not make its list old. While it cannot, it tries again; once it is further behind than
-    /// [the bound](FollowedSettings::staleness), requests are refused unless `when_deny_list_is_unreachable` says otherwise. At a start that is so until the list
+    /// The list is followed on a thread of its own until it is dropped, so a busy application does not delay it. After
+    /// a failure it is retried. If the list is further behind than [its limit](FollowedSettings::staleness), requests
+    /// are refused unless `when_deny_list_is_unreachable` says otherwise. That also applies at a start until the list
     /// has been read: see [`FollowedDenyList::whole`].
     ///
-    /// It is another list than [`deny_list`](Self::deny_list)'s.
+    /// It does not share entries with [`deny_list`](Self::deny_list).
     #[must_use]
     pub fn follow_deny_list(&self, settings: FollowedSettings) -> FollowedDenyList {
         let block = (settings.staleness_bound() / 4).min(LONGEST_BLOCK);
@@ -79,7 +84,7 @@ impl Redis {
     }
 }
 
-/// The writing end. It has a connection of its own: to wait for replicas holds up whatever comes behind.
+/// The writing end. It has a connection of its own, since waiting for replicas blocks the commands behind it.
 #[derive(Clone)]
 struct Log {
     redis: Redis,
@@ -166,7 +171,7 @@ impl Reader {
         }
     }
 
-    /// Follows for as long as nothing goes wrong and somebody has the list.
+    /// Follows the log until an error occurs or nobody holds the list any more.
     async fn follow(&mut self, follower: &mut Follower) -> Result<(), StoreError> {
         let mut line = Line::watched(&self.redis.settings, self.block).await?;
         let (end, there) = self.look(&mut line, follower.held()).await?;
@@ -184,7 +189,7 @@ impl Reader {
         Ok(())
     }
 
-    /// The end of the log, and the mark of the entry at `held`.
+    /// Reads the newest entry of the log, and the mark of the entry at `held`.
     async fn look(&self, line: &mut Line, held: Option<Position>) -> Result<(Option<Place>, Option<Mark>), StoreError> {
         let end = self.end(line).await?;
         let Some(held) = held else { return Ok((end, None)) };
@@ -263,7 +268,7 @@ impl Reader {
     }
 }
 
-/// Carries `work` out on a thread with a runtime of its own; among the others of this one where there is no thread to be had.
+/// Runs `work` on a thread with a runtime of its own; on the current runtime if no thread can be created.
 fn on_a_thread_of_its_own(work: impl Future<Output = ()> + Send + 'static) {
     let (hand_over, taken) = std::sync::mpsc::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -303,7 +308,7 @@ fn position(entry: &StreamId) -> Option<Position> {
     Some(Position { epoch: epoch.parse().ok()?, number: number.parse::<u64>().ok()?.checked_add(1)? })
 }
 
-/// Of an entry without one, which nobody of us wrote, all zeros.
+/// The mark of an entry; all zeros if it has none, since it was then not written by this crate.
 fn mark(entry: &StreamId) -> Mark {
     let bytes = entry.map.get("m").and_then(|mark| Vec::<u8>::from_redis_value_ref(mark).ok());
     Mark(bytes.and_then(|bytes| bytes.try_into().ok()).unwrap_or_default())

@@ -1,4 +1,5 @@
-//! Refresh tokens of `token-client` in Redis: a record under each name, replaced only by who knows what stands there (RFC 9700 4.14.2).
+//! Refresh tokens of `token-client` in Redis: one record per name, replaced only by a caller that knows its current
+//! value (RFC 9700 section 4.14.2).
 
 use bytes::Bytes;
 use redis::cmd;
@@ -19,11 +20,12 @@ end
 if ARGV[3] == '0' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[4]) end
 return 1";
 
-/// The store for refresh tokens. Got from [`Redis::refresh_tokens`].
+/// The store for refresh tokens. Returned by [`Redis::refresh_tokens`].
 ///
-/// The records do not end by themselves, and they hold refresh tokens in the clear: guard the server, encrypt the connection, and
-/// [`forget`](token_client::RefreshSource::forget) who signs out. A server that forgets what it acknowledged (no append-only file, a
-/// failover to a replica that lags) costs the grants that were renewed meanwhile; their users sign in again.
+/// Records do not expire, and they contain refresh tokens in the clear: protect the server, encrypt the connection, and
+/// [`forget`](token_client::RefreshSource::forget) users who sign out. If the server loses acknowledged writes (no
+/// append-only file, or a fail-over to a replica that lags), the grants renewed in that time are lost, and their users
+/// must sign in again.
 #[derive(Clone, Debug)]
 pub struct RedisRefreshTokens(Redis);
 

@@ -1,4 +1,4 @@
-//! Tokens that are good once, remembered for all instances: one command that writes only where nothing stands.
+//! One-time tokens, remembered for all instances: one command that writes only if there is nothing yet.
 
 use redis::cmd;
 use token_core::{
@@ -8,13 +8,15 @@ use token_core::{
 
 use crate::Redis;
 
-/// The memory of tokens that came. Got from [`Redis::replays`].
+/// The memory of one-time tokens. Returned by [`Redis::replays`].
 ///
-/// The server has to keep what it was told until it ends: no eviction (`maxmemory-policy noeviction`), and a failover to a replica that lags may
-/// let one token in twice. Its clock may be up to a minute ahead of the instances'; how far those are apart does not matter.
+/// The server must keep entries until they expire: use `maxmemory-policy noeviction`. After a fail-over to a replica
+/// that lags, a token may be accepted twice. The server's clock may be up to a minute ahead of the instances' clocks;
+/// how far the instances' clocks differ from one another does not matter.
 ///
-/// For proofs of possession it takes the place of a process's own memory: hand it to
-/// [`Dpop::replay_memory`](token_core::possession::Dpop::replay_memory), and a proof is good once at all instances together.
+/// For proofs of possession it replaces the process's own memory: pass it to
+/// [`Dpop::replay_memory`](token_core::possession::Dpop::replay_memory), and a proof can be used once at all instances
+/// together.
 ///
 /// ```
 /// # use token_redis::Redis;
@@ -31,12 +33,12 @@ pub struct RedisReplays {
     per_sender: usize,
 }
 
-/// How many proofs of one key there is room for unless it is told otherwise.
+/// The default limit of proofs for each key.
 const PER_SENDER: usize = 1_000;
 
-/// All proofs of one key, by when they end: what has ended goes, what is there is no first, what is too much is refused. One step for the server,
-/// one round trip for us. A proof has ended when both the server's clock and the asking instance's say so: an instance whose clock is ahead
-/// forgets nothing that others would still let in.
+/// All proofs of one key, sorted by expiry: expired ones are removed, a known one is not new, and one too many is
+/// refused. One atomic step, one round trip. A proof counts as expired only if both the server's clock and the asking
+/// instance's clock say so, so an instance whose clock is ahead does not remove what others would still accept.
 const FIRST_PROOF: &str = "
 local time = redis.call('TIME')
 local ended = math.min(time[1] * 1000 + math.floor(time[2] / 1000), tonumber(ARGV[3]))
@@ -47,10 +49,10 @@ redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
 redis.call('PEXPIREAT', KEYS[1], redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2] + ARGV[5])
 return 1";
 
-/// How far the server's clock may be ahead of an instance's before it forgets too early by itself, in milliseconds.
+/// How far the server's clock may be ahead of an instance's before it removes entries too early, in milliseconds.
 const AHEAD: i64 = 60_000;
 
-/// The end of the year 9999, in milliseconds: later than any token, and within what the server takes.
+/// The end of the year 9999, in milliseconds: later than any token, and accepted by the server.
 const LATEST: i64 = 253_402_300_799_000;
 
 impl RedisReplays {
@@ -58,8 +60,8 @@ impl RedisReplays {
         Self { redis, per_sender: PER_SENDER }
     }
 
-    /// Room for this many proofs of one key, so that nobody fills the server alone. Default 1,000, which is 14 requests a second with proofs
-    /// that are good for 71 s. Raise it where one client is a busy server.
+    /// Limits how many proofs of a single key are stored, so that one client cannot fill the server. Default: 1,000,
+    /// enough for 14 requests a second with proofs that are valid for 71 s. Raise it if one client is a busy server.
     #[must_use]
     pub fn per_sender(mut self, proofs: usize) -> Self {
         self.per_sender = proofs;

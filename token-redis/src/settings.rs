@@ -1,4 +1,4 @@
-//! Where the server is and how it is spoken to: what an operator says in, checked settings or the reason why not out.
+//! An operator's settings for the server and the connection in, checked settings or an error out.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
 
 use crate::config_error::RedisConfigError;
 
-/// Longer than this nobody waits for the store.
+/// The default time limit for connections and commands.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Where Redis or Valkey is: one server, one that Sentinels name, or a Cluster.
+/// The address of Redis or Valkey: one server, a master that Sentinels know, or a Cluster.
 ///
 /// ```
 /// use std::time::Duration;
@@ -62,21 +62,23 @@ impl RedisSettings {
         }
     }
 
-    /// The server at this URL: `redis://user:password@host:6379/0`, or `rediss://` with the feature `tls`.
+    /// Uses the server at this URL: `redis://user:password@host:6379/0`, or `rediss://` with the feature `tls`.
     ///
     /// # Errors
-    /// [`RedisConfigError`] when the URL is not one.
+    /// [`RedisConfigError`] if the URL is not valid.
     pub fn server(url: &str) -> Result<Self, RedisConfigError> {
         Ok(Self::new(Topology::Server(parse(url)?), 0))
     }
 
-    /// The master of this name, as the majority of these Sentinels knows it. The master is reached as the Sentinels are: with TLS if their URLs
-    /// begin with `rediss`. [`credentials`](Self::credentials) are those of the master; the Sentinels' own stand in their URLs.
+    /// Uses the master with this name, as the majority of these Sentinels reports it. TLS is used for the master if the
+    /// Sentinels' URLs begin with `rediss`. [`credentials`](Self::credentials) are those for the master; those for the
+    /// Sentinels are in their URLs.
     ///
-    /// What is denied is acknowledged by one replica unless [`acknowledged_by`](Self::acknowledged_by) says otherwise.
+    /// A deny-list entry is acknowledged by one replica, unless [`acknowledged_by`](Self::acknowledged_by) sets another
+    /// number.
     ///
     /// # Errors
-    /// [`RedisConfigError`] when a URL is not one, or there is none.
+    /// [`RedisConfigError`] if a URL is not valid, or there is none.
     pub fn sentinels<S: AsRef<str>>(
         urls: impl IntoIterator<Item = S>,
         name: impl Into<String>,
@@ -85,48 +87,49 @@ impl RedisSettings {
         Ok(Self::new(Topology::Sentinels { nodes, name: name.into() }, 1))
     }
 
-    /// The Cluster that these nodes belong to; the others are found from there. All keys of one namespace lie in one slot: a Cluster is used
-    /// for its fail-over, and namespaces spread over it.
+    /// Uses the Cluster of these nodes; the other nodes are discovered. All keys of one namespace are in one slot, so
+    /// the Cluster provides fail-over, and several namespaces are spread over it.
     ///
     /// # Errors
-    /// [`RedisConfigError`] when a URL is not one, or there is none.
+    /// [`RedisConfigError`] if a URL is not valid, or there is none.
     #[cfg(feature = "cluster")]
     pub fn cluster<S: AsRef<str>>(urls: impl IntoIterator<Item = S>) -> Result<Self, RedisConfigError> {
         Ok(Self::new(Topology::Cluster(parse_all(urls)?), 0))
     }
 
-    /// Puts this before every key, in place of `token`. Applications that share a server but not their tokens need names of their own. In a
-    /// Cluster it picks the slot.
+    /// Sets the prefix of all keys. Default: `token`. Applications that share a server, but not their tokens, need
+    /// different namespaces. In a Cluster it determines the slot.
     #[must_use]
     pub fn namespace(mut self, namespace: impl Into<Arc<str>>) -> Self {
         self.namespace = namespace.into();
         self
     }
 
-    /// How long a connection and an answer are waited for. Default 500 ms; less than 10 ms counts as 10 ms.
+    /// Sets how long a connection or a response may take. Default: 500 ms; values below 10 ms count as 10 ms.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.max(Duration::from_millis(10));
         self
     }
 
-    /// The user (ACL) and password, in place of those in the URL.
+    /// Sets the user (ACL) and password, replacing those in the URL.
     #[must_use]
     pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.credentials = Some((user.into(), password.into()));
         self
     }
 
-    /// How many replicas have to have what was denied before [`DenyList::deny`](token_core::revocation::DenyList::deny) of a
-    /// [followed list](crate::Redis::follow_deny_list) says that it is done (`WAIT`). A fail-over may lose what no replica had. Default 1 with
-    /// Sentinels, else 0.
+    /// Sets how many replicas must have received an entry before
+    /// [`DenyList::deny`](token_core::revocation::DenyList::deny) of a [followed list](crate::Redis::follow_deny_list)
+    /// reports success (`WAIT`). A fail-over may lose entries that no replica has. Default: 1 with Sentinels, otherwise
+    /// 0.
     #[must_use]
     pub fn acknowledged_by(mut self, replicas: usize) -> Self {
         self.replicas = replicas;
         self
     }
 
-    /// The certificate authorities that are trusted, as PEM, in place of the system's.
+    /// Sets the trusted certificate authorities in PEM, replacing the system's.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -134,7 +137,7 @@ impl RedisSettings {
         self
     }
 
-    /// The certificate and key that this client shows, as PEM.
+    /// Sets the client certificate and key in PEM.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn client_certificate(mut self, certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
@@ -142,14 +145,14 @@ impl RedisSettings {
         self
     }
 
-    /// The node with the credentials that were set.
+    /// The node with the configured credentials.
     pub(crate) fn with_credentials(&self, node: &ConnectionInfo) -> ConnectionInfo {
         let Some((user, password)) = &self.credentials else { return node.clone() };
         let settings = node.redis_settings().clone().set_username(user).set_password(password);
         node.clone().set_redis_settings(settings)
     }
 
-    /// The master that a Sentinel named, reached the way that Sentinel is.
+    /// The master that a Sentinel named, reached in the same way as that Sentinel.
     pub(crate) fn master(&self, sentinel: &ConnectionInfo, host: &str, port: u16) -> ConnectionInfo {
         let addr = match sentinel.addr() {
             ConnectionAddr::TcpTls { insecure, tls_params, .. } => ConnectionAddr::TcpTls {
@@ -173,13 +176,13 @@ impl RedisSettings {
         }
     }
 
-    /// Whether TLS is asked for.
+    /// Whether TLS is used.
     #[cfg(feature = "tls")]
     pub(crate) fn is_tls(&self) -> bool {
         self.nodes().iter().any(|node| matches!(node.addr(), ConnectionAddr::TcpTls { .. }))
     }
 
-    /// What can be seen to go wrong before anything is connected.
+    /// Finds errors that are known before anything is connected.
     pub(crate) fn check(&self) -> Result<(), RedisConfigError> {
         let unchecked = |node: &ConnectionInfo| matches!(node.addr(), ConnectionAddr::TcpTls { insecure: true, .. });
         if self.nodes().iter().any(unchecked) {
@@ -200,7 +203,7 @@ impl RedisSettings {
     }
 }
 
-/// The error's own text may hold the password.
+/// Errors of the URL parser are not shown, since their text may contain the password.
 fn parse(url: &str) -> Result<ConnectionInfo, RedisConfigError> {
     url.into_connection_info().map_err(|_| RedisConfigError("the URL is not that of a Redis server"))
 }

@@ -1,4 +1,4 @@
-//! Tickets that are good once, kept for all instances: written with their end, and taken away by the command that reads them.
+//! One-time tickets, stored for all instances: written with their expiry, and removed by the command that reads them.
 
 use redis::cmd;
 use token_core::Timestamp;
@@ -7,10 +7,11 @@ use token_core::stores::{StoreError, TicketStore};
 
 use crate::Redis;
 
-/// The store of tickets. Got from [`Redis::tickets`]. Needs Redis 6.2, which has `GETDEL`, or Valkey.
+/// The store for tickets. Returned by [`Redis::tickets`]. Needs Redis 6.2 (for `GETDEL`) or Valkey.
 ///
-/// A ticket that one instance sold is redeemed at any other, once: of two that come at the same moment, one gets in. What the server holds is a digest of the
-/// ticket and a text that only the ticket opens; whoever reads the server's memory finds neither tickets nor tokens.
+/// A ticket that one instance issued can be redeemed at any other, once: of two concurrent attempts, one succeeds. The
+/// server holds a digest of the ticket and a text that only the ticket can decrypt, so its memory contains neither
+/// tickets nor tokens.
 ///
 /// ```
 /// use token_core::streams::Tickets;

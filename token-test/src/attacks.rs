@@ -1,4 +1,4 @@
-//! An API in, the list of known attacks against it, and which of them it let in (RFC 8725, RFC 6750, RFC 9068).
+//! An API in; which known attacks against it succeed out (RFC 8725, RFC 6750, RFC 9068).
 //!
 //! ```
 //! use axum::{Router, routing::get};
@@ -20,13 +20,15 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Each attack is a request with a name, its class, the clause that forbids it and, where one is known, the advisory about a product that let it in. Good
-//! requests are sent first and last: an API that refuses everything passes no test.
+//! Each attack is a request with a name, its class, the clause that forbids it and, where known, an advisory about a
+//! product that accepted it. Valid requests are sent first and last, so that an API that refuses everything does not
+//! pass.
 //!
-//! # What is not tried
+//! # What is not tested
 //!
-//! What a token says about your data: whether this user may see that record. Anything that needs your deny-list, a second API or load. An API passes when no
-//! attack gets a 2xx answer; *why* it refused is not looked at, except that a 5xx is no refusal.
+//! Authorization on your data, such as whether a user may see a certain record; and anything that needs your deny-list,
+//! a second API or load. The API passes if no attack gets a 2xx response. *Why* it refused is not checked, except that
+//! a 5xx does not count as a refusal.
 
 mod class;
 mod list;
@@ -51,11 +53,11 @@ pub use loopback::{exchange, head};
 pub use report::{Report, Row, Verdict};
 pub use target::{Body, Target, service};
 
-/// How often an API is asked whether it knows a new key by now.
+/// How often the API is asked whether it knows a new key.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// The attacks against an API that trusts `issuer`. The API must take the audience of the issuer ([`TestIssuer::audience`]) unless
-/// [`token`](Attacks::token) says otherwise.
+/// The attacks against an API that trusts `issuer`. The API must accept the audience of the issuer
+/// ([`TestIssuer::audience`]) unless [`token`](Attacks::token) sets another.
 pub fn attacks(issuer: &TestIssuer) -> Attacks<'_> {
     Attacks {
         guarded: Guarded::by(issuer),
@@ -68,7 +70,7 @@ pub fn attacks(issuer: &TestIssuer) -> Attacks<'_> {
     }
 }
 
-/// What is tried, and where. Made by [`attacks`].
+/// Which attacks are sent, and where to. Made by [`attacks`].
 #[derive(Debug)]
 #[must_use = "nothing is tried until `run` is called"]
 pub struct Attacks<'i> {
@@ -82,7 +84,7 @@ pub struct Attacks<'i> {
 }
 
 impl Attacks<'_> {
-    /// The guarded route: a method and a path, as in `"GET /users"`. A path alone is asked for with GET. The default is `GET /`.
+    /// Sets the protected route: a method and a path, as in `"GET /users"`, or a path alone for GET. Default: `GET /`.
     ///
     /// # Panics
     /// When it is neither.
@@ -91,56 +93,61 @@ impl Attacks<'_> {
         self
     }
 
-    /// The scope that the route asks for. Good tokens have it, and tokens that nearly have it are tried. Several are separated by blanks.
+    /// Sets the scope that the route requires; several are separated by spaces. Valid tokens have it, and tokens with
+    /// similar scopes are tried.
     pub fn granted(mut self, scope: &str) -> Self {
         self.guarded = self.guarded.granted(scope);
         self
     }
 
-    /// For how many seconds after `exp` the API still takes a token: 30 unless said. A token is tried one second past it.
+    /// Sets for how many seconds after `exp` the API still accepts a token. Default: 30. A token one second past it is
+    /// tried.
     pub fn leeway(mut self, seconds: u64) -> Self {
         self.leeway = seconds;
         self
     }
 
-    /// How long a new key of the issuer may be unknown to the API: not at all unless said. Its first token is sent again until it is let in or this time is
-    /// over. Everything after it is signed with the new key: an API that does not come to know it refuses all, which shows nothing.
+    /// Sets how long a new key of the issuer may be unknown to the API. Default: not at all. The first token with the
+    /// new key is sent repeatedly until it is accepted or this time is over. All later tokens are signed with it; if
+    /// the API does not accept it, the remaining attacks show nothing.
     pub fn rotation_within(mut self, longest: Duration) -> Self {
         self.rotation_within = longest;
         self
     }
 
-    /// The API looks tokens up in the issuer's status lists (Token Status List): tokens that a list says are not good are tried, too. Good tokens point to a list.
+    /// Also tries tokens that a status list marks as not valid, for an API that checks the issuer's status lists (Token
+    /// Status List). Valid tokens then refer to a list.
     pub fn status_lists(mut self) -> Self {
         self.status_lists = true;
         self
     }
 
-    /// The API opens tokens that are encrypted to this key (RFC 7516): encrypted ones that are not what they seem are tried, too.
+    /// Also tries encrypted tokens that should be refused, for an API that decrypts tokens with this key (RFC 7516).
     pub fn encrypted_to(mut self, key: EncryptionKey) -> Self {
         self.sealed_to = Some(key);
         self
     }
 
-    /// What a good token of this API has besides: `|token| token.claim("tenant", "shop")`.
+    /// Sets what else a valid token of this API contains: `|token| token.claim("tenant", "shop")`.
     pub fn token(mut self, shape: fn(TokenBuilder) -> TokenBuilder) -> Self {
         self.guarded.shape = Some(shape);
         self
     }
 
-    /// Only attacks of this class; may be called several times. Good requests are always sent.
+    /// Sends only attacks of this class; may be called several times. Valid requests are always sent.
     pub fn only(mut self, class: Class) -> Self {
         self.only.push(class);
         self
     }
 
-    /// Leaves out the attack of this name, where the API means to let it in: a token in a cookie, say.
+    /// Leaves out the attack with this name, if the API accepts it on purpose, such as a token in a cookie.
     pub fn except(mut self, name: &str) -> Self {
         self.except.push(name.to_owned());
         self
     }
 
-    /// Runs them in this process against a tower service: an axum `Router`, or anything that takes an `http::Request`.
+    /// Sends the attacks within this process to a tower service: an axum `Router`, or anything that accepts an
+    /// `http::Request`.
     pub async fn run<S, R>(self, app: S) -> Report
     where
         S: tower_service::Service<http::Request<target::Body>, Response = http::Response<R>> + Clone,
@@ -151,7 +158,8 @@ impl Attacks<'_> {
         self.run_against(service(app)).await
     }
 
-    /// Runs them against any [`Target`]: a server that listens on loopback ([`Loopback`]), or one that a test makes of its framework.
+    /// Sends the attacks to any [`Target`]: a server that listens on loopback ([`Loopback`]), or an implementation for
+    /// another framework.
     pub async fn run_against(self, mut target: impl Target) -> Report {
         let bait = Bait {
             leeway: self.leeway,

@@ -1,4 +1,4 @@
-//! Settings go in, a running issuer comes out.
+//! Settings in, a running issuer out.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -38,39 +38,40 @@ impl Default for IssuerBuilder {
 }
 
 impl TestIssuer {
-    /// An issuer with settings of its own.
+    /// Settings for an issuer.
     pub fn builder() -> IssuerBuilder {
         IssuerBuilder::default()
     }
 }
 
 impl IssuerBuilder {
-    /// What tokens are signed with; called again, a further algorithm that a key is published for. The first is the one
-    /// that tokens get by default. Default RS256.
+    /// Sets the algorithm that tokens are signed with. Further calls add algorithms for which a key is published; the
+    /// first one remains the default. Default: RS256.
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.plan.algorithms.push(algorithm);
         self
     }
 
-    /// The path of the issuer identifier, such as `/realms/x`. Default: none.
+    /// Sets the path of the issuer identifier, such as `/realms/x`. Default: none.
     pub fn path(mut self, path: &str) -> Self {
         self.plan.path = format!("/{}", path.trim_matches('/'));
         self
     }
 
-    /// Whether the issuer identifier ends with a slash. Default: it does not.
+    /// Sets whether the issuer identifier ends with a slash. Default: false.
     pub fn trailing_slash(mut self, slash: bool) -> Self {
         self.plan.trailing_slash = slash;
         self
     }
 
-    /// The issuer identifier, where it is not the address: an issuer that outsiders know by another name than those who stand beside it, such as
-    /// `https://login.example.com/realms/shop` for a container. Tokens and documents have this name, and the endpoints in the documents are at its
-    /// origin; [`address`](TestIssuer::address) is where it really is. Its path is taken over; [`path`](Self::path) and
-    /// [`trailing_slash`](Self::trailing_slash) have no say.
+    /// Sets an issuer identifier that differs from the address, for an issuer that is known under a public name but
+    /// reached under another, such as `https://login.example.com/realms/shop` for a container. Tokens and metadata
+    /// contain this identifier, and the endpoints in the metadata are at its origin; [`address`](TestIssuer::address)
+    /// is where the issuer really listens. The path is taken from the identifier; [`path`](Self::path) and
+    /// [`trailing_slash`](Self::trailing_slash) have no effect.
     ///
     /// # Panics
-    /// When `identifier` is not a URL with a host.
+    /// If `identifier` is not a URL with a host.
     pub fn known_as(mut self, identifier: &str) -> Self {
         let behind = identifier.split_once("://").map(|(_, rest)| rest).filter(|rest| !rest.is_empty());
         let behind = behind.expect("an issuer identifier such as https://login.example.com/realms/shop");
@@ -80,37 +81,40 @@ impl IssuerBuilder {
         self
     }
 
-    /// Where to listen. The address is also what the issuer identifier names. Default 127.0.0.1 and any free port.
+    /// Sets the address to listen on, which is also the one in the issuer identifier. Default: 127.0.0.1 and any free
+    /// port.
     pub fn bind(mut self, address: impl Into<SocketAddr>) -> Self {
         self.bind = address.into();
         self
     }
 
-    /// The audience that tokens are for by default. Default `https://api.example.com`.
+    /// Sets the default audience of tokens. Default: `https://api.example.com`.
     pub fn audience(mut self, audience: &str) -> Self {
         audience.clone_into(&mut self.plan.audience);
         self
     }
 
-    /// The clock for `iat`, `nbf` and `exp`, for example a [`ManualClock`](crate::ManualClock). Default: the system's.
+    /// Sets the clock for `iat`, `nbf` and `exp`, for example a [`ManualClock`](crate::ManualClock). Default: the
+    /// system's.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.plan.clock = Arc::new(clock);
         self
     }
 
-    /// Serves RFC 8414 metadata and no OpenID Connect document.
+    /// Serves RFC 8414 metadata only, without an OpenID Connect document.
     pub fn rfc8414_only(mut self) -> Self {
         self.plan.documents = Documents::Rfc8414Only;
         self
     }
 
-    /// Serves the OpenID Connect document and no RFC 8414 metadata.
+    /// Serves the OpenID Connect document only, without RFC 8414 metadata.
     pub fn openid_only(mut self) -> Self {
         self.plan.documents = Documents::OpenIdOnly;
         self
     }
 
-    /// Further routes under the issuer's own address, for the `token` program's page. Not for others: it shows the framework inside.
+    /// Adds routes under the issuer's own address, for the `token` program's page. Internal: it exposes the framework
+    /// in use.
     #[doc(hidden)]
     pub fn also(mut self, routes: axum::Router) -> Self {
         self.also = routes;
@@ -120,7 +124,7 @@ impl IssuerBuilder {
     /// Starts the issuer on the current tokio runtime.
     ///
     /// # Panics
-    /// Outside of a tokio runtime, or when the address cannot be had; see [`try_start`](Self::try_start).
+    /// Outside a tokio runtime, or if the address is not available; see [`try_start`](Self::try_start).
     pub async fn start(self) -> TestIssuer {
         self.try_start().await.expect("an address to listen on")
     }
@@ -128,10 +132,10 @@ impl IssuerBuilder {
     /// Starts the issuer on the current tokio runtime.
     ///
     /// # Errors
-    /// If the address cannot be had.
+    /// If the address is not available.
     ///
     /// # Panics
-    /// Outside of a tokio runtime.
+    /// Outside a tokio runtime.
     pub async fn try_start(self) -> io::Result<TestIssuer> {
         TestIssuer::serve(HeldPort::at(self.bind)?, self.plan, self.also)
     }

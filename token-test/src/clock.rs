@@ -1,4 +1,4 @@
-//! Clocks for tests: one that stands still until a test moves it, one that goes with tokio's time and stands still with it.
+//! Clocks for tests: one that only moves when told to, one that follows tokio's time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use token_core::{Clock, Timestamp};
 
-/// A [`Clock`] that only moves when told to. Clones show the same time.
+/// A [`Clock`] that only moves when told to. Clones share the time.
 ///
-/// Hand one clone to the issuer and another to whatever verifies its tokens, and no test has to sleep:
+/// Give one clone to the issuer and another to the verifier of its tokens, and no test has to sleep:
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,30 +24,30 @@ use token_core::{Clock, Timestamp};
 pub struct ManualClock(Arc<AtomicI64>);
 
 impl ManualClock {
-    /// A clock that shows `start`.
+    /// A clock set to `start`.
     #[must_use]
     pub fn new(start: Timestamp) -> Self {
         Self(Arc::new(AtomicI64::new(start.as_millis())))
     }
 
-    /// Shows `time` from now on; it may lie in the past.
+    /// Sets the clock to `time`, which may be in the past.
     pub fn set(&self, time: Timestamp) {
         self.0.store(time.as_millis(), Ordering::SeqCst);
     }
 
-    /// Moves forward by `duration`.
+    /// Moves the clock forward by `duration`.
     pub fn advance(&self, duration: Duration) {
         self.set(self.now().saturating_add(duration));
     }
 
-    /// Moves back by `duration`, as clocks that are corrected do.
+    /// Moves the clock back by `duration`, as happens when clocks are corrected.
     pub fn rewind(&self, duration: Duration) {
         self.set(self.now().saturating_sub(duration));
     }
 }
 
 impl Default for ManualClock {
-    /// A clock that shows 2027-01-15T08:00:00Z, the same in every run.
+    /// A clock set to 2027-01-15T08:00:00Z, the same in every run.
     fn default() -> Self {
         Self::new(Timestamp::from_secs(1_800_000_000))
     }
@@ -59,8 +59,9 @@ impl Clock for ManualClock {
     }
 }
 
-/// A [`Clock`] that goes with tokio's time: in a test that pauses it (`#[tokio::test(start_paused = true)]`), an hour passes in a moment, for this
-/// clock and for every timer alike. Where time is not paused, it goes as all clocks do. Copies show the same time.
+/// A [`Clock`] that follows tokio's time. In a test that pauses time (`#[tokio::test(start_paused = true)]`), an hour
+/// passes at once, for this clock and all timers alike. If time is not paused, the clock runs normally. Copies show the
+/// same time.
 #[derive(Clone, Copy, Debug)]
 pub struct RuntimeClock {
     start: Timestamp,
@@ -68,7 +69,7 @@ pub struct RuntimeClock {
 }
 
 impl RuntimeClock {
-    /// A clock that shows `start` now.
+    /// A clock set to `start` now.
     #[must_use]
     pub fn new(start: Timestamp) -> Self {
         Self { start, since: tokio::time::Instant::now() }
@@ -76,7 +77,7 @@ impl RuntimeClock {
 }
 
 impl Default for RuntimeClock {
-    /// A clock that shows 2027-01-15T08:00:00Z now.
+    /// A clock set to 2027-01-15T08:00:00Z now.
     fn default() -> Self {
         Self::new(ManualClock::default().now())
     }

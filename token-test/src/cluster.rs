@@ -1,4 +1,5 @@
-//! A Kubernetes cluster as programs in it see it goes out: an API server with keys, discovery and reviews, and a service account's folder.
+//! A simulated Kubernetes cluster, as programs inside see it: an API server with keys, discovery and reviews, and a
+//! service account's folder.
 
 use std::collections::HashSet;
 use std::io;
@@ -18,16 +19,18 @@ use crate::port::HeldPort;
 use crate::serve::Server;
 use crate::tenant::claims_of;
 
-/// The name that tokens of the cluster have in `iss`.
+/// The `iss` of the cluster's tokens.
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
-/// A certificate of an authority whose key was thrown away: there is no TLS here, and what reads `ca.crt` wants one in it.
+/// The certificate of an authority whose key was discarded. There is no TLS here, but readers of `ca.crt` expect a
+/// certificate.
 const AUTHORITY: &str = include_str!("cluster/ca.crt");
 
-/// A stand-in for a Kubernetes API server on the loopback interface, and the folder that a pod's service account has.
+/// A simulated Kubernetes API server on the loopback interface, and the folder of a pod's service account.
 ///
-/// It is made of the shapes that Kubernetes documents (service account tokens, `/openid/v1/jwks`, `TokenReview` of `authentication.k8s.io/v1`), and is
-/// no real API server: it knows nothing of roles but [`forbid_reviews`](Self::forbid_reviews), and speaks plain HTTP. Every path asks for a bearer:
-/// anonymous access is off.
+/// It follows the formats that Kubernetes documents (service account tokens, `/openid/v1/jwks`, `TokenReview` of
+/// `authentication.k8s.io/v1`), but is not a real API server: it has no roles except
+/// [`forbid_reviews`](Self::forbid_reviews), and speaks plain HTTP. Every path requires a bearer token; anonymous
+/// access is off.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -53,7 +56,7 @@ pub struct TestCluster {
 #[derive(Debug)]
 struct Cluster {
     issuer: TestIssuer,
-    /// The token of the pod that asks: what is in its folder.
+    /// The token in the pod's folder.
     own: Mutex<String>,
     gone: Mutex<HashSet<String>>,
     pods: AtomicU64,
@@ -64,10 +67,10 @@ struct Cluster {
 }
 
 impl TestCluster {
-    /// A cluster with one API server.
+    /// Starts a cluster with one API server.
     ///
     /// # Panics
-    /// Outside of a tokio runtime, or when there is no free port or no temporary folder.
+    /// Outside a tokio runtime, or if there is no free port or no temporary folder.
     pub async fn start() -> Self {
         Self::try_start().await.expect("an address to listen on, and a temporary folder")
     }
@@ -107,29 +110,31 @@ impl TestCluster {
         &self.address
     }
 
-    /// The cluster's issuer: what its tokens have in `iss`.
+    /// The issuer identifier of the cluster (`iss` of its tokens).
     #[must_use]
     pub fn issuer(&self) -> &str {
         self.state.issuer.url()
     }
 
-    /// The folder of the pod that asks: `token`, `ca.crt` and `namespace`. In a real pod it is `/var/run/secrets/kubernetes.io/serviceaccount`.
+    /// The folder of the pod's service account, with `token`, `ca.crt` and `namespace`. In a real pod it is
+    /// `/var/run/secrets/kubernetes.io/serviceaccount`.
     #[must_use]
     pub fn service_account(&self) -> &Path {
         &self.folder
     }
 
-    /// Writes a new token into the folder, as the kubelet does; the API server knows the old one no more.
+    /// Writes a new token into the folder, as the kubelet does. The API server no longer accepts the old one.
     ///
     /// # Panics
-    /// When the folder cannot be written to.
+    /// If the folder cannot be written to.
     pub fn rotate(&self) {
         let token = self.token("default", "api", ISSUER);
         std::fs::write(self.folder.join("token"), format!("{token}\n")).expect("a folder to write to");
         *self.state.own.lock().unwrap_or_else(PoisonError::into_inner) = token;
     }
 
-    /// A token of a service account for this audience, as a pod has it projected: bound to a pod of its own.
+    /// Mints a token of a service account for this audience, as it is projected into a pod, and bound to a pod of its
+    /// own.
     #[must_use]
     pub fn token(&self, namespace: &str, account: &str, audience: &str) -> String {
         let pod = self.state.pods.fetch_add(1, Ordering::Relaxed);
@@ -150,28 +155,30 @@ impl TestCluster {
             .mint()
     }
 
-    /// Deletes the pod that this token is bound to: the signature stays good, and a review says that the token is not.
+    /// Deletes the pod that this token is bound to. The signature stays valid, but a review reports that the token is
+    /// not.
     pub fn delete_pod_of(&self, token: &str) {
         self.state.gone.lock().unwrap_or_else(PoisonError::into_inner).insert(token.to_owned());
     }
 
-    /// Takes the right to ask for reviews away, or gives it back: the role `system:auth-delegator`.
+    /// Removes or restores the right to request reviews (the role `system:auth-delegator`).
     pub fn forbid_reviews(&self, forbidden: bool) {
         *self.state.forbidden.lock().unwrap_or_else(PoisonError::into_inner) = forbidden;
     }
 
-    /// Reviews without a word of audiences, as a server does that knows none: its answers are about itself.
+    /// Makes reviews leave out audiences, like a server that does not support them; its answers are then about its own
+    /// audience.
     pub fn forget_audiences(&self) {
         *self.state.audience_aware.lock().unwrap_or_else(PoisonError::into_inner) = false;
     }
 
-    /// How many reviews were asked for, and how often keys.
+    /// How often reviews and keys were requested.
     #[must_use]
     pub fn asked(&self) -> (usize, usize) {
         (self.state.reviews.load(Ordering::Relaxed), self.state.key_fetches.load(Ordering::Relaxed))
     }
 
-    /// The issuer behind it, to rotate its keys.
+    /// The issuer behind the cluster, for example to rotate its keys.
     #[must_use]
     pub fn signer(&self) -> &TestIssuer {
         &self.state.issuer

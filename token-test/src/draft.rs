@@ -49,46 +49,47 @@ fn tamper(claims: &str) -> String {
     }
 }
 
-/// What every builder around a field `draft` lets its users say.
+/// The methods of every builder that has a field `draft`.
 macro_rules! says_what_a_draft_holds {
     () => {
-        /// Any claim with any value.
+        /// Sets any claim to any value.
         pub fn claim(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
             self.draft.claims.set(name, value.into());
             self
         }
 
-        /// Leaves this claim out.
+        /// Removes this claim.
         pub fn without(mut self, name: &str) -> Self {
             self.draft.claims.remove(name);
             self
         }
 
-        /// Any member of the header (RFC 7515 section 4), `alg` and `kid` too: what the header says need not be true.
+        /// Sets any member of the header (RFC 7515 section 4), even `alg` and `kid`; it need not match how the token is
+        /// really signed.
         pub fn header(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
             self.draft.header.set(name, value.into());
             self
         }
 
-        /// Leaves this member of the header out.
+        /// Removes this member of the header.
         pub fn without_header(mut self, name: &str) -> Self {
             self.draft.header.remove(name);
             self
         }
 
-        /// Changes the claims after they were signed.
+        /// Changes the claims after signing, so that the signature is invalid.
         pub fn tampered(mut self) -> Self {
             self.draft.tampered = true;
             self
         }
 
-        /// This text as the header, signed as it stands; nothing else that was said of the header counts.
+        /// Uses this text as the header and signs it as it is; all other header settings are ignored.
         pub fn raw_header(mut self, json: impl Into<String>) -> Self {
             self.draft.raw_header = Some(json.into());
             self
         }
 
-        /// This text as the claims, signed as it stands; nothing else that was said of claims counts.
+        /// Uses this text as the claims and signs it as it is; all other claim settings are ignored.
         pub fn raw_claims(mut self, json: impl Into<String>) -> Self {
             self.draft.raw_claims = Some(json.into());
             self

@@ -1,4 +1,5 @@
-//! A script of what goes wrong over time in, an API's answers to it out, held against what they have to be, as a table, JSON, JUnit and a plot.
+//! A script of failures over time in; an API's responses, compared with the expected ones, out, as a table, JSON, JUnit
+//! and a plot.
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};
@@ -29,17 +30,20 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Every second a fresh token and one that was sent before are sent, whatever became of those before. A forged one is sent while something goes on, and one
-//! whose key was withdrawn for ten rounds after that; both every other minute otherwise: a service asks its issuer because of them, within bounds, and the
-//! drill is no flood unless it is told to be one. The report says of each answer whether it kept the [`Promises`].
+//! Every second, a new token and one that was sent before are sent, whatever happened to earlier ones. A forged token
+//! is sent while an event is in progress, and a token whose key was withdrawn for ten rounds after that; at other times
+//! each is sent every second minute, since such tokens make a service ask its issuer, within limits, and a drill should
+//! not be a flood. The report says for each response whether it kept the [`Promises`].
 //!
-//! Time is tokio's. In a test that pauses it, the drill takes as long as the API computes, and times of answers are exact: what waited for nothing took
-//! 0 ms. Against a server that listens ([`Drill::run_against`]) the drill takes the time it says.
+//! Time is tokio's. In a test that pauses it, the drill takes only the computing time of the API, and response times
+//! are exact: a response that waited for nothing took 0 ms. Against a listening server ([`Drill::run_against`]), the
+//! drill takes real time.
 //!
 //! # What it does not show
 //!
-//! How much load the API bears: a few requests a second are none. What the answer says: its status is all that counts. Whether the API lets a token in
-//! that it should not, beyond the forged and the withdrawn: that is what [`attacks`](crate::attacks) are for.
+//! How much load the API can bear; a few requests a second are no load. What a response contains; only its status
+//! counts. Whether the API accepts tokens that it should refuse, beyond forged and withdrawn ones; for that there are
+//! [`attacks`](crate::attacks).
 
 mod expect;
 mod plot;
@@ -60,8 +64,8 @@ use expect::{Plan, Spell, What};
 pub use expect::{Answer, Probe};
 pub use report::{Finding, Report, Sample};
 
-/// A drill of an API that trusts `issuer`. The API must take the audience of the issuer ([`TestIssuer::audience`]) unless
-/// [`token`](Drill::token) says otherwise.
+/// A drill of an API that trusts `issuer`. The API must accept the audience of the issuer ([`TestIssuer::audience`])
+/// unless [`token`](Drill::token) sets another.
 pub fn drill(issuer: &TestIssuer) -> Drill<'_> {
     Drill {
         guarded: Guarded::by(issuer),
@@ -74,27 +78,29 @@ pub fn drill(issuer: &TestIssuer) -> Drill<'_> {
     }
 }
 
-/// What an API promises. The defaults are what `token-core` does with its own defaults; an API with other settings, or another library, has others.
+/// What the API is expected to do. The defaults match `token-core` with its own defaults; an API with other settings,
+/// or another library, needs others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Promises {
-    /// How long the answer to a token may take whose key is known. Default 1 s.
+    /// How long a response to a token with a known key may take. Default: 1 s.
     pub answers_within: Duration,
-    /// How long a new key may be unknown after it was published. Default 0: its first token brings it.
+    /// How long a new key may be unknown after it was published. Default: 0; its first token makes it known.
     pub rotation_within: Duration,
-    /// How long a withdrawn key may be good for. Default 10 min, the time for which a key set is fresh.
+    /// How long a withdrawn key may still be accepted. Default: 10 min, the fresh time of a key set.
     pub withdrawn_within: Duration,
-    /// For how long of an outage the keys that are held go on serving. Default 1 h.
+    /// How long during an outage the cached keys stay in use. Default: 1 h.
     pub outage: Duration,
-    /// For how long a key set is fresh: they serve by up to so much longer, and no longer. Default 10 min.
+    /// The fresh time of a key set; during an outage, cached keys may be used for up to this much longer. Default: 10
+    /// min.
     pub fresh_for: Duration,
-    /// How long after an outage the issuer may go unasked. Default 90 s.
+    /// How long after an outage it may take until the issuer is asked again. Default: 90 s.
     pub recovers_within: Duration,
-    /// How long a flood of made-up keys may delay a new one. Default 60 s.
+    /// How long a flood of unknown keys may delay a new one. Default: 60 s.
     pub refilled_within: Duration,
-    /// By how much clocks may differ. Default 30 s.
+    /// The tolerated difference between clocks. Default: 30 s.
     pub leeway: Duration,
-    /// How often, at the most, the issuer is asked for keys during a flood, for each minute begun. Default 10.
+    /// How often the issuer may be asked for keys during a flood, for each minute or part of one. Default: 10.
     pub key_requests: usize,
 }
 
@@ -117,7 +123,7 @@ impl Default for Promises {
 type Act<'i> = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + 'i>> + 'i>;
 type Watch<'i> = Box<dyn FnMut(u64, u64, &Report) + 'i>;
 
-/// A script over time, and where it is played. Made by [`drill`].
+/// A script over time, and the API that it is run against. Made by [`drill`].
 #[must_use = "nothing happens until `run` is called"]
 pub struct Drill<'i> {
     guarded: Guarded<'i>,
@@ -136,8 +142,8 @@ impl fmt::Debug for Drill<'_> {
 }
 
 impl<'i> Drill<'i> {
-    /// The guarded route: a method and a path, as in `"GET /users"`. A path alone is asked for with GET. The default is `GET /`. It is asked for
-    /// hundreds of times: choose one that changes nothing.
+    /// Sets the protected route: a method and a path, as in `"GET /users"`, or a path alone for GET. Default: `GET /`.
+    /// It is requested hundreds of times; choose one that changes nothing.
     ///
     /// # Panics
     /// When it is neither.
@@ -146,80 +152,81 @@ impl<'i> Drill<'i> {
         self
     }
 
-    /// The scope that the route asks for. Several are separated by blanks.
+    /// Sets the scope that the route requires; several are separated by spaces.
     pub fn granted(mut self, scope: &str) -> Self {
         self.guarded = self.guarded.granted(scope);
         self
     }
 
-    /// What a good token of this API has besides: `|token| token.claim("tenant", "shop")`.
+    /// Sets what else a valid token of this API contains: `|token| token.claim("tenant", "shop")`.
     pub fn token(mut self, shape: fn(TokenBuilder) -> TokenBuilder) -> Self {
         self.guarded.shape = Some(shape);
         self
     }
 
-    /// What the API promises, where it is not the default.
+    /// Changes the expectations from their defaults.
     pub fn promises(mut self, change: impl FnOnce(&mut Promises)) -> Self {
         change(&mut self.plan.promises);
         self
     }
 
-    /// How many seconds lie between two rounds of requests: 1 unless said, for drills of hours more.
+    /// Sets the number of seconds between two rounds of requests. Default: 1. Use more for drills of several hours.
     pub fn every(mut self, seconds: u64) -> Self {
         self.plan.every = seconds.max(1);
         self
     }
 
-    /// How long to wait, before the drill, until the API lets a good token in. Default 10 s.
+    /// Sets how long to wait, before the drill, until the API accepts a valid token. Default: 10 s.
     pub fn patience(mut self, longest: Duration) -> Self {
         self.patience = longest;
         self
     }
 
-    /// Is told after every round: the second, the last one, and what was seen so far.
+    /// Sets a function that is called after every round with its second, the last second, and the report so far.
     pub fn watch(mut self, watch: impl FnMut(u64, u64, &Report) + 'i) -> Self {
         self.watch = Some(Box::new(watch));
         self
     }
 
-    /// What is said next happens in this second of the drill.
+    /// Sets the second of the drill at which the following events happen.
     pub fn at(mut self, second: u64) -> Self {
         self.cursor = second;
         self
     }
 
-    /// The issuer signs with a new key. The old one stays published.
+    /// Rotates keys: the issuer signs with a new key. The old one stays published.
     pub fn rotate(self) -> Self {
         self.spell(What::Rotated, 0)
     }
 
-    /// The issuer signs with a new key and takes all others back, as after a compromise.
+    /// Rotates keys and withdraws all others, as after a compromise.
     pub fn withdraw(self) -> Self {
         self.spell(What::Withdrawn, 0)
     }
 
-    /// The issuer gives no answers, for so many seconds.
+    /// Makes the issuer unreachable for this many seconds.
     pub fn down(self, seconds: u64) -> Self {
         self.spell(What::Down, seconds)
     }
 
-    /// The issuer answers late, for so many seconds.
+    /// Delays the issuer's responses by this much, for this many seconds.
     pub fn slow(self, by: Duration, seconds: u64) -> Self {
         self.spell(What::Slow(by), seconds)
     }
 
-    /// So many requests a second, 1000 at most, name keys that nobody published; for so many seconds.
+    /// Sends this many requests a second (at most 1000) that name unpublished keys, for this many seconds.
     pub fn flood(self, each_second: u32, seconds: u64) -> Self {
         self.spell(What::Flood(each_second.min(1000)), seconds)
     }
 
-    /// The issuer's clock is off by `off` seconds, ahead when they are positive; for so many seconds.
+    /// Sets the issuer's clock wrong by `off` seconds (positive: ahead), for this many seconds.
     pub fn clock_off(self, off: i64, seconds: u64) -> Self {
         self.spell(What::Clock(off), seconds)
     }
 
-    /// Something of yours happens: a store fails over, a proxy restarts. `act` is run at its begin, beside the requests. For so many seconds good
-    /// tokens get one of these answers, and for [`Promises::recovers_within`] after it they may also get [`Answer::Unavailable`].
+    /// Adds an event of your own, such as a store that fails over or a proxy that restarts. `act` is run when it
+    /// begins, while requests continue. For this many seconds, valid tokens must get one of the expected responses; for
+    /// [`Promises::recovers_within`] after that they may also get [`Answer::Unavailable`].
     pub fn happens<F>(mut self, name: &str, seconds: u64, expected: &[Answer], act: impl FnOnce() -> F + 'i) -> Self
     where
         F: Future<Output = ()> + 'i,
@@ -228,14 +235,14 @@ impl<'i> Drill<'i> {
         self.spell(What::Act(name.to_owned(), expected.to_vec()), seconds)
     }
 
-    /// The drill ends in this second. Where it is not said, it ends 30 s after the last thing that happens.
+    /// Ends the drill in this second. Default: 30 s after the last event.
     pub fn end(mut self) -> Self {
         self.end = Some(self.cursor);
         self
     }
 
-    /// Adds a script as text: one thing a line, as `at 10 down 60`. The page about drills in the guide has all words. `command` makes what a line
-    /// `at 60 run 10 unavailable COMMAND` asks for happen.
+    /// Adds a script as text, with one event per line, such as `at 10 down 60`. The guide's page about drills explains
+    /// all words. `command` carries out lines such as `at 60 run 10 unavailable COMMAND`.
     ///
     /// # Errors
     /// The number of the line that cannot be read, and what was expected.
@@ -252,7 +259,8 @@ impl<'i> Drill<'i> {
         self
     }
 
-    /// Plays it in this process against a tower service: an axum `Router`, or anything that takes an `http::Request`.
+    /// Runs the drill within this process against a tower service: an axum `Router`, or anything that accepts an
+    /// `http::Request`.
     pub async fn run<S, R>(self, app: S) -> Report
     where
         S: tower_service::Service<http::Request<Body>, Response = http::Response<R>> + Clone + 'i,
@@ -263,8 +271,9 @@ impl<'i> Drill<'i> {
         self.run_against(service(app)).await
     }
 
-    /// Plays it against any [`Target`]: a server that listens on loopback ([`Loopback`](crate::attacks::Loopback)), or one that a test makes of its
-    /// framework. Requests are under way at the same time, each on a clone.
+    /// Runs the drill against any [`Target`]: a server that listens on loopback
+    /// ([`Loopback`](crate::attacks::Loopback)), or an implementation for another framework. Requests run concurrently,
+    /// each on a clone.
     pub async fn run_against(self, target: impl Target + Clone + 'i) -> Report {
         run::run(self, target).await
     }

@@ -1,4 +1,4 @@
-//! What is wrong with each endpoint goes in, the answers a client sees from it come out; every request is counted.
+//! The faults of each endpoint in, the responses that clients get out; every request is counted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +14,11 @@ use crate::serve::CloseWithoutAnswer;
 use crate::tenant::Tenant;
 use crate::traffic::{Answer, Endpoint, Fault};
 
-/// Switches faults on, at every endpoint or [at](Self::at) one. Got from [`TestIssuer::faults`](crate::TestIssuer::faults).
+/// Turns faults on, at every endpoint or [at](Self::at) one. Returned by
+/// [`TestIssuer::faults`](crate::TestIssuer::faults).
 ///
-/// Faults hold until [`heal`](Self::heal). Of two answers that exclude each other the later wins; a delay or header is
-/// kept beside any answer. Requests are counted whatever the fault.
+/// Faults last until [`heal`](Self::heal). Of two responses that exclude each other, the later one is used; a delay or
+/// header combines with any response. Requests are counted whatever the fault.
 #[derive(Debug)]
 pub struct Faults {
     tenant: Arc<Tenant>,
@@ -29,31 +30,31 @@ impl Faults {
         Self { tenant, at: None }
     }
 
-    /// Only the faults of `endpoint`.
+    /// Limits the following faults to `endpoint`.
     #[must_use]
     pub fn at(mut self, endpoint: Endpoint) -> Self {
         self.at = Some(endpoint);
         self
     }
 
-    /// Closes the connection without an answer, as a server that died would. Other endpoints stay as they are;
-    /// to close the port see [`TestIssuer::stop_listening`](crate::TestIssuer::stop_listening).
+    /// Closes the connection without a response, like a server that has crashed. Other endpoints are not affected; to
+    /// close the port, see [`TestIssuer::stop_listening`](crate::TestIssuer::stop_listening).
     pub fn down(self) -> Self {
         self.answer(Answer::Close)
     }
 
-    /// Waits for `delay` before each answer.
+    /// Delays each response.
     pub fn slow(self, delay: Duration) -> Self {
         self.change(|fault| fault.delay = delay)
     }
 
-    /// Lets requests wait, without an answer, until the fault is healed: for tests of what happens *during* a fetch.
-    /// See [`TestIssuer::wait_for_hits`](crate::TestIssuer::wait_for_hits) to know when a request has arrived.
+    /// Keeps requests waiting until the fault is healed, for tests of what happens *during* a fetch.
+    /// [`TestIssuer::wait_for_hits`](crate::TestIssuer::wait_for_hits) tells when a request has arrived.
     pub fn hold(self) -> Self {
         self.change(|fault| fault.hold = true)
     }
 
-    /// Answers with this status and an error body.
+    /// Responds with this status and an error body.
     ///
     /// # Panics
     /// If `status` is not between 100 and 999.
@@ -62,7 +63,8 @@ impl Faults {
         self.answer(Answer::Status(status))
     }
 
-    /// Answers with this status and OAuth error code (RFC 6749 section 5.2), and with `Retry-After` where seconds are given.
+    /// Responds with this status and OAuth error code (RFC 6749 section 5.2), and with `Retry-After` if seconds are
+    /// given.
     ///
     /// # Panics
     /// If `status` is not between 100 and 999.
@@ -71,40 +73,40 @@ impl Faults {
         self.answer(Answer::Refuse(status, error, retry_after))
     }
 
-    /// Answers 200 with an HTML page, as captive portals and misconfigured proxies do.
+    /// Responds with 200 and an HTML page, as captive portals and misconfigured proxies do.
     pub fn junk(self) -> Self {
         self.answer(Answer::Body("text/html", Bytes::from_static(b"<!doctype html><title>Sign in</title>")))
     }
 
-    /// Answers 200 and `application/json` with this text, whatever it is.
+    /// Responds with 200, `application/json` and this text, whatever it is.
     pub fn body(self, text: impl Into<String>) -> Self {
         self.answer(Answer::Body("application/json", Bytes::from(text.into())))
     }
 
-    /// Answers with a key set that has no keys: valid, and useless. Meant for [`Endpoint::Jwks`].
+    /// Responds with a key set without keys: valid, but useless. For [`Endpoint::Jwks`].
     pub fn empty_set(self) -> Self {
         self.body(r#"{"keys":[]}"#)
     }
 
-    /// Answers 307 with this `Location`; 307 because it asks the client to send method, body and credentials again.
+    /// Responds with 307 and this `Location`. A 307 asks the client to send method, body and credentials again.
     ///
     /// # Panics
-    /// If `to` cannot be the value of a header.
+    /// If `to` is not a valid header value.
     pub fn redirect(self, to: &str) -> Self {
         self.answer(Answer::Redirect(HeaderValue::from_str(to).expect("a location without control characters")))
     }
 
-    /// Answers with 8 MiB of well-formed JSON, in chunks and without a `Content-Length` that would warn.
+    /// Responds with 8 MiB of valid JSON, in chunks and without `Content-Length`.
     pub fn oversized(self) -> Self {
         self.answer(Answer::Oversized)
     }
 
-    /// Answers as it should, but gzip-encoded, asked for or not.
+    /// Responds normally, but gzip-encoded, even if the client did not ask for it.
     pub fn gzip(self) -> Self {
         self.answer(Answer::Gzip)
     }
 
-    /// Sends the keys of the JWK Set without their `kid`. Has no meaning at other endpoints.
+    /// Sends the keys of the JWK Set without their `kid`. Has no effect at other endpoints.
     pub fn without_kid(self) -> Self {
         self.change(|fault| fault.without_kid = true)
     }
@@ -112,13 +114,13 @@ impl Faults {
     /// Sends this `Cache-Control`, for example `no-store` or `max-age=5`.
     ///
     /// # Panics
-    /// If `value` cannot be the value of a header.
+    /// If `value` is not a valid header value.
     pub fn cache_control(self, value: &str) -> Self {
         let value = HeaderValue::from_str(value).expect("a header value without control characters");
         self.change(|fault| fault.cache_control = Some(value.clone()))
     }
 
-    /// Ends every fault here, and lets waiting requests go on.
+    /// Ends all these faults, and lets waiting requests continue.
     pub fn heal(self) -> Self {
         self.change(|fault| *fault = Fault::default())
     }
@@ -134,7 +136,8 @@ impl Faults {
     }
 }
 
-/// The middleware around every endpoint: counts, waits, and answers in the endpoint's place where a fault says so.
+/// The middleware around every endpoint: counts requests, delays them, and responds instead of the endpoint if there is
+/// a fault.
 pub(crate) async fn apply(
     State((tenant, endpoint)): State<(Arc<Tenant>, Endpoint)>,
     request: Request,

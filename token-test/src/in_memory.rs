@@ -10,7 +10,8 @@ use tower_service::Service;
 
 use crate::serve::CloseWithoutAnswer;
 
-/// Reaches one issuer, and nothing else, without a socket. Got from [`TestIssuer::in_memory`](crate::TestIssuer::in_memory).
+/// An HTTP client that reaches one issuer, without a socket, and nothing else. Returned by
+/// [`TestIssuer::in_memory`](crate::TestIssuer::in_memory).
 #[derive(Clone, Debug)]
 pub struct InMemory {
     pub(crate) router: Router,

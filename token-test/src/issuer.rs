@@ -1,4 +1,4 @@
-//! The embedded issuer as a test holds it: start it, mint with it, rotate its keys, break it, mend it.
+//! The embedded issuer as a test uses it: start it, mint tokens, rotate its keys, turn faults on and off.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,10 +23,11 @@ use crate::traffic::Endpoint;
 /// An authorization server on the loopback interface, for as long as this value lives.
 ///
 /// It serves OpenID Connect Discovery, RFC 8414 metadata, a JWK Set and a token endpoint over real HTTP, and mints
-/// tokens directly. One client is known from the start: `test-client` with the secret `test-secret`. Others register themselves
-/// (RFC 7591) or are known by a document about them; users sign in on a page that asks for consent and for no password.
+/// tokens directly. It has one client from the start, `test-client` with the secret `test-secret`. Others register
+/// themselves (RFC 7591) or have a metadata document. Users sign in on a page that asks for consent, but for no
+/// password.
 ///
-/// Plain HTTP: whoever fetches from it must be allowed to talk to loopback addresses without TLS.
+/// It speaks plain HTTP, so its clients must be allowed to connect to loopback addresses without TLS.
 #[derive(Debug)]
 pub struct TestIssuer {
     tenant: Arc<Tenant>,
@@ -36,13 +37,14 @@ pub struct TestIssuer {
 }
 
 impl TestIssuer {
-    /// The secret behind tokens of [`token_like`](Self::token_like) that are signed with a shared one. Everybody knows it.
+    /// The secret of those tokens from [`token_like`](Self::token_like) that are signed with a shared secret. It is
+    /// public.
     pub const SHARED_SECRET: &str = pre_made::SECRET;
 
-    /// An issuer with every default: RS256, a free port on 127.0.0.1, the time of the system.
+    /// Starts an issuer with default settings: RS256, a free port on 127.0.0.1, the system clock.
     ///
     /// # Panics
-    /// Outside of a tokio runtime, or when there is no free port.
+    /// Outside a tokio runtime, or if there is no free port.
     pub async fn start() -> Self {
         Self::builder().start().await
     }
@@ -54,7 +56,7 @@ impl TestIssuer {
         Ok(Self { tenant, router, port, server })
     }
 
-    /// The issuer identifier, to the letter: what `iss` says and what a verifier is configured with.
+    /// The issuer identifier, exactly as in `iss` and as a verifier is configured with.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.tenant.issuer
@@ -65,52 +67,54 @@ impl TestIssuer {
         self.tenant.active_claims(token).is_some()
     }
 
-    /// Where it listens: scheme, host and port. The same as in its [identifier](Self::url), unless it is
-    /// [known by another name](crate::IssuerBuilder::known_as).
+    /// Where the issuer listens: scheme, host and port. These are the same as in its [identifier](Self::url), unless it
+    /// is [known by another name](crate::IssuerBuilder::known_as).
     #[must_use]
     pub fn address(&self) -> &str {
         &self.tenant.origin
     }
 
-    /// Where the JWK Set is.
+    /// The URL of the JWK Set.
     #[must_use]
     pub fn jwks_uri(&self) -> String {
         self.tenant.endpoint(endpoints::JWKS_PATH)
     }
 
-    /// A client that reaches this issuer without a network, for [`Issuer::http_client`](token_core::Issuer::http_client): in a test whose time is
-    /// paused, a fetch then ends in the moment it began, or after the time that a fault takes. A closed port is not seen this way.
+    /// An HTTP client that reaches this issuer without a network, for
+    /// [`Issuer::http_client`](token_core::Issuer::http_client). In a test with paused time, a fetch then takes no
+    /// time, or exactly the time of a fault. Closed ports have no effect on it.
     #[must_use]
     pub fn in_memory(&self) -> InMemory {
         let authority = self.tenant.origin.split('/').nth(2).unwrap_or_default().to_owned();
         InMemory { router: self.router.clone(), authority }
     }
 
-    /// Where client credentials are turned into tokens.
+    /// The URL of the token endpoint.
     #[must_use]
     pub fn token_endpoint(&self) -> String {
         self.tenant.endpoint(endpoints::TOKEN_PATH)
     }
 
-    /// Where a registered client asks about tokens (RFC 7662); `test-client` with the secret `test-secret` may.
+    /// The URL of the introspection endpoint (RFC 7662). The client `test-client` with the secret `test-secret` may use
+    /// it.
     #[must_use]
     pub fn introspection_endpoint(&self) -> String {
         self.tenant.endpoint(endpoints::INTROSPECTION_PATH)
     }
 
-    /// Where a token is exchanged for claims about its user.
+    /// The URL of the userinfo endpoint.
     #[must_use]
     pub fn userinfo_endpoint(&self) -> String {
         self.tenant.endpoint(endpoints::USERINFO_PATH)
     }
 
-    /// Auth0's legacy endpoint that checks an ID token.
+    /// The URL of Auth0's legacy endpoint that checks an ID token.
     #[must_use]
     pub fn tokeninfo_endpoint(&self) -> String {
         self.tenant.endpoint(endpoints::TOKENINFO_PATH)
     }
 
-    /// Revokes a token, opaque or JWT: from now on introspection calls it inactive and userinfo refuses it.
+    /// Revokes a token, opaque or JWT: introspection then reports it as inactive, and userinfo refuses it.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -123,19 +127,20 @@ impl TestIssuer {
         self.tenant.revoke(token);
     }
 
-    /// A status list that is published from now on, in which every token is valid. Tokens point to it by [`status`](TokenBuilder::status).
+    /// Publishes a new status list, in which every token is valid. Tokens refer to it by
+    /// [`status`](TokenBuilder::status).
     #[must_use]
     pub fn status_list(&self) -> TestStatusList {
         TestStatusList::publish_by(Arc::clone(&self.tenant))
     }
 
-    /// The audience that tokens are for unless they are told otherwise: `https://api.example.com`.
+    /// The default audience of tokens: `https://api.example.com`, unless set.
     #[must_use]
     pub fn audience(&self) -> &str {
         &self.tenant.audience
     }
 
-    /// An access token (RFC 9068): good, until one of the calls makes it bad.
+    /// An access token (RFC 9068), valid unless a method of the builder changes that.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -149,47 +154,47 @@ impl TestIssuer {
         TokenBuilder::access(Arc::clone(&self.tenant))
     }
 
-    /// An ID token (OpenID Connect Core section 2), issued to `test-client`: what an API must not take for an access token.
+    /// An ID token (OpenID Connect Core section 2) for `test-client`, which an API must not accept as an access token.
     pub fn id_token(&self) -> TokenBuilder {
         TokenBuilder::id(Arc::clone(&self.tenant))
     }
 
-    /// Registers a client, or replaces the one of this id. It may ask for any scope until
-    /// [`scopes`](RegisteredClient::scopes) says otherwise.
+    /// Registers a client, or replaces the one with this id. It may request any scope unless limited by
+    /// [`scopes`](RegisteredClient::scopes).
     pub fn client(&self, id: &str, secret: &str) -> RegisteredClient {
         RegisteredClient::register(Arc::clone(&self.tenant), id, secret)
     }
 
-    /// Where users sign in and consent.
+    /// The URL of the authorization endpoint, where users sign in and consent.
     #[must_use]
     pub fn authorization_endpoint(&self) -> String {
         self.tenant.endpoint(endpoints::AUTHORIZATION_PATH)
     }
 
-    /// Where clients register themselves (RFC 7591).
+    /// The URL of the registration endpoint (RFC 7591).
     #[must_use]
     pub fn registration_endpoint(&self) -> String {
         self.tenant.endpoint(endpoints::REGISTRATION_PATH)
     }
 
-    /// Signs every user in as `subject`, at once and with every scope that is asked for: no consent page is shown. For tests, in
-    /// which nobody looks at a page.
+    /// Signs every user in as `subject` at once and grants every requested scope, without a consent page. For tests
+    /// without a person.
     pub fn consent_at_once(&self, subject: &str) {
         self.tenant.sign_ins().at_once = Some(subject.to_owned());
     }
 
-    /// Takes identity assertions of `provider` for grants (cross-app access): what it says of its users counts here.
+    /// Accepts identity assertions of `provider` as grants (cross-app access).
     pub fn trust(&self, provider: &TestIssuer) {
         self.tenant.trusted.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&provider.tenant));
     }
 
-    /// Where refresh tokens are revoked (RFC 7009).
+    /// The URL of the revocation endpoint (RFC 7009).
     #[must_use]
     pub fn revocation_endpoint(&self) -> String {
         self.tenant.endpoint(endpoints::REVOCATION_PATH)
     }
 
-    /// Signs a user in and hands out the refresh token of `client_id`, the first of its family. It is good for `scope`.
+    /// Signs a user in and returns a refresh token for `client_id`, the first of its family, with this scope.
     #[must_use]
     pub fn refresh_token(&self, subject: &str, client_id: &str, scope: &str) -> String {
         let token = format!("rt-{}", self.tenant.unique());
@@ -197,12 +202,12 @@ impl TestIssuer {
         token
     }
 
-    /// Whether each refresh token is good for one use. On at first; using a spent one revokes its family.
+    /// Sets whether each refresh token can be used only once. Default: true. Reusing one revokes its family.
     pub fn rotate_refresh_tokens(&self, rotate: bool) {
         self.tenant.grants().rotating = rotate;
     }
 
-    /// Gives a user an account at an identity provider: what Auth0's `users/{id}` and its Token Vault know of it.
+    /// Connects a user's account at an identity provider, as Auth0's `users/{id}` and Token Vault report it.
     pub fn connect(&self, subject: &str, connection: &str, provider_token: &str) {
         let mut grants = self.tenant.grants();
         let user =
@@ -220,7 +225,7 @@ impl TestIssuer {
         }
     }
 
-    /// Takes the account away again.
+    /// Removes the account.
     pub fn disconnect(&self, subject: &str, connection: &str) {
         if let Some(user) = self.tenant.grants().users.get_mut(subject)
             && let Some(identities) = user["identities"].as_array_mut()
@@ -229,7 +234,7 @@ impl TestIssuer {
         }
     }
 
-    /// Signs with a new key from now on. The old one stays published, its tokens stay good.
+    /// Signs with a new key from now on. The old one stays published, and its tokens stay valid.
     pub fn rotate(&self) -> TestKey {
         let mut keys = self.tenant.keys();
         let key = keys.make(self.tenant.algorithm);
@@ -237,13 +242,13 @@ impl TestIssuer {
         key
     }
 
-    /// Signs with a new key from now on, and withdraws every other key, as after a compromise.
+    /// Signs with a new key from now on, and withdraws all others, as after a compromise.
     pub fn rotate_hard(&self) -> TestKey {
         self.tenant.keys().withdraw_all();
         self.rotate()
     }
 
-    /// The key that signs now, of the issuer's first algorithm.
+    /// The current signing key of the issuer's first algorithm.
     #[must_use]
     pub fn signing_key(&self) -> TestKey {
         self.tenant.keys().signing(self.tenant.algorithm)
@@ -254,20 +259,20 @@ impl TestIssuer {
         self.tenant.keys().signing(algorithm)
     }
 
-    /// The members of the JWK Set, as they are published now.
+    /// The members of the JWK Set, as currently published.
     #[must_use]
     pub fn published(&self) -> Vec<Value> {
         self.tenant.keys().jwks()
     }
 
-    /// A fresh key with a `kid` of its own, neither published nor used: for rotations in several steps.
-    /// Its material repeats after the pre-made pairs have had their turn (five for RSA, three otherwise).
+    /// Creates a new key with a `kid` of its own, neither published nor used: for rotations in several steps. The key
+    /// material repeats after the prepared pairs are used up (five for RSA, three otherwise).
     #[must_use]
     pub fn new_key(&self, algorithm: Algorithm) -> TestKey {
         self.tenant.keys().make(algorithm)
     }
 
-    /// Publishes the key beside the others; it does not sign yet.
+    /// Publishes the key in addition to the others. It is not used for signing yet.
     pub fn publish(&self, key: &TestKey) {
         self.tenant.keys().publish(key.clone());
     }
@@ -277,22 +282,22 @@ impl TestIssuer {
         self.tenant.keys().publish_jwk(jwk);
     }
 
-    /// Signs with this key from now on whatever is minted for its algorithm, and publishes it.
+    /// Publishes this key, and signs tokens of its algorithm with it from now on.
     pub fn sign_with(&self, key: &TestKey) {
         self.tenant.keys().sign_with(key.clone());
     }
 
-    /// Takes every key of this `kid` out of the JWK Set. If it is the key that signs, it goes on signing.
+    /// Removes every key with this `kid` from the JWK Set. If it is the signing key, it is still used for signing.
     pub fn withdraw(&self, kid: &str) {
         self.tenant.keys().withdraw(kid);
     }
 
-    /// Puts a value in place of a member of the discovery documents, lies included; null takes the member out.
+    /// Sets a member of the discovery documents to any value; null removes it.
     pub fn set_metadata(&self, name: &str, value: impl Into<Value>) {
         self.tenant.metadata().insert(name.to_owned(), value.into());
     }
 
-    /// Faults to switch on: at every endpoint, or at one.
+    /// Turns faults on, at every endpoint or at one.
     ///
     /// ```
     /// use token_test::Endpoint;
@@ -308,29 +313,30 @@ impl TestIssuer {
         Faults::everywhere(Arc::clone(&self.tenant))
     }
 
-    /// Ends every fault at every endpoint. What was done to keys and metadata stays.
+    /// Ends all faults at all endpoints. Changes to keys and metadata are kept.
     pub fn heal(&self) {
         self.faults().heal();
     }
 
-    /// How many requests have reached the endpoint, whatever they were answered.
+    /// How many requests have reached the endpoint, whatever the response.
     #[must_use]
     pub fn hits(&self, endpoint: Endpoint) -> usize {
         self.tenant.traffic.hits(endpoint)
     }
 
-    /// Counts from zero again, at every endpoint.
+    /// Resets the counters of all endpoints.
     pub fn forget_hits(&self) {
         self.tenant.traffic.forget_hits();
     }
 
-    /// Ends once at least this many requests have reached the endpoint; with [`Faults::hold`] a test can act while
-    /// they are under way. It waits for ever if they never come.
+    /// Waits until at least this many requests have reached the endpoint. With [`Faults::hold`], a test can act while
+    /// they are in progress. Waits forever if they never come.
     pub async fn wait_for_hits(&self, endpoint: Endpoint, at_least: usize) {
         self.tenant.traffic.wait_for_hits(endpoint, at_least).await;
     }
 
-    /// Closes the port and every connection: further ones are refused. Keys, clients and faults are kept, and on Linux the port is.
+    /// Closes the port and all connections; new ones are refused. Keys, clients and faults are kept, and on Linux the
+    /// port stays reserved.
     pub async fn stop_listening(&self) {
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(server) = server {
@@ -341,7 +347,7 @@ impl TestIssuer {
     /// Opens the port again after [`stop_listening`](Self::stop_listening).
     ///
     /// # Errors
-    /// If another program took the port in between, which Linux lets none do.
+    /// If another program has taken the port, which cannot happen on Linux.
     pub async fn resume(&self) -> io::Result<()> {
         if self.server.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
             return Ok(());

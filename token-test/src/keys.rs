@@ -46,7 +46,7 @@ impl fmt::Debug for Signer {
 }
 
 impl TestKey {
-    /// A key of your own: a private key as PEM (PKCS #8), for an asymmetric algorithm.
+    /// Reads a private key in PEM (PKCS #8), for an asymmetric algorithm.
     ///
     /// # Panics
     /// If the key does not fit the algorithm.
@@ -55,18 +55,18 @@ impl TestKey {
         Self::pair(algorithm, kid, pem, None)
     }
 
-    /// A shared secret, for HS256, HS384 or HS512. It may be too short, and it may be the
-    /// [`public_pem`](Self::public_pem) of the issuer's key: that is how attackers choose theirs.
+    /// Uses a shared secret, for HS256, HS384 or HS512. It may be too short, and it may be the
+    /// [`public_pem`](Self::public_pem) of the issuer's key, as in a known attack.
     ///
     /// # Panics
-    /// If the algorithm uses no secret.
+    /// If the algorithm is not an HMAC.
     #[must_use]
     pub fn from_secret(algorithm: Algorithm, kid: Option<&str>, secret: impl AsRef<[u8]>) -> Self {
         assert!(algorithm.is_symmetric(), "{algorithm} uses no shared secret");
         Self::new(algorithm, kid, Signer::Secret(secret.as_ref().to_vec()))
     }
 
-    /// A key that no [`TestIssuer`](crate::TestIssuer) publishes, under the `kid` of your choice.
+    /// A key that no [`TestIssuer`](crate::TestIssuer) publishes, with any `kid`.
     #[must_use]
     pub fn forger(algorithm: Algorithm, kid: Option<&str>) -> Self {
         if algorithm.is_symmetric() {
@@ -88,19 +88,19 @@ impl TestKey {
         Self(Arc::new(Inner { algorithm, kid: kid.map(Into::into), signer }))
     }
 
-    /// The algorithm that it signs with.
+    /// The algorithm of the key.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.0.algorithm
     }
 
-    /// The `kid` that headers and key set name it by.
+    /// The `kid`, as in headers and the key set.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
         self.0.kid.as_deref()
     }
 
-    /// The public key as a JWK with `kid`, `alg` and `use`; none for a shared secret.
+    /// The public key as a JWK with `kid`, `alg` and `use`; `None` for a shared secret.
     #[must_use]
     pub fn public_jwk(&self) -> Option<Value> {
         match &self.0.signer {
@@ -109,7 +109,7 @@ impl TestKey {
         }
     }
 
-    /// The public key as PEM (SubjectPublicKeyInfo), where it is known: keys of the issuer and forgers, not your own.
+    /// The public key as PEM (SubjectPublicKeyInfo), for keys of the issuer and forgers; `None` for your own keys.
     #[must_use]
     pub fn public_pem(&self) -> Option<&str> {
         match &self.0.signer {
@@ -127,7 +127,7 @@ impl TestKey {
         }
     }
 
-    /// The signature of `message` as JWS writes it (RFC 7518 section 3).
+    /// Signs `message` and returns the signature in JWS form (RFC 7518 section 3).
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         match &self.0.signer {

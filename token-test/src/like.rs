@@ -9,7 +9,7 @@ use crate::keys::TestKey;
 use crate::mint::TokenBuilder;
 use crate::pre_made;
 
-/// A [`TestIssuer`] that looks like a provider. Got from [`TestIssuer::like`].
+/// A [`TestIssuer`] that imitates a provider. Returned by [`TestIssuer::like`].
 #[derive(Debug)]
 pub struct Lookalike {
     issuer: TestIssuer,
@@ -18,8 +18,8 @@ pub struct Lookalike {
 }
 
 impl TestIssuer {
-    /// An issuer whose tokens have the shape that `preset` describes; its name is on the loopback interface, with the path of the
-    /// provider's.
+    /// Starts an issuer whose tokens have the form that `preset` describes. Its identifier is on the loopback
+    /// interface, with the path of the provider's.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -37,7 +37,7 @@ impl TestIssuer {
     /// ```
     ///
     /// # Panics
-    /// Outside of a tokio runtime, or when there is no free port.
+    /// Outside a tokio runtime, or if there is no free port.
     pub async fn like(preset: &Preset) -> Lookalike {
         let algorithm = preset.algorithms.iter().next().unwrap_or(Algorithm::RS256);
         let issuer = Self::builder().algorithm(if algorithm.is_symmetric() { Algorithm::RS256 } else { algorithm });
@@ -56,7 +56,7 @@ impl TestIssuer {
     /// name in `iss` and the keys are this issuer's. Where the provider writes no `iss` there is none; where it signs with a secret that
     /// it shares with the API, [`TestIssuer::SHARED_SECRET`] is the one.
     ///
-    /// The key of another algorithm than the issuer's own is published in its key set when it is first used.
+    /// The key of an algorithm other than the issuer's own is published when it is first used.
     pub fn token_like(&self, preset: &Preset) -> TokenBuilder {
         let own = self.signing_key();
         let key = match preset.algorithms.iter().next() {
@@ -106,22 +106,22 @@ fn shaped(issuer: &TestIssuer, preset: &Preset, key: &TestKey) -> TokenBuilder {
 }
 
 impl Lookalike {
-    /// The issuer behind it: keys, faults, clock.
+    /// The underlying issuer: keys, faults, clock.
     #[must_use]
     pub fn issuer(&self) -> &TestIssuer {
         &self.issuer
     }
 
-    /// The preset as it stands here: with the issuer's name and keys at this address.
+    /// The preset with this issuer's identifier and the address of its keys.
     #[must_use]
     pub fn preset(&self) -> &Preset {
         &self.preset
     }
 
-    /// What a resource server has to trust.
+    /// The issuer that a resource server must trust.
     ///
     /// # Errors
-    /// When the preset makes no issuer.
+    /// If the preset does not describe an issuer.
     pub fn trusted(&self) -> Result<Issuer, ConfigError> {
         let issuer = match &self.preset.keys {
             KeysAt::Secret | KeysAt::PemPerKid(_) => {
@@ -136,12 +136,12 @@ impl Lookalike {
         Ok(issuer.allow_loopback_http())
     }
 
-    /// A good token in the provider's shape, until one of the calls makes it bad.
+    /// A valid token in the provider's form, unless a method of the builder changes that.
     pub fn token(&self) -> TokenBuilder {
         shaped(&self.issuer, &self.preset, &self.key)
     }
 
-    /// Tokens that are nearly right, each by what it is. Every one of them has to be refused.
+    /// Tokens that are almost valid, each with a description. All of them must be refused.
     #[must_use]
     pub fn near_misses(&self) -> Vec<(String, String)> {
         let mut misses: Vec<(String, TokenBuilder)> = Vec::new();

@@ -13,11 +13,11 @@ use crate::draft::{Draft, says_what_a_draft_holds};
 use crate::keys::TestKey;
 use crate::tenant::Tenant;
 
-/// A token to be minted. Got from [`TestIssuer::token`](crate::TestIssuer::token) or
+/// A token to be minted. Returned by [`TestIssuer::token`](crate::TestIssuer::token) or
 /// [`TestIssuer::id_token`](crate::TestIssuer::id_token).
 ///
-/// Left alone it mints a good token; each call changes one thing, and of two calls that contradict each other the later wins.
-/// Nothing is checked: a token can be as wrong as you like.
+/// Without further calls, the token is valid. Each method changes one thing; of two contradicting calls, the later one
+/// is used. Nothing is checked, so a token can be invalid in any way.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is minted until `mint` is called"]
 pub struct TokenBuilder {
@@ -79,22 +79,22 @@ impl TokenBuilder {
         }
     }
 
-    /// The `sub` claim: whom the token speaks of. Default `test-user`.
+    /// Sets `sub`. Default: `test-user`.
     pub fn subject(self, subject: &str) -> Self {
         self.claim("sub", subject)
     }
 
-    /// The `scope` claim: scopes separated by spaces. Default: no such claim.
+    /// Sets `scope`: scopes separated by spaces. Default: no such claim.
     pub fn scope(self, scope: &str) -> Self {
         self.claim("scope", scope)
     }
 
-    /// The `aud` claim, as one string. Default: the issuer's audience; for an ID token `test-client`.
+    /// Sets `aud` to one string. Default: the issuer's audience; for an ID token, `test-client`.
     pub fn audience(self, audience: &str) -> Self {
         self.claim("aud", audience)
     }
 
-    /// The `aud` claim: one string for one audience, an array for any other number.
+    /// Sets `aud`: a string for one audience, an array for any other number.
     pub fn audiences<'a>(self, audiences: impl IntoIterator<Item = &'a str>) -> Self {
         let audiences: Vec<&str> = audiences.into_iter().collect();
         match audiences.as_slice() {
@@ -103,59 +103,60 @@ impl TokenBuilder {
         }
     }
 
-    /// Bound to a key of its sender: `cnf` with `jkt` (RFC 9449 section 6.1). It goes with proofs of [`TestKey::proof`].
+    /// Binds the token to a key of its sender: `cnf` with `jkt` (RFC 9449 section 6.1). Use it with proofs from
+    /// [`TestKey::proof`].
     pub fn bound_to(self, key: &TestKey) -> Self {
         self.claim("cnf", json!({"jkt": key.thumbprint()}))
     }
 
-    /// Bound to a certificate of its sender, in DER: `cnf` with `x5t#S256` (RFC 8705 section 3.1).
+    /// Binds the token to a client certificate in DER: `cnf` with `x5t#S256` (RFC 8705 section 3.1).
     pub fn bound_to_certificate(self, der: &[u8]) -> Self {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der);
         self.claim("cnf", json!({"x5t#S256": base64_url(digest.as_ref())}))
     }
 
-    /// The `client_id` claim (RFC 9068 section 2.2). Default `test-client`.
+    /// Sets `client_id` (RFC 9068 section 2.2). Default: `test-client`.
     pub fn client_id(self, client_id: &str) -> Self {
         self.claim("client_id", client_id)
     }
 
-    /// The `iss` claim: to speak in another issuer's name. Default: this issuer.
+    /// Sets `iss`, to impersonate another issuer. Default: this issuer.
     pub fn issuer(self, issuer: &str) -> Self {
         self.claim("iss", issuer)
     }
 
-    /// How long the token lives, counted from now in whole seconds. Default one hour.
+    /// Sets the lifetime from now, in whole seconds. Default: one hour.
     pub fn expires_in(mut self, life: Duration) -> Self {
         self.expires = seconds(life);
         self.computed("exp")
     }
 
-    /// A token that was issued two hours ago and expired one hour ago.
+    /// Makes a token that was issued two hours ago and expired one hour ago.
     pub fn expired(mut self) -> Self {
         (self.issued, self.expires) = (-7200, -3600);
         self.computed("exp")
     }
 
-    /// A token that expired this long ago, in whole seconds: to try out the leeway of a verifier.
+    /// Makes a token that expired this long ago, in whole seconds, to test a verifier's leeway.
     pub fn expired_ago(mut self, ago: Duration) -> Self {
         let ago = seconds(ago);
         (self.issued, self.expires) = (ago.saturating_neg().saturating_sub(3600), ago.saturating_neg());
         self.computed("exp")
     }
 
-    /// A token with an `nbf` claim this far ahead, in whole seconds.
+    /// Sets `nbf` this far into the future, in whole seconds.
     pub fn not_before_in(self, ahead: Duration) -> Self {
         let not_before = self.tenant.now_secs().saturating_add(seconds(ahead));
         self.claim("nbf", not_before)
     }
 
-    /// A token whose `iat` is this far ahead, in whole seconds.
+    /// Sets `iat` this far into the future, in whole seconds.
     pub fn issued_in(mut self, ahead: Duration) -> Self {
         self.issued = seconds(ahead);
         self.computed("iat")
     }
 
-    /// As an issuer mints it whose clock is off by so many seconds, ahead when they are positive: `iat`, `nbf` and `exp` are all moved.
+    /// Moves `iat`, `nbf` and `exp` as if the issuer's clock were wrong by this many seconds (positive: ahead).
     pub fn clock_off(mut self, seconds: i64) -> Self {
         self.issued = self.issued.saturating_add(seconds);
         self.expires = self.expires.saturating_add(seconds);
@@ -165,24 +166,24 @@ impl TokenBuilder {
 
     says_what_a_draft_holds!();
 
-    /// The `kid` in the header, whatever key signs.
+    /// Sets the `kid` in the header, whatever key signs.
     pub fn kid(self, kid: &str) -> Self {
         self.header("kid", kid)
     }
 
-    /// Signs with the issuer's key for this algorithm, which is published at this moment if there was none.
+    /// Signs with the issuer's key for this algorithm, which is published now if there was none.
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = Some(algorithm);
         self
     }
 
-    /// Signs with this key, and says so in the header; the issuer need not have published it.
+    /// Signs with this key and names it in the header. The issuer need not have published it.
     pub fn signed_by(mut self, key: &TestKey) -> Self {
         self.signer = Signer::Key(key.clone());
         self
     }
 
-    /// Signs with a key that the issuer never published, under the `kid` of the one that it did.
+    /// Signs with a key that the issuer never published, but with the `kid` of the published one.
     pub fn forged(mut self) -> Self {
         self.signer = Signer::Forger;
         self
@@ -194,13 +195,14 @@ impl TokenBuilder {
         self
     }
 
-    /// An unsecured token: `alg` is `none` and the signature empty (RFC 7519 section 6).
+    /// Makes an unsecured token: `alg` is `none` and the signature is empty (RFC 7519 section 6).
     pub fn alg_none(mut self) -> Self {
         self.signer = Signer::Nobody;
         self
     }
 
-    /// Encrypted to this key (RFC 7516): what is minted is a JWE with the signed token in it. By `A256GCM`, or what a secret is for.
+    /// Encrypts the token to this key (RFC 7516): the result is a JWE that contains the signed token. The content
+    /// encryption is `A256GCM`, or the one that a secret is for.
     ///
     /// ```
     /// use token_core::jose::encryption::{DecryptionKey, EncryptedTokens, KeyManagement};
@@ -226,7 +228,7 @@ impl TokenBuilder {
         self
     }
 
-    /// By another content encryption. Call it after [`encrypted_to`](Self::encrypted_to); without that it does nothing.
+    /// Sets the content encryption. Call it after [`encrypted_to`](Self::encrypted_to); otherwise it has no effect.
     pub fn content_encryption(mut self, enc: ContentEncryption) -> Self {
         if let Some(sealed) = &mut self.sealed {
             sealed.enc = enc;
@@ -234,7 +236,8 @@ impl TokenBuilder {
         self
     }
 
-    /// A member of the header of the encrypted token; null takes one away. Call it after [`encrypted_to`](Self::encrypted_to); without that it does nothing.
+    /// Sets a member of the JWE header; null removes it. Call it after [`encrypted_to`](Self::encrypted_to); otherwise
+    /// it has no effect.
     pub fn outer_header(mut self, name: &str, value: impl Into<Value>) -> Self {
         if let Some(sealed) = &mut self.sealed {
             sealed.header.insert(name.to_owned(), value.into());
@@ -242,7 +245,7 @@ impl TokenBuilder {
         self
     }
 
-    /// In the form that this client has registered for.
+    /// Encrypts the token if this client has registered a key for that.
     pub(crate) fn sealed_for(self, client: &Client) -> Self {
         match &client.id_tokens_to {
             Some(key) => self.encrypted_to(key),
@@ -250,10 +253,10 @@ impl TokenBuilder {
         }
     }
 
-    /// The token in its compact form.
+    /// Returns the token in its compact form.
     ///
     /// # Panics
-    /// If no key was ever made for the algorithm, or a secret is to encrypt by another `enc` than its own.
+    /// If there is no key for the algorithm, or if a secret is to be used with another `enc` than its own.
     #[must_use]
     pub fn mint(&self) -> String {
         let signer = self.key();
@@ -267,11 +270,11 @@ impl TokenBuilder {
         }
     }
 
-    /// An opaque token with these claims behind it: a random text that only the issuer's introspection and userinfo endpoints can
-    /// make sense of. Nothing is signed; what was said of header and keys does not count.
+    /// Returns an opaque token that stands for these claims: random text that only the issuer's introspection and
+    /// userinfo endpoints can resolve. Nothing is signed; settings of header and keys are ignored.
     ///
     /// # Panics
-    /// If [`raw_claims`](Self::raw_claims) is no JSON object.
+    /// If [`raw_claims`](Self::raw_claims) is not a JSON object.
     #[must_use]
     pub fn mint_opaque(&self) -> String {
         let claims = self.claims_json();
@@ -299,7 +302,7 @@ impl TokenBuilder {
         self.draft.claims_json([("iat", in_so_long(self.issued)), ("exp", in_so_long(self.expires))])
     }
 
-    /// A time that is computed takes the place of one that was set as a claim before.
+    /// A computed time replaces one that was set as a claim before.
     fn computed(mut self, name: &str) -> Self {
         self.draft.claims.forget(name);
         self

@@ -1,18 +1,18 @@
-//! An address goes in, a port comes out that is given to nobody else, whether something listens there at the moment or not.
+//! An address in; a port that no other program gets, whether or not anything listens there, out.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::net::{TcpListener, TcpSocket};
 
-/// A TCP port that is kept for as long as this value lives: other programs are given other ports, as listeners and as
-/// clients, and a connection to it is refused as long as nobody listens.
+/// A TCP port that is reserved as long as this value lives. Other programs get other ports, as listeners and as
+/// clients, and connections to it are refused as long as nobody listens.
 ///
-/// For servers that have to be away for a while in a test, and for programs that must be told their port before they start:
-/// a port that was merely free a moment ago may be somebody else's by then.
+/// For servers that are stopped for a while in a test, and for programs that must be told their port before they start.
+/// A port that was merely free a moment ago may be taken by then.
 ///
-/// Kept on Linux, where a bound socket does not keep another one with `SO_REUSEADDR` from listening; nearly all servers set that option.
-/// On other systems the port is chosen and not kept.
+/// Ports are reserved on Linux, where a bound socket does not prevent another one with `SO_REUSEADDR` from listening;
+/// nearly all servers set that option. On other systems the port is chosen, but not reserved.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
@@ -31,43 +31,43 @@ pub struct HeldPort {
 }
 
 impl HeldPort {
-    /// Any free port of 127.0.0.1.
+    /// Reserves any free port of 127.0.0.1.
     ///
     /// # Errors
-    /// When there is none.
+    /// If there is none.
     pub fn new() -> io::Result<Self> {
         Self::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
     }
 
-    /// This address; with port 0 any free port of it.
+    /// Reserves this address; with port 0, any free port of it.
     ///
     /// # Errors
-    /// When another program has it, or the machine has no such address.
+    /// If another program uses it, or the machine has no such address.
     pub fn at(address: SocketAddr) -> io::Result<Self> {
         let socket = bound(address)?;
         let address = socket.local_addr()?;
         Ok(Self { _kept: cfg!(target_os = "linux").then_some(socket), address })
     }
 
-    /// Address and port.
+    /// The address with its port.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The port alone.
+    /// The port.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// Listens, until the listener is dropped; then again, as often as it is wanted.
+    /// Listens until the returned listener is dropped. Can be called again after that.
     ///
     /// # Errors
-    /// When somebody listens there already.
+    /// If somebody listens there already.
     ///
     /// # Panics
-    /// Outside of a tokio runtime.
+    /// Outside a tokio runtime.
     pub fn listen(&self) -> io::Result<TcpListener> {
         bound(self.address)?.listen(1024)
     }

@@ -10,9 +10,10 @@ use crate::draft::{Draft, says_what_a_draft_holds};
 use crate::keys::TestKey;
 use crate::pre_made;
 
-/// A DPoP proof to be made. Got from [`TestKey::proof`].
+/// A DPoP proof to be made. Returned by [`TestKey::proof`].
 ///
-/// Left alone it makes a good one; each call changes one thing. Nothing is checked: a proof can be as wrong as you like.
+/// Without further calls, the proof is valid. Each method changes one thing. Nothing is checked, so a proof can be
+/// invalid in any way.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -37,17 +38,18 @@ pub struct ProofBuilder {
 }
 
 impl TestKey {
-    /// A key of a client, for proofs of possession: one that no issuer publishes. Every call with one algorithm gives the same key.
+    /// A client's key for proofs of possession. No issuer publishes it. Every call with the same algorithm returns the
+    /// same key.
     ///
     /// # Panics
-    /// For HMAC: a shared secret proves nothing.
+    /// For HMAC, since a shared secret cannot prove possession.
     #[must_use]
     pub fn client(algorithm: Algorithm) -> Self {
         let pair = pre_made::family(algorithm).forger;
         Self::from_pem(algorithm, None, pair.private)
     }
 
-    /// What a token that is bound to this key holds as `cnf.jkt` (RFC 7638).
+    /// The thumbprint for `cnf.jkt` of a token that is bound to this key (RFC 7638).
     ///
     /// # Panics
     /// For a shared secret.
@@ -57,8 +59,7 @@ impl TestKey {
         token_core::possession::Thumbprint::of(&jwk).expect("a sound key").to_string()
     }
 
-    /// A proof for one request: its method, its URL, and the access token that goes with it. Each has a `jti` of its own, when it is
-    /// minted.
+    /// A proof for one request, with its method, its URL, and its access token. Each minted proof has a new `jti`.
     pub fn proof(&self, method: &str, url: &str, token: &str) -> ProofBuilder {
         let url = url.split(['?', '#']).next().unwrap_or_default();
         let mut jwk = self.public_jwk().unwrap_or_else(|| json!({"kty": "oct"}));
@@ -72,17 +73,17 @@ impl TestKey {
 }
 
 impl ProofBuilder {
-    /// `nonce`: the one that the server has sent as `DPoP-Nonce`.
+    /// Sets `nonce`, which the server sent as `DPoP-Nonce`.
     pub fn nonce(self, nonce: &str) -> Self {
         self.claim("nonce", nonce)
     }
 
-    /// `jti`: a name of the proof. Default: another one each time it is minted.
+    /// Sets `jti`. Default: a new one each time the proof is minted.
     pub fn id(self, id: &str) -> Self {
         self.claim("jti", id)
     }
 
-    /// `iat` that many seconds ago; negative for the future.
+    /// Sets `iat` this many seconds into the past; negative for the future.
     pub fn issued_ago(self, seconds: i64) -> Self {
         let now = SystemClock.now().as_secs();
         self.claim("iat", now.saturating_sub(seconds))
@@ -90,13 +91,13 @@ impl ProofBuilder {
 
     says_what_a_draft_holds!();
 
-    /// Signed by another key, while the header names the same one.
+    /// Signs with another key, while the header contains the original one.
     pub fn signed_by(mut self, key: &TestKey) -> Self {
         self.key = key.clone();
         self
     }
 
-    /// The proof: the value of the header field `DPoP`.
+    /// Returns the proof: the value of the `DPoP` header.
     #[must_use]
     pub fn mint(&self) -> String {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
@@ -107,10 +108,10 @@ impl ProofBuilder {
         self.draft.signed([], &claims, |message| self.key.sign(message))
     }
 
-    /// Proofs that are nearly this one, each by what is wrong with it. Every one of them has to be refused.
+    /// Proofs that are almost valid, each with a description. All of them must be refused.
     ///
     /// # Panics
-    /// When the key is a shared secret.
+    /// If the key is a shared secret.
     #[must_use]
     pub fn near_misses(&self) -> Vec<(String, String)> {
         let mut misses: Vec<(String, String)> = Vec::new();

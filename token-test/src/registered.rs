@@ -1,4 +1,4 @@
-//! A client that a test has just registered in, its settings changed out.
+//! A client that was just registered in, its settings changed out.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use token_core::jose::encryption::EncryptionKey;
 use crate::client::{Client, Proof};
 use crate::tenant::Tenant;
 
-/// A client just registered, to be changed. Got from [`TestIssuer::client`](crate::TestIssuer::client).
+/// A registered client whose settings can be changed. Returned by [`TestIssuer::client`](crate::TestIssuer::client).
 #[derive(Debug)]
 pub struct RegisteredClient {
     tenant: Arc<Tenant>,
@@ -21,30 +21,30 @@ impl RegisteredClient {
         Self { tenant, id: id.to_owned() }
     }
 
-    /// The only scopes, separated by spaces, that the client gets. Asking for another is `invalid_scope`; asking for
+    /// Limits the client to these scopes, separated by spaces. Requesting another one is `invalid_scope`; requesting
     /// none yields all of them.
     pub fn scopes(self, scopes: &str) -> Self {
         self.change(|client| client.scopes = Some(scopes.split(' ').map(str::to_owned).collect()))
     }
 
-    /// Where users may be sent back to after they have signed in; may be called again. Without one the client signs nobody in.
-    /// For a loopback address the port does not count.
+    /// Adds a redirect URI; may be called several times. Without one, users cannot sign in with this client. For a
+    /// loopback address the port is ignored.
     pub fn redirect_uri(self, uri: &str) -> Self {
         self.change(|client| client.redirect_uris.push(uri.to_owned()))
     }
 
-    /// A public client: its secret counts no more, and PKCE alone ties a code to it.
+    /// Makes the client public: its secret is no longer used, and codes are protected by PKCE alone.
     pub fn public(self) -> Self {
         self.change(|client| client.proof = Proof::Nothing)
     }
 
-    /// A client that authenticates by `private_key_jwt` with one of these keys, and no longer by its secret.
+    /// Makes the client authenticate by `private_key_jwt` with one of these keys instead of its secret.
     pub fn keys<'a>(self, jwks: impl IntoIterator<Item = &'a Value>) -> Self {
         let set = json!({ "keys": jwks.into_iter().collect::<Vec<_>>() });
         self.change(|client| client.proof = Proof::Keys(set))
     }
 
-    /// Signing a user in yields a refresh token, whether `offline_access` is asked for or not.
+    /// Issues a refresh token at every sign-in, even if `offline_access` is not requested.
     pub fn refreshes(self) -> Self {
         self.change(|client| client.refreshes = true)
     }

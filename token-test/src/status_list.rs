@@ -15,10 +15,11 @@ use crate::tenant::Tenant;
 
 /// Where the lists of a tenant are: this, and a number behind it.
 pub(crate) const PATH: &str = "/status-lists/";
-/// The least number of tokens that a list speaks of.
+/// The smallest number of tokens in a list.
 const LEAST: usize = 1024;
 
-/// A status list that an issuer publishes, of two bits a token. Got from [`TestIssuer::status_list`](crate::TestIssuer::status_list).
+/// A status list that an issuer publishes, with two bits for each token. Returned by
+/// [`TestIssuer::status_list`](crate::TestIssuer::status_list).
 ///
 /// ```
 /// use token_test::{TestIssuer, TestStatusList};
@@ -37,11 +38,11 @@ pub struct TestStatusList {
 }
 
 impl TestStatusList {
-    /// The token is good. What every token is that nothing was said of.
+    /// The token is valid. The default for every token.
     pub const VALID: u8 = 0;
-    /// The token is revoked, for good.
+    /// The token is revoked permanently.
     pub const INVALID: u8 = 1;
-    /// The token is not good for now.
+    /// The token is suspended.
     pub const SUSPENDED: u8 = 2;
 
     pub(crate) fn publish_by(tenant: Arc<Tenant>) -> Self {
@@ -56,16 +57,16 @@ impl TestStatusList {
         Self { tenant, number }
     }
 
-    /// Where it is published.
+    /// The URL of the list.
     #[must_use]
     pub fn uri(&self) -> String {
         self.tenant.endpoint(&format!("{PATH}{}", self.number))
     }
 
-    /// Says this of the token at this place. Who has fetched the list hears of it with the next fetch.
+    /// Sets the status of the token at this index. It takes effect for a client with its next fetch of the list.
     ///
     /// # Panics
-    /// When the status does not fit into two bits.
+    /// If the status does not fit into two bits.
     pub fn set(&self, index: usize, status: u8) {
         self.change(|list| {
             assert!(u32::from(status) < 1 << list.bits, "a status of {} bits, not {status}", list.bits);
@@ -73,12 +74,12 @@ impl TestStatusList {
         });
     }
 
-    /// For how long it may be kept, in whole seconds; `None` says nothing of it. Default 60 s.
+    /// Sets how long the list may be kept (`ttl`), in whole seconds; `None` leaves the claim out. Default: 60 s.
     pub fn ttl(&self, ttl: Option<Duration>) {
         self.change(|list| list.ttl = ttl.map(|ttl| ttl.as_secs()));
     }
 
-    /// Serves this text in place of the list, until [`heal`](Self::heal).
+    /// Serves this text instead of the list, until [`heal`](Self::heal).
     pub fn serve(&self, text: impl Into<String>) {
         self.change(|list| list.text = Some(text.into()));
     }
@@ -88,7 +89,7 @@ impl TestStatusList {
         self.change(|list| list.text = None);
     }
 
-    /// The status list token as it would be served now: good, until one of the calls makes it bad.
+    /// The status list token as it would be served now, valid unless a method of the builder changes that.
     pub fn token(&self) -> TokenBuilder {
         let (mut claims, typ) = (json!({"iss": self.tenant.issuer, "sub": self.uri()}), "statuslist+jwt");
         self.change(|list| {
@@ -114,7 +115,7 @@ impl TestStatusList {
 }
 
 impl TokenBuilder {
-    /// The `status` claim: this place in a status list of the issuer (Token Status List section 6.2).
+    /// Sets the claim `status`: this index in a status list of the issuer (Token Status List section 6.2).
     pub fn status(self, list: &TestStatusList, index: usize) -> Self {
         self.claim("status", json!({"status_list": {"idx": index, "uri": list.uri()}}))
     }

@@ -18,15 +18,15 @@ pub enum Endpoint {
     Jwks,
     /// The authorization endpoint, and the consent page behind it.
     Authorization,
-    /// Where clients register themselves (RFC 7591).
+    /// The registration endpoint (RFC 7591).
     Registration,
     /// The token endpoint.
     Token,
     /// The revocation endpoint (RFC 7009).
     Revocation,
-    /// Auth0's legacy delegation.
+    /// Auth0's legacy delegation endpoint.
     Delegation,
-    /// What there is of Auth0's Management API.
+    /// The supported part of Auth0's Management API.
     Management,
     /// The introspection endpoint (RFC 7662).
     Introspection,

@@ -1,4 +1,4 @@
-//! Claims go in, a verified token comes out, without an issuer to start: for unit tests of handlers.
+//! Claims in; a verified token out, without an issuer: for unit tests of handlers.
 
 use serde_json::{Value, json};
 use token_core::{Algorithm, Clock, Issuer, Presented, ResourceServer, StaticKeys, SystemClock, Verified};
@@ -11,10 +11,11 @@ use crate::pre_made;
 const ISSUER: &str = "https://issuer.example";
 const AUDIENCE: &str = "https://api.example.com";
 
-/// A verified token made up for a test: no server, no network, no keys to care about.
+/// Builds a verified token for a test, without a server, network or keys.
 ///
-/// Only the gate makes a [`Verified`], here too: the claims are signed with a secret of this crate and go through a gate that
-/// trusts nothing else, in some microseconds. So a handler is never tested with what could not reach it.
+/// Only the gate can make a [`Verified`]. The claims are signed with a secret of this crate and verified by a gate that
+/// trusts nothing else, which takes some microseconds. So a handler is never tested with a token that could not reach
+/// it.
 ///
 /// ```
 /// let ada = token_test::verified().subject("ada").scope("read:users").claim("email", "ada@example.com").build();
@@ -28,7 +29,7 @@ pub fn verified() -> VerifiedBuilder {
     VerifiedBuilder { claims: Parts::of(claims) }
 }
 
-/// A [`Verified`] to be built. Got from [`verified`].
+/// A [`Verified`] to be built. Returned by [`verified`].
 #[derive(Clone, Debug)]
 #[must_use = "nothing is made until `build` is called"]
 pub struct VerifiedBuilder {
@@ -36,47 +37,48 @@ pub struct VerifiedBuilder {
 }
 
 impl VerifiedBuilder {
-    /// The `sub` claim. Default `test-user`.
+    /// Sets `sub`. Default: `test-user`.
     pub fn subject(self, subject: &str) -> Self {
         self.claim("sub", subject)
     }
 
-    /// The `scope` claim: scopes separated by spaces. Default: no such claim.
+    /// Sets `scope`: scopes separated by spaces. Default: no such claim.
     pub fn scope(self, scope: &str) -> Self {
         self.claim("scope", scope)
     }
 
-    /// The `aud` claim. Default `https://api.example.com`.
+    /// Sets `aud`. Default: `https://api.example.com`.
     pub fn audience(self, audience: &str) -> Self {
         self.claim("aud", audience)
     }
 
-    /// The `client_id` claim. Default `test-client`.
+    /// Sets `client_id`. Default: `test-client`.
     pub fn client_id(self, client_id: &str) -> Self {
         self.claim("client_id", client_id)
     }
 
-    /// The `iss` claim, an absolute URL. Default `https://issuer.example`.
+    /// Sets `iss`, an absolute URL. Default: `https://issuer.example`.
     pub fn issuer(self, issuer: &str) -> Self {
         self.claim("iss", issuer)
     }
 
-    /// Any claim with any value.
+    /// Sets any claim to any value.
     pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.claims.set(name, value.into());
         self
     }
 
-    /// Leaves this claim out.
+    /// Removes this claim.
     pub fn without(mut self, claim: &str) -> Self {
         self.claims.remove(claim);
         self
     }
 
-    /// The verified token.
+    /// Builds the verified token.
     ///
     /// # Panics
-    /// If the gate refuses the claims, for example an `exp` that has passed or claims of the wrong JSON type; it says why.
+    /// If the gate refuses the claims, for example because `exp` has passed or a claim has the wrong JSON type. The
+    /// message says why.
     #[must_use]
     pub fn build(mut self) -> Verified {
         let now = SystemClock.now().as_secs();
