@@ -1,36 +1,32 @@
-//! From what the operator said to a resource server, or to the reason why no safe one can be built from it.
+//! The settings of a resource server, as an operator says them one by one. `build` makes the server of them.
+
+mod build;
 
 use std::sync::Arc;
 
 use crate::answer::challenge::{Protection, ScopeChallenge};
-use crate::answer::refusals::RefusalLog;
-use crate::answer::resource::{self, Resource};
+use crate::answer::resource;
 use crate::base::config_error::ConfigError;
 use crate::base::http::HttpClient;
 use crate::base::limits::FetchLimits;
-use crate::base::sync::ArcSwap;
 use crate::base::time::{Clock, SystemClock};
 use crate::gate::explain::Explain;
-use crate::gate::possession::{Dpop, MutualTls, Possession};
+use crate::gate::possession::{Dpop, MutualTls};
+use crate::gate::server::ResourceServer;
 use crate::gate::server::resolving::Resolving;
 use crate::gate::server::tenants::Tenants;
-use crate::gate::server::{Inner, ResourceServer};
 use crate::gate::tickets::Tickets;
-use crate::gate::token_cache::TokenCache;
 use crate::jose::encryption::EncryptedTokens;
 use crate::jose::signing::SigningKey;
-use crate::policy::{
-    EncryptedTokensPolicy, IssuerPolicy, METADATA_WITHOUT_RESOURCE, Metadata, Policy, RESOURCE_AND_METADATA,
-};
-use crate::request::choice::{Agreed, SeveralTokens};
+use crate::policy::{EncryptedTokensPolicy, IssuerPolicy, Metadata, Policy};
+use crate::request::choice::SeveralTokens;
 use crate::request::source::TokenLocation;
 use crate::stores::{DenyList, WhenUnreachable};
 use crate::stores::{TicketStore, TokenCacheSettings};
 use crate::token::audience::Audience;
 use crate::token::rule::Rule;
-use crate::trust::compiler::{Clients, Compiler, Purpose};
+use crate::trust::compiler::Purpose;
 use crate::trust::issuer::Issuer;
-use crate::trust::registry::Registry;
 use crate::trust::resolver::{IssuerResolver, ResolverSettings};
 use crate::trust::tenants::TenantResolver;
 
@@ -472,120 +468,9 @@ impl ResourceServerBuilder {
         }
     }
 
-    /// Builds the server. Inside a tokio runtime it starts to fetch keys at once, in the background; elsewhere with the first request.
-    ///
-    /// It does not wait for keys: an issuer that is down does not stop your program from starting. Until its keys are there its tokens are answered with 503. To wait
-    /// for keys, use [`ResourceServer::ready`]; to report on them, [`ResourceServer::health`].
-    ///
-    /// # Errors
-    /// [`ConfigError`] when settings are missing or contradict each other: no issuer, no audience, an issuer named twice, a resource that is not a URL, an algorithm that does
-    /// not fit the kind of keys, a leeway over 5 min, an address with plain http that was not allowed. Its text says which setting, and how to mend it.
-    pub fn build(self) -> Result<ResourceServer, ConfigError> {
-        let server = self.check()?;
-        // Only once nothing can go wrong any more: a refused configuration must not have talked to anybody.
-        server.0.registry.load().iter().for_each(|issuer| issuer.keys.start());
-        Ok(server)
-    }
-
     /// Fetches through this client, whatever was said of any issuer.
     pub(crate) fn asking(mut self, client: &Arc<dyn HttpClient>) -> Self {
         self.issuers = self.issuers.into_iter().map(|issuer| issuer.http_client(Arc::clone(client))).collect();
         self
-    }
-
-    /// The server as [`build`](Self::build) makes it, but for the keys: nothing is fetched yet.
-    pub(crate) fn check(self) -> Result<ResourceServer, ConfigError> {
-        if self.tenants.is_some() && (!self.issuers.is_empty() || self.resolving.is_some()) {
-            return Err(ConfigError::new("issuers are trusted beside tenants: have the tenants' resolver return them"));
-        }
-        if self.tickets.is_some() && self.tenants.is_some() {
-            return Err(ConfigError::new("tickets beside tenants: which tenant a ticket is for is not kept"));
-        }
-        if self.issuers.is_empty() && self.resolving.is_none() && self.tenants.is_none() {
-            return Err(ConfigError::new("no issuer is trusted: call trust(Issuer::discover(..)?)"));
-        }
-        match self.sources.as_deref() {
-            Some([]) => return Err(ConfigError::new("no token source is named, so no token could be found")),
-            sources => {
-                if let Some(flaw) = sources.into_iter().flatten().find_map(TokenLocation::flaw) {
-                    return Err(ConfigError::new(format!("token source: {flaw}")));
-                }
-            }
-        }
-        if let Some(flaw) = self.encrypted.as_ref().and_then(|(keys, _)| keys.flaw()) {
-            return Err(ConfigError::new(format!("encrypted tokens: {flaw}")));
-        }
-        let policy = Arc::new(self.policy());
-        let mut protection = self.protection;
-        protection.refusals = (self.log_refusals > 0).then(|| Arc::new(RefusalLog::new(self.log_refusals)));
-        match &self.resource {
-            Some(_) if protection.resource_metadata.is_some() => return Err(ConfigError::new(RESOURCE_AND_METADATA)),
-            Some(uri) => {
-                self.metadata.check()?;
-                protection.own_scopes.clone_from(&self.metadata.scopes_supported);
-                let resource = Resource::parse(uri)?;
-                protection.resource_metadata = Some(resource.metadata_url().to_owned());
-                protection.resource = Some(resource);
-            }
-            None if self.metadata != Metadata::default() || self.metadata_key.is_some() => {
-                return Err(ConfigError::new(METADATA_WITHOUT_RESOURCE));
-            }
-            None => {}
-        }
-        let former = self.inherited.as_ref();
-        let possession = match (&self.dpop, &self.certificates) {
-            (None, None) => None,
-            (dpop, certificates) => {
-                let former = former.and_then(|former| former.0.possession.as_deref());
-                let made = Possession::new(dpop.as_ref(), certificates.as_ref(), &self.clock, former)?;
-                Some(Arc::new(made))
-            }
-        };
-        let sold = former.and_then(|former| former.0.tickets.as_deref());
-        let tickets = self.tickets.map(|tickets| tickets.check(sold)).transpose()?.map(Arc::new);
-        protection.dpop = possession.as_ref().and_then(|possession| possession.offer());
-        let protection = Arc::new(protection);
-        let compiler = Compiler {
-            audience: self.audience,
-            purpose: self.purpose,
-            clock: self.clock,
-            protection: Arc::clone(&protection),
-            clients: Clients::default(),
-            home: Arc::default(),
-            limits: self.limits,
-            proofs: possession.is_some(),
-        };
-        let home = Arc::clone(&compiler.home);
-        let mut registry = Registry::default();
-        for issuer in self.issuers {
-            registry.add(Arc::new(compiler.compile(issuer)?))?;
-        }
-        let server = ResourceServer::new(Inner {
-            registry: ArcSwap::from_pointee(registry),
-            clock: Arc::clone(&compiler.clock),
-            compiler: Arc::new(compiler),
-            protection,
-            resolving: self.resolving,
-            tenants: self.tenants,
-            tenant: None,
-            sources: self.sources.map(|places| Arc::new(Agreed::new(places, self.several))),
-            encrypted: self.encrypted.map(|(keys, _)| Arc::new(keys)),
-            max_token: self.max_token,
-            keep_tokens: !self.cache.are_digests(),
-            cache: TokenCache::new(self.cache).map(Arc::new),
-            policy,
-            metadata_key: self.metadata_key,
-            require: self.require.map(Arc::new),
-            home,
-            explain: self.explain,
-            follows: None,
-            looks_further: possession.is_some() || tickets.is_some(),
-            tickets,
-            possession,
-            deny_list: self.deny_list,
-            when_unreachable: self.when_unreachable,
-        });
-        server.attach();
-        Ok(server)
     }
 }
