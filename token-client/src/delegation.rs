@@ -19,7 +19,7 @@ use crate::flight::{Cell, Fetch, GRACE};
 use crate::grant::TokenRequest;
 use crate::identity::ClientIdentity;
 use crate::secret::Assertion;
-use crate::source::TokenSource;
+use crate::source::{CachedSource, TokenSource};
 use crate::telemetry::Asks;
 use crate::token::Token;
 use crate::token_type::TokenType;
@@ -137,7 +137,7 @@ impl<D: Downstream> Delegation<D> {
     /// A source of tokens for `D` on behalf of one caller, for use with a [`BearerLayer`](crate::BearerLayer).
     #[must_use]
     pub fn source(&self, text: &str, expires_at: Option<Timestamp>) -> DelegatedSource {
-        DelegatedSource { cell: self.cell(text, expires_at), identity: self.0.client.identity().cloned() }
+        DelegatedSource(CachedSource::of(self.cell(text, expires_at), self.0.client.identity().cloned()))
     }
 
     fn cell(&self, text: &str, expires_at: Option<Timestamp>) -> Arc<Cell> {
@@ -220,22 +220,19 @@ impl<D> fmt::Debug for Delegated<D> {
 
 /// A source of tokens for one service on behalf of one caller.
 #[derive(Clone, Debug)]
-pub struct DelegatedSource {
-    cell: Arc<Cell>,
-    identity: Option<ClientIdentity>,
-}
+pub struct DelegatedSource(CachedSource);
 
 impl TokenSource for DelegatedSource {
     fn token(&self) -> Acquire<'_> {
-        self.cell.ask()
+        self.0.token()
     }
 
     fn renew(&self, refused: &Token) -> Acquire<'_> {
-        self.cell.ask_again(refused)
+        self.0.renew(refused)
     }
 
     fn identity(&self) -> Option<&ClientIdentity> {
-        self.identity.as_ref()
+        self.0.identity()
     }
 }
 

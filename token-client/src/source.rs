@@ -70,7 +70,12 @@ impl CachedSource {
     pub(crate) fn new(client: TokenClient, request: TokenRequest) -> Self {
         let (clock, renewal) = (Arc::clone(client.clock()), client.renewal().clone());
         let identity = client.identity().cloned();
-        Self { cell: Cell::new(Ask { client, request }, clock, renewal), identity }
+        Self::of(Cell::new(Ask { client, request }, clock, renewal), identity)
+    }
+
+    /// The tokens of this cell, sent with this certificate.
+    pub(crate) fn of(cell: Arc<Cell>, identity: Option<ClientIdentity>) -> Self {
+        Self { cell, identity }
     }
 
     /// Forgets the token, for example because its key was compromised.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::answer::challenge::DpopPolicy;
 use crate::base::time::text;
@@ -39,7 +39,7 @@ pub struct ProofPolicy {
     /// The greatest age of a proof, by its `iat`. Default: 60 s, at most 10 min.
     #[serde(
         serialize_with = "text::optional::serialize",
-        deserialize_with = "some",
+        deserialize_with = "text::optional::deserialize",
         skip_serializing_if = "Option::is_none"
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::base::time::schema::Span>"))]
@@ -47,7 +47,7 @@ pub struct ProofPolicy {
     /// How far the `iat` of a proof may lie in the future. Default: 10 s, at most 10 min.
     #[serde(
         serialize_with = "text::optional::serialize",
-        deserialize_with = "some",
+        deserialize_with = "text::optional::deserialize",
         skip_serializing_if = "Option::is_none"
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::base::time::schema::Span>"))]
@@ -143,9 +143,4 @@ pub enum CertificatePlace {
     XForwardedTlsClientCert,
     /// A header that contains the certificate as percent-encoded PEM, as nginx writes `$ssl_client_escaped_cert`.
     EscapedPem,
-}
-
-/// A duration that is present; a missing one is `None`, the default.
-fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    text::deserialize(deserializer).map(Some)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::base::time::text;
 
@@ -16,7 +16,7 @@ pub struct TicketsPolicy {
     /// How long a ticket is valid. Default: 30 s; from 1 s to 5 min.
     #[serde(
         serialize_with = "text::optional::serialize",
-        deserialize_with = "some",
+        deserialize_with = "text::optional::deserialize",
         skip_serializing_if = "Option::is_none"
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::base::time::schema::Span>"))]
@@ -37,9 +37,4 @@ pub enum TicketStorePolicy {
     Own,
     /// In a store that instances share. Code passes it with `ticket_store`; without one, the server fails to build.
     Shared,
-}
-
-/// A duration that is present; a missing one is `None`, the default.
-fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    text::deserialize(deserializer).map(Some)
 }

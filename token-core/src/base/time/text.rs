@@ -63,9 +63,9 @@ impl Visitor<'_> for Text {
     }
 }
 
-/// The same for spans that may be absent; writing only.
+/// The same for spans that may be absent.
 pub(crate) mod optional {
-    use super::{Duration, Serializer};
+    use super::{Deserializer, Duration, Serializer};
 
     /// For `#[serde(serialize_with)]`: seconds or null.
     pub(crate) fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -73,6 +73,11 @@ pub(crate) mod optional {
             Some(duration) => super::serialize(duration, serializer),
             None => serializer.serialize_none(),
         }
+    }
+
+    /// For `#[serde(deserialize_with)]` beside `#[serde(default)]`: a span that is there. `null` is none.
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        super::deserialize(deserializer).map(Some)
     }
 }
 
