@@ -2,6 +2,7 @@
 
 mod rows;
 mod sloppy;
+mod tickets;
 
 use std::convert::Infallible;
 use std::rc::Rc;

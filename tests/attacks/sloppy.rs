@@ -102,7 +102,8 @@ pub(super) enum Flaw {
 pub(super) fn api<'i>(issuer: &'i TestIssuer, flaw: Option<Flaw>) -> impl Target + 'i {
     let mut seen = HashMap::new();
     move |request: Request<Bytes>| {
-        let mut api = Api { issuer, flaw, seen: &mut seen };
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+        let mut api = Api { issuer, flaw, now, seen: &mut seen };
         let status = match api.answer(&request) {
             Ok(()) => 200,
             Err(status) => status,
@@ -111,9 +112,15 @@ pub(super) fn api<'i>(issuer: &'i TestIssuer, flaw: Option<Flaw>) -> impl Target
     }
 }
 
+/// What the same API says of a token at this time, without any flaw.
+pub(super) fn judge(issuer: &TestIssuer, token: &str, now: f64) -> Result<(), u16> {
+    Api { issuer, flaw: None, now, seen: &mut HashMap::new() }.token(token)
+}
+
 struct Api<'a> {
     issuer: &'a TestIssuer,
     flaw: Option<Flaw>,
+    now: f64,
     seen: &'a mut HashMap<String, ()>,
 }
 
@@ -266,7 +273,7 @@ impl Api<'_> {
             Some(Value::Array(all)) => all.iter().any(is_ours),
             Some(one) => is_ours(one),
         })?;
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+        let now = self.now;
         let leeway = if self.has(Flaw::LeewayOfFiveMinutes) { 300.0 } else { 30.0 };
         let time = |name: &str| match claims.get(name) {
             None => Ok(None),

@@ -453,7 +453,7 @@ pub(crate) struct Service {
 pub(crate) struct Attack {
     #[command(flatten)]
     pub(crate) service: Service,
-    /// Only this class of attack: algorithm, key, issuer, audience, kind, claim, time, encoding, header, credentials, path, scope, binding, cache, status or encryption.
+    /// Only this class of attack: algorithm, key, issuer, audience, kind, claim, time, encoding, header, credentials, path, scope, binding, cache, status, encryption or tickets.
     #[arg(long, value_name = "CLASS")]
     pub(crate) only: Vec<String>,
     /// The service looks tokens up in the issuer's status lists: tokens that a list says are not good are tried, too.
@@ -462,6 +462,22 @@ pub(crate) struct Attack {
     /// The service opens tokens that are encrypted to this key, a public JWK or a file with a JWK or a PEM: encrypted ones that are not what they seem are tried, too.
     #[arg(long, value_name = "JWK|FILE")]
     pub(crate) encrypt_to: Option<String>,
+    /// Where the service sells tickets for EventSource and WebSocket, as "POST /tickets": it is sent {"path": "/events"} and answers {"ticket": "…", "expires_in": 30}.
+    /// Tickets that are used, forged, misplaced or too old are tried, too; that waits until one has ended.
+    #[arg(long, value_name = "ROUTE", requires = "tickets_redeemed_at")]
+    pub(crate) tickets_sold_at: Option<String>,
+    /// Where it redeems them, as "GET /events": in the parameter `ticket` of the query.
+    #[arg(long, value_name = "ROUTE", requires = "tickets_sold_at")]
+    pub(crate) tickets_redeemed_at: Option<String>,
+    /// The origin of the page that buys tickets and redeems them.
+    #[arg(long, value_name = "ORIGIN", default_value = "https://app.example.com")]
+    pub(crate) page: String,
+    /// Where a token ends itself, as "POST /logout": it is tried again afterwards, and so is a ticket that it has bought.
+    #[arg(long, value_name = "ROUTE")]
+    pub(crate) revoked_at: Option<String>,
+    /// A route that takes tokens with proofs of possession (DPoP) alone: a token without one is tried there, and a ticket.
+    #[arg(long, value_name = "ROUTE")]
+    pub(crate) proofs_alone_at: Option<String>,
     /// Leaves out the attack of this name, where the service means to let it in.
     #[arg(long, value_name = "NAME")]
     pub(crate) except: Vec<String>,

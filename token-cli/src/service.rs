@@ -12,7 +12,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use rustls_platform_verifier::Verifier;
 use token_test::TestIssuer;
-use token_test::attacks::{Loopback, Target, exchange, head};
+use token_test::attacks::{Loopback, Target, exchange, read};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
@@ -41,8 +41,15 @@ impl Target for Way {
         match self {
             Self::Here(loopback) => loopback.send(request).await,
             Self::Elsewhere(elsewhere) => {
-                elsewhere.ask(&elsewhere.prefix, &request).await.and_then(|answer| head(&answer))
+                elsewhere.ask(&elsewhere.prefix, &request).await.and_then(|answer| read(&answer))
             }
+        }
+    }
+
+    fn prefix(&self) -> &str {
+        match self {
+            Self::Here(loopback) => loopback.prefix(),
+            Self::Elsewhere(elsewhere) => &elsewhere.prefix,
         }
     }
 }
@@ -64,7 +71,7 @@ impl std::fmt::Debug for Elsewhere {
 
 /// The way to the service, and the issuer that it is to trust, which serves from here on.
 pub(crate) async fn meet(options: &Service) -> Result<(Way, Arc<TestIssuer>), Failure> {
-    route(options)?;
+    route("--route", &options.route)?;
     let way = way(options).await?;
     let issuer = issuer::start(SocketAddr::from((options.address, options.port)), &options.audience).await?;
     eprintln!("issuer    {}   trust it in the service, for the audience {}", issuer.url(), issuer.audience());
@@ -99,7 +106,7 @@ async fn way(options: &Service) -> Result<Way, Failure> {
 
 /// Waits until the service lets a good token in: it may have to fetch the issuer's keys first, or forget that they were out of reach.
 pub(crate) async fn lets_in(way: &mut Way, options: &Service, issuer: &TestIssuer) -> Result<(), Failure> {
-    let (method, path) = route(options)?;
+    let (method, path) = route("--route", &options.route)?;
     let good = options.granted.iter().fold(issuer.token(), |token, scope| token.scope(scope)).mint();
     let give_up = Instant::now() + Duration::from_secs(options.wait);
     loop {
@@ -122,14 +129,14 @@ pub(crate) async fn lets_in(way: &mut Way, options: &Service, issuer: &TestIssue
     }
 }
 
-/// The route in its two parts.
-fn route(options: &Service) -> Result<(http::Method, &str), Failure> {
-    let (method, path) = options.route.split_once(' ').unwrap_or(("GET", &options.route));
+/// What follows that flag in its two parts.
+pub(crate) fn route<'a>(flag: &str, route: &'a str) -> Result<(http::Method, &'a str), Failure> {
+    let (method, path) = route.split_once(' ').unwrap_or(("GET", route));
     match method.parse() {
-        Ok(method) if path.starts_with('/') => Ok((method, path)),
+        Ok(method) if path.starts_with('/') && path.parse::<http::Uri>().is_ok() => Ok((method, path)),
         _ => {
             let expected = "expected a method and a path, as in \"GET /users\"";
-            Err(Failure::input(format!("--route {:?}: {expected}", options.route)))
+            Err(Failure::input(format!("{flag} {route:?}: {expected}")))
         }
     }
 }

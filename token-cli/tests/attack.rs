@@ -8,7 +8,8 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
-use axum::routing::get;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex};
 
 use support::run;
 use token_core::jose::encryption::{DecryptionKey, EncryptedTokens, KeyManagement};
+use token_core::streams::Tickets;
 use token_core::{Issuer, Presented, ResourceServer, ResourceServerBuilder};
 use token_test::HeldPort;
 use token_test::attacks::{Loopback, Target};
@@ -142,6 +144,71 @@ async fn encrypted_tokens_are_tried_where_their_key_is_named() {
     let others = DecryptionKey::generate(KeyManagement::EcdhEs, Some("1")).unwrap().public_jwk().unwrap().to_string();
     let seen = attack(&url, &port, &["--only", "encryption", "--encrypt-to", &others]).await;
     assert!(seen.code == 1 && seen.stderr.contains("1 findings"), "{}\n{}", seen.stdout, seen.stderr);
+}
+
+/// A service that sells tickets. A forgiving one redeems them for ever, since a cache before it answers as it did before.
+async fn serve_tickets(issuer: &HeldPort, forgiving: bool) -> String {
+    let trusted = Issuer::discover(format!("http://{}", issuer.address())).unwrap().allow_loopback_http();
+    let api = ResourceServer::builder("https://api.example.com").trust(trusted).tickets(Tickets::in_memory());
+    let api = api.build().unwrap();
+    let seen = Arc::<Mutex<Vec<String>>>::default();
+    let cache = move |request: Request, next: Next| {
+        let (seen, target) = (seen.clone(), request.uri().to_string());
+        async move {
+            if forgiving && seen.lock().unwrap().contains(&target) {
+                return "everybody".into_response();
+            }
+            let answer = next.run(request).await;
+            if answer.status().is_success() && target.contains("ticket=") {
+                seen.lock().unwrap().push(target);
+            }
+            answer
+        }
+    };
+    let app = Router::new()
+        .route("/users", get(async || "everybody").layer(axum_token::require("read:users")))
+        .route("/events", get(async || "what happens"))
+        .route("/tickets", post(axum_token::ticket(api.clone())))
+        .layer(axum_token::TokenLayer::new(api))
+        .layer(from_fn(cache));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(axum::serve(listener, app).into_future());
+    url
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tickets_are_tried_where_they_are_sold() {
+    let port = HeldPort::new().unwrap();
+    let url = serve_tickets(&port, false).await;
+    // Half a minute each.
+    const PATIENT: [&str; 4] =
+        ["--except", "a ticket a second past its end", "--except", "a ticket whose token has ended since"];
+    let at = ["--tickets-sold-at", "POST /tickets", "--tickets-redeemed-at", "GET /events", "--only", "tickets"];
+    let seen = attack(&url, &port, &[&at[..], &PATIENT].concat()).await;
+    assert_eq!(seen.code, 0, "{}\n{}", seen.stdout, seen.stderr);
+    let tried = seen.stdout.lines().filter(|line| line.starts_with("ok    tickets")).count();
+    assert!(tried >= 65 && seen.stdout.contains("a ticket for the second time"), "{}", seen.stdout);
+
+    let forgiving = serve_tickets(&port, true).await;
+    let seen = attack(&forgiving, &port, &[&at[..], &PATIENT].concat()).await;
+    assert_eq!(seen.code, 1, "{}\n{}", seen.stdout, seen.stderr);
+    assert!(seen.stdout.contains("FAIL  tickets       a ticket for the second time"), "{}", seen.stdout);
+
+    for (words, expected) in [
+        (&["--only", "tickets"][..], "--tickets-sold-at ROUTE"),
+        (&["--tickets-sold-at", "POST /tickets"], "--tickets-redeemed-at"),
+        (
+            &["--tickets-sold-at", "tickets", "--tickets-redeemed-at", "/events"],
+            "--tickets-sold-at \"tickets\": expected",
+        ),
+        (&["--revoked-at", "POST"], "--revoked-at \"POST\": expected a method"),
+        (&["--proofs-alone-at", "GET /a b"], "--proofs-alone-at \"GET /a b\": expected a method"),
+        (&["--page", "app.example.com"], "--page \"app.example.com\": expected the origin"),
+    ] {
+        let seen = attack(&url, &port, words).await;
+        assert!(seen.code == 2 && seen.stderr.contains(expected), "{words:?}: {}", seen.stderr);
+    }
 }
 
 /// A service that is not on a loopback address, as far as one can tell from its URL. It shows whatever text it is given.

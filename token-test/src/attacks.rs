@@ -31,6 +31,7 @@
 //! a 5xx does not count as a refusal.
 
 mod class;
+mod errand;
 mod list;
 mod loopback;
 mod report;
@@ -38,20 +39,22 @@ mod target;
 
 use std::time::Duration;
 
+use http::Method;
 use token_core::jose::encryption::EncryptionKey;
 use tokio::time::{Instant, sleep};
 
-use crate::TestIssuer;
-use crate::attacks::list::Bait;
-use crate::guarded::Guarded;
+use crate::attacks::list::tickets::Shop;
+use crate::attacks::list::{Attack, Bait};
+use crate::guarded::{self, Guarded};
 use crate::mint::TokenBuilder;
+use crate::{ManualClock, TestIssuer};
 
 pub use class::Class;
 pub use loopback::Loopback;
 #[doc(hidden)]
-pub use loopback::{exchange, head};
+pub use loopback::{exchange, read};
 pub use report::{Report, Row, Verdict};
-pub use target::{Body, Target, service};
+pub use target::{Body, Target, head_suffices, service};
 
 /// How often the API is asked whether it knows a new key.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -65,10 +68,28 @@ pub fn attacks(issuer: &TestIssuer) -> Attacks<'_> {
         rotation_within: Duration::ZERO,
         status_lists: false,
         sealed_to: None,
+        tickets: None,
+        page: "https://app.example.com".to_owned(),
+        revoked_at: None,
+        proofs_alone_at: None,
+        clock: None,
         only: Vec::new(),
         except: Vec::new(),
     }
 }
+
+/// Whether that is the origin of a page as a browser writes it: scheme and host, perhaps a port (RFC 6454 section 6.2).
+#[doc(hidden)]
+#[must_use]
+pub fn is_origin(text: &str) -> bool {
+    let parsed = text.parse::<http::Uri>().ok();
+    parsed.is_some_and(|uri| {
+        uri.scheme().is_some() && uri.authority().is_some() && uri.path() == "/" && uri.query().is_none()
+    }) && !text.ends_with('/')
+}
+
+/// A method, and a path with its query.
+type Route = (Method, String);
 
 /// Which attacks are sent, and where to. Made by [`attacks`].
 #[derive(Debug)]
@@ -79,6 +100,11 @@ pub struct Attacks<'i> {
     rotation_within: Duration,
     status_lists: bool,
     sealed_to: Option<EncryptionKey>,
+    tickets: Option<(Route, Route)>,
+    page: String,
+    revoked_at: Option<Route>,
+    proofs_alone_at: Option<Route>,
+    clock: Option<ManualClock>,
     only: Vec<Class>,
     except: Vec<String>,
 }
@@ -128,6 +154,82 @@ impl Attacks<'_> {
         self
     }
 
+    /// The API sells tickets for what can set no header, `EventSource` and `WebSocket`: at the first route, to whoever has a token and asks with
+    /// `{"path": "/events"}`; its answer is `{"ticket": "…", "expires_in": 30}`. It redeems them at the second, from the parameter `ticket` of a request
+    /// with `Accept: text/event-stream`. Tickets that are
+    /// used, forged, misplaced or too old are tried, too.
+    ///
+    /// ```
+    /// use axum::Router;
+    /// use axum::routing::{get, post};
+    /// use axum_token::{Issuer, ResourceServer, TokenLayer, ticket};
+    /// use token_core::streams::Tickets;
+    /// use token_test::attacks::{Class, attacks};
+    /// use token_test::{ManualClock, TestIssuer};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let clock = ManualClock::default();
+    /// let issuer = TestIssuer::builder().clock(clock.clone()).start().await;
+    /// let api = ResourceServer::builder(issuer.audience())
+    ///     .trust(Issuer::discover(issuer.url())?.allow_loopback_http())
+    ///     .tickets(Tickets::in_memory())
+    ///     .clock(clock.clone())
+    ///     .build()?;
+    /// let app = Router::new()
+    ///     .route("/events", get(async || "what happens"))
+    ///     .route("/tickets", post(ticket(api.clone())))
+    ///     .layer(TokenLayer::new(api));
+    ///
+    /// let list = attacks(&issuer).route("GET /events").tickets("POST /tickets", "GET /events").clock(clock);
+    /// list.only(Class::Tickets).run(app).await.assert_all_refused();
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Without a [`clock`](Self::clock) it waits until a ticket has ended: for as long as the shop says, and some seconds.
+    ///
+    /// # Panics
+    /// When one of them is neither a path nor a method and a path.
+    pub fn tickets(mut self, sold_at: &str, redeemed_at: &str) -> Self {
+        self.tickets = Some((guarded::parts(sold_at), guarded::parts(redeemed_at)));
+        self
+    }
+
+    /// The origin of the page that buys tickets and redeems them, as the field `Origin` has it. Default `https://app.example.com`; another one where the
+    /// API knows its pages.
+    ///
+    /// # Panics
+    /// When it is no origin.
+    pub fn page(mut self, origin: &str) -> Self {
+        assert!(is_origin(origin), "expected the origin of a page, as in `https://app.example.com`, found {origin:?}");
+        self.page = origin.to_owned();
+        self
+    }
+
+    /// The route at which a token ends itself: a log-out, say. It is asked with a token that is tried again afterwards, and with one that has bought a ticket.
+    ///
+    /// # Panics
+    /// When it is neither a path nor a method and a path.
+    pub fn revoked_at(mut self, route: &str) -> Self {
+        self.revoked_at = Some(guarded::parts(route));
+        self
+    }
+
+    /// A route that takes tokens with proofs of possession alone (RFC 9449): a token without one is tried there, and a ticket.
+    ///
+    /// # Panics
+    /// When it is neither a path nor a method and a path.
+    pub fn proofs_alone_at(mut self, route: &str) -> Self {
+        self.proofs_alone_at = Some(guarded::parts(route));
+        self
+    }
+
+    /// The clock of the issuer and of the API: time passes on it, where the list would wait otherwise.
+    pub fn clock(mut self, clock: ManualClock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
     /// Sets what else a valid token of this API contains: `|token| token.claim("tenant", "shop")`.
     pub fn token(mut self, shape: fn(TokenBuilder) -> TokenBuilder) -> Self {
         self.guarded.shape = Some(shape);
@@ -166,6 +268,14 @@ impl Attacks<'_> {
             status_list: self.status_lists.then(|| list::status_list(self.guarded.issuer)),
             guarded: self.guarded,
             sealed_to: self.sealed_to,
+            shop: self.tickets.map(|(sells, redeems)| Shop { sells, redeems, origin: self.page }),
+            revoked_at: self.revoked_at,
+            proofs_alone_at: self.proofs_alone_at,
+        };
+        let (prefix, clock) = (target.prefix().to_owned(), self.clock.as_ref());
+        let asked_for = |attack: &Attack| {
+            let is_of = self.only.is_empty() || self.only.contains(&attack.class);
+            is_of && !self.except.iter().any(|name| *name == attack.name)
         };
         let mut report = Report::default();
         let seen = bait.token().mint();
@@ -181,16 +291,50 @@ impl Attacks<'_> {
             }
             report.push(&attack, answer);
         }
+        for errand in bait.good_tickets(&prefix, false) {
+            report.push(&errand.attack, errand.run(&mut target, clock).await);
+        }
         for attack in bait.attacks(&seen) {
-            let asked_for = self.only.is_empty() || self.only.contains(&attack.class);
-            if asked_for && !self.except.iter().any(|name| *name == attack.name) {
+            if asked_for(&attack) {
                 report.push(&attack, target.send(attack.request()).await);
+            }
+        }
+        for errand in bait.errands(&prefix) {
+            if asked_for(&errand.attack) {
+                report.push(&errand.attack, errand.run(&mut target, clock).await);
             }
         }
         // Once more: a verdict that was spoilt by the attacks is a denial of service.
         for attack in bait.good_at_the_end() {
             report.push(&attack, target.send(attack.request()).await);
         }
+        for errand in bait.good_tickets(&prefix, true) {
+            report.push(&errand.attack, errand.run(&mut target, clock).await);
+        }
         report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_a_scheme_and_a_host() {
+        for (text, expected) in [
+            ("https://app.example.com", true),
+            ("http://127.0.0.1:8080", true),
+            ("https://app.example.com/", false),
+            ("https://app.example.com/page", false),
+            ("https://app.example.com?x", false),
+            ("app.example.com", false),
+            ("null", false),
+            ("/", false),
+            ("https://", false),
+            ("https://a b", false),
+            ("", false),
+        ] {
+            assert_eq!(is_origin(text), expected, "{text:?}");
+        }
     }
 }

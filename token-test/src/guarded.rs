@@ -24,10 +24,8 @@ impl<'i> Guarded<'i> {
     /// # Panics
     /// When it is neither a path nor a method and a path.
     pub(crate) fn at(self, route: &str) -> Self {
-        let (method, path) = route.split_once(' ').unwrap_or(("GET", route));
-        let method = method.parse().expect("a method and a path, as in `GET /users`");
-        assert!(path.starts_with('/'), "expected a method and a path, as in `GET /users`, found {route:?}");
-        Self { method, path: path.to_owned(), ..self }
+        let (method, path) = parts(route);
+        Self { method, path, ..self }
     }
 
     /// Only for tokens with this scope. An empty one is none.
@@ -41,6 +39,18 @@ impl<'i> Guarded<'i> {
         let token = self.granted.iter().fold(token, |token, scope| token.scope(scope));
         self.shape.map_or(token.clone(), |shape| shape(token))
     }
+}
+
+/// The method and the path of a route.
+///
+/// # Panics
+/// When it is neither a path nor a method and a path.
+pub(crate) fn parts(route: &str) -> (Method, String) {
+    let (method, path) = route.split_once(' ').unwrap_or(("GET", route));
+    let method = method.parse().expect("a method and a path, as in `GET /users`");
+    let is_path = path.starts_with('/') && path.parse::<http::Uri>().is_ok();
+    assert!(is_path, "expected a method and a path, as in `GET /users`, found {route:?}");
+    (method, path.to_owned())
 }
 
 #[cfg(test)]
@@ -58,7 +68,7 @@ mod tests {
             let guarded = Guarded::by(&issuer).at(route);
             assert_eq!((guarded.method, &*guarded.path), (method, path), "{route}");
         }
-        for junk in ["users", "GET users", "", "GET"] {
+        for junk in ["users", "GET users", "", "GET", "GET /a b"] {
             let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Guarded::by(&issuer).at(junk)));
             assert!(read.is_err(), "{junk:?}");
         }

@@ -38,6 +38,8 @@ pub enum Class {
     Status,
     /// Encrypted tokens that are not what they seem; most are tried where [`encrypted_to`](super::Attacks::encrypted_to) names a key.
     Encryption,
+    /// Tickets that are used, forged, misplaced or too old; tried where [`tickets`](super::Attacks::tickets) says where they are sold.
+    Tickets,
 }
 
 impl Class {
@@ -59,6 +61,7 @@ impl Class {
         Self::Cache,
         Self::Status,
         Self::Encryption,
+        Self::Tickets,
     ];
 
     /// Its name, in small letters.
@@ -82,6 +85,7 @@ impl Class {
             Self::Cache => "cache",
             Self::Status => "status",
             Self::Encryption => "encryption",
+            Self::Tickets => "tickets",
         }
     }
 }

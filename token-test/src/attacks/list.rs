@@ -12,6 +12,7 @@ mod key;
 mod kind;
 mod path;
 mod status;
+pub(super) mod tickets;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -24,6 +25,7 @@ use super::class::Class;
 use crate::guarded::Guarded;
 use crate::mint::TokenBuilder;
 use crate::{TestIssuer, TestStatusList};
+use tickets::Shop;
 
 /// One request, and what it stands for.
 #[derive(Clone, Debug)]
@@ -57,6 +59,12 @@ pub(crate) struct Bait<'i> {
     pub(crate) status_list: Option<TestStatusList>,
     /// What the API opens encrypted tokens with.
     pub(crate) sealed_to: Option<EncryptionKey>,
+    /// Where it sells tickets.
+    pub(crate) shop: Option<Shop>,
+    /// Where a token ends itself.
+    pub(crate) revoked_at: Option<(Method, String)>,
+    /// Where no bearer token is taken.
+    pub(crate) proofs_alone_at: Option<(Method, String)>,
 }
 
 impl Bait<'_> {

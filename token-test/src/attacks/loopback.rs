@@ -1,4 +1,4 @@
-//! A request in, written by hand as HTTP/1.1 to a server on loopback, the head of its answer out (RFC 9112).
+//! A request in, written by hand as HTTP/1.1 to a server on loopback, its answer out (RFC 9112).
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
@@ -9,12 +9,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::{Host, Url};
 
-use super::target::Target;
+use super::target::{MOST, Target, head_suffices};
 
 /// How long one answer may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How much of an answer is read.
-const MOST: usize = 64 * 1024;
 
 /// A server that listens on a loopback address, in whatever language it is written. Requests are written byte by byte: no client library
 /// normalises a path or joins fields.
@@ -62,9 +60,13 @@ fn is_loopback(ip: IpAddr) -> bool {
 impl Target for Loopback {
     async fn send(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, String> {
         match tokio::time::timeout(TIMEOUT, self.ask(&request)).await {
-            Ok(answer) => answer.map_err(|error| error.to_string()).and_then(|bytes| head(&bytes)),
+            Ok(answer) => answer.map_err(|error| error.to_string()).and_then(|bytes| read(&bytes)),
             Err(_) => Err(format!("no answer within {} s", TIMEOUT.as_secs())),
         }
+    }
+
+    fn prefix(&self) -> &str {
+        &self.prefix
     }
 }
 
@@ -105,7 +107,7 @@ where
             Err(_) if !answer.is_empty() => break,
             Err(error) => return Err(wrote.err().unwrap_or(error)),
         }
-        if answer.len() >= MOST || is_whole(&answer, request.method()) {
+        if answer.len() >= MOST || is_whole(&answer, request.method(), head_suffices(request)) {
             break;
         }
     }
@@ -113,14 +115,11 @@ where
 }
 
 /// Whether that is all of an answer (RFC 9112 section 6): some servers go on holding a connection that they were asked to close.
-fn is_whole(answer: &[u8], asked: &Method) -> bool {
+fn is_whole(answer: &[u8], asked: &Method, head_suffices: bool) -> bool {
     let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
     let (head, body) = (String::from_utf8_lossy(&answer[..end]), &answer[end + 4..]);
-    let field = |wanted: &str| {
-        let mut fields = head.lines().skip(1).filter_map(|line| line.split_once(':'));
-        fields.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim().to_owned())
-    };
-    if asked == Method::HEAD || matches!(head.split(' ').nth(1), Some("204" | "304")) {
+    let field = |wanted| field(&head, wanted);
+    if head_suffices || asked == Method::HEAD || matches!(head.split(' ').nth(1), Some("204" | "304")) {
         return true;
     }
     match field("content-length").map(|length| length.parse::<usize>()) {
@@ -130,17 +129,42 @@ fn is_whole(answer: &[u8], asked: &Method) -> bool {
     }
 }
 
-/// The status of an answer; nothing else of it is looked at.
+/// The value of this field in a head.
+fn field(head: &str, wanted: &str) -> Option<String> {
+    let mut fields = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+    fields.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim().to_owned())
+}
+
+/// The body in an answer, as far as it came; of one in chunks (RFC 9112 section 7.1), what they hold.
+fn body(answer: &[u8]) -> Bytes {
+    let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return Bytes::new() };
+    let (head, mut rest) = (String::from_utf8_lossy(&answer[..end]), &answer[end + 4..]);
+    if field(&head, "transfer-encoding").is_none() {
+        return Bytes::copy_from_slice(rest);
+    }
+    let mut whole = Vec::new();
+    while let Some(line) = rest.windows(2).position(|two| two == b"\r\n") {
+        let size = String::from_utf8_lossy(&rest[..line]);
+        let size = size.split(';').next().and_then(|size| usize::from_str_radix(size.trim(), 16).ok());
+        let Some(size) = size.filter(|size| *size > 0) else { break };
+        rest = &rest[line + 2..];
+        whole.extend_from_slice(&rest[..size.min(rest.len())]);
+        rest = rest.get(size.saturating_add(2)..).unwrap_or_default();
+    }
+    whole.into()
+}
+
+/// The status and the body of an answer; nothing else of it is looked at.
 ///
 /// # Errors
 /// When there is none.
 #[doc(hidden)]
-pub fn head(answer: &[u8]) -> Result<Response<Bytes>, String> {
+pub fn read(answer: &[u8]) -> Result<Response<Bytes>, String> {
     let line = answer.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = String::from_utf8_lossy(line);
     let status =
         line.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)).and_then(|code| code.trim().parse().ok());
-    match status.map(|code: u16| Response::builder().status(code).body(Bytes::new())) {
+    match status.map(|code: u16| Response::builder().status(code).body(body(answer))) {
         Some(Ok(response)) => Ok(response),
         _ if answer.is_empty() => Err("the connection was closed without an answer".to_owned()),
         _ => Err("what came back is not HTTP/1".to_owned()),
@@ -184,17 +208,33 @@ mod tests {
             ("HTTP/1.0 200 OK\r\n\r\nab", false),
             ("", false),
         ] {
-            assert_eq!(is_whole(answer.as_bytes(), &Method::GET), whole, "{answer:?}");
+            assert_eq!(is_whole(answer.as_bytes(), &Method::GET, false), whole, "{answer:?}");
         }
-        assert!(is_whole(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", &Method::HEAD));
+        let unread = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n";
+        assert!(is_whole(unread, &Method::HEAD, false) && is_whole(unread, &Method::GET, true));
+        assert!(!is_whole(unread, &Method::GET, false) && !is_whole(b"HTTP/1.1 200 OK\r\n", &Method::GET, true));
+    }
+
+    #[test]
+    fn a_body_is_read_whole_or_in_chunks() {
+        for (answer, expected) in [
+            ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nab", "ab"),
+            ("HTTP/1.1 200 OK\r\n\r\n", ""),
+            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n3;x=y\r\ncde\r\n0\r\n\r\n", "abcde"),
+            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\nab", "ab"),
+            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nffffffffffffffff\r\nab", "ab"),
+            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nab", ""),
+        ] {
+            assert_eq!(read(answer.as_bytes()).unwrap().body(), expected, "{answer:?}");
+        }
     }
 
     #[test]
     fn the_status_line_is_read_and_anything_else_is_no_answer() {
-        assert_eq!(head(b"HTTP/1.1 401 Unauthorized\r\n\r\n").unwrap().status(), 401);
-        assert_eq!(head(b"HTTP/1.0 204\r\n").unwrap().status(), 204);
+        assert_eq!(read(b"HTTP/1.1 401 Unauthorized\r\n\r\n").unwrap().status(), 401);
+        assert_eq!(read(b"HTTP/1.0 204\r\n").unwrap().status(), 204);
         for junk in [&b""[..], b"SSH-2.0", b"HTTP/1.1 abc", b"\xff\xfe"] {
-            assert!(head(junk).is_err());
+            assert!(read(junk).is_err());
         }
     }
 }

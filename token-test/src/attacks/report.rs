@@ -15,7 +15,7 @@ use super::list::Attack;
 pub enum Verdict {
     /// Refused, with this status: 4xx, or 3xx, which sends whoever asks elsewhere and gives them nothing.
     Refused(u16),
-    /// Let in, with this status (2xx).
+    /// Let in, with this status (2xx, or 101 for a WebSocket).
     LetIn(u16),
     /// Neither: a status that says that the API broke (5xx), or no answer.
     Broke(String),
@@ -55,7 +55,8 @@ impl Report {
     pub(crate) fn push(&mut self, attack: &Attack, answer: Result<Response<Bytes>, String>) {
         let verdict = match answer {
             Ok(response) => match response.status().as_u16() {
-                status @ 200..=299 => Verdict::LetIn(status),
+                // 101: the connection is a WebSocket now.
+                status @ (101 | 200..=299) => Verdict::LetIn(status),
                 // A page to sign in, or the same path in its usual spelling.
                 status @ 300..=499 => Verdict::Refused(status),
                 status => Verdict::Broke(format!("status {status}")),

@@ -43,6 +43,11 @@ impl Bait<'_> {
             "RFC 9440 4",
             fields,
         ));
+        if let Some((method, target)) = self.proofs_alone_at.clone() {
+            let name = "bound to nothing, where proofs alone are taken";
+            let attack = self.bearer(Class::Binding, name, "RFC 9449 7.2", &self.token().mint());
+            all.push(Attack { method, target, ..attack });
+        }
     }
 
     pub(super) fn cache(&self, all: &mut Vec<Attack>, good: &str) {
