@@ -161,3 +161,34 @@ impl<'de> Deserialize<'de> for Object<'de> {
         deserializer.deserialize_map(Read)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A header of `ECDH-ES` with one more member.
+    fn header(name: &str, value: impl Into<Value>) -> Vec<u8> {
+        let epk = json!({"kty": "OKP", "crv": "X25519", "x": base64url::encode(&[9; 32])});
+        let mut header = json!({"alg": "ECDH-ES", "enc": "A256GCM", "epk": epk});
+        header[name] = value.into();
+        header.to_string().into_bytes()
+    }
+
+    #[test]
+    fn the_longest_of_everything_is_taken_and_what_is_longer_is_not() {
+        let bare = header("x", "").len();
+        for (name, longest, over) in [
+            ("kid", header("kid", "k".repeat(512)), header("kid", "k".repeat(513))),
+            // 514: of 513 characters, none is base64url.
+            ("apu", header("apu", "A".repeat(512)), header("apu", "A".repeat(514))),
+            ("apv", header("apv", "A".repeat(512)), header("apv", "A".repeat(514))),
+            ("all of it", header("x", "x".repeat(3072 - bare)), header("x", "x".repeat(3073 - bare))),
+        ] {
+            assert!(parse(base64url::encode(&longest).as_bytes()).is_ok(), "{name}");
+            let refused = parse(base64url::encode(&over).as_bytes()).err();
+            assert!(matches!(refused, Some(NotOpened::Malformed(why)) if why.contains("longer than")), "{name}");
+        }
+    }
+}

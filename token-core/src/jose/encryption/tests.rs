@@ -37,6 +37,15 @@ fn bytes(hex: &Value) -> Vec<u8> {
 }
 
 #[test]
+fn five_parts_and_no_others_make_an_encrypted_token() {
+    for (text, expected) in
+        [("a.b.c.d.e", true), ("....", true), ("a.b.c.d", false), ("a.b.c", false), ("a.b.c.d.e.f", false), ("", false)]
+    {
+        assert_eq!(super::is_sealed(text), expected, "{text:?}");
+    }
+}
+
+#[test]
 fn every_key_opens_what_was_encrypted_to_it_by_every_content_encryption_and_nothing_else() {
     let keys = keys();
     for key in &keys {
