@@ -106,6 +106,7 @@ impl RedisSettings {
     }
 
     /// Sets how long a connection or a response may take. Default: 500 ms; values below 10 ms count as 10 ms.
+    /// Where answers about opaque tokens are kept here, raise [`OpaqueTokens::store_timeout`](token_core::opaque::OpaqueTokens::store_timeout), too.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.max(Duration::from_millis(10));

@@ -54,6 +54,7 @@ pub(crate) struct Compiled {
     pub(crate) inactive_life: Duration,
     pub(crate) timeout: Duration,
     pub(crate) store: Arc<dyn AnswerStore>,
+    pub(crate) store_timeout: Duration,
     pub(crate) local_life: Duration,
     pub(crate) lease: Option<Duration>,
     pub(crate) max_token: usize,
@@ -88,6 +89,8 @@ pub(crate) enum Kind {
 const LONGEST_LEASE: Duration = Duration::from_secs(10);
 /// The longest time that an answer may be reused: a cache must not replace the token's own lifetime.
 const LONGEST_LIFE: Duration = Duration::from_secs(3600);
+/// The default bound for a shared store: one that takes longer is slower than the endpoint.
+const STORE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Beyond this many requests at once, an endpoint is overloaded rather than used.
 const MOST_QUESTIONS: usize = 512;
 /// The default for API keys is shorter, since asking their store is cheap.
@@ -183,6 +186,7 @@ impl OpaqueTokens {
                 inactive_life: Duration::from_secs(10),
                 timeout: Duration::from_secs(3),
                 store: Arc::new(MemoryAnswers::default()),
+                store_timeout: STORE_TIMEOUT,
                 local_life: Duration::ZERO,
                 lease: None,
                 max_token: LARGEST_TOKEN,
@@ -248,6 +252,14 @@ impl OpaqueTokens {
     #[must_use]
     pub fn store(mut self, store: impl AnswerStore) -> Self {
         self.compiled.store = Arc::new(store);
+        self
+    }
+
+    /// How long the store may take for one command, beside a bound of its own. Default 500 ms. After that it counts as empty: the endpoint is asked, and
+    /// [`store_failures`](crate::opaque::OpaqueState::store_failures) grows. Raise it together with the store's own bound, for a store that is further away.
+    #[must_use]
+    pub fn store_timeout(mut self, timeout: Duration) -> Self {
+        self.compiled.store_timeout = timeout;
         self
     }
 

@@ -17,7 +17,7 @@ use crate::stores::{AnswerKey, AnswerTag, NameMark};
 use crate::trust::trusted::TrustedIssuer;
 use crate::verify::verified::{Facts, Verified};
 
-/// How much longer than queue and endpoint may take a request waits: for the store, and for a key that a signed answer needs.
+/// How much longer than queue and endpoint may take a request waits, at the least: for four commands of the store, and for a key that a signed answer needs.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// What a client is told to wait when nothing better is known.
 const SOON: Duration = Duration::from_secs(1);
@@ -47,7 +47,8 @@ impl ResourceServer {
             async move { Question::new(server, issuer, opaque, key, token, jwt).answer().await }
         };
         let settings = &opaque.settings;
-        let patience = [settings.timeout, settings.lease.unwrap_or_default(), PATIENCE];
+        let store = PATIENCE.max(settings.store_timeout.saturating_mul(4));
+        let patience = [settings.timeout, settings.lease.unwrap_or_default(), store];
         let patience = patience.iter().fold(settings.queue, |sum, wait| sum.saturating_add(*wait));
         let found = match opaque.flights.join(key, opaque.evictions.count(), patience, question) {
             Ok(answer) => answer.await,

@@ -26,8 +26,6 @@ use crate::trust::trusted::TrustedIssuer;
 use crate::verify::typed::Typed;
 use crate::verify::verified::{Facts, Verified};
 
-/// A store that takes longer is slower than asking.
-const STORE_TIMEOUT: Duration = Duration::from_millis(500);
 /// By so much the clocks of instances that share a store may be apart.
 const CLOCKS: Duration = Duration::from_secs(60);
 /// How often the store is looked at for an answer that another instance asks for.
@@ -249,7 +247,7 @@ impl Question {
 
     /// What the store says, unless it is slow or down: then it is as if it had nothing.
     async fn in_time<T>(&self, asked: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
-        let answer = timeout(STORE_TIMEOUT, asked).await;
+        let answer = timeout(self.opaque.settings.store_timeout, asked).await;
         match answer.unwrap_or_else(|_| Err(StoreError::Unreachable("no answer in time".to_owned()))) {
             Ok(value) => {
                 self.opaque.store_answered();

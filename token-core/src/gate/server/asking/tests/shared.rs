@@ -34,6 +34,55 @@ impl AnswerStore for Shared {
     }
 }
 
+/// A store that answers after this long.
+#[derive(Clone, Debug)]
+struct Distant(Arc<MemoryAnswers>, Duration);
+
+impl AnswerStore for Distant {
+    fn find(&self, key: AnswerKey, now: Timestamp) -> BoxFuture<'_, Result<Option<StoredAnswer>, StoreError>> {
+        Box::pin(async move {
+            tokio::time::sleep(self.1).await;
+            self.0.find(key, now).await
+        })
+    }
+    fn keep(&self, key: AnswerKey, answer: StoredAnswer, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            tokio::time::sleep(self.1).await;
+            self.0.keep(key, answer, now).await
+        })
+    }
+    fn generation(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move {
+            tokio::time::sleep(self.1).await;
+            self.0.generation().await
+        })
+    }
+    fn drop_key(&self, key: AnswerKey) -> BoxFuture<'_, Result<usize, StoreError>> {
+        self.0.drop_key(key)
+    }
+    fn drop_tagged(&self, tag: AnswerTag) -> BoxFuture<'_, Result<usize, StoreError>> {
+        self.0.drop_tagged(tag)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_further_away_is_waited_for_where_that_is_said_and_else_counts_as_empty() {
+    for (bound, asked) in [(None, 2), (Some(Duration::from_secs(2)), 1), (Some(Duration::from_millis(800)), 2)] {
+        let (endpoint, store) = (Endpoint::new(), Distant(Arc::default(), Duration::from_secs(1)));
+        endpoint.says("opaque", &active(json!({})));
+        let instance = || {
+            gate(&endpoint, |tokens| {
+                let tokens = tokens.store(store.clone()).local_life(Duration::ZERO);
+                bound.into_iter().fold(tokens, OpaqueTokens::store_timeout)
+            })
+        };
+        for _ in 0..2 {
+            instance().verdict("opaque").await.unwrap();
+        }
+        assert_eq!(endpoint.hits(), asked, "{bound:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_one_instance_found_serves_all_and_what_one_evicts_is_gone_for_all() {
     let (endpoint, store) = (Endpoint::new(), Shared::default());
