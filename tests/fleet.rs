@@ -55,7 +55,7 @@ return redis.call('ZCARD', KEYS[1])";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fleet_refuses_who_was_denied_whatever_happens_to_its_redis() {
-    let watched = Watched::start().await;
+    let watched = Watched::start(Duration::from_millis(600)).await;
     let issuer = TestIssuer::start().await;
     let orders = Orders {
         issuer: issuer.url().to_owned(),

@@ -9,12 +9,12 @@ use axum_token::TokenLayer;
 use serde::{Deserialize, Serialize};
 use token_core::possession::{Dpop, NonceKeys};
 use token_core::{Algorithm, Issuer, ResourceServer};
-use token_redis::Redis;
+use token_redis::{Redis, RedisSettings};
 use token_test::{TestIssuer, TestKey};
 use token_tests::evidence::note;
 use tokio::task::JoinSet;
 
-use crate::engine::Node;
+use crate::engine::{Node, PATIENCE};
 
 const VARIABLE: &str = "TOKEN_TESTS_INSTANCE";
 const HERE: &str = "https://api.example.com";
@@ -65,7 +65,8 @@ async fn an_instance() {
     let orders: Orders = serde_json::from_str(&orders).unwrap();
     let mut dpop = Dpop::at(HERE).unwrap().nonce_keys(NonceKeys::new(&[7; 32]).unwrap());
     if let Some(url) = &orders.redis {
-        dpop = dpop.replay_memory(Redis::new(url).unwrap().replays());
+        let patient = RedisSettings::server(url).unwrap().timeout(PATIENCE);
+        dpop = dpop.replay_memory(Redis::with(patient).unwrap().replays());
     }
     let trusted = Issuer::discover(&orders.issuer).unwrap().allow_loopback_http();
     let api = ResourceServer::builder(orders.audience).trust(trusted).dpop(dpop).build().unwrap();

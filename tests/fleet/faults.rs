@@ -110,7 +110,7 @@ impl Drill {
         seconds(6).await;
         self.close("it is killed, and another started");
 
-        wire.cut();
+        wire.cut().await;
         seconds(5).await;
         wire.mend();
         seconds(3).await;

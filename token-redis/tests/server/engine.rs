@@ -3,14 +3,12 @@
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use token_redis::{Redis, RedisSettings};
 use token_test::HeldPort;
 use tokio::net::{TcpListener as Listener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 /// A port of our own, and another ten thousand above it (a Cluster's own).
 fn two_ports() -> [HeldPort; 2] {
@@ -23,6 +21,9 @@ fn two_ports() -> [HeldPort; 2] {
         }
     }
 }
+
+/// What a server that is there answers within, however little of a processor it gets.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What is started: `redis-server`, or the one that `TOKEN_REDIS_SERVER` names, Valkey's say.
 pub(crate) fn program() -> std::ffi::OsString {
@@ -105,7 +106,13 @@ impl Node {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
+    /// A connection that waits as long as a busy machine takes. One that is refused or lost says so at once.
     pub(crate) fn connect(&self) -> Redis {
+        Redis::with(RedisSettings::server(&self.url()).unwrap().timeout(PATIENCE)).unwrap()
+    }
+
+    /// A connection that waits no longer than it does by itself.
+    pub(crate) fn connect_hasty(&self) -> Redis {
         Redis::new(&self.url()).unwrap()
     }
 }
@@ -117,11 +124,11 @@ impl Drop for Node {
     }
 }
 
-/// Asks until it is so, for half a minute.
+/// Asks until it is so, for two minutes: a Sentinel that had no processor for 2 s does nothing for half a minute (its TILT mode).
 pub(crate) async fn until(what: &str, so: impl AsyncFn() -> bool) -> Duration {
     let started = Instant::now();
     while !so().await {
-        assert!(started.elapsed() < Duration::from_secs(30), "not so within 30 s: {what}");
+        assert!(started.elapsed() < Duration::from_secs(120), "not so within 120 s: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     started.elapsed()
@@ -135,13 +142,15 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    pub(crate) async fn start() -> Self {
+    /// `down_after` is for how long a master may be silent before it counts as gone: with too little, a busy machine brings fail-overs of its own.
+    pub(crate) async fn start(down_after: Duration) -> Self {
         let master = Node::ready(&[]).await;
         let replica = Node::ready(&["--replicaof", "127.0.0.1", &master.port.to_string()]).await;
         until("the replica is in step", async || replica.cli(&["ROLE"]).contains("connected")).await;
         let words = format!(
-            "sentinel:sentinel monitor main 127.0.0.1 {} 2\nsentinel down-after-milliseconds main 600\nsentinel failover-timeout main 3000\n",
-            master.port
+            "sentinel:sentinel monitor main 127.0.0.1 {} 2\nsentinel down-after-milliseconds main {}\nsentinel failover-timeout main 3000\n",
+            master.port,
+            down_after.as_millis()
         );
         let sentinels: Vec<_> = (0..3).map(|_| Node::spawn(&[&words])).collect();
         for sentinel in &sentinels {
@@ -155,8 +164,9 @@ impl Watched {
         Self { master, replica, sentinels }
     }
 
+    /// Of which half is how long a replica's acknowledgement is waited for.
     pub(crate) fn settings(&self) -> RedisSettings {
-        RedisSettings::sentinels(self.sentinels.iter().map(Node::url), "main").unwrap()
+        RedisSettings::sentinels(self.sentinels.iter().map(Node::url), "main").unwrap().timeout(Duration::from_secs(4))
     }
 }
 
@@ -168,7 +178,7 @@ pub(crate) struct Cluster {
 impl Cluster {
     pub(crate) async fn start() -> Self {
         let words =
-            ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-config-file", "nodes.conf"];
+            ["--cluster-enabled", "yes", "--cluster-node-timeout", "4000", "--cluster-config-file", "nodes.conf"];
         let mut nodes = Vec::new();
         for _ in 0..6 {
             nodes.push(Node::ready(&words).await);
@@ -211,44 +221,61 @@ impl Cluster {
 /// A wire to a server that can be cut: what is on it ends, and nothing new comes through until it is mended.
 pub(crate) struct Wire {
     pub(crate) port: u16,
-    cut: Arc<AtomicBool>,
-    now: Arc<Notify>,
+    state: watch::Sender<State>,
+}
+
+#[derive(Default)]
+struct State {
+    is_cut: bool,
+    cuts: usize,
+    open: usize,
 }
 
 impl Wire {
     pub(crate) async fn to(port: u16) -> Self {
         let listener = Listener::bind(("127.0.0.1", 0)).await.unwrap();
-        let wire = Self { port: listener.local_addr().unwrap().port(), cut: Arc::default(), now: Arc::default() };
-        let (cut, now) = (Arc::clone(&wire.cut), Arc::clone(&wire.now));
+        let wire = Self { port: listener.local_addr().unwrap().port(), state: watch::Sender::default() };
+        let state = wire.state.clone();
         tokio::spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
-                if cut.load(Ordering::Relaxed) {
-                    continue;
-                }
-                let now = Arc::clone(&now);
+                let (mut changed, state) = (state.subscribe(), state.clone());
+                let mut before = None;
+                state.send_if_modified(|state| {
+                    before = (!state.is_cut).then_some(state.cuts);
+                    state.open += usize::from(!state.is_cut);
+                    false
+                });
+                let Some(before) = before else { continue };
                 tokio::spawn(async move {
-                    let Ok(mut far) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+                    let joined = async {
+                        let Ok(mut far) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+                        let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                    };
                     tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
-                        () = now.notified() => {}
+                        _ = changed.wait_for(|state| state.cuts != before) => {}
+                        () = joined => {}
                     }
+                    drop(near);
+                    state.send_modify(|state| state.open -= 1);
                 });
             }
         });
         wire
     }
 
-    pub(crate) fn cut(&self) {
-        self.cut.store(true, Ordering::Relaxed);
-        self.now.notify_waiters();
+    /// Nothing is on it any more when this returns.
+    pub(crate) async fn cut(&self) {
+        self.state.send_modify(|state| (state.is_cut, state.cuts) = (true, state.cuts + 1));
+        self.state.subscribe().wait_for(|state| state.open == 0).await.map(drop).unwrap();
     }
 
     pub(crate) fn mend(&self) {
-        self.cut.store(false, Ordering::Relaxed);
+        self.state.send_modify(|state| state.is_cut = false);
     }
 
     pub(crate) fn connect(&self) -> Redis {
-        Redis::new(&format!("redis://127.0.0.1:{}/", self.port)).unwrap()
+        let settings = RedisSettings::server(&format!("redis://127.0.0.1:{}/", self.port)).unwrap();
+        Redis::with(settings.timeout(PATIENCE)).unwrap()
     }
 }
 
