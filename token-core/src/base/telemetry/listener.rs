@@ -1,11 +1,12 @@
 //! What the code under test tells a `tracing` subscriber, kept for a test to look at.
 
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::subscriber::NoSubscriber;
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 /// An event or a span: its name, and its fields as ` name=value`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,10 @@ pub(crate) struct Said {
     pub(crate) level: Level,
     pub(crate) fields: String,
 }
+
+/// Of a single subscriber `tracing` asks only the thread that comes to an event first, and remembers a no for all threads: a test that runs beside would make
+/// a listener deaf. Where there are two it asks both, wherever they are.
+static BESIDE: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
 
 /// Events and spans up to a level, in the order they came. A clone hears the same.
 #[derive(Clone)]
@@ -30,6 +35,7 @@ impl Listener {
 
     /// Up to this level only.
     pub(crate) fn at(loudest: Level) -> Self {
+        LazyLock::force(&BESIDE);
         Self { loudest, events: Arc::default(), spans: Arc::default() }
     }
 

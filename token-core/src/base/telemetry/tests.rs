@@ -114,6 +114,16 @@ fn a_cold_verification_has_a_span_and_a_remembered_token_none() {
 }
 
 #[test]
+fn who_comes_first_without_a_listener_makes_nobody_deaf() {
+    let say = || tracing::info!(name: "token.test", "heard");
+    let heard = Listener::all();
+    let _here = tracing::subscriber::set_default(heard.clone());
+    std::thread::spawn(say).join().unwrap();
+    say();
+    assert_eq!(heard.events().len(), 1, "the one of this thread");
+}
+
+#[test]
 fn spans_of_every_request_are_for_those_who_ask_for_debug() {
     let seen = Listener::at(tracing::Level::INFO);
     let _guard = tracing::subscriber::set_default(seen.clone());
