@@ -227,7 +227,7 @@ async fn refuses_password_based_encryption_without_working_for_it() {
         let verdict = place.verdict(&place.issuer.token().raw_header(header).mint()).await;
         Place::assert_one_of(&verdict, &[ErrorKind::AlgorithmNotAllowed, ErrorKind::WrongType], "PBES2");
     }
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < Duration::from_secs(60), "the work would take half an hour");
     shown("refuses_password_based_encryption_without_working_for_it");
 }
 
@@ -239,7 +239,7 @@ async fn refuses_a_million_dots_at_once() {
         let kinds = [ErrorKind::Malformed, ErrorKind::InvalidRequest, ErrorKind::WrongType];
         Place::assert_one_of(&place.verdict(&text).await, &kinds, "dots");
     }
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < Duration::from_secs(60), "whoever looks at each pair of dots takes hours");
     shown("refuses_a_million_dots_at_once");
 }
 

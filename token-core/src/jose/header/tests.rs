@@ -128,11 +128,13 @@ fn refuses_text_that_is_not_base64url_of_utf8() {
 #[test]
 fn ten_thousand_brackets_cost_no_more_than_the_first_hundred() {
     let deep = encode(format!(r#"{{"alg":"RS256","x":{}"#, "[".repeat(10_000)).as_bytes());
-    let started = std::time::Instant::now();
-    for _ in 0..100 {
+    // The quickest of a hundred: a busy machine may take long over any of them, and not over all.
+    let quickest = (0..100).map(|_| {
+        let started = std::time::Instant::now();
         assert!(parse(deep.as_bytes(), &mut HeaderBuffer::new()).is_err());
-    }
-    assert!(started.elapsed() < std::time::Duration::from_secs(1), "{:?}", started.elapsed() / 100);
+        started.elapsed()
+    });
+    assert!(quickest.min().is_some_and(|quickest| quickest < std::time::Duration::from_millis(10)));
 }
 
 #[test]

@@ -224,9 +224,10 @@ async fn the_time_limit_holds_for_headers_and_for_the_body() {
 
 #[tokio::test]
 async fn a_closed_port_is_no_connection() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://127.0.0.1:{}/keys?secret=s3cret", listener.local_addr().unwrap().port());
-    drop(listener);
+    // Bound, so that nobody else is given the port, and never listening.
+    let closed = tokio::net::TcpSocket::new_v4().unwrap();
+    closed.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let url = format!("http://127.0.0.1:{}/keys?secret=s3cret", closed.local_addr().unwrap().port());
     let error = get(&local(), &url, Limits::default()).await.unwrap_err();
     assert!(matches!(error, HttpError::Connect(_)), "{error:?}");
     assert!(!format!("{error:?} {error}").contains("s3cret"));
