@@ -46,7 +46,7 @@ impl Stage {
 
     /// Waits until the issuer has been asked for keys this often: fetches run apart from requests.
     async fn fetched(&self, times: usize) {
-        for _ in 0..2000 {
+        for _ in 0..60_000 {
             if self.issuer.hits(Endpoint::Jwks) >= times && !self.api.health()[0].1.fetching {
                 return;
             }
@@ -228,12 +228,15 @@ fn no_task_is_left_behind_when_the_server_is_dropped_amid_its_work() {
     let (unknown, opaque) = (issuer.token().kid("unknown").mint(), issuer.token().mint_opaque());
     issuer.forget_hits();
     for (token, endpoint) in [(unknown, Endpoint::Jwks), (opaque, Endpoint::Introspection)] {
-        let (asked, here) = (api.clone(), ours.handle().clone());
-        let caller = ours.spawn(async move { asked.authenticate(Presented::token(&token)).await });
-        here.block_on(async {
-            tokio::time::timeout(Duration::from_secs(20), issuer.wait_for_hits(endpoint, 1)).await.unwrap();
+        // Once more where the question has met its limit before the endpoint heard of it.
+        while issuer.hits(endpoint) == 0 {
+            let (asked, token) = (api.clone(), token.clone());
+            let caller = ours.spawn(async move { asked.authenticate(Presented::token(&token)).await });
+            ours.block_on(async {
+                let _ = tokio::time::timeout(Duration::from_secs(1), issuer.wait_for_hits(endpoint, 1)).await;
+            });
             caller.abort();
-        });
+        }
     }
     let tasks = ours.metrics();
     assert!(tasks.num_alive_tasks() >= 1, "the fetch is under way; the question may have met its limit");

@@ -16,9 +16,11 @@ use token_core::tenants::{IssuerResolver, ResolverSettings, TenantResolver, Unre
 use token_core::{ErrorKind, Issuer, Presented, ResourceServer};
 use token_test::TestIssuer;
 
-/// As long as a request waits where its own runtime is well and another one is not, and as long as that takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(2);
-const AT_MOST: Duration = Duration::from_secs(60);
+/// As long as a request waits where its own runtime is well and another one is not; as long as it waits where nothing is in its way; and as long as both
+/// take on a busy machine.
+const BRIEF: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(15);
+const AT_MOST: Duration = Duration::from_secs(120);
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
@@ -63,14 +65,17 @@ async fn kind(api: &ResourceServer, token: &str) -> Option<ErrorKind> {
     api.authenticate(Presented::token(token)).await.err().map(|error| error.kind())
 }
 
-/// What the first request of another worker gets, and the second one, while the worker that began is blocked.
+/// What the first request of another worker gets, and the next one that the machine has time for, while the worker that began is blocked.
 fn beside_a_blocked_worker(api: &ResourceServer, token: &str) -> [Option<ErrorKind>; 2] {
     let (asked, text) = (api.clone(), token.to_owned());
     let _blocked = Blocked::amid(move || async move { kind(&asked, &text).await });
     let start = Instant::now();
-    let seen = runtime().block_on(async { [kind(api, token).await, kind(api, token).await] });
-    assert!(start.elapsed() < AT_MOST, "{:?}", start.elapsed());
-    seen
+    let first = runtime().block_on(kind(api, token));
+    let mut next = runtime().block_on(kind(api, token));
+    while next == Some(ErrorKind::Unavailable) && start.elapsed() < AT_MOST {
+        next = runtime().block_on(kind(api, token));
+    }
+    [first, next]
 }
 
 /// What another worker's request gets once the worker that began is gone.
@@ -96,26 +101,23 @@ fn issuing() -> Issuing {
 }
 
 fn trusted(issuer: &TestIssuer) -> Issuer {
+    waiting(issuer, PATIENCE)
+}
+
+fn waiting(issuer: &TestIssuer, patience: Duration) -> Issuer {
     let mut settings = JwksSettings::default();
-    settings.wait = PATIENCE;
+    settings.wait = patience;
     Issuer::discover(issuer.url()).unwrap().allow_loopback_http().jwks_settings(settings)
 }
 
 #[test]
 fn keys_that_a_blocked_worker_was_fetching_are_fetched_by_the_next() {
     let served = issuing();
-    let api = ResourceServer::builder(served.issuer.audience()).trust(trusted(&served.issuer)).build().unwrap();
+    let brief = waiting(&served.issuer, BRIEF);
+    let api = ResourceServer::builder(served.issuer.audience()).trust(brief).build().unwrap();
     let token = served.issuer.token().mint();
-    // The first waits as long as requests wait, and has the keys fetched where it runs.
-    let [first, mut second] = beside_a_blocked_worker(&api, &token);
-    assert_eq!(first, Some(ErrorKind::Unavailable), "our trouble, within its bound");
-    for _ in 0..100 {
-        if second.is_none() {
-            break;
-        }
-        second = runtime().block_on(kind(&api, &token));
-    }
-    assert_eq!(second, None);
+    // The first waits as long as requests wait, and has the keys fetched where it runs: our trouble, within its bound.
+    assert_eq!(beside_a_blocked_worker(&api, &token), [Some(ErrorKind::Unavailable), None]);
     // Known keys are never waited for, and a new one is found although a fetch for another one stands still.
     served.issuer.rotate();
     assert!(api.authenticate(Presented::token(&token)).now().is_ok_and(|verdict| verdict.is_ok()));
@@ -133,15 +135,15 @@ fn keys_that_a_worker_was_fetching_which_went_are_fetched_by_the_next() {
 fn a_question_of_a_blocked_worker_is_asked_by_the_next() {
     let served = issuing();
     let secret = ClientAuthentication::Basic("test-secret".into());
-    let api = || {
+    let api = |patience| {
         let asking =
             OpaqueTokens::introspection(served.issuer.introspection_endpoint(), "test-client", secret.clone()).unwrap();
-        let issuer = trusted(&served.issuer).opaque_tokens(asking.timeout(PATIENCE));
+        let issuer = trusted(&served.issuer).opaque_tokens(asking.timeout(patience));
         ResourceServer::builder(served.issuer.audience()).trust(issuer).build().unwrap()
     };
     let token = served.issuer.token().mint_opaque();
-    assert_eq!(beside_a_blocked_worker(&api(), &token), [Some(ErrorKind::Unavailable), None]);
-    assert_eq!(after_a_worker_that_went(&api(), &token), None);
+    assert_eq!(beside_a_blocked_worker(&api(BRIEF), &token), [Some(ErrorKind::Unavailable), None]);
+    assert_eq!(after_a_worker_that_went(&api(PATIENCE), &token), None);
 }
 
 /// Knows every issuer, after a moment.
@@ -163,38 +165,43 @@ fn a_look_up_of_a_blocked_worker_is_made_by_the_next() {
     let token = served.issuer.token().mint();
     let audience = served.issuer.audience().to_owned();
     let directory = Directory(Arc::new(served.issuer));
-    let api = || {
-        let settings = ResolverSettings::default().timeout(PATIENCE);
+    let api = |patience| {
+        let settings = ResolverSettings::default().timeout(patience);
         ResourceServer::builder(&*audience).resolver(directory.clone(), settings).build().unwrap()
     };
-    assert_eq!(beside_a_blocked_worker(&api(), &token), [Some(ErrorKind::Unavailable), None]);
-    assert_eq!(after_a_worker_that_went(&api(), &token), None);
+    assert_eq!(beside_a_blocked_worker(&api(BRIEF), &token), [Some(ErrorKind::Unavailable), None]);
+    assert_eq!(after_a_worker_that_went(&api(PATIENCE), &token), None);
 }
 
 #[test]
 fn a_token_that_a_blocked_worker_was_renewing_is_renewed_by_the_next() {
     let served = issuing();
-    let source = || {
+    let source = |patience| {
         TokenClient::builder(served.issuer.token_endpoint(), "test-client")
             .secret("test-secret")
             .http(ReqwestClient::builder().allow_loopback_http().build().unwrap())
-            .timeout(PATIENCE)
+            .timeout(patience)
             .renewal(RenewalSettings::default())
             .build()
             .unwrap()
             .source(TokenRequest::client_credentials())
     };
-    let shared = source();
+    let shared = source(BRIEF);
     let begun = shared.clone();
     let blocked = Blocked::amid(move || async move { begun.token().await });
     let start = Instant::now();
-    let [first, second] = runtime().block_on(async { [shared.token().await, shared.token().await] });
+    let [first, mut second] = runtime().block_on(async { [shared.token().await, shared.token().await] });
     assert_eq!(first.unwrap_err().kind(), TokenErrorKind::Timeout);
-    assert!(second.is_ok() && start.elapsed() < AT_MOST);
+    while second.is_err() && start.elapsed() < AT_MOST {
+        // Where the machine had no time for it within the bound: after the pause that follows.
+        std::thread::sleep(Duration::from_millis(50));
+        second = runtime().block_on(shared.token());
+    }
+    assert!(second.is_ok(), "{second:?}");
     drop(blocked);
     assert_eq!(runtime().block_on(shared.token()).unwrap(), second.unwrap(), "what came at last is not kept");
 
-    let shared = source();
+    let shared = source(PATIENCE);
     let gone = runtime();
     gone.block_on(async {
         let mut work = Box::pin(shared.token());

@@ -193,7 +193,7 @@ async fn answer(mut stream: TcpStream, fault: Fault, documents: &[String; 2], ot
             return stream.set_zero_linger();
         }
         Fault::Silent => {
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            tokio::time::sleep(Duration::from_secs(600)).await;
             return Ok(());
         }
         Fault::Refused | Fault::ResetAtOnce => return Ok(()),
