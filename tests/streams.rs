@@ -9,12 +9,15 @@ use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::response::sse::{Event, Sse};
 use futures_util::{SinkExt, StreamExt, stream};
 use token_core::streams::Tickets;
-use token_core::{Issuer, ResourceServer};
-use token_test::TestIssuer;
+use token_core::{Clock, Issuer, ResourceServer};
+use token_test::{ManualClock, TestIssuer};
+use tokio::sync::Barrier;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 const LAST: &str = "the access token expired";
+/// How long an end is waited for that comes within a second.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 async fn axum_events(
     axum_token::Authenticated(token): axum_token::Authenticated,
@@ -74,15 +77,30 @@ enum Way {
     Ticket,
 }
 
-/// A token that is good for ten seconds more, if not eleven, of 30 s of leeway: time enough to be asked with on a machine that has too much to do.
-fn mint(issuer: &TestIssuer) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    format!("Bearer {}", issuer.token().claim("exp", now - 20).mint())
+/// An API that listens, and the clock by which it judges: a token has one second left until all streams are open, however long that takes.
+struct Stage<'a> {
+    at: SocketAddr,
+    issuer: &'a TestIssuer,
+    clock: &'a ManualClock,
+    open: Barrier,
+}
+
+impl Stage<'_> {
+    fn mint(&self) -> String {
+        format!("Bearer {}", self.issuer.token().claim("exp", self.clock.now().as_secs() - 29).mint())
+    }
+
+    /// One more stream is open; when all are, their tokens end.
+    async fn is_open(&self) {
+        if self.open.wait().await.is_leader() {
+            self.clock.advance(Duration::from_secs(2));
+        }
+    }
 }
 
 /// What opens `path`: its target, and a token for the header.
-async fn opening(at: SocketAddr, issuer: &TestIssuer, way: Way, path: &str) -> (String, Option<String>) {
-    let token = mint(issuer);
+async fn opening(stage: &Stage<'_>, way: Way, path: &str) -> (String, Option<String>) {
+    let (at, token) = (stage.at, stage.mint());
     let Way::Ticket = way else { return (path.to_owned(), Some(token)) };
     let asked = reqwest::Client::new().post(format!("http://{at}/tickets")).header("authorization", &token);
     let answer = asked.body(serde_json::json!({ "path": path }).to_string()).send().await.unwrap();
@@ -90,24 +108,26 @@ async fn opening(at: SocketAddr, issuer: &TestIssuer, way: Way, path: &str) -> (
     (format!("{path}?ticket={}", answer["ticket"].as_str().unwrap()), None)
 }
 
-async fn events_end(at: SocketAddr, issuer: &TestIssuer, way: Way) {
-    let (target, token) = opening(at, issuer, way, "/events").await;
+async fn events_end(stage: &Stage<'_>, way: Way) {
+    let (target, token) = opening(stage, way, "/events").await;
     let client = reqwest::Client::new();
     let ask = || {
-        let request = client.get(format!("http://{at}{target}")).header("accept", "text/event-stream");
+        let request = client.get(format!("http://{}{target}", stage.at)).header("accept", "text/event-stream");
         token.iter().fold(request, |request, token| request.header("authorization", token)).send()
     };
-    let events = ask().await.unwrap();
+    let mut events = ask().await.unwrap();
     assert_eq!(events.status(), 200, "{way:?}");
-    let text = tokio::time::timeout(Duration::from_secs(60), events.text()).await.expect("the stream ends").unwrap();
-    assert_eq!(text, format!("data: first\n\nevent: token-ended\ndata: {LAST}\n\n"), "{way:?}");
+    assert_eq!(events.chunk().await.unwrap().as_deref(), Some(&b"data: first\n\n"[..]), "{way:?}");
+    stage.is_open().await;
+    let text = tokio::time::timeout(PATIENCE, events.text()).await.expect("the stream ends").unwrap();
+    assert_eq!(text, format!("event: token-ended\ndata: {LAST}\n\n"), "{way:?}");
     assert_eq!(ask().await.unwrap().status(), 401, "{way:?}: a client that comes back gets no second stream");
 }
 
-async fn sockets_end(at: SocketAddr, issuer: &TestIssuer, way: Way) {
-    let (target, token) = opening(at, issuer, way, "/socket").await;
+async fn sockets_end(stage: &Stage<'_>, way: Way) {
+    let (target, token) = opening(stage, way, "/socket").await;
     let request = || {
-        let mut request = format!("ws://{at}{target}").into_client_request().unwrap();
+        let mut request = format!("ws://{}{target}", stage.at).into_client_request().unwrap();
         if let Some(token) = &token {
             request.headers_mut().insert("authorization", token.parse().unwrap());
         }
@@ -116,7 +136,8 @@ async fn sockets_end(at: SocketAddr, issuer: &TestIssuer, way: Way) {
     let (mut socket, _) = tokio_tungstenite::connect_async(request()).await.unwrap();
     socket.send(Message::text("hello")).await.unwrap();
     assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"), "{way:?}");
-    let closed = tokio::time::timeout(Duration::from_secs(60), socket.next()).await.expect("the socket is closed");
+    stage.is_open().await;
+    let closed = tokio::time::timeout(PATIENCE, socket.next()).await.expect("the socket is closed");
     let Some(Ok(Message::Close(Some(frame)))) = closed else { panic!("expected a close frame, got {closed:?}") };
     assert_eq!((u16::from(frame.code), frame.reason.as_str()), (3000, LAST), "{way:?}");
     match tokio_tungstenite::connect_async(request()).await {
@@ -125,26 +146,33 @@ async fn sockets_end(at: SocketAddr, issuer: &TestIssuer, way: Way) {
     }
 }
 
-async fn check(at: SocketAddr, issuer: &TestIssuer) {
+async fn check(at: SocketAddr, issuer: &TestIssuer, clock: &ManualClock) {
+    let stage = &Stage { at, issuer, clock, open: Barrier::new(4) };
     tokio::join!(
-        events_end(at, issuer, Way::Header),
-        events_end(at, issuer, Way::Ticket),
-        sockets_end(at, issuer, Way::Header),
-        sockets_end(at, issuer, Way::Ticket),
+        events_end(stage, Way::Header),
+        events_end(stage, Way::Ticket),
+        sockets_end(stage, Way::Header),
+        sockets_end(stage, Way::Ticket),
     );
 }
 
-async fn server(issuer: &TestIssuer) -> ResourceServer {
+async fn issuer(clock: &ManualClock) -> TestIssuer {
+    TestIssuer::builder().clock(clock.clone()).start().await
+}
+
+async fn server(issuer: &TestIssuer, clock: &ManualClock) -> ResourceServer {
     let trusted = Issuer::discover(issuer.url()).unwrap().allow_loopback_http();
-    let api = ResourceServer::builder(issuer.audience()).trust(trusted).tickets(Tickets::in_memory()).build().unwrap();
+    let api = ResourceServer::builder(issuer.audience()).trust(trusted).clock(clock.clone());
+    let api = api.tickets(Tickets::in_memory()).build().unwrap();
     api.ready().await.unwrap();
     api
 }
 
 #[actix_web::test]
 async fn streams_of_axum_end_with_their_token() {
-    let issuer = TestIssuer::start().await;
-    let api = server(&issuer).await;
+    let clock = ManualClock::default();
+    let issuer = issuer(&clock).await;
+    let api = server(&issuer, &clock).await;
     let app = axum::Router::new()
         .route("/events", axum::routing::get(axum_events))
         .route("/socket", axum::routing::any(axum_socket))
@@ -153,14 +181,15 @@ async fn streams_of_axum_end_with_their_token() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
     let serving = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    check(at, &issuer).await;
+    check(at, &issuer, &clock).await;
     serving.abort();
 }
 
 #[actix_web::test]
 async fn streams_of_actix_web_end_with_their_token() {
-    let issuer = TestIssuer::start().await;
-    let api = server(&issuer).await;
+    let clock = ManualClock::default();
+    let issuer = issuer(&clock).await;
+    let api = server(&issuer, &clock).await;
     let server = actix_web::HttpServer::new(move || {
         actix_web::App::new()
             .wrap(actix_token::TokenMiddleware::new(api.clone()))
@@ -173,7 +202,7 @@ async fn streams_of_actix_web_end_with_their_token() {
     let server = server.run();
     let handle = server.handle();
     let running = actix_web::rt::spawn(server);
-    check(at, &issuer).await;
+    check(at, &issuer, &clock).await;
     handle.stop(false).await;
     running.await.unwrap().unwrap();
 }
