@@ -89,28 +89,57 @@ pub(crate) async fn ask(to: SocketAddr, target: &str, ask: &Ask) -> Answer {
     get(to, target, &fields).await
 }
 
-/// Sends these bytes and reads until the other side has nothing more to say. The first answer is the one returned.
-pub(crate) async fn raw(to: SocketAddr, bytes: &[u8]) -> Answer {
-    within(Duration::from_secs(20), to, bytes).await
-}
+/// How long anything is waited for that has to come: the slowest is a gate that is asked four times, for 6 s each.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// Who has begun to answer and says nothing for so long has no more to say.
+const QUIET: Duration = Duration::from_secs(3);
 
-/// The same, and no longer than so long: where the other side keeps the connection open, or takes its time.
-pub(crate) async fn within(patience: Duration, to: SocketAddr, bytes: &[u8]) -> Answer {
-    let text = everything(to, bytes, patience).await;
+/// Sends these bytes and reads the first answer to its end.
+pub(crate) async fn raw(to: SocketAddr, bytes: &[u8]) -> Answer {
+    let text = read(to, bytes, PATIENCE, is_whole).await;
     parse(&text).unwrap_or_else(|| panic!("no HTTP: {:?}", String::from_utf8_lossy(&text)))
 }
 
-/// Every byte that comes back until the other side closes, or for so long.
-pub(crate) async fn everything(to: SocketAddr, bytes: &[u8], patience: Duration) -> Vec<u8> {
-    let mut stream = TcpStream::connect(to).await.unwrap();
-    let mut text = Vec::new();
-    let exchange = async {
-        // A refusal may come, and the connection go, before the last byte was sent.
-        let _ = stream.write_all(bytes).await;
-        let _ = stream.read_to_end(&mut text).await;
+/// Every byte that comes back until the other side closes or, once it has begun, is quiet for a while.
+pub(crate) async fn everything(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+    read(to, bytes, QUIET, |_| false).await
+}
+
+/// Every byte that comes back until this text is among them.
+pub(crate) async fn up_to(to: SocketAddr, bytes: &[u8], text: &str) -> Vec<u8> {
+    read(to, bytes, PATIENCE, |read| String::from_utf8_lossy(read).contains(text)).await
+}
+
+async fn read(to: SocketAddr, bytes: &[u8], quiet: Duration, is_enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+    let (mut answers, mut requests) = TcpStream::connect(to).await.unwrap().into_split();
+    let receive = async {
+        let mut text = Vec::new();
+        while !is_enough(&text) {
+            let patience = if text.is_empty() { PATIENCE } else { quiet };
+            match tokio::time::timeout(patience, answers.read_buf(&mut text)).await {
+                Ok(Ok(1..)) => {}
+                Ok(Ok(0) | Err(_)) | Err(_) => break,
+            }
+        }
+        text
     };
-    let _ = tokio::time::timeout(patience, exchange).await;
-    text
+    tokio::pin!(receive);
+    tokio::select! {
+        text = &mut receive => text,
+        // A refusal may come, and the connection go, before the last byte was sent.
+        _ = requests.write_all(bytes) => receive.await,
+    }
+}
+
+/// Whether there is an answer, and its body as long as it says.
+fn is_whole(bytes: &[u8]) -> bool {
+    let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+    let (head, body) = (String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase(), &bytes[end + 4..]);
+    let value = |wanted: &str| head.lines().filter_map(|line| line.split_once(':')).find(|(name, _)| *name == wanted);
+    match value("content-length").and_then(|(_, length)| length.trim().parse::<usize>().ok()) {
+        Some(length) => body.len() >= length,
+        None => value("transfer-encoding").is_some() && body.ends_with(b"0\r\n\r\n"),
+    }
 }
 
 fn parse(bytes: &[u8]) -> Option<Answer> {

@@ -1,7 +1,5 @@
 //! A gate that is not there, hangs, or talks nonsense: behind every proxy nobody passes.
 
-use std::time::Duration;
-
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
@@ -39,7 +37,7 @@ async fn nobody_passes_while_the_gate_hangs_and_clients_are_told_in_bounded_time
             let to = service.url.strip_prefix("http://").unwrap().parse().unwrap();
             let proxy = Proxy::start(kind, silent.local_addr().unwrap(), to, &|text| text);
             // The shipped configurations wait for 10 s, but for HAProxy's: four times 6 s.
-            let answer = client::within(Duration::from_secs(90), proxy.address, &client::head("GET", "/me", &[])).await;
+            let answer = client::get(proxy.address, "/me", &[]).await;
             assert!(
                 matches!(answer.status, 403 | 500..=504) && answer.seen().is_none(),
                 "{kind:?}: {answer:?} {}",
@@ -65,8 +63,7 @@ async fn nobody_passes_while_the_gate_talks_nonsense() {
         let service = Server::upstream();
         let to = service.url.strip_prefix("http://").unwrap().parse().unwrap();
         let proxy = Proxy::start(kind, gate, to, &|text| text);
-        let answer =
-            tokio::time::timeout(Duration::from_secs(15), client::get(proxy.address, "/me", &[])).await.unwrap();
+        let answer = client::get(proxy.address, "/me", &[]).await;
         assert!(
             matches!(answer.status, 403 | 500..=504) && answer.seen().is_none(),
             "{kind:?}: {answer:?} {}",

@@ -159,7 +159,7 @@ impl Proxy {
         let start = Instant::now();
         while TcpStream::connect(self.address).is_err() {
             let ended = self.child.try_wait().unwrap();
-            if ended.is_some() || start.elapsed() > Duration::from_secs(30) {
+            if ended.is_some() || start.elapsed() > Duration::from_secs(120) {
                 panic!("{name} does not listen: {}", self.log());
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -177,7 +177,7 @@ impl Proxy {
             Ok::<_, std::io::Error>(!answer.starts_with("HTTP/1.1 404"))
         };
         while !is_there().unwrap_or(false) {
-            assert!(start.elapsed() < Duration::from_secs(30), "Traefik has no routes: {}", self.log());
+            assert!(start.elapsed() < Duration::from_secs(120), "Traefik has no routes: {}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }

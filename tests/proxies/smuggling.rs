@@ -1,15 +1,10 @@
 //! Requests that read as one to some and as two to others, upgrades, and heads at the limits, through each proxy.
 
-use std::time::Duration;
-
 use tokio::task::JoinSet;
 
 use super::client;
 use super::proxy::Kind;
 use super::stage::Stage;
-
-/// How long a connection is listened to that may stay open.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 const SMUGGLED: &str = "GET /admin/keys HTTP/1.1\r\nhost: api.example.com\r\n\r\n";
 
@@ -65,7 +60,7 @@ async fn no_second_request_slips_by_behind_a_body() {
         for (name, rest) in tricks() {
             let first = format!("POST /echo HTTP/1.1\r\nhost: api.example.com\r\nauthorization: {token}\r\n{rest}");
             let to = stage.address();
-            asked.spawn(async move { (name, client::everything(to, first.as_bytes(), PATIENCE).await) });
+            asked.spawn(async move { (name, client::everything(to, first.as_bytes()).await) });
         }
         for (name, text) in asked.join_all().await {
             let text = String::from_utf8_lossy(&text);
@@ -120,10 +115,10 @@ async fn an_upgrade_is_judged_like_any_request() {
             head.extend(b"\r\n");
             head
         };
-        let refused = client::everything(stage.address(), &upgrade(None), PATIENCE).await;
+        let refused = client::everything(stage.address(), &upgrade(None)).await;
         let refused = String::from_utf8_lossy(&refused);
         assert!(refused.starts_with("HTTP/1.1 401") && !refused.contains("hello"), "{kind:?}: {refused}");
-        let passed = client::everything(stage.address(), &upgrade(Some(&stage.bearer("profile"))), PATIENCE).await;
+        let passed = client::up_to(stage.address(), &upgrade(Some(&stage.bearer("profile"))), "hello ada").await;
         let passed = String::from_utf8_lossy(&passed);
         assert!(passed.starts_with("HTTP/1.1 101") && passed.contains("hello ada"), "{kind:?}: {passed}");
     }

@@ -52,7 +52,7 @@ impl Proxy {
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             let log = || std::fs::read_to_string(folder.join("log")).unwrap_or_default();
             assert!(child.try_wait().unwrap().is_none(), "{name} has ended: {}", log());
-            assert!(start.elapsed() < Duration::from_secs(30), "{name} does not listen: {}", log());
+            assert!(start.elapsed() < Duration::from_secs(120), "{name} does not listen: {}", log());
             std::thread::sleep(Duration::from_millis(50));
         }
         Self { child, folder, _port: held, url: format!("https://127.0.0.1:{port}") }
