@@ -50,7 +50,7 @@ impl Program {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("gate.toml"), policy).unwrap();
         let systemd = UnixDatagram::bind(folder.join("notify")).unwrap();
-        systemd.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        systemd.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_token-gate"))
             .arg("--policy")
             .arg(folder.join("gate.toml"))
@@ -248,9 +248,17 @@ async fn more_questions_than_there_is_room_for_are_told_to_come_again() {
     let program = Program::with(&policy(&issuer, ""), &["--linger", "0", "--max-questions", "1"]);
     let token = issuer.token().subject("ada").mint();
     // The one place is taken by a question that waits for keys.
-    let waiting = TcpStream::connect(program.proxies).unwrap();
     let (address, text) = (program.proxies, question("/a", Some(&token)));
-    let first = std::thread::spawn(move || exchange(waiting, &text));
+    let first = std::thread::spawn(move || {
+        let start = Instant::now();
+        loop {
+            let answer = exchange(TcpStream::connect(address).unwrap(), &text);
+            // One of those below may have had the place just then, or the machine was too busy to bring keys in time.
+            if status(&answer) != "503" || start.elapsed() > Duration::from_secs(120) {
+                return answer;
+            }
+        }
+    });
     let asked = || exchange(TcpStream::connect(address).unwrap(), &question("/a", None));
     eventually(|| {
         let answer = asked();
@@ -267,7 +275,7 @@ async fn more_questions_than_there_is_room_for_are_told_to_come_again() {
 fn eventually(is: impl Fn() -> bool) {
     let start = Instant::now();
     while !is() {
-        assert!(start.elapsed() < Duration::from_secs(30), "it never came to be");
+        assert!(start.elapsed() < Duration::from_secs(120), "it never came to be");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
