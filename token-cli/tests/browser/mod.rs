@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+
+/// How long a browser may take to start, and a page to come to show what it should, on a machine with too much to do.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A browser with one page.
 pub struct Browser {
@@ -37,7 +40,7 @@ impl Browser {
             .spawn()
             .expect("chromium: cargo xtask test installs it");
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let browser = timeout(Duration::from_secs(60), async {
+        let browser = timeout(PATIENCE, async {
             loop {
                 let line = lines.next_line().await.unwrap().expect("chromium ended");
                 if let Some(address) = line.strip_prefix("DevTools listening on ws://") {
@@ -73,16 +76,14 @@ impl Browser {
             "new Promise((done) => {{ const look = () => {{ let seen = ''; try {{ seen = String({script}); }} catch {{}} \
              seen === {expected:?} ? done(seen) : setTimeout(look, 20); }}; look(); }})"
         );
-        // The page may still be on its way to another document, which ends the script.
-        for _ in 0..20 {
-            let wish = json!({ "expression": script, "returnByValue": true, "awaitPromise": true });
-            if timeout(Duration::from_secs(20), self.call("Runtime.evaluate", wish)).await.expect("in time")["result"]["value"]
-                == expected
-            {
-                return;
+        let wish = json!({ "expression": script, "returnByValue": true, "awaitPromise": true });
+        let shown = async {
+            // The page may still be on its way to another document, which ends the script.
+            while self.call("Runtime.evaluate", wish.clone()).await["result"]["value"] != expected {
+                sleep(Duration::from_millis(20)).await;
             }
-        }
-        panic!("never {expected:?}: {script}");
+        };
+        timeout(PATIENCE, shown).await.unwrap_or_else(|_| panic!("never {expected:?}: {script}"));
     }
 
     /// Shows the page in the light or in the dark, as the user's system asks for it.

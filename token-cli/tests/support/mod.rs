@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -56,6 +57,8 @@ pub struct Desk {
 impl Desk {
     pub async fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("token-cli-{name}-{}", std::process::id()));
+        // What a killed run of the same process id has left there.
+        let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         let clock = ManualClock::new(Timestamp::from_secs(SECONDS));
         let issuer = TestIssuer::builder().algorithm(Algorithm::ES256).clock(clock).start().await;
@@ -148,12 +151,10 @@ impl Terminal {
     /// A program first says what it wants, and then stops the terminal from showing it.
     pub fn until_nothing_is_shown(&self) {
         let settings = || Command::new("stty").args(["-a", "-F", &self.tty]).output().unwrap().stdout;
-        for _ in 0..1000 {
-            if String::from_utf8(settings()).unwrap().contains(" -echo ") {
-                return;
-            }
+        let start = Instant::now();
+        while !String::from_utf8(settings()).unwrap().contains(" -echo ") {
+            assert!(start.elapsed() < Duration::from_secs(120), "{} goes on showing what is typed", self.tty);
         }
-        panic!("{} goes on showing what is typed", self.tty);
     }
 
     pub fn write(&mut self, keys: &str) {
