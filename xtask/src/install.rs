@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
 
 use crate::step::{Outcome, has, root, run};
 
@@ -74,8 +76,21 @@ fn from_debian(missing: &[&str]) -> Outcome {
     if !has("apt-get") {
         return Err(format!("install these first (Debian's names): {}", missing.join(" ")));
     }
-    run(Command::new("apt-get").args(["update", "-qq"]))?;
-    run(Command::new("apt-get").args(["install", "-y", "-qq", "--no-install-recommends"]).args(missing))
+    patiently(|| run(Command::new("apt-get").args(["update", "-qq"])))?;
+    patiently(|| run(Command::new("apt-get").args(["install", "-y", "-qq", "--no-install-recommends"]).args(missing)))
+}
+
+/// Pauses before a download is tried once more: a registry that is down for a minute fails nobody's change.
+const PAUSES: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(20), Duration::from_secs(60)];
+
+/// Does what downloads something, and does it again where it fails, up to three times more.
+fn patiently(act: impl Fn() -> Outcome) -> Outcome {
+    for pause in PAUSES {
+        let Err(why) = act() else { return Ok(()) };
+        eprintln!("==> {why}: once more in {} s", pause.as_secs());
+        sleep(pause);
+    }
+    act()
 }
 
 /// The authorization servers, clients and proxies of `tests/servers`, from npm and PyPI, in the versions that its lists pin.
@@ -85,7 +100,7 @@ fn servers() -> Outcome {
     std::fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
 
     once(&lists.join("package-lock.json"), &home.join("npm.done"), &lists.join("node_modules"), || {
-        run(Command::new("npm").args(["ci", "--prefix"]).arg(&lists))
+        patiently(|| run(Command::new("npm").args(["ci", "--prefix"]).arg(&lists)))
     })?;
     // Two lists, since what each wants of the libraries below does not go together.
     for (list, venv) in [("requirements.txt", "venv"), ("requirements-mcp.txt", "mcp-venv")] {
@@ -94,7 +109,9 @@ fn servers() -> Outcome {
         once(&list, &mark, &venv, || {
             run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
             let pip = venv.join("bin/pip");
-            run(Command::new(pip).args(["install", "-q", "--disable-pip-version-check", "-r"]).arg(&list))
+            patiently(|| {
+                run(Command::new(&pip).args(["install", "-q", "--disable-pip-version-check", "-r"]).arg(&list))
+            })
         })?;
     }
     Ok(())
