@@ -69,6 +69,26 @@ async fn the_page_mints_rotates_and_breaks_as_its_buttons_say() {
 }
 
 #[tokio::test]
+async fn of_two_looks_at_the_state_the_one_that_was_asked_for_last_is_shown() {
+    let desk = Desk::new("looks").await;
+    let (_running, mut page) = open(&desk).await;
+    // The answer to the look that follows the minting is held back, until the one after the rotation has come.
+    page.read(
+        "const through = window.fetch; let counted = 0; window.fetch = async (path, options) => { \
+         const answer = await through(path, options); \
+         if (path === '/development/state' && counted++ === 0) await new Promise((done) => { window.letGo = done; }); \
+         return answer; }; ''",
+    )
+    .await;
+    mint(&mut page).await;
+    page.until("typeof window.letGo", "function").await;
+    page.read("document.getElementById('rotate').click()").await;
+    page.until("document.querySelectorAll('#keys tr').length", "2").await;
+    let after = "new Promise((done) => { letGo(); setTimeout(done, 200); })";
+    assert_eq!(page.read(&format!("{after}.then(() => document.querySelectorAll('#keys tr').length)")).await, "2");
+}
+
+#[tokio::test]
 async fn everybody_can_use_the_page_in_the_light_and_in_the_dark() {
     let axe = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/servers/node_modules/axe-core/axe.min.js");
     let axe = std::fs::read_to_string(axe).expect("axe-core: cargo xtask install brings it");
