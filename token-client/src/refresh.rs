@@ -76,7 +76,8 @@ impl RefreshSource {
         RefreshSourceBuilder { client, store, name: name.into(), shape: TokenRequest::refresh(""), on_rotate: None }
     }
 
-    /// Stores the tokens of a new sign-in, replacing the previous record.
+    /// Stores the tokens of a new sign-in, replacing the previous record. Storing the refresh token that is already in the record
+    /// changes nothing: a process that is renewing with it goes on.
     ///
     /// # Errors
     /// [`TokenErrorKind::Misconfigured`] if there is no refresh token among them; [`TokenErrorKind::Store`].
@@ -98,9 +99,13 @@ impl RefreshSource {
 
     async fn put(&self, refresh_token: &RefreshToken, bound: bool) -> Result<(), TokenError> {
         let jkt = self.renewer.jkt().filter(|_| bound);
-        self.renewer.replace(Some((refresh_token, jkt))).await?;
-        self.cell.clear();
-        Ok(())
+        self.replace(Some((refresh_token, jkt))).await
+    }
+
+    /// However it ends, also where it is dropped: whoever asks next goes by what stands in the store.
+    async fn replace(&self, refresh_token: Option<(&RefreshToken, Option<String>)>) -> Result<(), TokenError> {
+        let _forgets = Forgets(&self.cell);
+        self.renewer.replace(refresh_token).await
     }
 
     /// Removes the record from the store, as at a sign-out. The server is not told; see [`TokenClient::revoke`]. Other
@@ -109,9 +114,16 @@ impl RefreshSource {
     /// # Errors
     /// [`TokenErrorKind::Store`].
     pub async fn forget(&self) -> Result<(), TokenError> {
-        self.renewer.replace(None).await?;
-        self.cell.clear();
-        Ok(())
+        self.replace(None).await
+    }
+}
+
+/// Forgets the access token when it is dropped.
+struct Forgets<'a>(&'a Cell);
+
+impl Drop for Forgets<'_> {
+    fn drop(&mut self) {
+        self.0.clear();
     }
 }
 
@@ -189,8 +201,9 @@ struct Renewer {
     shape_name: String,
     claim: Duration,
     on_rotate: Option<Arc<dyn OnRotate>>,
-    /// The result of a refresh that could not be written yet. It is written first the next time.
-    unwritten: Mutex<Option<Unwritten>>,
+    /// Results of refreshes that could not be written yet. They are written first the next time. There are several only if
+    /// somebody signed in during a refresh.
+    unwritten: Mutex<Vec<Unwritten>>,
     /// A rotation that the hook has not accepted yet.
     unreported: Mutex<Option<(RefreshToken, RefreshToken)>>,
 }
@@ -275,7 +288,7 @@ impl Renewer {
             Ok(response) => {
                 let jkt = self.jkt().filter(|_| response.dpop_bound);
                 let renewed = claimed.renewed(&response, &self.shape_name, jkt, self.clock().now());
-                *self.unwritten() = Some(Unwritten { claimed, renewed });
+                self.unwritten().push(Unwritten { claimed, renewed });
                 self.write_what_is_unwritten().await?;
                 self.client.token(response)
             }
@@ -293,49 +306,78 @@ impl Renewer {
         }
     }
 
-    /// Writes the result of a refresh to the store. Nobody gets an access token before this has succeeded.
+    /// Writes the result of each refresh to the store. Nobody gets an access token before this has succeeded.
     async fn write_what_is_unwritten(&self) -> Result<(), TokenError> {
-        let Some(Unwritten { claimed, renewed }) = self.unwritten().clone() else { return Ok(()) };
+        loop {
+            let first = self.unwritten().first().cloned();
+            let Some(unwritten) = first else { return Ok(()) };
+            let is_written = self.write(&unwritten).await?;
+            let mut waiting = self.unwritten();
+            let before = waiting.len();
+            waiting.retain(|other| other.claimed != unwritten.claimed);
+            // Two tasks may have written the same: one of them tells.
+            if is_written && waiting.len() < before {
+                self.note_rotation(unwritten);
+            }
+        }
+    }
+
+    /// Whether this stands in the store now. If not, somebody signed in anew or out, and that is later.
+    async fn write(&self, Unwritten { claimed, renewed }: &Unwritten) -> Result<bool, TokenError> {
         let (mut expected, next) = (claimed.to_bytes(), renewed.to_bytes());
         // Our own claim, or that of a process that took over and still holds the token we have spent.
         while !self.swap(Some(&expected), Some(&next)).await? {
             match self.load().await? {
                 Some((bytes, _)) if bytes == next => break,
                 Some((bytes, record)) if record.refresh_token == claimed.refresh_token => expected = bytes,
-                // Somebody signed in anew, or out: that is later than what we have.
-                _ => break,
+                _ => return Ok(false),
             }
         }
-        *self.unwritten() = None;
+        Ok(true)
+    }
+
+    /// For the hook, where there is one.
+    fn note_rotation(&self, Unwritten { claimed, renewed }: Unwritten) {
         if claimed.refresh_token != renewed.refresh_token && self.on_rotate.is_some() {
             let new = RefreshToken::new(renewed.refresh_token);
-            let mut unreported = self.unreported.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut unreported = self.unreported();
             // A rotation that the hook has not taken is still the one it knows.
             let old = unreported.take().map_or_else(|| RefreshToken::new(claimed.refresh_token), |(old, _)| old);
             *unreported = Some((old, new));
         }
-        Ok(())
     }
 
     async fn report(&self) -> Result<(), TokenError> {
         let Some(hook) = &self.on_rotate else { return Ok(()) };
-        let waiting = self.unreported.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let waiting = self.unreported().clone();
         if let Some((old, new)) = waiting {
             hook.rotated(&old, &new).await.map_err(trouble)?;
-            *self.unreported.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            let mut unreported = self.unreported();
+            // What came meanwhile goes on from what the hook has taken now.
+            *unreported = unreported.take().filter(|(_, newest)| *newest != new).map(|(_, newest)| (new, newest));
         }
         Ok(())
     }
 
     async fn replace(&self, refresh_token: Option<(&RefreshToken, Option<String>)>) -> Result<(), TokenError> {
-        *self.unwritten() = None;
         loop {
             let present = self.load().await?;
             let next = refresh_token.as_ref().map(|(token, jkt)| {
                 let serial = present.as_ref().map_or(0, |(_, record)| record.serial.wrapping_add(1));
-                Record { serial, ..Record::first(token.expose(), jkt.clone()) }.to_bytes()
+                Record { serial, ..Record::first(token.expose(), jkt.clone()) }
             });
+            // A second claim on one refresh token would spend it twice.
+            if let (Some((_, present)), Some(next)) = (&present, &next)
+                && present.refresh_token == next.refresh_token
+                && present.jkt == next.jkt
+                && !present.spent
+            {
+                return Ok(());
+            }
+            let next = next.map(|next| next.to_bytes());
             if self.swap(present.as_ref().map(|(bytes, _)| bytes.as_slice()), next.as_deref()).await? {
+                // The hook is told of this grant's rotations, and of those of no other.
+                *self.unreported() = None;
                 return Ok(());
             }
         }
@@ -373,8 +415,12 @@ impl Renewer {
         &**self.client.clock()
     }
 
-    fn unwritten(&self) -> MutexGuard<'_, Option<Unwritten>> {
+    fn unwritten(&self) -> MutexGuard<'_, Vec<Unwritten>> {
         self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unreported(&self) -> MutexGuard<'_, Option<(RefreshToken, RefreshToken)>> {
+        self.unreported.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -347,3 +347,83 @@ async fn a_record_of_somebody_else_is_an_error_that_does_not_quote_it() {
     assert_eq!(error.kind(), TokenErrorKind::Store);
     assert!(!format!("{error} {error:?} {:?}", world.replica()).contains("canary"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_same_refresh_token_put_again_is_not_sent_a_second_time_while_it_is_being_spent() {
+    let world = World::new().await;
+    world.server.answers.forget_permits(1000);
+    let (one, two) = (world.replica(), world.replica());
+    let asked = tokio::spawn({
+        let one = one.clone();
+        async move { one.token().await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    // A process that starts, and one that signs in with what it has from its own database.
+    two.keep(&"r0".into()).await.unwrap();
+    one.keep(&"r0".into()).await.unwrap();
+    let other = tokio::spawn(async move { two.token().await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    world.server.answers.add_permits(10);
+    assert_eq!((asked.await.unwrap().unwrap().expose(), other.await.unwrap().unwrap().expose()), ("a1", "a1"));
+    assert_eq!(world.server.received(), ["r0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sign_in_that_the_store_did_not_take_loses_no_rotation() {
+    let world = World::new().await;
+    let source = world.replica();
+    world.store.healthy_swaps.store(1, Ordering::SeqCst); // the claim, and then no more
+    world.store.refusing.store(true, Ordering::SeqCst);
+    assert_eq!(source.token().await.unwrap_err().kind(), TokenErrorKind::Store);
+    assert_eq!(source.keep(&"r7".into()).await.unwrap_err().kind(), TokenErrorKind::Store);
+    world.store.refusing.store(false, Ordering::SeqCst);
+    world.later(2);
+    assert_eq!(source.token().await.unwrap().expose(), "a1", "r0 was spent: what it brought is all there is");
+    assert_eq!(world.server.received(), ["r0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_hook_is_not_told_of_a_rotation_of_the_grant_before_a_sign_in() {
+    // Refused by the hook before the sign-in, and under way during it.
+    let world = World::new().await;
+    let hook = Hook::default();
+    hook.0.refusing.store(true, Ordering::SeqCst);
+    let source = world.builder().on_rotate(hook.clone()).build();
+    assert_eq!(source.token().await.unwrap_err().kind(), TokenErrorKind::Store);
+    hook.0.refusing.store(false, Ordering::SeqCst);
+    world.server.answers.forget_permits(1000);
+    world.later(5000);
+    let under_way = tokio::spawn({
+        let source = source.clone();
+        async move { source.token().await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    source.keep(&"r2".into()).await.unwrap();
+    let after = tokio::spawn({
+        let source = source.clone();
+        async move { source.token().await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    world.server.answers.add_permits(1);
+    assert_eq!(under_way.await.unwrap().unwrap().expose(), "a2", "who asked before the sign-in");
+    world.server.answers.add_permits(1);
+    assert_eq!(after.await.unwrap().unwrap().expose(), "a3");
+    assert_eq!(world.server.received(), ["r0", "r1", "r2"]);
+    assert_eq!(*hook.0.rotations.lock().unwrap(), [["r2", "r3"]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sign_in_that_is_dropped_or_fails_leaves_no_token_of_the_grant_before_in_its_place() {
+    let world = World::new().await;
+    let source = world.replica();
+    assert_eq!(source.token().await.unwrap().expose(), "a1");
+    // Somebody else signed in, here the process itself: its write went through, the answer to it did not come.
+    let before = world.store.load("ada").await.unwrap().unwrap();
+    let signed_in = Record::first("r1", None).to_bytes();
+    assert!(world.store.swap("ada", Some(&before), Some(&signed_in)).await.unwrap());
+    world.store.refusing.store(true, Ordering::SeqCst);
+    assert_eq!(source.keep(&"r2".into()).await.unwrap_err().kind(), TokenErrorKind::Store);
+    world.store.refusing.store(false, Ordering::SeqCst);
+    assert_eq!(source.token().await.unwrap().expose(), "a2");
+    assert_eq!(world.server.received(), ["r0", "r1"]);
+}
