@@ -30,7 +30,7 @@ pub fn logout(
         let endpoint = endpoint.clone();
         Box::pin(async move {
             let answer = endpoint.answer(&form).await;
-            let status = StatusCode::from_u16(answer.status).expect("204, 400 and 503 are statuses");
+            let status = StatusCode::from_u16(answer.status).expect("204, 400, 500 and 503 are statuses");
             let mut response = HttpResponse::build(status);
             response.insert_header((header::CACHE_CONTROL, "no-store"));
             if let Some(seconds) = answer.retry_after {

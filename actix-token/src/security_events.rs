@@ -39,7 +39,7 @@ pub fn security_events(
                 body: &body,
             };
             let answer = endpoint.answer(push).await;
-            let status = StatusCode::from_u16(answer.status).expect("202, 400 and 503 are statuses");
+            let status = StatusCode::from_u16(answer.status).expect("202, 400, 500 and 503 are statuses");
             let mut response = HttpResponse::build(status);
             response.insert_header((header::CACHE_CONTROL, "no-store"));
             if let Some(seconds) = answer.retry_after {

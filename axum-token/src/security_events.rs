@@ -40,7 +40,7 @@ pub fn security_events(
             };
             let answer = endpoint.answer(request).await;
             let mut response = Response::new(Body::from(answer.body));
-            *response.status_mut() = StatusCode::from_u16(answer.status).expect("202, 400 and 503 are statuses");
+            *response.status_mut() = StatusCode::from_u16(answer.status).expect("202, 400, 500 and 503 are statuses");
             let headers = response.headers_mut();
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             if let Some(seconds) = answer.retry_after {

@@ -10,7 +10,6 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, Uri};
 use serde::{Deserialize, Serialize};
-use token_core::ErrorKind;
 use token_core::http::{HttpClient, HttpError, Limits, NoRuntime};
 use token_core::security_events::SecurityEventEndpoint;
 use tokio::time::Instant;
@@ -268,7 +267,7 @@ impl SecurityEventPoller {
                     let description = "the token's jti is not the name it was sent under";
                     self.refused.insert(name, Complaint { err: "invalid_request", description });
                 }
-                Err(error) if error.kind() == ErrorKind::Unavailable => {
+                Err(error) if error.kind().is_server_fault() => {
                     error.log();
                     polled.postponed += 1;
                 }

@@ -241,3 +241,21 @@ async fn a_bound_token_polls_with_a_proof_and_the_transmitters_nonce() {
     assert_eq!((claims(0).get("nonce"), claims(1)["nonce"].as_str()), (None, Some("n-1")));
     assert_ne!(claims(0)["jti"], claims(1)["jti"]);
 }
+
+#[test]
+fn an_event_that_a_server_set_up_wrongly_could_not_verify_is_not_reported_as_the_transmitters_fault() {
+    let transmitter = Transmitter::default();
+    let api = ResourceServer::builder("api").trust(issuer()).build().unwrap();
+    // Its keys have to be fetched, which takes a runtime with timers.
+    let far = Issuer::discover("https://i/").unwrap();
+    let endpoint = SecurityEventEndpoint::new(SecurityEventVerifier::new("me", far).unwrap(), api);
+    let tokens = FixedSource::new(Token::bearer("canary", None).unwrap());
+    let mut poller = SecurityEventPoller::new("https://i/poll", transmitter.clone(), tokens, endpoint).unwrap();
+    let key = SigningKey::generate(Algorithm::ES256, Some("k")).unwrap();
+    let claims = json!({"iss": "https://i/", "aud": "me", "iat": 1_000_000_000, "jti": "1", "events": {DISABLED: {}}});
+    let token = key.sign_jwt(r#"{"alg":"ES256","kid":"k","typ":"secevent+jwt"}"#, &claims.to_string()).unwrap();
+    transmitter.will_say(sets(&json!({"1": token})));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let polled = runtime.block_on(poller.poll()).unwrap();
+    assert_eq!((polled.taken, polled.refused, polled.postponed), (0, 0, 1));
+}

@@ -100,6 +100,12 @@ impl ErrorKind {
         self.row().status
     }
 
+    /// Whether the server is at fault and not whoever asked: status 500 or more. What was asked may be good, and may come again.
+    #[must_use]
+    pub const fn is_server_fault(self) -> bool {
+        self.status() >= 500
+    }
+
     /// The `error` code of RFC 6750 section 3.1, where one applies.
     #[must_use]
     pub const fn code(self) -> Option<&'static str> {

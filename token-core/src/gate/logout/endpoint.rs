@@ -26,7 +26,7 @@ pub struct LogoutEndpoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogoutAnswer {
-    /// HTTP status: 204 when the person is logged out, 400 when the request is not believed, 503 when we are in trouble.
+    /// HTTP status: 204 when the person is logged out, 400 when the request is not believed, 503 when we are in trouble, 500 when this server is set up wrongly.
     pub status: u16,
     /// A JSON object; empty with 204.
     pub body: &'static str,
@@ -91,6 +91,9 @@ impl LogoutEndpoint {
             503 => {
                 let body = r#"{"error":"temporarily_unavailable"}"#;
                 LogoutAnswer { status: 503, body, retry_after: Some(error.retry_after_seconds()) }
+            }
+            status if error.kind().is_server_fault() => {
+                LogoutAnswer { status, body: r#"{"error":"server_error"}"#, retry_after: None }
             }
             _ => LogoutAnswer { status: 400, body: r#"{"error":"invalid_request"}"#, retry_after: None },
         }
@@ -165,6 +168,23 @@ mod tests {
         assert_eq!((kind(&bob).await, kind(&silent).await), (None, None));
         assert_eq!(endpoint.clone().every_session().answer(both("d").as_bytes()).await.status, 204);
         assert_eq!((kind(&bob).await, kind(&silent).await), (Some(ErrorKind::Inactive), Some(ErrorKind::Inactive)));
+    }
+
+    #[test]
+    fn a_server_that_cannot_ask_for_keys_at_all_does_not_say_that_the_request_is_at_fault() {
+        // Outside of a runtime: nobody is there to carry a request out.
+        let far = || Issuer::discover("https://login.example/").unwrap();
+        let api = ResourceServer::builder("api").trust(issuer()).build().unwrap();
+        let endpoint = LogoutEndpoint::new(LogoutVerifier::new("app", far()).unwrap(), api);
+        let key = SigningKey::generate(Algorithm::ES256, Some("k")).unwrap();
+        let claims = json!({"iss": "https://login.example/", "aud": "app", "sid": "1", "iat": 1, "exp": 9_999_999_999_i64, "jti": "a",
+            "events": {"http://schemas.openid.net/event/backchannel-logout": {}}});
+        let form =
+            format!("logout_token={}", key.sign_jwt(r#"{"alg":"ES256","kid":"k"}"#, &claims.to_string()).unwrap());
+        let mut answer = Box::pin(endpoint.answer(form.as_bytes()));
+        let polled = answer.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        let std::task::Poll::Ready(answer) = polled else { panic!("it waits for nobody") };
+        assert_eq!((answer.status, answer.body), (500, r#"{"error":"server_error"}"#));
     }
 
     /// A deny-list that can be out of reach.

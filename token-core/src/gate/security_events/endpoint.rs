@@ -59,9 +59,10 @@ pub struct PushRequest<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PushAnswer {
-    /// HTTP status: 202 when the event is taken, 400 when it is not believed, 503 when we are in trouble and want it again.
+    /// HTTP status: 202 when the event is taken, 400 when it is not believed, 503 when we are in trouble and want it again, 500 when this server is set up
+    /// wrongly.
     pub status: u16,
-    /// The error of RFC 8935 section 2.3; empty with 202.
+    /// The error of RFC 8935 section 2.3 with 400; else empty.
     pub body: &'static str,
     /// Value of `Retry-After` in whole seconds, at least one; with 503.
     pub retry_after: Option<u64>,
@@ -160,17 +161,24 @@ impl SecurityEventEndpoint {
     /// Does as [`receive`](Self::receive) with a pushed request, and says what to answer. Refusals are logged.
     pub async fn answer(&self, request: PushRequest<'_>) -> PushAnswer {
         let refuse = |body| PushAnswer { status: 400, body, retry_after: None };
+        let refuse_unread = |body, why: &'static str| {
+            Error::new(ErrorKind::InvalidRequest, why).log();
+            refuse(body)
+        };
         if let Some(expected) = &self.authorization
             && request.authorization.map(|field| Agreed(sha256(field))).as_ref() != Some(expected)
         {
-            return refuse(AUTHENTICATION_FAILED);
+            return refuse_unread(
+                AUTHENTICATION_FAILED,
+                "a security event came without the Authorization field that was agreed",
+            );
         }
         let is_event = request
             .content_type
             .and_then(|value| std::str::from_utf8(value).ok())
             .is_some_and(|value| value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(MEDIA_TYPE));
         let Some(token) = std::str::from_utf8(request.body).ok().filter(|_| is_event) else {
-            return refuse(INVALID_REQUEST);
+            return refuse_unread(INVALID_REQUEST, "expected a security event as application/secevent+jwt");
         };
         let error = match self.receive(token.trim_ascii()).await {
             Ok(_) => return PushAnswer { status: 202, body: "", retry_after: None },
@@ -178,8 +186,9 @@ impl SecurityEventEndpoint {
         };
         error.log();
         match error.kind() {
-            ErrorKind::Unavailable => {
-                PushAnswer { status: 503, body: "", retry_after: Some(error.retry_after_seconds()) }
+            kind if kind.is_server_fault() => {
+                let (status, wait) = (kind.status(), error.retry_after_seconds());
+                PushAnswer { status, body: "", retry_after: (status == 503).then_some(wait) }
             }
             kind => refuse(Self::complaint(kind)),
         }

@@ -365,3 +365,21 @@ async fn a_push_is_answered_as_the_rfc_says() {
     }
     assert!(!format!("{guarded:?}").contains("canary"));
 }
+
+#[test]
+fn a_server_that_cannot_ask_for_keys_at_all_wants_the_event_again() {
+    // Outside of a runtime: nobody is there to carry a request out.
+    let far = Issuer::discover("https://login.example/").unwrap();
+    let verifier = SecurityEventVerifier::with_clock("receiver", far, Hands::at(NOW)).unwrap();
+    let server = ResourceServer::builder("api").trust(issuer("https://i/")).build().unwrap();
+    let endpoint = SecurityEventEndpoint::new(verifier, server);
+    let key = SigningKey::generate(Algorithm::ES256, Some("k")).unwrap();
+    let claims = event(&json!({"iss": "https://login.example/"})).to_string();
+    let token = key.sign_jwt(r#"{"alg":"ES256","kid":"k","typ":"secevent+jwt"}"#, &claims).unwrap();
+    let push =
+        PushRequest { content_type: Some(b"application/secevent+jwt"), authorization: None, body: token.as_bytes() };
+    let mut answer = Box::pin(endpoint.answer(push));
+    let polled = answer.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    let std::task::Poll::Ready(answer) = polled else { panic!("it waits for nobody") };
+    assert_eq!((answer.status, answer.body, answer.retry_after), (500, "", None));
+}
