@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actix_token::TokenMiddleware;
 use actix_web::{App, test, web};
 use axum::Router;
 use axum::body::Body;
@@ -13,11 +14,11 @@ use token_core::possession::{Dpop, DpopPolicy};
 use token_core::reload::{Reload, Reloaded};
 use token_core::revocation::{Deny, MemoryDenyList};
 use token_core::streams::Tickets;
-use token_core::{ErrorKind, Issuer, Presented, ResourceServer, ResourceServerBuilder};
-use token_test::{ManualClock, TestIssuer};
+use token_core::{Algorithm, ErrorKind, Issuer, Presented, ResourceServer, ResourceServerBuilder};
+use token_test::{ManualClock, TestIssuer, TestKey};
 use token_tests::{Ask, Reply, Via, ask};
 use tower::ServiceExt;
-use tower_token::View;
+use tower_token::{TokenLayer, View};
 
 const APP: &str = "https://app.example.com";
 /// What an `EventSource` accepts.
@@ -161,6 +162,22 @@ async fn a_page_that_sends_no_origin_redeems_at_the_host_it_has_bought_at() {
 }
 
 #[tokio::test]
+async fn one_caller_does_not_take_the_room_of_the_others() {
+    let issuer = TestIssuer::start().await;
+    let server = server(&issuer).await;
+    let ask = async |token: &str| {
+        let request = purchase(token, Some(APP));
+        server.sell_ticket(Presented::request(&View::from(&request)), "/events").await.err().map(|error| error.kind())
+    };
+    let greedy = [issuer.token().subject("eve").mint(), issuer.token().subject("eve").mint()];
+    for number in 0..100 {
+        assert_eq!(ask(&greedy[number % 2]).await, None, "{number}");
+    }
+    assert_eq!(ask(&greedy[0]).await, Some(ErrorKind::Unavailable));
+    assert_eq!(ask(&issuer.token().subject("ada").mint()).await, None);
+}
+
+#[tokio::test]
 async fn of_many_who_come_with_one_ticket_one_gets_in() {
     let issuer = TestIssuer::start().await;
     let server = server(&issuer).await;
@@ -293,12 +310,12 @@ async fn the_handlers_of_both_frameworks_sell_to_whoever_has_a_token_and_say_wha
         }
         let answer = router.clone().oneshot(by_axum.body(Body::from(body)).unwrap()).await.unwrap();
         assert_eq!(answer.status(), expected, "axum: {name}");
-        let cached = |value: Option<&[u8]>| expected == 401 || value == Some(b"no-store");
-        assert!(cached(answer.headers().get("cache-control").map(|value| value.as_bytes())), "axum: {name}");
+        let uncached = |value: Option<&[u8]>| value == Some(b"no-store");
+        assert!(uncached(answer.headers().get("cache-control").map(|value| value.as_bytes())), "axum: {name}");
         let first = axum::body::to_bytes(answer.into_body(), 4096).await.unwrap();
         let answer = test::call_service(&app, by_actix.set_payload(body).to_request()).await;
         assert_eq!(answer.status(), expected, "actix-web: {name}");
-        assert!(cached(answer.headers().get("cache-control").map(|value| value.as_bytes())), "actix-web: {name}");
+        assert!(uncached(answer.headers().get("cache-control").map(|value| value.as_bytes())), "actix-web: {name}");
         let second = test::read_body(answer).await;
         if expected != 200 {
             assert_eq!(first, second, "{name}");
@@ -311,6 +328,34 @@ async fn the_handlers_of_both_frameworks_sell_to_whoever_has_a_token_and_say_wha
             assert_eq!(redeem(via, &server, target, Some(APP)).await.body, "ada");
         }
     }
+}
+
+#[actix_web::test]
+async fn behind_a_layer_that_has_looked_at_the_proof_a_bound_token_is_told_that_it_buys_no_ticket() {
+    let issuer = TestIssuer::start().await;
+    let dpop = Dpop::at("https://api.example.com").unwrap();
+    let server = builder(&issuer).tickets(Tickets::in_memory()).dpop(dpop).build().unwrap();
+    server.ready().await.unwrap();
+    let key = TestKey::client(Algorithm::ES256);
+    let token = issuer.token().subject("ada").bound_to(&key).mint();
+    let proof = || key.proof("POST", "https://api.example.com/tickets", &token).mint();
+    let bound = ("authorization", format!("DPoP {token}"));
+    let body = r#"{"path": "/me"}"#;
+
+    let router = Router::new().route("/tickets", post(axum_token::ticket(server.clone())));
+    let request = Request::post("/tickets").header(bound.0, &bound.1).header("dpop", proof());
+    let answer = router.layer(TokenLayer::new(server.clone())).oneshot(request.body(Body::from(body)).unwrap()).await;
+    let by_axum = axum::body::to_bytes(answer.unwrap().into_body(), 4096).await.unwrap();
+
+    let app = App::new().route("/tickets", web::post().to(actix_token::ticket(server.clone())));
+    let app = test::init_service(app.wrap(TokenMiddleware::new(server))).await;
+    let request = test::TestRequest::post().uri("/tickets").append_header(bound).append_header(("dpop", proof()));
+    let answer = test::call_service(&app, request.set_payload(body).to_request()).await;
+    let by_actix = test::read_body(answer).await;
+
+    let expected = ErrorKind::WrongType.public_text();
+    assert!(String::from_utf8_lossy(&by_axum).contains(expected), "{by_axum:?}");
+    assert_eq!(by_axum, by_actix);
 }
 
 #[actix_web::test]

@@ -5,7 +5,8 @@ use std::pin::Pin;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
+use token_core::adapter::ProofMark;
 use token_core::{Presented, ResourceServer};
 
 use crate::{Rejection, View};
@@ -37,7 +38,9 @@ pub fn ticket(
     server: ResourceServer,
 ) -> impl Fn(HttpRequest, Bytes) -> Pin<Box<dyn Future<Output = HttpResponse>>> + Clone + 'static {
     move |request, body| {
-        let answer = server.ticket_answer(Presented::request(&View::from(&request)), &body);
+        // A middleware outside may have looked at the same proof.
+        let mark = request.extensions().get::<ProofMark>().cloned();
+        let answer = server.ticket_answer(Presented::request(&View::with_mark(&request, mark.as_ref())), &body);
         Box::pin(async move {
             match answer.await {
                 Ok(answer) => {

@@ -4,6 +4,8 @@
 //! A ticket is 256 random bits. Two values are derived from it: a digest under which the store keeps an entry, and the
 //! key that encrypts the entry. Someone who reads the store learns neither tickets nor tokens.
 
+pub(crate) mod callers;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::config_error::ConfigError;
 use crate::base::time::Timestamp;
+use crate::gate::tickets::callers::Callers;
 use crate::jose::base64url;
 use crate::jose::encryption::{ContentEncryption, DecryptionKey, EncryptedTokens};
 use crate::jose::signature::{random, sha256};
@@ -106,7 +109,8 @@ impl Tickets {
         DecryptionKey::direct(ContentEncryption::A256Gcm, None, &[0; 32])
             .map_err(|error| ConfigError::new(format!("tickets: {error}")))?;
         let sold = former.filter(|former| !former.shared && !self.shared).map(|former| Arc::clone(&former.store));
-        Ok(TicketOffice { store: sold.unwrap_or(store), life: self.life, shared: self.shared })
+        let store = sold.unwrap_or(store);
+        Ok(TicketOffice { store, life: self.life, shared: self.shared, callers: Callers::default() })
     }
 }
 
@@ -116,6 +120,7 @@ pub(crate) struct TicketOffice {
     pub(crate) store: Arc<dyn TicketStore>,
     pub(crate) life: Duration,
     shared: bool,
+    pub(crate) callers: Callers,
 }
 
 /// An issued ticket. `Debug` does not show it. Send it to the page that asked for it, and do not log it.

@@ -14,6 +14,7 @@ use crate::answer::challenge::DpopPolicy;
 use crate::answer::check::Check;
 use crate::answer::error::{self, Error, ErrorKind};
 use crate::answer::maybe_ready::MaybeReady;
+use crate::gate::tickets::callers;
 use crate::gate::tickets::{self, Ticket, TicketOffice};
 use crate::request::bearer::{self, Candidate};
 use crate::request::presented::{Presented, RequestView, Source};
@@ -26,7 +27,7 @@ impl ResourceServer {
     /// # Errors
     /// As [`authenticate`](Self::authenticate), and [`ErrorKind::InvalidRequest`] for a path that no request has (it begins with `/`, and has no
     /// query), [`ErrorKind::WrongType`] for a token that is bound to its sender, since no proof goes with a ticket, [`ErrorKind::Unavailable`] when the
-    /// store is full or out of reach, [`ErrorKind::Misconfigured`] without [tickets](crate::ResourceServerBuilder::tickets).
+    /// store is full or out of reach, or the caller has 100 tickets at a time already, [`ErrorKind::Misconfigured`] without [tickets](crate::ResourceServerBuilder::tickets).
     pub fn sell_ticket(
         &self,
         presented: Presented<'_>,
@@ -43,6 +44,13 @@ impl ResourceServer {
                 return Err(server.refusal(Error::new(ErrorKind::WrongType, why).at(Check::Binding)));
             }
             let now = server.0.clock.now();
+            if !office.callers.has_room(callers::caller(&verified, &token), office.life, now) {
+                let why = format!(
+                    "the caller has {} tickets at a time already: no caller takes the room of all others",
+                    callers::MOST
+                );
+                return Err(server.refusal(Error::unavailable(why, office.life)));
+            }
             let life = tickets::life(&office, verified.served_until(), now);
             let sold = tickets::sell(&token, &path, from, life);
             let (ticket, digest, sealed) = sold.ok_or_else(|| server.refusal(no_chance()))?;
