@@ -136,6 +136,7 @@ pub(crate) fn check(case: &Case, via: Via, reply: &Reply) {
         Err(kind) => {
             assert_eq!(reply.status, kind.status(), "{place}");
             assert!(reply.is_problem(), "{place}");
+            assert_eq!(reply.cache_control.as_deref(), Some("no-store"), "{place}");
             let problem: serde_json::Value = serde_json::from_str(&reply.body).unwrap();
             assert_eq!(problem["detail"], kind.public_text(), "{place}");
             let challenge = reply.challenge.as_deref().unwrap_or_default();

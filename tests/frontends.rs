@@ -59,6 +59,8 @@ pub struct Reply {
     pub dpop_nonce: Option<String>,
     /// `Access-Control-Expose-Headers`.
     pub exposed: Option<String>,
+    /// `Cache-Control`.
+    pub cache_control: Option<String>,
     /// `Content-Type`.
     pub content_type: Option<String>,
     /// The whole body as text.

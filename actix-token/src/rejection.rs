@@ -82,12 +82,16 @@ pub(crate) fn respond(error: &Error, refusals: &Refusals) -> HttpResponse {
     response
 }
 
-/// The nonce for the client's next proof, and that a script may read it (RFC 9449 section 8.2).
+/// The nonce for the client's next proof, and that a script may read it; no cache hands it out again, unless the application says otherwise (RFC 9449
+/// section 8.2).
 pub(crate) fn renew(nonce: &str, headers: &mut HeaderMap) {
     let value = HeaderValue::try_from(nonce).expect("nonces are base64url");
     headers.insert(HeaderName::from_static(Answer::DPOP_NONCE), value);
     if !headers.contains_key(header::ACCESS_CONTROL_EXPOSE_HEADERS) {
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(Answer::EXPOSED));
+    }
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(Answer::CACHE_CONTROL));
     }
 }
 

@@ -59,6 +59,7 @@ pub(super) async fn ask(api: &ResourceServer, anonymous: bool, ask: &Ask) -> Rep
         explanation: header(Answer::EXPLANATION),
         dpop_nonce: header(Answer::DPOP_NONCE),
         exposed: header("access-control-expose-headers"),
+        cache_control: header("cache-control"),
         // actix-web names the character set of a plain String, axum does too; only refusals are compared.
         content_type: header("content-type"),
         body: String::from_utf8_lossy(&test::read_body(response).await).into_owned(),

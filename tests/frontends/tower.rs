@@ -34,6 +34,7 @@ where
         explanation: header(Answer::EXPLANATION),
         dpop_nonce: header(Answer::DPOP_NONCE),
         exposed: header("access-control-expose-headers"),
+        cache_control: header("cache-control"),
         content_type: header("content-type"),
         body: String::from_utf8_lossy(&body).into_owned(),
     }

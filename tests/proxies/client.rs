@@ -58,6 +58,7 @@ impl From<Answer> for Reply {
             explanation: field("token-explanation"),
             dpop_nonce: field("dpop-nonce"),
             exposed: field("access-control-expose-headers"),
+            cache_control: field("cache-control"),
             content_type: field("content-type"),
             body: answer.body.clone(),
         }

@@ -40,12 +40,14 @@ fn attach<B>(error: &Error, response: &mut Response<B>) {
     response.extensions_mut().insert(error.clone());
 }
 
-/// The nonce for the client's next proof, and that a script may read it (RFC 9449 section 8.2).
+/// The nonce for the client's next proof, and that a script may read it; no cache hands it out again, unless the application says otherwise (RFC 9449
+/// section 8.2).
 pub(crate) fn renew(nonce: &str, headers: &mut HeaderMap) {
     let value = HeaderValue::try_from(nonce).expect("nonces are base64url");
     headers.insert(HeaderName::from_static(Answer::DPOP_NONCE), value);
     let exposed = HeaderValue::from_static(Answer::EXPOSED);
     headers.entry(header::ACCESS_CONTROL_EXPOSE_HEADERS).or_insert(exposed);
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(Answer::CACHE_CONTROL));
 }
 
 fn set_content_type(headers: &mut HeaderMap, content_type: &'static str) {

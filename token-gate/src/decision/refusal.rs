@@ -39,7 +39,7 @@ pub(crate) enum Refusal {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// Challenge, time to come back, nonce: names in lower case.
+    /// Challenge, time to come back, nonce, that nothing of it is kept: names in lower case.
     pub(crate) fields: Vec<(&'static str, String)>,
     pub(crate) content_type: &'static str,
     pub(crate) body: Cow<'static, str>,
@@ -77,7 +77,7 @@ impl Refusal {
             }
             Self::User { status, body, .. } => {
                 let content_type = token_core::Answer::CONTENT_TYPE;
-                return Answer { status: *status, fields: Vec::new(), content_type, body: body.clone().into() };
+                return Answer { status: *status, fields: vec![unkept()], content_type, body: body.clone().into() };
             }
             Self::Path(_) => (
                 400,
@@ -105,7 +105,10 @@ impl Refusal {
                 r#"{"title":"Service Unavailable","status":503,"detail":"the token cannot be verified right now"}"#,
             ),
         };
-        let fields = if status == 503 { vec![("retry-after", "1".to_owned())] } else { Vec::new() };
+        let mut fields = vec![unkept()];
+        if status == 503 {
+            fields.push(("retry-after", "1".to_owned()));
+        }
         let content_type = token_core::Answer::CONTENT_TYPE;
         Answer { status, fields, content_type, body: body.into() }
     }
@@ -144,6 +147,10 @@ impl Refusal {
             }
         }
     }
+}
+
+fn unkept() -> (&'static str, String) {
+    ("cache-control", token_core::Answer::CACHE_CONTROL.to_owned())
 }
 
 impl From<Error> for Refusal {

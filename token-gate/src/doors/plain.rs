@@ -169,10 +169,7 @@ fn refuse(door: Door, answer: Answer) -> Response<Body> {
 impl Answer {
     /// The header fields of a refusal.
     pub(super) fn fields(&self) -> Vec<(HeaderName, HeaderValue)> {
-        let mut fields = vec![
-            (header::CONTENT_TYPE, HeaderValue::from_static(self.content_type)),
-            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        ];
+        let mut fields = vec![(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type))];
         // What is no text of a header cannot be: challenges escape the realm.
         let written = self
             .fields

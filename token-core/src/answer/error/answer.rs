@@ -35,9 +35,13 @@ impl Answer {
     /// The header fields that a CORS layer must expose for DPoP.
     pub const EXPOSED: &'static str = "www-authenticate, dpop-nonce";
 
+    /// The value of `Cache-Control` of every refusal: it is about one caller and one moment, and a nonce in it is good once (RFC 9449 section 8.2).
+    pub const CACHE_CONTROL: &'static str = "no-store";
+
     /// The header fields of the answer as (name in lower case, value), without `content-type`.
     pub fn fields(&self) -> impl Iterator<Item = (&'static str, String)> {
         [
+            ("cache-control", Some(Self::CACHE_CONTROL.to_owned())),
             ("www-authenticate", self.www_authenticate.clone()),
             ("retry-after", self.retry_after.map(|seconds| seconds.to_string())),
             (Self::EXPLANATION, self.explanation.clone()),
