@@ -12,7 +12,6 @@ use token_core::{
 };
 
 use crate::Redis;
-use crate::connection::chance;
 
 /// The longest lifetime of an answer.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -59,11 +58,7 @@ return 0";
 
 /// The store for endpoint answers. Returned by [`Redis::answers`].
 #[derive(Clone, Debug)]
-pub struct RedisAnswers(Redis, Owner);
-
-/// Distinguishes the claims of this store from those of others.
-#[derive(Clone, Debug)]
-struct Owner(String);
+pub struct RedisAnswers(Redis);
 
 /// The value under a key.
 #[derive(Serialize, Deserialize)]
@@ -77,7 +72,7 @@ struct Value {
 
 impl RedisAnswers {
     pub(crate) fn new(redis: Redis) -> Self {
-        Self(redis, Owner(format!("{:016x}", chance())))
+        Self(redis)
     }
 
     fn key(&self, key: AnswerKey) -> String {
@@ -185,19 +180,19 @@ impl AnswerStore for RedisAnswers {
         })
     }
 
-    fn claim(&self, key: AnswerKey, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn claim(&self, key: AnswerKey, claim: u64, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
             let mut set = cmd("SET");
-            set.arg(self.0.key("asking", key.as_bytes())).arg(&self.1.0).arg("NX").arg("PX");
+            set.arg(self.0.key("asking", key.as_bytes())).arg(claim).arg("NX").arg("PX");
             set.arg(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX).max(1));
             Ok(self.0.ask::<Option<String>>(set).await?.is_some())
         })
     }
 
-    fn release(&self, key: AnswerKey) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn release(&self, key: AnswerKey, claim: u64) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             let mut release = cmd("EVAL");
-            release.arg(RELEASE).arg(1).arg(self.0.key("asking", key.as_bytes())).arg(&self.1.0);
+            release.arg(RELEASE).arg(1).arg(self.0.key("asking", key.as_bytes())).arg(claim);
             self.0.ask::<i64>(release).await.map(drop)
         })
     }

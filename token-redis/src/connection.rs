@@ -29,12 +29,21 @@ pub struct Redis {
 /// The shared connection, and the task that establishes it.
 #[derive(Default)]
 struct Link {
-    line: RwLock<Option<Line>>,
+    line: RwLock<Option<Numbered>>,
     connecting: Mutex<Failures>,
+}
+
+/// Which of the connections that were made it is: what goes wrong on one is no reason to leave its successor.
+#[derive(Clone)]
+struct Numbered {
+    line: Line,
+    number: u64,
 }
 
 #[derive(Default)]
 struct Failures {
+    /// How many connections were made.
+    made: u64,
     count: u32,
     until: Option<Instant>,
 }
@@ -125,22 +134,16 @@ impl Redis {
     }
 
     pub(crate) async fn ask<T: FromRedisValue>(&self, command: Cmd) -> Result<T, StoreError> {
-        let mut line = self.line().await?;
+        let Numbered { mut line, number } = self.line().await?;
         let answer = line.ask(&command).await;
-        self.keep_or_drop(answer)
-    }
-
-    /// After any failure the next command connects anew: the master may have become a replica, or the connection may be
-    /// half closed.
-    fn keep_or_drop<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
         if answer.is_err() {
-            *self.link.line.write().unwrap_or_else(PoisonError::into_inner) = None;
+            self.link.leave(number);
         }
         answer
     }
 
-    /// Returns the connection. One caller connects for all who wait, and not again too soon after a failure.
-    async fn line(&self) -> Result<Line, StoreError> {
+    /// The connection. One connects for all who wait, and not again too soon after it failed.
+    async fn line(&self) -> Result<Numbered, StoreError> {
         let ready = || self.link.line.read().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(line) = ready() {
             return Ok(line);
@@ -158,9 +161,11 @@ impl Redis {
         }
         match Line::open(&self.settings, Duration::ZERO).await {
             Ok(line) => {
-                *failures = Failures::default();
-                *self.link.line.write().unwrap_or_else(PoisonError::into_inner) = Some(line.clone());
-                Ok(line)
+                let number = failures.made.wrapping_add(1);
+                *failures = Failures { made: number, ..Failures::default() };
+                let numbered = Numbered { line, number };
+                *self.link.line.write().unwrap_or_else(PoisonError::into_inner) = Some(numbered.clone());
+                Ok(numbered)
             }
             Err(error) => {
                 failures.until = Some(Instant::now() + pause(failures.count));
@@ -171,7 +176,17 @@ impl Redis {
     }
 }
 
-/// How long to wait after this many failures in a row.
+impl Link {
+    /// Whatever went wrong on this connection, the next command finds out anew who is there: a master may have become a replica, a connection half dead.
+    fn leave(&self, number: u64) {
+        let mut line = self.line.write().unwrap_or_else(PoisonError::into_inner);
+        if line.as_ref().is_some_and(|line| line.number == number) {
+            *line = None;
+        }
+    }
+}
+
+/// How long to wait after so many failures in a row.
 pub(crate) fn pause(failures: u32) -> Duration {
     let (least, most) = PAUSE;
     let full = least.saturating_mul(1 << failures.min(10)).min(most);

@@ -155,27 +155,25 @@ async fn many_instances_ask_about_one_token_once_and_for_themselves_when_the_ask
     let identity = format!("introspection {} client_secret_basic test-client false", issuer.introspection_endpoint());
     let key = |token: &str| AnswerKey::new(&identity, token);
     until("who asked has given its claim back", async || {
-        redis.answers().claim(key(&token), Duration::from_millis(10)).await.unwrap()
+        redis.answers().claim(key(&token), 1, Duration::from_millis(10)).await.unwrap()
     })
     .await;
 
     // Who has the claim finds out that there is no answer to be had, and gives it back: the next one to ask need not wait for the end of the lease.
     issuer.forget_hits();
     let (asker, token) = (redis.answers(), issuer.token().subject("dora").mint_opaque());
-    assert!(asker.claim(key(&token), Duration::from_secs(3600)).await.unwrap());
-    assert!(!redis.answers().claim(key(&token), Duration::from_secs(3600)).await.unwrap());
-    redis.answers().release(key(&token)).await.unwrap();
-    assert!(
-        !redis.answers().claim(key(&token), Duration::from_secs(3600)).await.unwrap(),
-        "only who has it gives it back"
-    );
+    assert!(asker.claim(key(&token), 2, Duration::from_secs(3600)).await.unwrap());
+    assert!(!redis.answers().claim(key(&token), 3, Duration::from_secs(3600)).await.unwrap());
+    // Another question, of the same process too: its own claim ended long ago.
+    asker.release(key(&token), 1).await.unwrap();
+    assert!(!asker.claim(key(&token), 3, Duration::from_secs(3600)).await.unwrap(), "only who has it gives it back");
     let patient = instance_with(server.connect(), Duration::from_secs(10));
     let started = std::time::Instant::now();
     let waiting = tokio::spawn({
         let (patient, token) = (patient.clone(), token.clone());
         async move { verdict(&patient, &token).await }
     });
-    asker.release(key(&token)).await.unwrap();
+    asker.release(key(&token), 2).await.unwrap();
     assert_eq!(waiting.await.unwrap(), None);
     assert!(started.elapsed() < Duration::from_secs(9), "{:?}", started.elapsed());
     assert_eq!(issuer.hits(Endpoint::Introspection), 1);
@@ -184,7 +182,7 @@ async fn many_instances_ask_about_one_token_once_and_for_themselves_when_the_ask
     issuer.forget_hits();
     let token = issuer.token().subject("bob").mint_opaque();
     let silent = key(&token);
-    assert!(redis.answers().claim(silent, Duration::from_secs(3600)).await.unwrap());
+    assert!(redis.answers().claim(silent, 4, Duration::from_secs(3600)).await.unwrap());
     let brief = instance_with(server.connect(), Duration::from_secs(1));
     let started = std::time::Instant::now();
     assert_eq!(verdict(&brief, &token).await, None);

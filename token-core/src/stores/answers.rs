@@ -157,22 +157,23 @@ pub trait AnswerStore: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Claims the question about a token for the duration of `lease`: `true` for the first caller, `false` while
-    /// another holds the claim. The default implementation returns `true` to everyone.
+    /// another holds the claim. `claim` is a random number that tells this claim from all others, also from those of
+    /// the same process. The default implementation returns `true` to everyone.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot be reached. The endpoint is asked in that case.
-    fn claim(&self, key: AnswerKey, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>> {
-        let _ = (key, lease);
+    fn claim(&self, key: AnswerKey, claim: u64, lease: Duration) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let _ = (key, claim, lease);
         Box::pin(std::future::ready(Ok(true)))
     }
 
-    /// Releases a claim of this process, once its answer is stored or will not come, so that another caller may ask.
+    /// Releases this claim and no other, once its answer is stored or will not come, so that another caller may ask.
     /// The default implementation does nothing; claims then end with their lease.
     ///
     /// # Errors
     /// [`StoreError`] if the claim could not be released.
-    fn release(&self, key: AnswerKey) -> BoxFuture<'_, Result<(), StoreError>> {
-        let _ = key;
+    fn release(&self, key: AnswerKey, claim: u64) -> BoxFuture<'_, Result<(), StoreError>> {
+        let _ = (key, claim);
         Box::pin(std::future::ready(Ok(())))
     }
 

@@ -9,6 +9,7 @@ use tracing::Instrument;
 use super::signed::unwrap_introspection;
 use super::{SOON, tags};
 use crate::answer::error::{Error, ErrorKind};
+use crate::base::chance::number;
 use crate::base::http::HttpError;
 use crate::base::sync::{sleep, timeout};
 use crate::base::telemetry;
@@ -47,7 +48,7 @@ pub(super) struct Question {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Claim {
     /// This instance's, until it gives it back.
-    Ours,
+    Ours(u64),
     /// Not this one's.
     Nobody,
 }
@@ -88,9 +89,9 @@ impl Question {
         }
 
         let found = self.ask_and_keep().await;
-        if claim == Claim::Ours {
+        if let Claim::Ours(number) = claim {
             // Answered or not: nobody has to wait for the end of the lease.
-            self.in_time(settings.store.release(self.key)).await;
+            self.in_time(settings.store.release(self.key, number)).await;
         }
         found
     }
@@ -98,24 +99,24 @@ impl Question {
     /// Claims the question for this instance, or waits for who has: for the answer, or for the claim to be given back because none came. Neither of both
     /// when that takes longer than the lease, or the store is out of reach: then each instance asks for itself.
     async fn claim(&self, lease: Duration) -> (Claim, Option<StoredAnswer>) {
-        let store = &self.opaque.settings.store;
+        let (store, number) = (&self.opaque.settings.store, number());
         let claimed = async {
-            match self.in_time(store.claim(self.key, lease)).await {
-                Some(true) => return (Claim::Ours, None),
+            match self.in_time(store.claim(self.key, number, lease)).await {
+                Some(true) => return (Claim::Ours(number), None),
                 Some(false) => {}
                 None => return (Claim::Nobody, None),
             }
             loop {
                 sleep(LOOK_AGAIN).await;
                 // The claim before the answer: who had it has written the answer before it gave the claim back.
-                let Some(ours) = self.in_time(store.claim(self.key, lease)).await else {
+                let Some(ours) = self.in_time(store.claim(self.key, number, lease)).await else {
                     return (Claim::Nobody, None);
                 };
                 let answer = self.in_time(store.find(self.key, self.now())).await.flatten();
                 if ours && answer.is_some() {
-                    self.in_time(store.release(self.key)).await;
+                    self.in_time(store.release(self.key, number)).await;
                 } else if ours {
-                    return (Claim::Ours, None);
+                    return (Claim::Ours(number), None);
                 }
                 if answer.is_some() {
                     return (Claim::Nobody, answer);
