@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use serde_json::{Value, json};
+use token_core::adapter::{ClientCertificate, PeerAddress};
 use token_test::TestIssuer;
 
 use self::server::{Framework, INITIALIZE, Served};
@@ -277,4 +278,29 @@ async fn a_body_of_a_hundred_megabytes_is_refused_before_it_is_sent() {
             assert!(answer.starts_with("HTTP/1.1 413"), "{framework:?}: {what}: {answer}");
         }
     }
+}
+
+/// Says whose connection a request came by, as the gate is told.
+async fn whose(
+    request: http::Request<mcp_token::actix::Incoming>,
+) -> Result<http::Response<String>, std::convert::Infallible> {
+    let address = request.extensions().get::<PeerAddress>().map(|PeerAddress(address)| address.to_string());
+    let certificate = request.extensions().get::<ClientCertificate>().map(|certificate| certificate.der().to_vec());
+    Ok(http::Response::new(format!("{address:?} {certificate:?}")))
+}
+
+#[actix_web::test]
+async fn behind_actix_web_the_gate_is_told_of_the_connections_other_end_and_of_its_certificate() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let factory = || actix_web::App::new().service(mcp_token::actix::resource("/mcp", tower::service_fn(whose)));
+    let server = actix_web::HttpServer::new(factory).workers(1).disable_signals();
+    let server = server.on_connect(|_, data| drop(data.insert(ClientCertificate::from_der(b"der"))));
+    let server = server.listen(listener).unwrap().run();
+    let handle = server.handle();
+    let serving = actix_web::rt::spawn(server);
+    let said = reqwest::get(&url).await.unwrap().text().await.unwrap();
+    assert_eq!(said, format!("{:?} {:?}", Some("127.0.0.1"), Some(b"der".to_vec())));
+    handle.stop(false).await;
+    serving.await.unwrap().unwrap();
 }

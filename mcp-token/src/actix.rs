@@ -14,6 +14,7 @@ use futures_util::StreamExt;
 use http::header::{HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
+use token_core::adapter::{ClientCertificate, PeerAddress};
 use tokio::sync::mpsc;
 use tower_service::Service;
 
@@ -78,6 +79,13 @@ fn convert(request: &HttpRequest, payload: Payload) -> Option<Request<Incoming>>
     for (name, value) in request.headers() {
         let name = HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
         converted.headers_mut().append(name, HeaderValue::from_bytes(value.as_bytes()).ok()?);
+    }
+    // Who is believed about the client's address and certificate, and the certificate of the connection, are not in the head.
+    if let Some(address) = request.peer_addr() {
+        converted.extensions_mut().insert(PeerAddress(address.ip()));
+    }
+    if let Some(certificate) = request.conn_data::<ClientCertificate>() {
+        converted.extensions_mut().insert(certificate.clone());
     }
     Some(converted)
 }
