@@ -163,8 +163,10 @@ async fn a_page_that_sends_no_origin_redeems_at_the_host_it_has_bought_at() {
 
 #[tokio::test]
 async fn one_caller_does_not_take_the_room_of_the_others() {
-    let issuer = TestIssuer::start().await;
-    let server = server(&issuer).await;
+    let clock = ManualClock::default();
+    let issuer = TestIssuer::builder().clock(clock.clone()).start().await;
+    let server = builder(&issuer).clock(clock.clone()).tickets(Tickets::in_memory()).build().unwrap();
+    server.ready().await.unwrap();
     let ask = async |token: &str| {
         let request = purchase(token, Some(APP));
         server.sell_ticket(Presented::request(&View::from(&request)), "/events").await.err().map(|error| error.kind())
@@ -175,6 +177,8 @@ async fn one_caller_does_not_take_the_room_of_the_others() {
     }
     assert_eq!(ask(&greedy[0]).await, Some(ErrorKind::Unavailable));
     assert_eq!(ask(&issuer.token().subject("ada").mint()).await, None);
+    clock.advance(Duration::from_secs(30));
+    assert_eq!(ask(&greedy[0]).await, None, "the first ones have expired");
 }
 
 #[tokio::test]

@@ -66,6 +66,8 @@ pub use send::reqwest_middleware::BearerClient;
 pub use source::{CachedSource, FixedSource, TokenSource};
 pub use store::{MemoryStore, SwapStore};
 pub use token::Token;
+#[doc(no_inline)]
+pub use token_core;
 #[doc(inline)]
 pub use token_core::opaque::client_authentication::{ClientAuthentication, ClientSecret};
 #[doc(no_inline)]

@@ -123,7 +123,10 @@ impl Rules {
             (Access::Token | Access::Optional, None) => Ok(Some(token)),
             (Access::Token | Access::Optional, Some(rule)) => token.require(rule).map(|()| Some(token)),
             // No scope would change it. Whatever a later version may call an access is no permission in this one.
-            _ => Err(self.server.refusal(Error::insufficient_scope(""))),
+            _ => {
+                let why = "nobody passes here: the route's access says so, or no route takes the request and gate.otherwise lets nobody in";
+                Err(self.server.refusal(Error::new(ErrorKind::InsufficientScope, why)))
+            }
         }
     }
 

@@ -13,6 +13,8 @@ mod tests;
 mod view;
 
 use http::Extensions;
+#[doc(no_inline)]
+pub use token_core;
 use token_core::Error;
 #[doc(no_inline)]
 pub use token_core::{ResourceServer, Rule, Verified, adapter::Outcome};

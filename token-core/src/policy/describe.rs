@@ -159,6 +159,9 @@ impl fmt::Display for Policy {
             let life = span(tickets.life.unwrap_or(Duration::from_secs(30)));
             line!(f, "  tickets in the query that were sold for one of these, once and for {life}")?;
         }
+        if let Some(rule) = &self.require {
+            line!(f, "  and holds each of them to {}", serde_json::to_string(rule).unwrap_or_default())?;
+        }
         if self.record_caller {
             line!(f, "  and writes who the caller is into the application's spans: subject, client, issuer")?;
         }
@@ -178,12 +181,13 @@ impl fmt::Display for Policy {
             }
         };
         match &self.token_locations {
-            None => line!(f, "  {several}, or a token anywhere but in the Authorization header"),
+            None => line!(f, "  {several}, or a token anywhere but in the Authorization header")?,
             Some(sources) => {
                 let sources = serde_json::to_string(sources).unwrap_or_default();
-                line!(f, "  {several}, or a token anywhere but in {sources}")
+                line!(f, "  {several}, or a token anywhere but in {sources}")?;
             }
         }
+        self.gate.describe(f)
     }
 }
 

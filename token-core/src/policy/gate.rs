@@ -1,6 +1,7 @@
 //! The `token-gate` part of a policy as data: routes, what is passed upstream, which proxies are trusted. The core
 //! ignores it.
 
+mod described;
 mod onward;
 
 use std::collections::BTreeMap;

@@ -325,3 +325,27 @@ fn a_policy_says_what_instances_share_and_whom_they_believe() {
     let new = Policy::from_json(&text(r#"{"from": "connection"}"#, "a").replace(SECRET, "another")).unwrap();
     assert_eq!(old.diff(&new).iter().map(|change| &*change.path).collect::<Vec<_>>(), ["dpop.nonce_secrets[1].value"]);
 }
+
+#[test]
+fn what_a_gate_and_every_token_are_asked_for_is_shown_beside_what_is_accepted() {
+    let gated = |more: &str| {
+        json(&format!(r#"{{"audience": "a", "issuers": [{{"issuer": "https://a.example"}}]{more}}}"#)).to_string()
+    };
+    let plain = gated("");
+    assert!(!plain.contains("token-gate") && !plain.contains("holds each"), "{plain}");
+    let routes = r#"{"path": "/health", "access": "public"},
+        {"path": "/orders/**", "methods": ["GET", "POST"], "hosts": "a.example", "require": "read"}"#;
+    let upstream = r#"{"token": "remove", "headers": {"X-Token-Subject": "sub"}}"#;
+    let shown = gated(&format!(r#", "require": "api", "gate": {{"routes": [{routes}], "upstream": {upstream}}}"#));
+    for line in [
+        "  and holds each of them to \"api\"",
+        "behind token-gate, by the first that matches:",
+        "  /health                  everybody, no token is looked at",
+        "  GET POST a.example/orders/** a good token: \"read\"",
+        "  all else                 nobody",
+        "  the service sees         no token, X-Token-Subject",
+    ] {
+        assert!(shown.lines().any(|seen| seen == line), "expected {line:?} in\n{shown}");
+    }
+    assert!(gated(r#", "gate": {"otherwise": "optional"}"#).contains("all else                 everybody without"));
+}
