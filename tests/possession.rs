@@ -233,8 +233,14 @@ async fn a_nonce_is_sent_with_refusals_and_with_answers_and_scripts_may_read_it(
         assert_eq!((answered.status, answered.body.as_str()), (200, "ada"), "{via:?}");
         assert!(answered.dpop_nonce.is_some(), "{via:?}: a nonce for the next request");
         assert_eq!(answered.exposed.as_deref(), Some("www-authenticate, dpop-nonce"), "{via:?}");
+        assert_eq!(
+            answered.cache_control.as_deref(),
+            Some("no-store"),
+            "{via:?}: a cache would hand out the nonce again"
+        );
         let plain = ask(via, &api, false, &Ask::of("/me").bearer(&issuer.token().subject("ada").mint())).await;
         assert_eq!((plain.status, plain.dpop_nonce, plain.exposed), (200, None, None), "{via:?}");
+        assert_eq!(plain.cache_control, None, "{via:?}");
     }
 }
 
@@ -550,5 +556,28 @@ async fn a_handler_may_ask_for_a_bound_token_where_its_server_takes_both() {
         let request = test::TestRequest::get().uri(path).insert_header(("authorization", authorization.clone()));
         let response = test::call_service(&app, request.insert_header(("dpop", proof())).to_request()).await;
         assert_eq!(response.status(), *status, "actix-web, {path}, {authorization:.10}");
+    }
+}
+
+#[tokio::test]
+async fn a_route_that_takes_bound_tokens_alone_withstands_every_attack_and_one_that_takes_others_too_is_found() {
+    use axum::Router;
+    use axum::routing::post;
+
+    let issuer = TestIssuer::start().await;
+    let attacks = || token_test::attacks::attacks(&issuer).route("POST /pay").granted("pay").dpop(HERE);
+    for dpop in [here(), here().require_nonces()] {
+        // One API for each: what strangers have cost one of them, the other has left.
+        let app = async |policy| {
+            let api = api(&issuer, dpop.clone());
+            api.ready().await.unwrap();
+            Router::new()
+                .route("/pay", post(async || "paid").layer(axum_token::require("pay")))
+                .layer(tower_token::TokenLayer::new(api).dpop(policy))
+        };
+        attacks().run(app(DpopPolicy::Required).await).await.assert_all_refused();
+        let report = attacks().run(app(DpopPolicy::BearerOrDpop).await).await;
+        let let_in: Vec<_> = report.findings().iter().map(|row| row.name).collect();
+        assert_eq!(let_in, ["a token that is not bound, as a bearer token"]);
     }
 }

@@ -34,17 +34,20 @@ mod class;
 mod errand;
 mod list;
 mod loopback;
+mod prover;
 mod report;
 mod target;
 
 use std::time::Duration;
 
-use http::Method;
+use bytes::Bytes;
+use http::{Method, Response};
 use token_core::jose::encryption::EncryptionKey;
 use tokio::time::{Instant, sleep};
 
 use crate::attacks::list::tickets::Shop;
 use crate::attacks::list::{Attack, Bait};
+use crate::attacks::prover::Prover;
 use crate::guarded::{self, Guarded};
 use crate::mint::TokenBuilder;
 use crate::{ManualClock, TestIssuer};
@@ -73,6 +76,7 @@ pub fn attacks(issuer: &TestIssuer) -> Attacks<'_> {
         revoked_at: None,
         proofs_alone_at: None,
         clock: None,
+        prover: None,
         only: Vec::new(),
         except: Vec::new(),
     }
@@ -105,6 +109,7 @@ pub struct Attacks<'i> {
     revoked_at: Option<Route>,
     proofs_alone_at: Option<Route>,
     clock: Option<ManualClock>,
+    prover: Option<Prover>,
     only: Vec<Class>,
     except: Vec<String>,
 }
@@ -230,6 +235,17 @@ impl Attacks<'_> {
         self
     }
 
+    /// The route accepts only tokens with a proof of possession (DPoP, RFC 9449), and clients reach the API at
+    /// `external_url`, such as `https://api.example.com`. Valid tokens are then bound to a key, and each request has a
+    /// proof with the nonce that the API gave last, if it gives any. Wrong proofs are tried, too. Not together with
+    /// [`tickets`](Self::tickets): bound tokens buy none.
+    pub fn dpop(mut self, external_url: &str) -> Self {
+        let prover = Prover::at(external_url);
+        self.guarded.key = Some(prover.key().clone());
+        self.prover = Some(prover);
+        self
+    }
+
     /// Sets what else a valid token of this API contains: `|token| token.claim("tenant", "shop")`.
     pub fn token(mut self, shape: fn(TokenBuilder) -> TokenBuilder) -> Self {
         self.guarded.shape = Some(shape);
@@ -277,26 +293,28 @@ impl Attacks<'_> {
             let is_of = self.only.is_empty() || self.only.contains(&attack.class);
             is_of && !self.except.iter().any(|name| *name == attack.name)
         };
+        let mut prover = self.prover;
         let mut report = Report::default();
         let seen = bait.token().mint();
         for attack in bait.good(&seen) {
-            report.push(&attack, target.send(attack.request()).await);
+            report.push(&attack, send(&mut target, &attack, &mut prover).await);
         }
         for attack in bait.good_after_rotation() {
             let give_up = Instant::now() + self.rotation_within;
-            let mut answer = target.send(attack.request()).await;
+            let mut answer = send(&mut target, &attack, &mut prover).await;
             while !answer.as_ref().is_ok_and(|answer| answer.status().is_success()) && Instant::now() < give_up {
                 sleep(AGAIN).await;
-                answer = target.send(attack.request()).await;
+                answer = send(&mut target, &attack, &mut prover).await;
             }
             report.push(&attack, answer);
         }
         for errand in bait.good_tickets(&prefix, false) {
             report.push(&errand.attack, errand.run(&mut target, clock).await);
         }
-        for attack in bait.attacks(&seen) {
+        let proofs = prover.as_ref().map(|prover| bait.proofs(prover)).unwrap_or_default();
+        for attack in bait.attacks(&seen).into_iter().chain(proofs) {
             if asked_for(&attack) {
-                report.push(&attack, target.send(attack.request()).await);
+                report.push(&attack, send(&mut target, &attack, &mut prover).await);
             }
         }
         for errand in bait.errands(&prefix) {
@@ -306,13 +324,24 @@ impl Attacks<'_> {
         }
         // Once more: a verdict that was spoilt by the attacks is a denial of service.
         for attack in bait.good_at_the_end() {
-            report.push(&attack, target.send(attack.request()).await);
+            report.push(&attack, send(&mut target, &attack, &mut prover).await);
         }
         for errand in bait.good_tickets(&prefix, true) {
             report.push(&errand.attack, errand.run(&mut target, clock).await);
         }
         report
     }
+}
+
+/// Sends one, with a proof where the route takes nothing else.
+async fn send(
+    target: &mut impl Target,
+    attack: &Attack,
+    prover: &mut Option<Prover>,
+) -> Result<Response<Bytes>, String> {
+    let Some(prover) = prover else { return target.send(attack.request()).await };
+    let answer = target.send(prover.dress(attack)).await?;
+    if prover.learn(&answer) { target.send(prover.dress(attack)).await } else { Ok(answer) }
 }
 
 #[cfg(test)]

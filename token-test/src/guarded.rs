@@ -2,8 +2,8 @@
 
 use http::Method;
 
-use crate::TestIssuer;
 use crate::mint::TokenBuilder;
+use crate::{TestIssuer, TestKey};
 
 /// A route, and what it asks for.
 #[derive(Clone, Debug)]
@@ -13,12 +13,14 @@ pub(crate) struct Guarded<'i> {
     pub(crate) path: String,
     pub(crate) granted: Option<String>,
     pub(crate) shape: Option<fn(TokenBuilder) -> TokenBuilder>,
+    /// What good tokens are bound to.
+    pub(crate) key: Option<TestKey>,
 }
 
 impl<'i> Guarded<'i> {
     /// `GET /`, for any token of the issuer.
     pub(crate) fn by(issuer: &'i TestIssuer) -> Self {
-        Self { issuer, method: Method::GET, path: "/".to_owned(), granted: None, shape: None }
+        Self { issuer, method: Method::GET, path: "/".to_owned(), granted: None, shape: None, key: None }
     }
 
     /// # Panics
@@ -37,7 +39,8 @@ impl<'i> Guarded<'i> {
     pub(crate) fn token(&self) -> TokenBuilder {
         let token = self.issuer.token();
         let token = self.granted.iter().fold(token, |token, scope| token.scope(scope));
-        self.shape.map_or(token.clone(), |shape| shape(token))
+        let token = self.shape.map_or(token.clone(), |shape| shape(token));
+        self.key.iter().fold(token, |token, key| token.bound_to(key))
     }
 }
 

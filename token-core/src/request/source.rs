@@ -98,6 +98,7 @@ impl TokenLocation {
 
     /// A query parameter (RFC 6750 section 2.3, which advises against it). The token appears in the logs of every
     /// proxy, in the browser's history, and in the `Referer` of requests that the page makes.
+    /// Set `Cache-Control: private` on your responses, as the RFC asks; no layer does it for you.
     #[must_use]
     pub fn dangerously_query(name: impl Into<String>) -> Self {
         Self(Place::DangerouslyQuery { name: name.into() })

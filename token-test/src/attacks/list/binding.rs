@@ -5,9 +5,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, HeaderName};
 use serde_json::json;
+use token_core::Algorithm;
 
 use super::super::class::Class;
+use super::super::prover::{DPOP, Prover};
 use super::{Attack, Bait, field};
+use crate::TestKey;
 
 impl Bait<'_> {
     pub(super) fn binding(&self, all: &mut Vec<Attack>) {
@@ -48,6 +51,57 @@ impl Bait<'_> {
             let attack = self.bearer(Class::Binding, name, "RFC 9449 7.2", &self.token().mint());
             all.push(Attack { method, target, ..attack });
         }
+    }
+
+    /// What is wrong with proofs, for a route that takes nothing else.
+    pub(in crate::attacks) fn proofs(&self, prover: &Prover) -> Vec<Attack> {
+        let (method, path) = (self.guarded.method.as_str(), self.guarded.path.as_str());
+        let token = self.token().mint();
+        let proof = || prover.proof(method, path, &token);
+        let unbound = {
+            let mut free = self.guarded.clone();
+            free.key = None;
+            free.token().mint()
+        };
+        let another = TestKey::client(Algorithm::EdDSA);
+        let other_method = if method == "PUT" { "GET" } else { "PUT" };
+        let sent = |scheme: &str, token: &str, proofs: &[String]| {
+            let proofs = proofs.iter().map(|proof| (DPOP, field("", proof)));
+            [(AUTHORIZATION, field(scheme, token))].into_iter().chain(proofs).collect::<Vec<_>>()
+        };
+        let mut all = Vec::new();
+        for (name, clause, fields) in [
+            (
+                "a bound token as a bearer token, with its proof",
+                "RFC 9449 7.2",
+                sent("Bearer ", &token, &[proof().mint()]),
+            ),
+            ("a bound token without its proof", "RFC 9449 7.1", sent("DPoP ", &token, &[])),
+            ("a token that is not bound, as a bearer token", "RFC 9449 7.2", sent("Bearer ", &unbound, &[])),
+            ("a token that is not bound, with a proof", "RFC 9449 7.1", {
+                let proof = prover.proof(method, path, &unbound).mint();
+                sent("DPoP ", &unbound, &[proof])
+            }),
+            ("two proofs", "RFC 9449 4.3", sent("DPoP ", &token, &[proof().mint(), proof().mint()])),
+            ("a proof by another key", "RFC 9449 4.3", sent("DPoP ", &token, &[proof().signed_by(&another).mint()])),
+            ("a proof for another method", "RFC 9449 4.3", {
+                sent("DPoP ", &token, &[prover.proof(other_method, path, &token).mint()])
+            }),
+            ("a proof for another URL", "RFC 9449 4.3", {
+                sent("DPoP ", &token, &[prover.proof(method, &format!("{path}x"), &token).mint()])
+            }),
+            ("a proof for another token", "RFC 9449 4.3", {
+                sent("DPoP ", &token, &[prover.proof(method, path, &unbound).mint()])
+            }),
+            ("a proof of an hour ago", "RFC 9449 11.1", sent("DPoP ", &token, &[proof().issued_ago(3600).mint()])),
+        ] {
+            all.push(self.with(Class::Binding, name, clause, fields));
+        }
+        if let Some((credentials, proof)) = prover.spent.clone() {
+            let fields = vec![(AUTHORIZATION, credentials), (DPOP, proof)];
+            all.push(self.with(Class::Binding, "a proof that came before", "RFC 9449 11.1", fields));
+        }
+        all
     }
 
     pub(super) fn cache(&self, all: &mut Vec<Attack>, good: &str) {
