@@ -204,3 +204,6 @@ fn several() -> Error {
 fn no_chance() -> Error {
     Error::new(ErrorKind::Misconfigured, "the system gives no random bytes, or the backend does not encrypt")
 }
+
+#[cfg(test)]
+mod tests;
