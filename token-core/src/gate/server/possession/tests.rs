@@ -136,6 +136,7 @@ fn a_bound_token_passes_with_its_proof_and_no_other_way() {
         ("bound to a certificate, as a bearer token", bearer(&by_certificate), [Some(SenderConstrained); 2]),
         ("bound to both, with a proof", proved(&by_both, &proof(&by_both)), [Some(SenderConstrained); 2]),
         ("bound in a way nobody knows", proved(&strange, &proof(&strange)), [Some(SenderConstrained); 2]),
+        ("bound in a way nobody knows, as a bearer token", bearer(&strange), [Some(SenderConstrained); 2]),
         ("a bad token with a good proof", proved(&expired, &proof(&expired)), [Some(Expired); 2]),
         ("no token, a good proof", Request::get("/users").field("dpop", proof(&bound)), [Some(MissingToken); 2]),
         ("nothing", Request::get("/users"), [Some(MissingToken); 2]),
@@ -163,6 +164,17 @@ fn a_bound_token_passes_with_its_proof_and_no_other_way() {
             takes.is_some() || name.starts_with("unbound, as a bearer"),
             "{name}: a server that was told of no DPoP"
         );
+    }
+}
+
+#[test]
+fn no_proof_and_several_are_told_apart() {
+    let (gate, bound) = (gate(here()), bound_token());
+    let naked = Request::get("/users").field("authorization", format!("DPoP {bound}"));
+    let twice = proved(&bound, &proof(&bound)).field("dpop", proof(&bound));
+    for (request, expected) in [(naked, "the request has none"), (twice, "the request has several")] {
+        let refused = format!("{:?}", verdict(&gate, &request).unwrap_err());
+        assert!(refused.contains(expected), "{refused}");
     }
 }
 
